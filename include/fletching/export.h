@@ -1,0 +1,22 @@
+#ifndef FLETCHING_EXPORT_H
+#define FLETCHING_EXPORT_H
+
+/** Marks a function of the public API: visible in the shared library, C linkage, result not to be
+ *  ignored where FLETCH_MUST_CHECK stands beside it. */
+#if defined(__GNUC__)
+#define FLETCH_EXPORT __attribute__((visibility("default")))
+#define FLETCH_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define FLETCH_EXPORT
+#define FLETCH_MUST_CHECK
+#endif
+
+#ifdef __cplusplus
+#define FLETCH_BEGIN_DECLS extern "C" {
+#define FLETCH_END_DECLS }
+#else
+#define FLETCH_BEGIN_DECLS
+#define FLETCH_END_DECLS
+#endif
+
+#endif

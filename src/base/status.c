@@ -1,0 +1,46 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+static const char *const status_names[] = {
+    [FLETCH_OK] = "OK",
+    [FLETCH_CANCELLED] = "CANCELLED",
+    [FLETCH_UNKNOWN] = "UNKNOWN",
+    [FLETCH_INVALID_ARGUMENT] = "INVALID_ARGUMENT",
+    [FLETCH_DEADLINE_EXCEEDED] = "DEADLINE_EXCEEDED",
+    [FLETCH_NOT_FOUND] = "NOT_FOUND",
+    [FLETCH_ALREADY_EXISTS] = "ALREADY_EXISTS",
+    [FLETCH_PERMISSION_DENIED] = "PERMISSION_DENIED",
+    [FLETCH_RESOURCE_EXHAUSTED] = "RESOURCE_EXHAUSTED",
+    [FLETCH_FAILED_PRECONDITION] = "FAILED_PRECONDITION",
+    [FLETCH_ABORTED] = "ABORTED",
+    [FLETCH_OUT_OF_RANGE] = "OUT_OF_RANGE",
+    [FLETCH_UNIMPLEMENTED] = "UNIMPLEMENTED",
+    [FLETCH_INTERNAL] = "INTERNAL",
+    [FLETCH_UNAVAILABLE] = "UNAVAILABLE",
+    [FLETCH_DATA_LOSS] = "DATA_LOSS",
+    [FLETCH_UNAUTHENTICATED] = "UNAUTHENTICATED",
+};
+
+const char *fletch_status_name(enum fletch_status status)
+{
+    size_t index = (size_t)status;
+    if (index >= sizeof status_names / sizeof status_names[0])
+        return "not a status";
+    return status_names[index];
+}
+
+enum fletch_status fletch_error_set(struct fletch_error *error, enum fletch_status status,
+                                    const char *format, ...)
+{
+    if (error == NULL)
+        return status;
+    va_list arguments;
+    va_start(arguments, format);
+    error->status = status;
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    return status;
+}

@@ -1,0 +1,183 @@
+#include "sync/eventcount.h"
+
+#include <errno.h>
+
+#include "base/allocator.h"
+#include "base/clock.h"
+#include "base/event_fd.h"
+#include "base/futex.h"
+#include "base/status.h"
+#include "sync/placement.h"
+
+size_t fletch_eventcount_bytes(void)
+{
+    return sizeof(struct fletch_eventcount);
+}
+
+size_t fletch_eventcount_alignment(void)
+{
+    return _Alignof(struct fletch_eventcount);
+}
+
+void fletch_eventcount_start(struct fletch_eventcount *eventcount, enum fletch_sharing sharing)
+{
+    enum fletch_fence_kind kind = FLETCH_FENCE_FULL;
+    if (sharing == FLETCH_SHARING_PROCESS)
+        kind = fletch_fence_kind_of_process();
+    eventcount->fence_kind = kind;
+    eventcount->sharing = sharing;
+    /* relaxed: whoever hands the eventcount to other threads orders this before their use */
+    store_relaxed(&eventcount->epoch, 0);
+    store_relaxed(&eventcount->fd, FLETCH_NO_FD); /* relaxed: as above */
+    store_relaxed(&eventcount->sleepers, 0);      /* relaxed: as above */
+}
+
+enum fletch_status fletch_eventcount_init(void *memory, size_t memory_bytes,
+                                          enum fletch_sharing sharing,
+                                          struct fletch_eventcount **out_eventcount,
+                                          struct fletch_error *error)
+{
+    enum fletch_status status =
+        fletch_placement_check(memory, memory_bytes, sizeof(struct fletch_eventcount),
+                               _Alignof(struct fletch_eventcount), error);
+    if (status == FLETCH_OK)
+        status = fletch_sharing_check(sharing, error);
+    if (status != FLETCH_OK)
+        return status;
+    *out_eventcount = memory;
+    fletch_eventcount_start(*out_eventcount, sharing);
+    return FLETCH_OK;
+}
+
+void fletch_eventcount_deinit(struct fletch_eventcount *eventcount)
+{
+    if (eventcount == NULL)
+        return;
+    int fd = load_acquire(&eventcount->fd); /* E3 acquire */
+    if (fd != FLETCH_NO_FD)
+        fletch_event_fd_close(fd);
+}
+
+enum fletch_status fletch_eventcount_create(const struct fletch_allocator *allocator,
+                                            struct fletch_eventcount **out_eventcount,
+                                            struct fletch_error *error)
+{
+    struct fletch_eventcount *eventcount = fletch_block_allocate(allocator, sizeof *eventcount);
+    if (eventcount == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for an eventcount of %zu bytes", sizeof *eventcount);
+    fletch_eventcount_start(eventcount, FLETCH_SHARING_PROCESS);
+    *out_eventcount = eventcount;
+    return FLETCH_OK;
+}
+
+void fletch_eventcount_destroy(struct fletch_eventcount *eventcount)
+{
+    if (eventcount == NULL)
+        return;
+    fletch_eventcount_deinit(eventcount);
+    fletch_block_release(eventcount);
+}
+
+uint32_t fletch_eventcount_announce(struct fletch_eventcount *eventcount)
+{
+    /* relaxed: F1 orders the announcement before the look at the condition that counts */
+    fetch_add_relaxed(&eventcount->sleepers, 1);
+    /* relaxed: F1 orders it too; an older value only makes the futex refuse to sleep */
+    return load_relaxed(&eventcount->epoch);
+}
+
+void fletch_eventcount_fence(struct fletch_eventcount *eventcount)
+{
+    fletch_fence_seldom((enum fletch_fence_kind)eventcount->fence_kind); /* F1 */
+}
+
+uint32_t fletch_eventcount_prepare(struct fletch_eventcount *eventcount)
+{
+    uint32_t key = fletch_eventcount_announce(eventcount);
+    fletch_eventcount_fence(eventcount);
+    return key;
+}
+
+void fletch_eventcount_cancel(struct fletch_eventcount *eventcount)
+{
+    /* relaxed: nothing is handed over; a notifier that still counts us wakes nobody */
+    fetch_sub_relaxed(&eventcount->sleepers, 1);
+}
+
+bool fletch_eventcount_sleep(struct fletch_eventcount *eventcount, uint32_t key,
+                             uint64_t deadline_ns)
+{
+    bool shared = eventcount->sharing == FLETCH_SHARING_HOST;
+    bool in_time = true;
+    bool notified = load_acquire(&eventcount->epoch) != key; /* E1 acquire */
+    while (!notified && in_time) {
+        in_time = fletch_futex_wait(&eventcount->epoch, key, deadline_ns, shared);
+        notified = load_acquire(&eventcount->epoch) != key; /* E1 acquire */
+    }
+    return notified;
+}
+
+bool fletch_eventcount_wait(struct fletch_eventcount *eventcount, uint32_t key, uint64_t timeout_ns)
+{
+    bool notified = fletch_eventcount_sleep(eventcount, key, fletch_clock_deadline_ns(timeout_ns));
+    fletch_eventcount_cancel(eventcount);
+    return notified;
+}
+
+void fletch_eventcount_notify(struct fletch_eventcount *eventcount, uint32_t count)
+{
+    fletch_eventcount_notify_inline(eventcount, count);
+}
+
+void fletch_eventcount_wake(struct fletch_eventcount *eventcount, uint32_t count)
+{
+    uint64_t sleepers = load_acquire(&eventcount->sleepers); /* E2 acquire */
+    fetch_add_release(&eventcount->epoch, 1);                /* E1 release */
+    if (sleepers % FLETCH_ONE_ARMED != 0)
+        fletch_futex_wake(&eventcount->epoch, count, eventcount->sharing == FLETCH_SHARING_HOST);
+    if (sleepers / FLETCH_ONE_ARMED != 0)
+        fletch_event_fd_signal(load_acquire(&eventcount->fd)); /* E3 acquire */
+}
+
+enum fletch_status fletch_eventcount_open_fd(struct fletch_eventcount *eventcount, int *out_fd,
+                                             struct fletch_error *error)
+{
+    if (eventcount->sharing == FLETCH_SHARING_HOST)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "an eventcount that processes share has no descriptor");
+    int32_t present = load_acquire(&eventcount->fd); /* E3 acquire */
+    if (present == FLETCH_NO_FD) {
+        int fd = fletch_event_fd_open();
+        if (fd < 0)
+            return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                    "cannot open an eventfd: error %d", errno);
+        if (cas_strong_acq_rel(&eventcount->fd, &present, fd)) /* E3 release, E3 acquire */
+            present = fd;
+        else
+            fletch_event_fd_close(fd);
+    }
+    *out_fd = present;
+    return FLETCH_OK;
+}
+
+void fletch_eventcount_arm(struct fletch_eventcount *eventcount)
+{
+    fetch_add_release(&eventcount->sleepers, FLETCH_ONE_ARMED); /* E2 release */
+    fletch_eventcount_fence(eventcount);
+}
+
+void fletch_eventcount_disarm(struct fletch_eventcount *eventcount)
+{
+    /* relaxed: the reads and writes of the eventfd below are ordered by the kernel */
+    uint64_t before = fetch_sub_relaxed(&eventcount->sleepers, FLETCH_ONE_ARMED);
+    if (before / FLETCH_ONE_ARMED != 1)
+        return; /* others sleep on it still: the last one makes it silent */
+    int fd = load_acquire(&eventcount->fd); /* E3 acquire */
+    fletch_event_fd_drain(fd);
+    /* Someone may have armed since, and the signal for them been drained: signal again. If the
+     * drain took a signal that was meant for them, it came after their announcement, so this load
+     * sees it. relaxed: the kernel ordered that signal before the drain */
+    if (load_relaxed(&eventcount->sleepers) / FLETCH_ONE_ARMED != 0)
+        fletch_event_fd_signal(fd);
+}

@@ -1,0 +1,81 @@
+#ifndef FLETCH_SYNC_EVENTCOUNT_H
+#define FLETCH_SYNC_EVENTCOUNT_H
+
+/* Eventcount: sleep until a condition that lives elsewhere may have changed.
+ *
+ * Origin: D. Reed and R. Kanodia, "Synchronization with eventcounts and sequencers" (1979); the
+ * form with an announcement before the last look is that of D. Vyukov's eventcount and folly's
+ * EventCount.
+ *
+ * Roles: any number of waiters and notifiers. Progress: prepare, cancel, arm, disarm and notify are
+ * wait-free; wait blocks. A notifier that finds nobody makes no system call and writes nothing.
+ *
+ * Why no wake-up is lost. The waiter announces itself, executes a fence (F1), looks at the
+ * condition. The notifier changes the condition, executes a fence (F2), looks at the announcements.
+ * Both are full fences, or one asymmetric pair (base/asymmetric_fence.h), so at least one sees the
+ * other: either the waiter sees the condition and does not sleep, or the notifier sees the waiter
+ * and advances the epoch, of which the waiter took the value before F1; the futex then refuses to
+ * sleep on the old value, or the waiter sleeps already and is woken.
+ *
+ * Several waiters and a notification of fewer: a waiter that was woken or timed out must look at
+ * its condition once more before it gives up, so that the room or element that it was woken for is
+ * taken or still there for who looks next. All waiting calls of the library do.
+ *
+ * Edges:
+ *   E1: notifier fetch_add_release(epoch) -> waiter load_acquire(epoch): what was done before the
+ *       notification is visible after a wait that returned true.
+ *   E2: armer fetch_add_release(sleepers) -> notifier load_acquire(sleepers): the descriptor that
+ *       the armer opened is visible to a notifier that sees it armed.
+ *   E3: opener cas_strong_acq_rel(fd) -> any load_acquire(fd): the one descriptor that won.
+ *
+ * Wrap: the epoch is 32 bits wide; a waiter misses 2^32 notifications between its prepare and its
+ * sleep only if they come within that instant. Reclamation: none. A thread that dies while
+ * announced leaves a count behind that costs each later notification a system call, and nothing
+ * else. */
+
+#include <fletching/eventcount.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/asymmetric_fence.h"
+#include "base/atomic.h"
+
+struct fletch_eventcount {
+    _Atomic uint32_t epoch;    /* the futex word: counts notifications that found a sleeper */
+    _Atomic int32_t fd;        /* the eventfd, or FLETCH_NO_FD */
+    _Atomic uint64_t sleepers; /* announced: futex sleepers + armed ones * FLETCH_ONE_ARMED */
+    uint32_t fence_kind;       /* enum fletch_fence_kind, fixed */
+    uint32_t sharing;          /* enum fletch_sharing, fixed */
+};
+
+#define FLETCH_NO_FD (-1)
+#define FLETCH_ONE_ARMED (UINT64_C(1) << 32)
+
+/* Makes an eventcount in place, with the process's kind of fence for FLETCH_SHARING_PROCESS and
+ * full fences otherwise. */
+void fletch_eventcount_start(struct fletch_eventcount *eventcount, enum fletch_sharing sharing);
+
+/* The two halves of prepare, for waiters that put the fence off (sync/wait.c). */
+uint32_t fletch_eventcount_announce(struct fletch_eventcount *eventcount);
+void fletch_eventcount_fence(struct fletch_eventcount *eventcount);
+
+/* Sleeps until a notification after `key` (true) or a time of base/clock.h (false). The
+ * announcement stays: cancel takes it back. */
+bool fletch_eventcount_sleep(struct fletch_eventcount *eventcount, uint32_t key,
+                             uint64_t deadline_ns);
+
+/* The part of notify that runs when somebody sleeps. */
+void fletch_eventcount_wake(struct fletch_eventcount *eventcount, uint32_t count);
+
+/* fletch_eventcount_notify, inlined up to the look for sleepers. */
+static inline void fletch_eventcount_notify_inline(struct fletch_eventcount *eventcount,
+                                                   uint32_t count)
+{
+    fletch_fence_frequent((enum fletch_fence_kind)eventcount->fence_kind); /* F2 */
+    /* relaxed: F2 orders it after the change; E2 is taken again in the slow part */
+    if (__builtin_expect(load_relaxed(&eventcount->sleepers) != 0, 0))
+        fletch_eventcount_wake(eventcount, count);
+}
+
+#endif

@@ -1,0 +1,487 @@
+#include "sync/mpsc_queue.h"
+
+#include <stddef.h>
+
+#include "base/allocator.h"
+#include "base/cpu.h"
+#include "base/options.h"
+#include "base/thread.h"
+
+#define MPSC_QUEUE_MAGIC UINT64_C(0x75657571637370d6) /* "\xd6pscqueu" */
+
+#ifndef FLETCH_MODEL_CHECK
+#define GROUP_OF(field) (offsetof(struct fletch_mpsc_queue, field) / FLETCH_INTERFERENCE_BYTES)
+_Static_assert(GROUP_OF(tail) > GROUP_OF(start), "the tail shares no line");
+_Static_assert(GROUP_OF(consumer) > GROUP_OF(tail), "the consumer's fields share no line");
+_Static_assert(GROUP_OF(head_published) > GROUP_OF(consumer), "published by the consumer");
+_Static_assert(GROUP_OF(producers) > GROUP_OF(head_published), "written by waiting producers");
+_Static_assert(sizeof(struct fletch_mpsc_consumer) <= FLETCH_INTERFERENCE_BYTES, "one group");
+#endif
+
+/* PAUSEs after a failed compare-and-swap: from one, doubled each time, to this many; then the
+ * processor is given away, if the queue's waits may do that. */
+enum { BACKOFF_PAUSES_MAX = 64 };
+
+/* PAUSEs of a consumer that has just run out of elements: about 0.3 us. None under a model checker,
+ * to which a pause is a wait for somebody else. */
+#ifdef FLETCH_MODEL_CHECK
+enum { CATCH_UP_PAUSES = 0 };
+#else
+enum { CATCH_UP_PAUSES = 8 };
+#endif
+
+/* ---- layout ---- */
+
+static char *slot_at(struct fletch_mpsc_queue *queue, uint64_t position)
+{
+    const struct fletch_ring_layout *layout = &queue->header.layout;
+    uint64_t index = (position / FLETCH_MPSC_STEP) & (layout->slot_count - 1);
+    return (char *)queue + layout->slots_offset + index * layout->stride_bytes;
+}
+
+static _Atomic uint64_t *sequence_of(char *slot)
+{
+    return (_Atomic uint64_t *)(void *)slot;
+}
+
+/* ---- making and ending ---- */
+
+static const struct fletch_ring_shape shape = {
+    .magic = MPSC_QUEUE_MAGIC,
+    .slot_sequence = true,
+    .power_of_two = true,
+    .structure_bytes = sizeof(struct fletch_mpsc_queue),
+};
+
+static enum fletch_status choose(const struct fletch_mpsc_queue_options *options,
+                                 struct fletch_ring_choice *out_choice, struct fletch_error *error)
+{
+    struct fletch_mpsc_queue_options known;
+    enum fletch_status status =
+        fletch_options_copy(&known, sizeof known, options, sizeof known, error);
+    if (status != FLETCH_OK)
+        return status;
+    *out_choice = (struct fletch_ring_choice){
+        .element_bytes = known.element_bytes,
+        .capacity = known.capacity,
+        .sharing = known.sharing,
+        .wait_strategy = known.wait_strategy,
+        .spin_budget_ns = known.spin_budget_ns,
+    };
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_mpsc_queue_bytes(const struct fletch_mpsc_queue_options *options,
+                                           size_t *out_bytes, struct fletch_error *error)
+{
+    struct fletch_ring_choice choice;
+    struct fletch_ring_layout layout;
+    enum fletch_status status = choose(options, &choice, error);
+    if (status == FLETCH_OK)
+        status = fletch_ring_plan(&choice, &shape, &layout, error);
+    if (status == FLETCH_OK)
+        *out_bytes = layout.total_bytes;
+    return status;
+}
+
+size_t fletch_mpsc_queue_alignment(void)
+{
+    return FLETCH_INTERFERENCE_BYTES;
+}
+
+/* relaxed throughout: nobody else knows the queue yet, and who tells them orders this before */
+void fletch_mpsc_queue_restart_at(struct fletch_mpsc_queue *queue, uint64_t start)
+{
+    queue->start = start;
+    store_relaxed(&queue->tail, start);          /* relaxed: see above */
+    store_relaxed(&queue->consumer.head, start); /* relaxed: see above */
+    queue->consumer.head_returned = start;
+    queue->consumer.missed = false;
+    store_relaxed(&queue->consumer.emptys, 0);        /* relaxed: see above */
+    store_relaxed(&queue->consumer.guard.entered, 0); /* relaxed: see above */
+    fletch_wait_history_start(&queue->consumer.waits, &queue->header.policy);
+    store_relaxed(&queue->head_published, start); /* relaxed: see above */
+    store_relaxed(&queue->producers.fulls, 0);    /* relaxed: see above */
+    fletch_wait_history_start(&queue->producers.waits, &queue->header.policy);
+    /* Each slot gets the number that it would have from the lap before. */
+    uint64_t lap = queue->header.layout.slot_count * FLETCH_MPSC_STEP;
+    for (uint64_t p = start; p != start + lap; p += FLETCH_MPSC_STEP)
+        store_relaxed(sequence_of(slot_at(queue, p)), p + FLETCH_MPSC_STEP - lap); /* relaxed: so */
+}
+
+enum fletch_status fletch_mpsc_queue_init(void *memory, size_t memory_bytes,
+                                          const struct fletch_mpsc_queue_options *options,
+                                          struct fletch_mpsc_queue **out_queue,
+                                          struct fletch_error *error)
+{
+    struct fletch_ring_choice choice;
+    enum fletch_status status = choose(options, &choice, error);
+    if (status == FLETCH_OK)
+        status = fletch_ring_start(memory, memory_bytes, &choice, &shape, error);
+    if (status != FLETCH_OK)
+        return status;
+    *out_queue = memory;
+    fletch_mpsc_queue_restart_at(*out_queue, 0);
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_mpsc_queue_attach(void *memory, size_t memory_bytes,
+                                            struct fletch_mpsc_queue **out_queue,
+                                            struct fletch_error *error)
+{
+    enum fletch_status status = fletch_ring_attach(memory, memory_bytes, MPSC_QUEUE_MAGIC, error);
+    if (status == FLETCH_OK)
+        *out_queue = memory;
+    return status;
+}
+
+enum fletch_status fletch_mpsc_queue_create(const struct fletch_mpsc_queue_options *options,
+                                            const struct fletch_allocator *allocator,
+                                            struct fletch_mpsc_queue **out_queue,
+                                            struct fletch_error *error)
+{
+    size_t bytes;
+    enum fletch_status status = fletch_mpsc_queue_bytes(options, &bytes, error);
+    if (status != FLETCH_OK)
+        return status;
+    void *memory = fletch_block_allocate(allocator, bytes);
+    if (memory == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for a queue of %zu bytes", bytes);
+    status = fletch_mpsc_queue_init(memory, bytes, options, out_queue, error);
+    if (status != FLETCH_OK)
+        fletch_block_release(memory);
+    return status;
+}
+
+/* ---- producers ---- */
+
+struct backoff {
+    uint32_t pauses;
+};
+
+static void back_off(const struct fletch_mpsc_queue *queue, struct backoff *backoff)
+{
+    for (uint32_t i = 0; i < backoff->pauses; i++)
+        fletch_cpu_relax();
+    if (backoff->pauses < BACKOFF_PAUSES_MAX)
+        backoff->pauses *= 2;
+    else if (queue->header.policy.strategy > FLETCH_WAIT_PAUSE)
+        fletch_thread_yield();
+}
+
+enum fletch_answer fletch_mpsc_queue_claim(struct fletch_mpsc_queue *queue, size_t count,
+                                           uint64_t *out_position)
+{
+    struct backoff backoff = {.pauses = 1};
+    uint64_t limit = queue->header.layout.element_limit * FLETCH_MPSC_STEP;
+    uint64_t wanted = count * FLETCH_MPSC_STEP;
+    /* relaxed: only a compare-and-swap that finds the same value uses it */
+    uint64_t tail = load_relaxed(&queue->tail);
+    for (;;) {
+        if ((tail & FLETCH_MPSC_CLOSED) != 0)
+            return FLETCH_CLOSED;
+        uint64_t head = load_acquire(&queue->head_published); /* E2 acquire */
+        /* A tail that is older than this head makes the difference negative: there is room. */
+        if ((int64_t)(tail - head) > (int64_t)(limit - wanted)) {
+            count_one(&queue->producers.fulls);
+            return FLETCH_FULL;
+        }
+        /* relaxed: the claim hands nothing over; E1 and E2 do, slot by slot */
+        if (cas_weak_relaxed(&queue->tail, &tail, tail + wanted))
+            break;
+        back_off(queue, &backoff);
+    }
+    *out_position = tail;
+    return FLETCH_DONE;
+}
+
+void fletch_mpsc_queue_publish(struct fletch_mpsc_queue *queue, uint64_t position,
+                               const void *elements, size_t count)
+{
+    const struct fletch_ring_layout *layout = &queue->header.layout;
+    const char *element = elements;
+    for (size_t i = 0; i < count; i++) {
+        char *slot = slot_at(queue, position);
+        fletch_element_copy(slot + layout->payload_offset, element, layout->element_bytes);
+        position += FLETCH_MPSC_STEP;
+        store_release(sequence_of(slot), position); /* E1 release */
+        element += layout->element_bytes;
+    }
+    fletch_ring_notify(&queue->header, FLETCH_END_CONSUMER, 1);
+}
+
+enum fletch_answer fletch_mpsc_queue_try_push_many(struct fletch_mpsc_queue *queue,
+                                                   const void *elements, size_t count)
+{
+    uint64_t position;
+    if (count > queue->header.layout.element_limit)
+        return FLETCH_FULL;
+    enum fletch_answer answer = fletch_mpsc_queue_claim(queue, count, &position);
+    if (answer == FLETCH_DONE)
+        fletch_mpsc_queue_publish(queue, position, elements, count);
+    return answer;
+}
+
+enum fletch_answer fletch_mpsc_queue_try_push(struct fletch_mpsc_queue *queue, const void *element)
+{
+    uint64_t position;
+    enum fletch_answer answer = fletch_mpsc_queue_claim(queue, 1, &position);
+    if (__builtin_expect(answer == FLETCH_DONE, 1))
+        fletch_mpsc_queue_publish(queue, position, element, 1);
+    return answer;
+}
+
+/* A waiting call, packed for sync/wait.h. */
+struct mpsc_call {
+    struct fletch_mpsc_queue *queue;
+    const void *elements;
+    void *out_elements;
+    size_t count;
+    size_t *out_popped;
+};
+
+static enum fletch_answer attempt_push(void *call)
+{
+    struct mpsc_call *push = call;
+    return fletch_mpsc_queue_try_push_many(push->queue, push->elements, push->count);
+}
+
+enum fletch_answer fletch_mpsc_queue_push_many(struct fletch_mpsc_queue *queue,
+                                               const void *elements, size_t count,
+                                               uint64_t timeout_ns)
+{
+    enum fletch_answer answer = fletch_mpsc_queue_try_push_many(queue, elements, count);
+    if (answer != FLETCH_FULL || count > queue->header.layout.element_limit)
+        return answer;
+    struct mpsc_call call = {.queue = queue, .elements = elements, .count = count};
+    const struct fletch_wait wait = {
+        .policy = &queue->header.policy,
+        .history = &queue->producers.waits,
+        .eventcount = &queue->header.room,
+        .attempt = attempt_push,
+        .call = &call,
+    };
+    return fletch_wait_for(&wait, timeout_ns);
+}
+
+enum fletch_answer fletch_mpsc_queue_push(struct fletch_mpsc_queue *queue, const void *element,
+                                          uint64_t timeout_ns)
+{
+    return fletch_mpsc_queue_push_many(queue, element, 1, timeout_ns);
+}
+
+void fletch_mpsc_queue_close(struct fletch_mpsc_queue *queue)
+{
+    /* relaxed: the order of claims and closing is that of this one word */
+    fetch_or_relaxed(&queue->tail, FLETCH_MPSC_CLOSED);
+    fletch_ring_notify(&queue->header, FLETCH_END_CONSUMER, UINT32_MAX);
+    fletch_ring_notify(&queue->header, FLETCH_END_PRODUCER, UINT32_MAX);
+}
+
+/* ---- the consumer ---- */
+
+static bool element_is_at(struct fletch_mpsc_queue *queue, uint64_t position)
+{
+    _Atomic uint64_t *sequence = sequence_of(slot_at(queue, position));
+    return load_acquire(sequence) == position + FLETCH_MPSC_STEP; /* E1 acquire */
+}
+
+/* Lets producers have the slots of everything that was taken. */
+static void return_room(struct fletch_mpsc_queue *queue)
+{
+    struct fletch_mpsc_consumer *consumer = &queue->consumer;
+    uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
+    uint64_t freed = (head - consumer->head_returned) / FLETCH_MPSC_STEP;
+    if (freed == 0)
+        return;
+    consumer->head_returned = head;
+    store_release(&queue->head_published, head); /* E2 release */
+    fletch_ring_notify(&queue->header, FLETCH_END_PRODUCER, freed);
+}
+
+/* A consumer that has just caught up stands on the line that the next producer is about to write,
+ * and telling empty from held takes the line that all producers fight for. So at the first miss
+ * after an element it stays away from both for a moment, in which a producer that streams gets
+ * ahead. */
+static bool found_after_pause(struct fletch_mpsc_queue *queue, uint64_t head)
+{
+    if (queue->consumer.missed)
+        return false;
+    for (int i = 0; i < CATCH_UP_PAUSES; i++)
+        fletch_cpu_relax();
+    return element_is_at(queue, head);
+}
+
+/* What to answer when no element was found at `head`. DONE: there is one after all. */
+static enum fletch_answer look_again(struct fletch_mpsc_queue *queue, uint64_t head)
+{
+    return_room(queue);
+    if (found_after_pause(queue, head))
+        return FLETCH_DONE;
+    queue->consumer.missed = true;
+    /* relaxed: the tail tells of claims and of the closing; elements are seen by E1 alone */
+    uint64_t tail = load_relaxed(&queue->tail);
+    if (tail == (head | FLETCH_MPSC_CLOSED))
+        return FLETCH_CLOSED;
+    if (tail != head && element_is_at(queue, head))
+        return FLETCH_DONE;
+    count_one(&queue->consumer.emptys);
+    return tail == head ? FLETCH_EMPTY : FLETCH_HELD;
+}
+
+enum fletch_answer fletch_mpsc_queue_try_pop_many(struct fletch_mpsc_queue *queue,
+                                                  void *out_elements, size_t max_count,
+                                                  size_t *out_popped)
+{
+    struct fletch_mpsc_consumer *consumer = &queue->consumer;
+    const struct fletch_ring_layout *layout = &queue->header.layout;
+    char *to = out_elements;
+    size_t popped = 0;
+    fletch_end_guard_enter(&consumer->guard);
+    uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
+    enum fletch_answer answer = FLETCH_DONE;
+    if (max_count > 0 && __builtin_expect(!element_is_at(queue, head), 0))
+        answer = look_again(queue, head);
+    while (answer == FLETCH_DONE && popped < max_count && element_is_at(queue, head)) {
+        fletch_element_copy(to, slot_at(queue, head) + layout->payload_offset,
+                            layout->element_bytes);
+        to += layout->element_bytes;
+        head += FLETCH_MPSC_STEP;
+        popped++;
+        consumer->missed = false;
+        store_relaxed(&consumer->head, head); /* relaxed: read by statistics only */
+        if (head - consumer->head_returned >= layout->return_threshold * FLETCH_MPSC_STEP)
+            return_room(queue);
+    }
+    fletch_end_guard_leave(&consumer->guard);
+    *out_popped = popped;
+    return answer;
+}
+
+enum fletch_answer fletch_mpsc_queue_try_pop(struct fletch_mpsc_queue *queue, void *out_element)
+{
+    size_t popped;
+    return fletch_mpsc_queue_try_pop_many(queue, out_element, 1, &popped);
+}
+
+static enum fletch_answer attempt_pop(void *call)
+{
+    struct mpsc_call *pop = call;
+    return fletch_mpsc_queue_try_pop_many(pop->queue, pop->out_elements, pop->count,
+                                          pop->out_popped);
+}
+
+enum fletch_answer fletch_mpsc_queue_pop_many(struct fletch_mpsc_queue *queue, void *out_elements,
+                                              size_t max_count, uint64_t timeout_ns,
+                                              size_t *out_popped)
+{
+    enum fletch_answer answer =
+        fletch_mpsc_queue_try_pop_many(queue, out_elements, max_count, out_popped);
+    if (answer == FLETCH_DONE || answer == FLETCH_CLOSED)
+        return answer;
+    struct mpsc_call call = {
+        .queue = queue, .out_elements = out_elements, .count = max_count, .out_popped = out_popped};
+    const struct fletch_wait wait = {
+        .policy = &queue->header.policy,
+        .history = &queue->consumer.waits,
+        .eventcount = &queue->header.elements,
+        .attempt = attempt_pop,
+        .call = &call,
+    };
+    return fletch_wait_for(&wait, timeout_ns);
+}
+
+enum fletch_answer fletch_mpsc_queue_pop(struct fletch_mpsc_queue *queue, void *out_element,
+                                         uint64_t timeout_ns)
+{
+    size_t popped;
+    return fletch_mpsc_queue_pop_many(queue, out_element, 1, timeout_ns, &popped);
+}
+
+uint64_t fletch_mpsc_queue_held_position(const struct fletch_mpsc_queue *queue)
+{
+    /* relaxed: written by this end only */
+    return (load_relaxed(&queue->consumer.head) - queue->start) / FLETCH_MPSC_STEP;
+}
+
+void fletch_mpsc_queue_deinit(struct fletch_mpsc_queue *queue, fletch_drop_function *drop,
+                              void *drop_context)
+{
+    if (queue == NULL)
+        return;
+    /* Positions that were claimed and never published hold nothing that could be dropped. */
+    uint64_t head = load_relaxed(&queue->consumer.head); /* relaxed: all have stopped */
+    uint64_t tail = load_relaxed(&queue->tail) & ~FLETCH_MPSC_CLOSED; /* relaxed: as above */
+    for (; drop != NULL && head != tail; head += FLETCH_MPSC_STEP)
+        if (element_is_at(queue, head))
+            drop(drop_context, slot_at(queue, head) + queue->header.layout.payload_offset);
+    fletch_ring_end(&queue->header);
+}
+
+void fletch_mpsc_queue_destroy(struct fletch_mpsc_queue *queue, fletch_drop_function *drop,
+                               void *drop_context)
+{
+    if (queue == NULL)
+        return;
+    fletch_mpsc_queue_deinit(queue, drop, drop_context);
+    fletch_block_release(queue);
+}
+
+/* ---- descriptors and statistics ---- */
+
+enum fletch_status fletch_mpsc_queue_open_fd(struct fletch_mpsc_queue *queue,
+                                             enum fletch_ring_end end, int *out_fd,
+                                             struct fletch_error *error)
+{
+    return fletch_ring_open_fd(&queue->header, end, out_fd, error);
+}
+
+static bool producer_has_nothing_to_do(void *memory)
+{
+    struct fletch_mpsc_queue *queue = memory;
+    uint64_t tail = load_relaxed(&queue->tail);           /* relaxed: a guess, as any answer is */
+    uint64_t head = load_acquire(&queue->head_published); /* E2 acquire */
+    uint64_t limit = queue->header.layout.element_limit * FLETCH_MPSC_STEP;
+    return (tail & FLETCH_MPSC_CLOSED) == 0 && (int64_t)(tail - head) >= (int64_t)limit;
+}
+
+static bool consumer_has_nothing_to_do(void *memory)
+{
+    struct fletch_mpsc_queue *queue = memory;
+    uint64_t head = load_relaxed(&queue->consumer.head); /* relaxed: written by this end only */
+    if (element_is_at(queue, head))
+        return false;
+    enum fletch_answer answer = look_again(queue, head);
+    return answer == FLETCH_EMPTY || answer == FLETCH_HELD;
+}
+
+bool fletch_mpsc_queue_arm(struct fletch_mpsc_queue *queue, enum fletch_ring_end end)
+{
+    return fletch_ring_arm(&queue->header, end,
+                           end == FLETCH_END_PRODUCER ? producer_has_nothing_to_do
+                                                      : consumer_has_nothing_to_do,
+                           queue);
+}
+
+void fletch_mpsc_queue_disarm(struct fletch_mpsc_queue *queue, enum fletch_ring_end end)
+{
+    fletch_eventcount_disarm(fletch_ring_eventcount(&queue->header, end));
+}
+
+void fletch_mpsc_queue_statistics(const struct fletch_mpsc_queue *queue,
+                                  struct fletch_ring_statistics *out_statistics)
+{
+    /* relaxed: each number may be as old as it likes */
+    uint64_t tail = load_relaxed(&queue->tail) & ~FLETCH_MPSC_CLOSED; /* relaxed: see above */
+    uint64_t head = load_relaxed(&queue->consumer.head);              /* relaxed: see above */
+    struct fletch_ring_statistics statistics = {
+        .pushed = (tail - queue->start) / FLETCH_MPSC_STEP,
+        .popped = (head - queue->start) / FLETCH_MPSC_STEP,
+        .full = load_relaxed(&queue->producers.fulls),                 /* relaxed: see above */
+        .empty = load_relaxed(&queue->consumer.emptys),                /* relaxed: see above */
+        .producer_parks = load_relaxed(&queue->producers.waits.parks), /* relaxed: see above */
+        .consumer_parks = load_relaxed(&queue->consumer.waits.parks),  /* relaxed: see above */
+    };
+    fletch_ring_statistics_write(out_statistics, &statistics);
+}

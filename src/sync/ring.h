@@ -1,0 +1,149 @@
+#ifndef FLETCH_SYNC_RING_H
+#define FLETCH_SYNC_RING_H
+
+/* What the bounded rings and queues share: the header at the start of their memory, the arithmetic
+ * of their layout, the copy of an element, and waiting on either end. A ring is one block without
+ * pointers: header, groups of fields by writer, then the slots at `slots_offset`. */
+
+#include <fletching/allocator.h>
+#include <fletching/ring.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/status.h"
+#include "sync/eventcount.h"
+#include "sync/wait.h"
+
+/* Changes whenever the meaning of a byte of the block does: a process attaches only to its own. */
+#define FLETCH_RING_LAYOUT_VERSION 1
+
+/* How many slots of what size, and where. */
+struct fletch_ring_layout {
+    uint64_t element_bytes;
+    uint64_t stride_bytes;     /* from a slot to the next */
+    uint64_t payload_offset;   /* of the element in its slot: 8 behind a sequence, 0 without one */
+    uint64_t slot_count;       /* physical slots */
+    uint64_t slots_bytes;      /* of all of them */
+    uint64_t element_limit;    /* at most this many elements are in the ring: promise + slack */
+    uint64_t return_threshold; /* the consumer returns room once it has taken this many */
+    uint64_t slots_offset;     /* of the first slot, from the start of the block */
+    uint64_t slots_end;        /* of the end of the last one */
+    uint64_t total_bytes;      /* of the block */
+};
+
+/* Fixed after the start, but for the two eventcounts and `shut`, which change when somebody sleeps
+ * or the ring ends: this group stays in the caches of both sides. */
+struct fletch_ring_header {
+    uint64_t magic;
+    uint32_t layout_version;
+    bool sleeps; /* somebody may sleep on an eventcount: notify */
+    struct fletch_ring_layout layout;
+    struct fletch_wait_policy policy;
+    _Atomic uint32_t shut;             /* bits of enum fletch_ring_shut */
+    struct fletch_eventcount elements; /* the consumer sleeps here */
+    struct fletch_eventcount room;     /* producers sleep here */
+};
+
+enum fletch_ring_shut {
+    FLETCH_RING_CLOSED = 1,   /* by the producer's end: nothing more comes */
+    FLETCH_RING_CANCELLED = 2 /* by the consumer's end: nothing more is wanted */
+};
+
+/* What the options of all rings say alike. */
+struct fletch_ring_choice {
+    size_t element_bytes;
+    size_t capacity;
+    enum fletch_sharing sharing;
+    enum fletch_wait_strategy wait_strategy;
+    uint64_t spin_budget_ns;
+};
+
+/* Where a ring differs: a sequence in each slot or none, slots that must be a power of two in
+ * number, bytes of its structure before the slots. */
+struct fletch_ring_shape {
+    uint64_t magic;
+    bool slot_sequence;
+    bool power_of_two;
+    size_t structure_bytes;
+};
+
+/* INVALID_ARGUMENT names the option, its value and the limit. */
+enum fletch_status fletch_ring_plan(const struct fletch_ring_choice *choice,
+                                    const struct fletch_ring_shape *shape,
+                                    struct fletch_ring_layout *out_layout,
+                                    struct fletch_error *error);
+
+/* Plans, checks the memory, and writes the header at its start. */
+enum fletch_status fletch_ring_start(void *memory, size_t memory_bytes,
+                                     const struct fletch_ring_choice *choice,
+                                     const struct fletch_ring_shape *shape,
+                                     struct fletch_error *error);
+
+/* FAILED_PRECONDITION: what lies at `memory` is not a shared ring of this kind and layout. */
+enum fletch_status fletch_ring_attach(const void *memory, size_t memory_bytes, uint64_t magic,
+                                      struct fletch_error *error);
+
+/* Closes descriptors and makes the block no ring any more. */
+void fletch_ring_end(struct fletch_ring_header *header);
+
+/* The eventcount that `end` sleeps on. */
+static inline struct fletch_eventcount *fletch_ring_eventcount(struct fletch_ring_header *header,
+                                                               enum fletch_ring_end end)
+{
+    return end == FLETCH_END_PRODUCER ? &header->room : &header->elements;
+}
+
+/* FAILED_PRECONDITION: shared between processes, or a strategy that never sleeps. */
+enum fletch_status fletch_ring_open_fd(struct fletch_ring_header *header, enum fletch_ring_end end,
+                                       int *out_fd, struct fletch_error *error);
+
+/* Arms `end`, unless `attempt` finds that there is something to do. */
+bool fletch_ring_arm(struct fletch_ring_header *header, enum fletch_ring_end end,
+                     bool (*nothing_to_do)(void *ring), void *ring);
+
+/* Copies the first `struct_size` bytes of `statistics` to the caller's. */
+void fletch_ring_statistics_write(struct fletch_ring_statistics *out_statistics,
+                                  struct fletch_ring_statistics *statistics);
+
+/* Copy contiguous elements into spans, or out of them; return how many. */
+size_t fletch_spans_fill(const struct fletch_ring_spans *spans, const void *elements,
+                         size_t element_bytes);
+size_t fletch_spans_empty(const struct fletch_ring_spans *spans, void *out_elements,
+                          size_t element_bytes);
+
+/* Wakes up to `count` sleepers of `end`, if the ring has any. */
+static inline void fletch_ring_notify(struct fletch_ring_header *header, enum fletch_ring_end end,
+                                      uint64_t count)
+{
+    if (header->sleeps)
+        fletch_eventcount_notify_inline(fletch_ring_eventcount(header, end),
+                                        count > UINT32_MAX ? UINT32_MAX : (uint32_t)count);
+}
+
+/* Copies `words` words of 8 bytes, one by one: a caller has often just written the element field by
+ * field, and a load wider than the stores before it would wait until they have left the core. (The
+ * build keeps the compiler from joining these copies into wider ones.) */
+static inline void fletch_words_copy(char *to, const char *from, size_t words)
+{
+    for (size_t i = 0; i < words; i++)
+        memcpy(to + 8 * i, from + 8 * i, 8);
+}
+
+/* Copies one element. Under a model checker all elements are whole words. */
+static inline void fletch_element_copy(void *to, const void *from, size_t element_bytes)
+{
+    if (element_bytes == 24)
+        fletch_words_copy(to, from, 3);
+    else if (element_bytes == 8)
+        fletch_words_copy(to, from, 1);
+    else if (element_bytes == 16)
+        fletch_words_copy(to, from, 2);
+    else
+        memcpy(to, from, element_bytes);
+}
+
+#endif

@@ -1,0 +1,87 @@
+#ifndef FLETCH_SYNC_SPSC_RING_H
+#define FLETCH_SYNC_SPSC_RING_H
+
+/* Bounded ring of one producer and one consumer.
+ *
+ * Origin: L. Lamport's ring of two indices (1977); positions of the other side cached as in
+ * MCRingBuffer (P. Lee et al., 2009) and rigtorp's SPSCQueue; the sequence in the slot as in
+ * FastForward (J. Giacomoni et al., 2008) and D. Vyukov's bounded queue, with numbers that only
+ * grow.
+ *
+ * Roles: one producer, one consumer, each a thread at a time. Progress: every try_ call, commit and
+ * release is wait-free: no loop but over the elements it moves, no locked instruction. What a
+ * stalled or dead side does to the other: the ring runs full or empty, and stays correct.
+ *
+ * Positions count elements since the start and wrap at 2^64; only differences are used. Each side
+ * keeps its position twice, as a number and as the byte offset of the slot, so that the number of
+ * slots can be anything.
+ *
+ * Two forms. In the slot form each slot carries the number of the element in it: position + 1. A
+ * reader of the slot learns from the line that it needs anyway whether the element is there. In the
+ * cursor form the producer publishes one position for any number of elements, which lie side by
+ * side.
+ *
+ * Room is returned lazily: the consumer publishes its position once for every eighth of the ring,
+ * and whenever it finds the ring empty. The ring has that much slack above the capacity that was
+ * asked for, so a producer that finds it full knows of `capacity` unread elements (sync/ring.c).
+ *
+ * Edges:
+ *   E1: producer store_release(slot sequence) -> consumer load_acquire(slot sequence): the element
+ *       is in the slot.
+ *   E2: consumer store_release(head_published) -> producer load_acquire(head_published): slots
+ *       below that position have been read and may be written.
+ *   E3: producer store_release(tail_published) -> consumer load_acquire(tail_published): all
+ *       elements below that position are in their slots.
+ *   E4: producer fetch_or_release(shut) -> consumer load_acquire(shut): everything that was
+ *       published before the ring was closed is seen by one more look.
+ *
+ * Linearization: push at the store of E1 or E3, pop at the load that finds the element, full at the
+ * load of E2, empty at the load of E1 or E3 that finds none, close at the fetch_or.
+ *
+ * ABA: none, since a number comes back after 2^64 elements only. Reclamation: none, slots are
+ * reused in place. */
+
+#include <fletching/spsc_ring.h>
+
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "sync/end_guard.h"
+#include "sync/ring.h"
+
+/* Written by the producer only. */
+struct fletch_spsc_producer {
+    _Atomic uint64_t tail;  /* position of the next element to push */
+    uint64_t head_seen;     /* the last head_published that was read */
+    uint64_t offset;        /* of the slot of `tail`, in bytes from the start of the ring */
+    uint64_t claimed;       /* elements of the open claim */
+    _Atomic uint64_t fulls; /* statistic */
+    struct fletch_wait_history waits;
+    struct fletch_end_guard guard;
+};
+
+/* Written by the consumer only. */
+struct fletch_spsc_consumer {
+    _Atomic uint64_t head;   /* position of the next element to pop */
+    uint64_t tail_seen;      /* cursor form: the last tail_published that was read */
+    uint64_t head_returned;  /* what head_published holds */
+    uint64_t offset;         /* of the slot of `head`, in bytes from the start of the ring */
+    _Atomic uint64_t emptys; /* statistic */
+    struct fletch_wait_history waits;
+    struct fletch_end_guard guard;
+};
+
+struct fletch_spsc_ring {
+    FLETCH_ISOLATED struct fletch_ring_header header;
+    uint64_t start; /* the first position */
+    FLETCH_ISOLATED struct fletch_spsc_producer producer;
+    FLETCH_ISOLATED struct fletch_spsc_consumer consumer;
+    FLETCH_ISOLATED _Atomic uint64_t head_published; /* by the consumer */
+    FLETCH_ISOLATED _Atomic uint64_t tail_published; /* by the producer, cursor form */
+};
+
+/* Lets the positions of a new, empty ring begin at `start`, so that tests can begin just below the
+ * limit. */
+void fletch_spsc_ring_restart_at(struct fletch_spsc_ring *ring, uint64_t start);
+
+#endif
