@@ -84,11 +84,13 @@ FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_eventcount_open_fd(struct fletch_eventcount *eventcount, int *out_fd,
                           struct fletch_error *error);
 
-/** Before sleeping on the descriptor: announces the caller. It then looks at its condition again
- *  and, if that is true, disarms at once. Each arm is followed by exactly one disarm, after waking
- *  up or instead of sleeping. Any thread; does not block. The descriptor must have been opened. */
-FLETCH_EXPORT void fletch_eventcount_arm(struct fletch_eventcount *eventcount);
-FLETCH_EXPORT void fletch_eventcount_disarm(struct fletch_eventcount *eventcount);
+/** Before sleeping on the descriptor: announces the caller and returns the key for disarm. It then
+ *  looks at its condition again and, if that is true, disarms at once. Each arm is followed by
+ *  exactly one disarm, after waking up or instead of sleeping. Up to 16,383 may be armed at once
+ *  (and 65,535 asleep on the futex); the descriptor wakes all of them. Any thread; does not block.
+ *  The descriptor must have been opened. */
+FLETCH_EXPORT uint32_t fletch_eventcount_arm(struct fletch_eventcount *eventcount);
+FLETCH_EXPORT void fletch_eventcount_disarm(struct fletch_eventcount *eventcount, uint32_t key);
 
 FLETCH_END_DECLS
 

@@ -116,10 +116,10 @@ FLETCH_EXPORT uint64_t fletch_mpsc_queue_held_position(const struct fletch_mpsc_
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_mpsc_queue_open_fd(struct fletch_mpsc_queue *queue, enum fletch_ring_end end, int *out_fd,
                           struct fletch_error *error);
-FLETCH_EXPORT FLETCH_MUST_CHECK bool fletch_mpsc_queue_arm(struct fletch_mpsc_queue *queue,
-                                                           enum fletch_ring_end end);
+FLETCH_EXPORT FLETCH_MUST_CHECK bool
+fletch_mpsc_queue_arm(struct fletch_mpsc_queue *queue, enum fletch_ring_end end, uint32_t *out_key);
 FLETCH_EXPORT void fletch_mpsc_queue_disarm(struct fletch_mpsc_queue *queue,
-                                            enum fletch_ring_end end);
+                                            enum fletch_ring_end end, uint32_t key);
 
 /** Writes the first `out_statistics->struct_size` bytes of them. Any thread; wait-free. */
 FLETCH_EXPORT void fletch_mpsc_queue_statistics(const struct fletch_mpsc_queue *queue,

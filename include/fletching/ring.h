@@ -41,7 +41,7 @@ enum fletch_ring_end {
 /** Counters of one queue, since it was made. Each is written by one side and may lag behind. */
 struct fletch_ring_statistics {
     size_t struct_size;
-    uint64_t pushed;         /* elements published */
+    uint64_t pushed;         /* elements published; MPSC: claimed */
     uint64_t popped;         /* elements taken */
     uint64_t full;           /* calls that found no room (answer FULL, or had to wait) */
     uint64_t empty;          /* calls that found no element (EMPTY or HELD, or had to wait) */

@@ -168,11 +168,12 @@ FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_spsc_ring_open_fd(struct fletch_spsc_ring *ring, enum fletch_ring_end end, int *out_fd,
                          struct fletch_error *error);
 
-/** `end`: true: sleep on the descriptor now, then disarm. False: there is room (producer), an
- *  element (consumer), or the end of the ring already; nothing was armed. */
-FLETCH_EXPORT FLETCH_MUST_CHECK bool fletch_spsc_ring_arm(struct fletch_spsc_ring *ring,
-                                                          enum fletch_ring_end end);
-FLETCH_EXPORT void fletch_spsc_ring_disarm(struct fletch_spsc_ring *ring, enum fletch_ring_end end);
+/** `end`: true: sleep on the descriptor now, then disarm with `*out_key`. False: there is room
+ *  (producer), an element (consumer), or the end of the ring already; nothing was armed. */
+FLETCH_EXPORT FLETCH_MUST_CHECK bool
+fletch_spsc_ring_arm(struct fletch_spsc_ring *ring, enum fletch_ring_end end, uint32_t *out_key);
+FLETCH_EXPORT void fletch_spsc_ring_disarm(struct fletch_spsc_ring *ring, enum fletch_ring_end end,
+                                           uint32_t key);
 
 /** Writes the first `out_statistics->struct_size` bytes of them. Any thread; wait-free. */
 FLETCH_EXPORT void fletch_spsc_ring_statistics(const struct fletch_spsc_ring *ring,

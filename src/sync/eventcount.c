@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/allocator.h"
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/event_fd.h"
 #include "base/futex.h"
@@ -82,7 +83,7 @@ void fletch_eventcount_destroy(struct fletch_eventcount *eventcount)
 uint32_t fletch_eventcount_announce(struct fletch_eventcount *eventcount)
 {
     /* relaxed: F1 orders the announcement before the look at the condition that counts */
-    fetch_add_relaxed(&eventcount->sleepers, 1);
+    fetch_add_relaxed(&eventcount->sleepers, FLETCH_ONE_FUTEX);
     /* relaxed: F1 orders it too; an older value only makes the futex refuse to sleep */
     return load_relaxed(&eventcount->epoch);
 }
@@ -102,7 +103,7 @@ uint32_t fletch_eventcount_prepare(struct fletch_eventcount *eventcount)
 void fletch_eventcount_cancel(struct fletch_eventcount *eventcount)
 {
     /* relaxed: nothing is handed over; a notifier that still counts us wakes nobody */
-    fetch_sub_relaxed(&eventcount->sleepers, 1);
+    fetch_sub_relaxed(&eventcount->sleepers, FLETCH_ONE_FUTEX);
 }
 
 bool fletch_eventcount_sleep(struct fletch_eventcount *eventcount, uint32_t key,
@@ -130,13 +131,48 @@ void fletch_eventcount_notify(struct fletch_eventcount *eventcount, uint32_t cou
     fletch_eventcount_notify_inline(eventcount, count);
 }
 
+/* The four numbers of `sleepers`. */
+static uint64_t futexes_in(uint64_t sleepers)
+{
+    return sleepers % FLETCH_ONE_ARMED;
+}
+
+static uint64_t armed_in(uint64_t sleepers)
+{
+    return sleepers % FLETCH_ONE_OWED / FLETCH_ONE_ARMED;
+}
+
+static uint64_t owed_in(uint64_t sleepers)
+{
+    return sleepers % FLETCH_ONE_GENERATION / FLETCH_ONE_OWED;
+}
+
+static uint32_t generation_in(uint64_t sleepers)
+{
+    return (uint32_t)(sleepers / FLETCH_ONE_GENERATION);
+}
+
+/* Makes everybody who is armed owed. False: they all were, so the descriptor is readable. */
+static bool owe_to_armed(struct fletch_eventcount *eventcount, uint64_t sleepers)
+{
+    uint64_t unowed;
+    do {
+        unowed = armed_in(sleepers) - owed_in(sleepers);
+        if (unowed == 0)
+            return false;
+        /* relaxed: the signal that follows is ordered by the kernel */
+    } while (!cas_weak_relaxed(&eventcount->sleepers, &sleepers,
+                               sleepers + unowed * FLETCH_ONE_OWED + FLETCH_ONE_GENERATION));
+    return true;
+}
+
 void fletch_eventcount_wake(struct fletch_eventcount *eventcount, uint32_t count)
 {
     uint64_t sleepers = load_acquire(&eventcount->sleepers); /* E2 acquire */
     fetch_add_release(&eventcount->epoch, 1);                /* E1 release */
-    if (sleepers % FLETCH_ONE_ARMED != 0)
+    if (futexes_in(sleepers) != 0)
         fletch_futex_wake(&eventcount->epoch, count, eventcount->sharing == FLETCH_SHARING_HOST);
-    if (sleepers / FLETCH_ONE_ARMED != 0)
+    if (armed_in(sleepers) != 0 && owe_to_armed(eventcount, sleepers))
         fletch_event_fd_signal(load_acquire(&eventcount->fd)); /* E3 acquire */
 }
 
@@ -161,23 +197,38 @@ enum fletch_status fletch_eventcount_open_fd(struct fletch_eventcount *eventcoun
     return FLETCH_OK;
 }
 
-void fletch_eventcount_arm(struct fletch_eventcount *eventcount)
+uint32_t fletch_eventcount_arm(struct fletch_eventcount *eventcount)
 {
-    fetch_add_release(&eventcount->sleepers, FLETCH_ONE_ARMED); /* E2 release */
+    /* relaxed: only a compare-and-swap that finds the same value uses it */
+    uint64_t sleepers = load_relaxed(&eventcount->sleepers);
+    while (!cas_weak_release(&eventcount->sleepers, &sleepers, /* E2 release */
+                             sleepers + FLETCH_ONE_ARMED)) {
+    }
+    FLETCH_ASSERT(armed_in(sleepers) + 1 < FLETCH_ONE_OWED / FLETCH_ONE_ARMED && "too many armed");
     fletch_eventcount_fence(eventcount);
+    return generation_in(sleepers);
 }
 
-void fletch_eventcount_disarm(struct fletch_eventcount *eventcount)
+void fletch_eventcount_disarm(struct fletch_eventcount *eventcount, uint32_t key)
 {
-    /* relaxed: the reads and writes of the eventfd below are ordered by the kernel */
-    uint64_t before = fetch_sub_relaxed(&eventcount->sleepers, FLETCH_ONE_ARMED);
-    if (before / FLETCH_ONE_ARMED != 1)
-        return; /* others sleep on it still: the last one makes it silent */
+    /* relaxed: reads and writes of the eventfd are ordered by the kernel, the rest by this word */
+    uint64_t sleepers = load_relaxed(&eventcount->sleepers);
+    uint64_t less;
+    do {
+        less = FLETCH_ONE_ARMED;
+        if (generation_in(sleepers) != key && owed_in(sleepers) != 0)
+            less += FLETCH_ONE_OWED;
+        if (armed_in(sleepers) == 1) /* the last one: whatever it missed, nobody is owed now */
+            less = FLETCH_ONE_ARMED + owed_in(sleepers) * FLETCH_ONE_OWED;
+        /* relaxed: as above */
+    } while (!cas_weak_relaxed(&eventcount->sleepers, &sleepers, sleepers - less));
+    if (owed_in(sleepers) == 0 || owed_in(sleepers - less) != 0)
+        return;
     int fd = load_acquire(&eventcount->fd); /* E3 acquire */
     fletch_event_fd_drain(fd);
-    /* Someone may have armed since, and the signal for them been drained: signal again. If the
-     * drain took a signal that was meant for them, it came after their announcement, so this load
-     * sees it. relaxed: the kernel ordered that signal before the drain */
-    if (load_relaxed(&eventcount->sleepers) / FLETCH_ONE_ARMED != 0)
+    /* A notification since then may have owed others a wake-up, and its signal been drained: signal
+     * again. It was made after the owing, so whoever drained it sees that.
+     * relaxed: the kernel ordered that signal before the drain */
+    if (owed_in(load_relaxed(&eventcount->sleepers)) != 0)
         fletch_event_fd_signal(fd);
 }

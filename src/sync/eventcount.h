@@ -21,10 +21,16 @@
  * its condition once more before it gives up, so that the room or element that it was woken for is
  * taken or still there for who looks next. All waiting calls of the library do.
  *
+ * The descriptor is readable while somebody is owed a wake-up by it. One word counts the futex
+ * sleepers, the armed ones, those of the armed that are owed, and generations: a notification that
+ * finds armed sleepers that are not owed yet makes all armed ones owed and begins a generation. Who
+ * disarms knows by the generation of its arming whether it was owed; the last owed one drains the
+ * descriptor. Sleepers that armed later see it readable until then, and look once for nothing.
+ *
  * Edges:
  *   E1: notifier fetch_add_release(epoch) -> waiter load_acquire(epoch): what was done before the
  *       notification is visible after a wait that returned true.
- *   E2: armer fetch_add_release(sleepers) -> notifier load_acquire(sleepers): the descriptor that
+ *   E2: armer cas_weak_release(sleepers) -> notifier load_acquire(sleepers): the descriptor that
  *       the armer opened is visible to a notifier that sees it armed.
  *   E3: opener cas_strong_acq_rel(fd) -> any load_acquire(fd): the one descriptor that won.
  *
@@ -44,13 +50,19 @@
 struct fletch_eventcount {
     _Atomic uint32_t epoch;    /* the futex word: counts notifications that found a sleeper */
     _Atomic int32_t fd;        /* the eventfd, or FLETCH_NO_FD */
-    _Atomic uint64_t sleepers; /* announced: futex sleepers + armed ones * FLETCH_ONE_ARMED */
+    _Atomic uint64_t sleepers; /* who is announced, as four numbers: below */
     uint32_t fence_kind;       /* enum fletch_fence_kind, fixed */
     uint32_t sharing;          /* enum fletch_sharing, fixed */
 };
 
 #define FLETCH_NO_FD (-1)
-#define FLETCH_ONE_ARMED (UINT64_C(1) << 32)
+
+/* The four numbers in `sleepers`, each in its bits. A notifier that finds 0 wakes nobody. */
+#define FLETCH_ONE_FUTEX UINT64_C(1)               /* asleep on the futex: 16 bits */
+#define FLETCH_ONE_ARMED (UINT64_C(1) << 16)       /* armed with the descriptor: 14 bits */
+#define FLETCH_ONE_OWED (UINT64_C(1) << 30)        /* of those, owed a wake-up: 14 bits */
+#define FLETCH_ONE_GENERATION (UINT64_C(1) << 44)  /* 20 bits, wraps */
+#define FLETCH_SLEEPERS_MASK (FLETCH_ONE_OWED - 1) /* futex and armed: anybody at all */
 
 /* Makes an eventcount in place, with the process's kind of fence for FLETCH_SHARING_PROCESS and
  * full fences otherwise. */
@@ -74,7 +86,8 @@ static inline void fletch_eventcount_notify_inline(struct fletch_eventcount *eve
 {
     fletch_fence_frequent((enum fletch_fence_kind)eventcount->fence_kind); /* F2 */
     /* relaxed: F2 orders it after the change; E2 is taken again in the slow part */
-    if (__builtin_expect(load_relaxed(&eventcount->sleepers) != 0, 0))
+    uint64_t sleepers = load_relaxed(&eventcount->sleepers);
+    if (__builtin_expect((sleepers & FLETCH_SLEEPERS_MASK) != 0, 0))
         fletch_eventcount_wake(eventcount, count);
 }
 

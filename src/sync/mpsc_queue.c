@@ -129,7 +129,7 @@ enum fletch_status fletch_mpsc_queue_attach(void *memory, size_t memory_bytes,
                                             struct fletch_mpsc_queue **out_queue,
                                             struct fletch_error *error)
 {
-    enum fletch_status status = fletch_ring_attach(memory, memory_bytes, MPSC_QUEUE_MAGIC, error);
+    enum fletch_status status = fletch_ring_attach(memory, memory_bytes, &shape, error);
     if (status == FLETCH_OK)
         *out_queue = memory;
     return status;
@@ -183,10 +183,8 @@ enum fletch_answer fletch_mpsc_queue_claim(struct fletch_mpsc_queue *queue, size
             return FLETCH_CLOSED;
         uint64_t head = load_acquire(&queue->head_published); /* E2 acquire */
         /* A tail that is older than this head makes the difference negative: there is room. */
-        if ((int64_t)(tail - head) > (int64_t)(limit - wanted)) {
-            count_one(&queue->producers.fulls);
+        if ((int64_t)(tail - head) > (int64_t)(limit - wanted))
             return FLETCH_FULL;
-        }
         /* relaxed: the claim hands nothing over; E1 and E2 do, slot by slot */
         if (cas_weak_relaxed(&queue->tail, &tail, tail + wanted))
             break;
@@ -208,27 +206,35 @@ void fletch_mpsc_queue_publish(struct fletch_mpsc_queue *queue, uint64_t positio
         store_release(sequence_of(slot), position); /* E1 release */
         element += layout->element_bytes;
     }
-    fletch_ring_notify(&queue->header, FLETCH_END_CONSUMER, 1);
+    fletch_ring_notify(&queue->header, FLETCH_END_CONSUMER);
+}
+
+static inline enum fletch_answer push_all(struct fletch_mpsc_queue *queue, const void *elements,
+                                          size_t count)
+{
+    uint64_t position;
+    enum fletch_answer answer = fletch_mpsc_queue_claim(queue, count, &position);
+    if (__builtin_expect(answer == FLETCH_DONE, 1))
+        fletch_mpsc_queue_publish(queue, position, elements, count);
+    return answer;
 }
 
 enum fletch_answer fletch_mpsc_queue_try_push_many(struct fletch_mpsc_queue *queue,
                                                    const void *elements, size_t count)
 {
-    uint64_t position;
-    if (count > queue->header.layout.element_limit)
-        return FLETCH_FULL;
-    enum fletch_answer answer = fletch_mpsc_queue_claim(queue, count, &position);
-    if (answer == FLETCH_DONE)
-        fletch_mpsc_queue_publish(queue, position, elements, count);
+    enum fletch_answer answer = FLETCH_FULL;
+    if (count <= queue->header.layout.capacity)
+        answer = push_all(queue, elements, count);
+    if (__builtin_expect(answer == FLETCH_FULL, 0))
+        count_one(&queue->producers.fulls);
     return answer;
 }
 
 enum fletch_answer fletch_mpsc_queue_try_push(struct fletch_mpsc_queue *queue, const void *element)
 {
-    uint64_t position;
-    enum fletch_answer answer = fletch_mpsc_queue_claim(queue, 1, &position);
-    if (__builtin_expect(answer == FLETCH_DONE, 1))
-        fletch_mpsc_queue_publish(queue, position, element, 1);
+    enum fletch_answer answer = push_all(queue, element, 1);
+    if (__builtin_expect(answer == FLETCH_FULL, 0))
+        count_one(&queue->producers.fulls);
     return answer;
 }
 
@@ -244,7 +250,7 @@ struct mpsc_call {
 static enum fletch_answer attempt_push(void *call)
 {
     struct mpsc_call *push = call;
-    return fletch_mpsc_queue_try_push_many(push->queue, push->elements, push->count);
+    return push_all(push->queue, push->elements, push->count);
 }
 
 enum fletch_answer fletch_mpsc_queue_push_many(struct fletch_mpsc_queue *queue,
@@ -252,7 +258,7 @@ enum fletch_answer fletch_mpsc_queue_push_many(struct fletch_mpsc_queue *queue,
                                                uint64_t timeout_ns)
 {
     enum fletch_answer answer = fletch_mpsc_queue_try_push_many(queue, elements, count);
-    if (answer != FLETCH_FULL || count > queue->header.layout.element_limit)
+    if (answer != FLETCH_FULL || count > queue->header.layout.capacity)
         return answer;
     struct mpsc_call call = {.queue = queue, .elements = elements, .count = count};
     const struct fletch_wait wait = {
@@ -275,8 +281,8 @@ void fletch_mpsc_queue_close(struct fletch_mpsc_queue *queue)
 {
     /* relaxed: the order of claims and closing is that of this one word */
     fetch_or_relaxed(&queue->tail, FLETCH_MPSC_CLOSED);
-    fletch_ring_notify(&queue->header, FLETCH_END_CONSUMER, UINT32_MAX);
-    fletch_ring_notify(&queue->header, FLETCH_END_PRODUCER, UINT32_MAX);
+    fletch_ring_notify(&queue->header, FLETCH_END_CONSUMER);
+    fletch_ring_notify(&queue->header, FLETCH_END_PRODUCER);
 }
 
 /* ---- the consumer ---- */
@@ -292,12 +298,11 @@ static void return_room(struct fletch_mpsc_queue *queue)
 {
     struct fletch_mpsc_consumer *consumer = &queue->consumer;
     uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
-    uint64_t freed = (head - consumer->head_returned) / FLETCH_MPSC_STEP;
-    if (freed == 0)
+    if (head == consumer->head_returned)
         return;
     consumer->head_returned = head;
     store_release(&queue->head_published, head); /* E2 release */
-    fletch_ring_notify(&queue->header, FLETCH_END_PRODUCER, freed);
+    fletch_ring_notify(&queue->header, FLETCH_END_PRODUCER);
 }
 
 /* A consumer that has just caught up stands on the line that the next producer is about to write,
@@ -326,13 +331,11 @@ static enum fletch_answer look_again(struct fletch_mpsc_queue *queue, uint64_t h
         return FLETCH_CLOSED;
     if (tail != head && element_is_at(queue, head))
         return FLETCH_DONE;
-    count_one(&queue->consumer.emptys);
     return tail == head ? FLETCH_EMPTY : FLETCH_HELD;
 }
 
-enum fletch_answer fletch_mpsc_queue_try_pop_many(struct fletch_mpsc_queue *queue,
-                                                  void *out_elements, size_t max_count,
-                                                  size_t *out_popped)
+static inline enum fletch_answer pop_guarded(struct fletch_mpsc_queue *queue, void *out_elements,
+                                             size_t max_count, size_t *out_popped)
 {
     struct fletch_mpsc_consumer *consumer = &queue->consumer;
     const struct fletch_ring_layout *layout = &queue->header.layout;
@@ -344,8 +347,9 @@ enum fletch_answer fletch_mpsc_queue_try_pop_many(struct fletch_mpsc_queue *queu
     if (max_count > 0 && __builtin_expect(!element_is_at(queue, head), 0))
         answer = look_again(queue, head);
     while (answer == FLETCH_DONE && popped < max_count && element_is_at(queue, head)) {
-        fletch_element_copy(to, slot_at(queue, head) + layout->payload_offset,
-                            layout->element_bytes);
+        char *slot = slot_at(queue, head);
+        fletch_element_copy(to, slot + layout->payload_offset, layout->element_bytes);
+        fletch_lines_take_over(slot, layout->stride_bytes);
         to += layout->element_bytes;
         head += FLETCH_MPSC_STEP;
         popped++;
@@ -359,6 +363,16 @@ enum fletch_answer fletch_mpsc_queue_try_pop_many(struct fletch_mpsc_queue *queu
     return answer;
 }
 
+enum fletch_answer fletch_mpsc_queue_try_pop_many(struct fletch_mpsc_queue *queue,
+                                                  void *out_elements, size_t max_count,
+                                                  size_t *out_popped)
+{
+    enum fletch_answer answer = pop_guarded(queue, out_elements, max_count, out_popped);
+    if (__builtin_expect(answer == FLETCH_EMPTY || answer == FLETCH_HELD, 0))
+        count_one(&queue->consumer.emptys);
+    return answer;
+}
+
 enum fletch_answer fletch_mpsc_queue_try_pop(struct fletch_mpsc_queue *queue, void *out_element)
 {
     size_t popped;
@@ -368,8 +382,7 @@ enum fletch_answer fletch_mpsc_queue_try_pop(struct fletch_mpsc_queue *queue, vo
 static enum fletch_answer attempt_pop(void *call)
 {
     struct mpsc_call *pop = call;
-    return fletch_mpsc_queue_try_pop_many(pop->queue, pop->out_elements, pop->count,
-                                          pop->out_popped);
+    return pop_guarded(pop->queue, pop->out_elements, pop->count, pop->out_popped);
 }
 
 enum fletch_answer fletch_mpsc_queue_pop_many(struct fletch_mpsc_queue *queue, void *out_elements,
@@ -456,17 +469,19 @@ static bool consumer_has_nothing_to_do(void *memory)
     return answer == FLETCH_EMPTY || answer == FLETCH_HELD;
 }
 
-bool fletch_mpsc_queue_arm(struct fletch_mpsc_queue *queue, enum fletch_ring_end end)
+bool fletch_mpsc_queue_arm(struct fletch_mpsc_queue *queue, enum fletch_ring_end end,
+                           uint32_t *out_key)
 {
-    return fletch_ring_arm(&queue->header, end,
+    return fletch_ring_arm(fletch_ring_eventcount(&queue->header, end),
                            end == FLETCH_END_PRODUCER ? producer_has_nothing_to_do
                                                       : consumer_has_nothing_to_do,
-                           queue);
+                           queue, out_key);
 }
 
-void fletch_mpsc_queue_disarm(struct fletch_mpsc_queue *queue, enum fletch_ring_end end)
+void fletch_mpsc_queue_disarm(struct fletch_mpsc_queue *queue, enum fletch_ring_end end,
+                              uint32_t key)
 {
-    fletch_eventcount_disarm(fletch_ring_eventcount(&queue->header, end));
+    fletch_eventcount_disarm(fletch_ring_eventcount(&queue->header, end), key);
 }
 
 void fletch_mpsc_queue_statistics(const struct fletch_mpsc_queue *queue,

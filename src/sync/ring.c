@@ -1,11 +1,10 @@
 #include "sync/ring.h"
 
+#include <inttypes.h>
+
 #include "base/bits.h"
 #include "base/checked.h"
 #include "sync/placement.h"
-
-/* Lines are 64 bytes on the processors that matter: a slot straddles none if it need not. */
-enum { LINE_BYTES = 64 };
 
 /* Room goes back to the producer an eighth of the ring at a time: then the line with the consumer's
  * position travels eight times a lap and not once an element. */
@@ -31,9 +30,10 @@ static size_t stride_of(size_t element_bytes, bool slot_sequence)
     if (!slot_sequence)
         return fletch_round_up(element_bytes, sizeof(uint64_t));
     size_t slot_bytes = fletch_round_up(sizeof(uint64_t) + element_bytes, sizeof(uint64_t));
-    if (slot_bytes <= LINE_BYTES)
+    /* A slot straddles no line if it need not. */
+    if (slot_bytes <= FLETCH_LINE_BYTES)
         return fletch_power_of_two_ceiling(slot_bytes);
-    return fletch_round_up(slot_bytes, LINE_BYTES);
+    return fletch_round_up(slot_bytes, FLETCH_LINE_BYTES);
 }
 
 enum fletch_status fletch_ring_plan(const struct fletch_ring_choice *choice,
@@ -61,6 +61,7 @@ enum fletch_status fletch_ring_plan(const struct fletch_ring_choice *choice,
                                 choice->capacity, choice->element_bytes);
     *out_layout = (struct fletch_ring_layout){
         .element_bytes = choice->element_bytes,
+        .capacity = choice->capacity,
         .stride_bytes = stride,
         .payload_offset = shape->slot_sequence ? sizeof(uint64_t) : 0,
         .slot_count = slots,
@@ -104,7 +105,29 @@ enum fletch_status fletch_ring_start(void *memory, size_t memory_bytes,
     return FLETCH_OK;
 }
 
-enum fletch_status fletch_ring_attach(const void *memory, size_t memory_bytes, uint64_t magic,
+/* That every number of the layout is the one that its element size and capacity lead to: then no
+ * access leaves the block. */
+static enum fletch_status check_layout(const struct fletch_ring_header *header,
+                                       const struct fletch_ring_shape *shape,
+                                       struct fletch_error *error)
+{
+    const struct fletch_ring_choice choice = {.element_bytes = header->layout.element_bytes,
+                                              .capacity = header->layout.capacity};
+    struct fletch_ring_layout planned;
+    struct fletch_wait_policy policy;
+    if (fletch_ring_plan(&choice, shape, &planned, NULL) != FLETCH_OK ||
+        memcmp(&planned, &header->layout, sizeof planned) != 0)
+        return fletch_error_set(
+            error, FLETCH_FAILED_PRECONDITION,
+            "the ring's layout does not follow from its form, element_bytes %zu "
+            "and capacity %zu",
+            choice.element_bytes, choice.capacity);
+    return fletch_wait_policy_choose(header->policy.strategy, header->policy.spin_budget_ns,
+                                     &policy, error);
+}
+
+enum fletch_status fletch_ring_attach(const void *memory, size_t memory_bytes,
+                                      const struct fletch_ring_shape *shape,
                                       struct fletch_error *error)
 {
     enum fletch_status status = fletch_placement_check(
@@ -112,11 +135,11 @@ enum fletch_status fletch_ring_attach(const void *memory, size_t memory_bytes, u
     if (status != FLETCH_OK)
         return status;
     const struct fletch_ring_header *header = memory;
-    if (header->magic != magic)
-        return fletch_error_set(
-            error, FLETCH_FAILED_PRECONDITION,
-            "no such ring: the memory begins with 0x%016llx, expected 0x%016llx",
-            (unsigned long long)header->magic, (unsigned long long)magic);
+    if (header->magic != shape->magic)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "no such ring: the memory begins with 0x%016" PRIx64
+                                ", expected 0x%016" PRIx64,
+                                header->magic, shape->magic);
     if (header->layout_version != FLETCH_RING_LAYOUT_VERSION)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "the ring has layout version %u, expected %u",
@@ -127,9 +150,9 @@ enum fletch_status fletch_ring_attach(const void *memory, size_t memory_bytes, u
                                 header->elements.sharing, (int)FLETCH_SHARING_HOST);
     if (header->layout.total_bytes > memory_bytes)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
-                                "the ring has %llu bytes, the memory %zu",
-                                (unsigned long long)header->layout.total_bytes, memory_bytes);
-    return FLETCH_OK;
+                                "the ring has %" PRIu64 " bytes, the memory %zu",
+                                header->layout.total_bytes, memory_bytes);
+    return check_layout(header, shape, error);
 }
 
 void fletch_ring_end(struct fletch_ring_header *header)
@@ -149,15 +172,16 @@ enum fletch_status fletch_ring_open_fd(struct fletch_ring_header *header, enum f
     return fletch_eventcount_open_fd(fletch_ring_eventcount(header, end), out_fd, error);
 }
 
-bool fletch_ring_arm(struct fletch_ring_header *header, enum fletch_ring_end end,
-                     bool (*nothing_to_do)(void *ring), void *ring)
+bool fletch_ring_arm(struct fletch_eventcount *eventcount, bool (*nothing_to_do)(void *ring),
+                     void *ring, uint32_t *out_key)
 {
-    struct fletch_eventcount *eventcount = fletch_ring_eventcount(header, end);
-    fletch_eventcount_arm(eventcount);
-    if (nothing_to_do(ring))
-        return true;
-    fletch_eventcount_disarm(eventcount);
-    return false;
+    uint32_t key = fletch_eventcount_arm(eventcount);
+    if (!nothing_to_do(ring)) {
+        fletch_eventcount_disarm(eventcount, key);
+        return false;
+    }
+    *out_key = key;
+    return true;
 }
 
 void fletch_ring_statistics_write(struct fletch_ring_statistics *out_statistics,

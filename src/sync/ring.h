@@ -24,6 +24,7 @@
 /* How many slots of what size, and where. */
 struct fletch_ring_layout {
     uint64_t element_bytes;
+    uint64_t capacity;         /* that was asked for */
     uint64_t stride_bytes;     /* from a slot to the next */
     uint64_t payload_offset;   /* of the element in its slot: 8 behind a sequence, 0 without one */
     uint64_t slot_count;       /* physical slots */
@@ -83,8 +84,10 @@ enum fletch_status fletch_ring_start(void *memory, size_t memory_bytes,
                                      const struct fletch_ring_shape *shape,
                                      struct fletch_error *error);
 
-/* FAILED_PRECONDITION: what lies at `memory` is not a shared ring of this kind and layout. */
-enum fletch_status fletch_ring_attach(const void *memory, size_t memory_bytes, uint64_t magic,
+/* FAILED_PRECONDITION: what lies at `memory` is not a shared ring of this shape, or its layout is
+ * not the one that its element size and capacity lead to. */
+enum fletch_status fletch_ring_attach(const void *memory, size_t memory_bytes,
+                                      const struct fletch_ring_shape *shape,
                                       struct fletch_error *error);
 
 /* Closes descriptors and makes the block no ring any more. */
@@ -101,9 +104,9 @@ static inline struct fletch_eventcount *fletch_ring_eventcount(struct fletch_rin
 enum fletch_status fletch_ring_open_fd(struct fletch_ring_header *header, enum fletch_ring_end end,
                                        int *out_fd, struct fletch_error *error);
 
-/* Arms `end`, unless `attempt` finds that there is something to do. */
-bool fletch_ring_arm(struct fletch_ring_header *header, enum fletch_ring_end end,
-                     bool (*nothing_to_do)(void *ring), void *ring);
+/* Arms an end's eventcount, unless there is something to do. `*out_key` is written if armed. */
+bool fletch_ring_arm(struct fletch_eventcount *eventcount, bool (*nothing_to_do)(void *ring),
+                     void *ring, uint32_t *out_key);
 
 /* Copies the first `struct_size` bytes of `statistics` to the caller's. */
 void fletch_ring_statistics_write(struct fletch_ring_statistics *out_statistics,
@@ -115,13 +118,33 @@ size_t fletch_spans_fill(const struct fletch_ring_spans *spans, const void *elem
 size_t fletch_spans_empty(const struct fletch_ring_spans *spans, void *out_elements,
                           size_t element_bytes);
 
-/* Wakes up to `count` sleepers of `end`, if the ring has any. */
-static inline void fletch_ring_notify(struct fletch_ring_header *header, enum fletch_ring_end end,
-                                      uint64_t count)
+/* Wakes all sleepers of `end`, if the ring has any. All: of several producers that sleep, the one
+ * that would be woken alone might be after more room than there is. */
+static inline void fletch_ring_notify(struct fletch_ring_header *header, enum fletch_ring_end end)
 {
     if (header->sleeps)
-        fletch_eventcount_notify_inline(fletch_ring_eventcount(header, end),
-                                        count > UINT32_MAX ? UINT32_MAX : (uint32_t)count);
+        fletch_eventcount_notify_inline(fletch_ring_eventcount(header, end), UINT32_MAX);
+}
+
+/* Lines are 64 bytes on the processors that matter. */
+#define FLETCH_LINE_BYTES 64
+
+/* Any word of a slot, whatever the caller keeps there. */
+typedef _Atomic uint64_t fletch_slot_word __attribute__((may_alias));
+
+/* The consumer stores one word of each line that it has finished, unchanged. A line that two cores
+ * have both read is dear to write: every holder must be told, and on some processors every core be
+ * asked. The store takes it over while nobody waits for it, and the producer then finds it with one
+ * owner. `from` and `bytes` tell what was read; the words are the consumer's until it returns the
+ * room, so nobody else looks at them. */
+static inline void fletch_lines_take_over(char *from, size_t bytes)
+{
+    char *end = from + bytes;
+    char *line_end = from + FLETCH_LINE_BYTES - (uintptr_t)from % FLETCH_LINE_BYTES;
+    for (; line_end <= end; line_end += FLETCH_LINE_BYTES) {
+        fletch_slot_word *last = (fletch_slot_word *)(void *)(line_end - sizeof(uint64_t));
+        store_relaxed(last, load_relaxed(last)); /* relaxed: changes nothing; E2 comes later */
+    }
 }
 
 /* Copies `words` words of 8 bytes, one by one: a caller has often just written the element field by

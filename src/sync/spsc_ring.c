@@ -60,6 +60,15 @@ static void show_spans(struct fletch_spsc_ring *ring, uint64_t offset, uint64_t 
 
 /* ---- making and ending ---- */
 
+static struct fletch_ring_shape shape_of(enum fletch_ring_form form)
+{
+    return (struct fletch_ring_shape){
+        .magic = SPSC_RING_MAGIC,
+        .slot_sequence = form != FLETCH_RING_CURSOR,
+        .structure_bytes = sizeof(struct fletch_spsc_ring),
+    };
+}
+
 static enum fletch_status choose(const struct fletch_spsc_ring_options *options,
                                  struct fletch_ring_choice *out_choice,
                                  struct fletch_ring_shape *out_shape, struct fletch_error *error)
@@ -80,11 +89,7 @@ static enum fletch_status choose(const struct fletch_spsc_ring_options *options,
         .wait_strategy = known.wait_strategy,
         .spin_budget_ns = known.spin_budget_ns,
     };
-    *out_shape = (struct fletch_ring_shape){
-        .magic = SPSC_RING_MAGIC,
-        .slot_sequence = known.form != FLETCH_RING_CURSOR,
-        .structure_bytes = sizeof(struct fletch_spsc_ring),
-    };
+    *out_shape = shape_of(known.form);
     return FLETCH_OK;
 }
 
@@ -167,7 +172,11 @@ enum fletch_status fletch_spsc_ring_attach(void *memory, size_t memory_bytes,
                                            struct fletch_spsc_ring **out_ring,
                                            struct fletch_error *error)
 {
-    enum fletch_status status = fletch_ring_attach(memory, memory_bytes, SPSC_RING_MAGIC, error);
+    const struct fletch_ring_shape slot = shape_of(FLETCH_RING_SLOT_SEQUENCE);
+    const struct fletch_ring_shape cursor = shape_of(FLETCH_RING_CURSOR);
+    enum fletch_status status = fletch_ring_attach(memory, memory_bytes, &slot, NULL);
+    if (status != FLETCH_OK)
+        status = fletch_ring_attach(memory, memory_bytes, &cursor, error);
     if (status == FLETCH_OK)
         *out_ring = memory;
     return status;
@@ -233,12 +242,6 @@ static bool is_shut(const struct fletch_spsc_ring *ring)
     return load_relaxed(&ring->header.shut) != 0;
 }
 
-static enum fletch_answer answer_full(struct fletch_spsc_ring *ring)
-{
-    count_one(&ring->producer.fulls);
-    return FLETCH_FULL;
-}
-
 /* Publishes the `count` elements that were written from `tail` on. */
 static inline void publish(struct fletch_spsc_ring *ring, uint64_t tail, uint64_t count)
 {
@@ -256,7 +259,7 @@ static inline void publish(struct fletch_spsc_ring *ring, uint64_t tail, uint64_
         store_release(&ring->tail_published, tail + count); /* E3 release */
     }
     store_relaxed(&producer->tail, tail + count); /* relaxed: read by statistics only */
-    fletch_ring_notify(&ring->header, FLETCH_END_CONSUMER, 1);
+    fletch_ring_notify(&ring->header, FLETCH_END_CONSUMER);
 }
 
 static inline enum fletch_answer push_one(struct fletch_spsc_ring *ring, const void *element)
@@ -264,7 +267,7 @@ static inline enum fletch_answer push_one(struct fletch_spsc_ring *ring, const v
     if (__builtin_expect(is_shut(ring), 0))
         return FLETCH_CLOSED;
     if (__builtin_expect(room_for(ring, 1) == 0, 0))
-        return answer_full(ring);
+        return FLETCH_FULL;
     const struct fletch_ring_layout *layout = &ring->header.layout;
     uint64_t tail = load_relaxed(&ring->producer.tail); /* relaxed: written by this end only */
     char *slot = slot_at(ring, ring->producer.offset);
@@ -273,11 +276,19 @@ static inline enum fletch_answer push_one(struct fletch_spsc_ring *ring, const v
     return FLETCH_DONE;
 }
 
-enum fletch_answer fletch_spsc_ring_try_push(struct fletch_spsc_ring *ring, const void *element)
+static inline enum fletch_answer push_guarded(struct fletch_spsc_ring *ring, const void *element)
 {
     fletch_end_guard_enter(&ring->producer.guard);
     enum fletch_answer answer = push_one(ring, element);
     fletch_end_guard_leave(&ring->producer.guard);
+    return answer;
+}
+
+enum fletch_answer fletch_spsc_ring_try_push(struct fletch_spsc_ring *ring, const void *element)
+{
+    enum fletch_answer answer = push_guarded(ring, element);
+    if (__builtin_expect(answer == FLETCH_FULL, 0))
+        count_one(&ring->producer.fulls);
     return answer;
 }
 
@@ -307,7 +318,7 @@ static enum fletch_answer wait_at(enum fletch_ring_end end, fletch_wait_attempt 
 static enum fletch_answer attempt_push(void *call)
 {
     struct spsc_call *push = call;
-    return fletch_spsc_ring_try_push(push->ring, push->element);
+    return push_guarded(push->ring, push->element);
 }
 
 enum fletch_answer fletch_spsc_ring_push(struct fletch_spsc_ring *ring, const void *element,
@@ -320,8 +331,9 @@ enum fletch_answer fletch_spsc_ring_push(struct fletch_spsc_ring *ring, const vo
     return wait_at(FLETCH_END_PRODUCER, attempt_push, &call, timeout_ns);
 }
 
-enum fletch_answer fletch_spsc_ring_try_claim(struct fletch_spsc_ring *ring, size_t max_count,
-                                              struct fletch_ring_spans *out_spans)
+/* A claim that is granted stays within the guard until its commit. */
+static enum fletch_answer claim_guarded(struct fletch_spsc_ring *ring, size_t max_count,
+                                        struct fletch_ring_spans *out_spans)
 {
     FLETCH_ASSERT(max_count > 0 && "a claim of nothing");
     if (is_shut(ring))
@@ -330,7 +342,7 @@ enum fletch_answer fletch_spsc_ring_try_claim(struct fletch_spsc_ring *ring, siz
     uint64_t room = room_for(ring, max_count);
     if (room == 0) {
         fletch_end_guard_leave(&ring->producer.guard);
-        return answer_full(ring);
+        return FLETCH_FULL;
     }
     uint64_t count = room < max_count ? room : max_count;
     show_spans(ring, ring->producer.offset, count, out_spans);
@@ -338,10 +350,19 @@ enum fletch_answer fletch_spsc_ring_try_claim(struct fletch_spsc_ring *ring, siz
     return FLETCH_DONE;
 }
 
+enum fletch_answer fletch_spsc_ring_try_claim(struct fletch_spsc_ring *ring, size_t max_count,
+                                              struct fletch_ring_spans *out_spans)
+{
+    enum fletch_answer answer = claim_guarded(ring, max_count, out_spans);
+    if (answer == FLETCH_FULL)
+        count_one(&ring->producer.fulls);
+    return answer;
+}
+
 static enum fletch_answer attempt_claim(void *call)
 {
     struct spsc_call *claim = call;
-    return fletch_spsc_ring_try_claim(claim->ring, claim->max_count, claim->out_spans);
+    return claim_guarded(claim->ring, claim->max_count, claim->out_spans);
 }
 
 enum fletch_answer fletch_spsc_ring_claim(struct fletch_spsc_ring *ring, size_t max_count,
@@ -402,7 +423,7 @@ enum fletch_answer fletch_spsc_ring_push_many(struct fletch_spsc_ring *ring, con
 void fletch_spsc_ring_close(struct fletch_spsc_ring *ring)
 {
     fetch_or_release(&ring->header.shut, FLETCH_RING_CLOSED); /* E4 release */
-    fletch_ring_notify(&ring->header, FLETCH_END_CONSUMER, UINT32_MAX);
+    fletch_ring_notify(&ring->header, FLETCH_END_CONSUMER);
 }
 
 /* ---- the consumer's end ---- */
@@ -452,12 +473,26 @@ static void return_room(struct fletch_spsc_ring *ring)
         return;
     consumer->head_returned = head;
     store_release(&ring->head_published, head); /* E2 release */
-    fletch_ring_notify(&ring->header, FLETCH_END_PRODUCER, 1);
+    fletch_ring_notify(&ring->header, FLETCH_END_PRODUCER);
+}
+
+/* Takes over the lines of the `count` slots from `offset` on, which may go round the end. */
+static inline void take_lines_over(struct fletch_spsc_ring *ring, uint64_t offset, uint64_t count)
+{
+    const struct fletch_ring_layout *layout = &ring->header.layout;
+    uint64_t bytes = count * layout->stride_bytes;
+    uint64_t to_end = layout->slots_end - offset;
+    if (bytes > to_end) {
+        fletch_lines_take_over(slot_at(ring, layout->slots_offset), bytes - to_end);
+        bytes = to_end;
+    }
+    fletch_lines_take_over(slot_at(ring, offset), bytes);
 }
 
 static inline void take(struct fletch_spsc_ring *ring, uint64_t count)
 {
     struct fletch_spsc_consumer *consumer = &ring->consumer;
+    take_lines_over(ring, consumer->offset, count);
     uint64_t head = load_relaxed(&consumer->head) + count; /* relaxed: written by this end only */
     store_relaxed(&consumer->head, head);                  /* relaxed: read by statistics only */
     consumer->offset = advanced(ring, consumer->offset, count);
@@ -471,7 +506,6 @@ static enum fletch_answer look_again(struct fletch_spsc_ring *ring)
     return_room(ring);
     if ((load_acquire(&ring->header.shut) & FLETCH_RING_CLOSED) != 0) /* E4 acquire */
         return element_is_there(ring) ? FLETCH_DONE : FLETCH_CLOSED;
-    count_one(&ring->consumer.emptys);
     return FLETCH_EMPTY;
 }
 
@@ -489,7 +523,7 @@ static inline enum fletch_answer pop_one(struct fletch_spsc_ring *ring, void *ou
     return FLETCH_DONE;
 }
 
-enum fletch_answer fletch_spsc_ring_try_pop(struct fletch_spsc_ring *ring, void *out_element)
+static inline enum fletch_answer pop_guarded(struct fletch_spsc_ring *ring, void *out_element)
 {
     fletch_end_guard_enter(&ring->consumer.guard);
     enum fletch_answer answer = pop_one(ring, out_element);
@@ -497,10 +531,18 @@ enum fletch_answer fletch_spsc_ring_try_pop(struct fletch_spsc_ring *ring, void 
     return answer;
 }
 
+enum fletch_answer fletch_spsc_ring_try_pop(struct fletch_spsc_ring *ring, void *out_element)
+{
+    enum fletch_answer answer = pop_guarded(ring, out_element);
+    if (__builtin_expect(answer == FLETCH_EMPTY, 0))
+        count_one(&ring->consumer.emptys);
+    return answer;
+}
+
 static enum fletch_answer attempt_pop(void *call)
 {
     struct spsc_call *pop = call;
-    return fletch_spsc_ring_try_pop(pop->ring, pop->out_element);
+    return pop_guarded(pop->ring, pop->out_element);
 }
 
 enum fletch_answer fletch_spsc_ring_pop(struct fletch_spsc_ring *ring, void *out_element,
@@ -513,32 +555,31 @@ enum fletch_answer fletch_spsc_ring_pop(struct fletch_spsc_ring *ring, void *out
     return wait_at(FLETCH_END_CONSUMER, attempt_pop, &call, timeout_ns);
 }
 
-static enum fletch_answer peek(struct fletch_spsc_ring *ring, size_t max_count,
-                               struct fletch_ring_spans *out_spans)
+static enum fletch_answer peek_guarded(struct fletch_spsc_ring *ring, size_t max_count,
+                                       struct fletch_ring_spans *out_spans)
 {
-    if (!element_is_there(ring)) {
-        enum fletch_answer answer = look_again(ring);
-        if (answer != FLETCH_DONE)
-            return answer;
-    }
-    show_spans(ring, ring->consumer.offset, elements_there(ring, max_count), out_spans);
-    return FLETCH_DONE;
+    FLETCH_ASSERT(max_count > 0 && "a look at nothing");
+    fletch_end_guard_enter(&ring->consumer.guard);
+    enum fletch_answer answer = element_is_there(ring) ? FLETCH_DONE : look_again(ring);
+    if (answer == FLETCH_DONE)
+        show_spans(ring, ring->consumer.offset, elements_there(ring, max_count), out_spans);
+    fletch_end_guard_leave(&ring->consumer.guard);
+    return answer;
 }
 
 enum fletch_answer fletch_spsc_ring_try_peek(struct fletch_spsc_ring *ring, size_t max_count,
                                              struct fletch_ring_spans *out_spans)
 {
-    FLETCH_ASSERT(max_count > 0 && "a look at nothing");
-    fletch_end_guard_enter(&ring->consumer.guard);
-    enum fletch_answer answer = peek(ring, max_count, out_spans);
-    fletch_end_guard_leave(&ring->consumer.guard);
+    enum fletch_answer answer = peek_guarded(ring, max_count, out_spans);
+    if (answer == FLETCH_EMPTY)
+        count_one(&ring->consumer.emptys);
     return answer;
 }
 
 static enum fletch_answer attempt_peek(void *call)
 {
     struct spsc_call *look = call;
-    return fletch_spsc_ring_try_peek(look->ring, look->max_count, look->out_spans);
+    return peek_guarded(look->ring, look->max_count, look->out_spans);
 }
 
 enum fletch_answer fletch_spsc_ring_peek(struct fletch_spsc_ring *ring, size_t max_count,
@@ -587,7 +628,7 @@ void fletch_spsc_ring_cancel(struct fletch_spsc_ring *ring)
 {
     /* relaxed: nothing is handed over; the producer may see it later */
     fetch_or_relaxed(&ring->header.shut, FLETCH_RING_CANCELLED);
-    fletch_ring_notify(&ring->header, FLETCH_END_PRODUCER, UINT32_MAX);
+    fletch_ring_notify(&ring->header, FLETCH_END_PRODUCER);
 }
 
 /* ---- descriptors and statistics ---- */
@@ -608,16 +649,18 @@ static bool consumer_has_nothing_to_do(void *ring)
     return !element_is_there(ring) && look_again(ring) == FLETCH_EMPTY;
 }
 
-bool fletch_spsc_ring_arm(struct fletch_spsc_ring *ring, enum fletch_ring_end end)
+bool fletch_spsc_ring_arm(struct fletch_spsc_ring *ring, enum fletch_ring_end end,
+                          uint32_t *out_key)
 {
-    return fletch_ring_arm(
-        &ring->header, end,
-        end == FLETCH_END_PRODUCER ? producer_has_nothing_to_do : consumer_has_nothing_to_do, ring);
+    return fletch_ring_arm(fletch_ring_eventcount(&ring->header, end),
+                           end == FLETCH_END_PRODUCER ? producer_has_nothing_to_do
+                                                      : consumer_has_nothing_to_do,
+                           ring, out_key);
 }
 
-void fletch_spsc_ring_disarm(struct fletch_spsc_ring *ring, enum fletch_ring_end end)
+void fletch_spsc_ring_disarm(struct fletch_spsc_ring *ring, enum fletch_ring_end end, uint32_t key)
 {
-    fletch_eventcount_disarm(fletch_ring_eventcount(&ring->header, end));
+    fletch_eventcount_disarm(fletch_ring_eventcount(&ring->header, end), key);
 }
 
 void fletch_spsc_ring_statistics(const struct fletch_spsc_ring *ring,
