@@ -3,10 +3,13 @@
 #
 # Builds <file.c>, which lies in the calling folder, with cmocka and the static library, and runs it
 # as one test. The private headers of src/ and the files of tests/support can be included. LABEL is
-# unit, stress, litmus, fault or integration. The default TIMEOUT is 60 s, that of stress
-# and litmus tests 180 s. DEEP_ARGS adds a second run with the label `deep`, which `make test`
-# leaves out.
-# An exit status of 77 means skipped.
+# unit, stress, litmus, fault or integration. The default TIMEOUT is 60 s, that of stress and litmus
+# tests 180 s. DEEP_ARGS adds a second run with the label `deep`, which `make test` leaves out. An
+# exit status of 77 means skipped.
+#
+# fletch_register_test(<name> LABELS <label>... TIMEOUT <seconds> COMMAND <command> [<arg>...])
+#
+# Registers any command as a test, with the environment and the labels' rules of the others.
 
 set(FLETCH_TEST_LABELS unit stress litmus fault integration)
 # These want the processors for themselves: threads that never meet find nothing.

@@ -1,0 +1,85 @@
+# A thin front for people: each target installs the packages that it needs (where there is apt),
+# then calls CMake, Ninja and CTest by the presets of CMakePresets.json. `make help` lists them.
+
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+DESTDIR ?=
+CTEST_ARGS ?=
+
+PACKAGES := scripts/install-packages.sh
+STAMPS := build/.packages
+
+# In all, configure again: it is quick, and a new file or option is never missed.
+build-preset = cmake --preset $(1) $(2) && cmake --build --preset $(1) --parallel $(JOBS)
+test-preset = ctest --preset $(1) --parallel $(JOBS) $(CTEST_ARGS)
+
+.PHONY: help demo test test-release test-tsan build-aarch64 coverage bench bench-build install \
+        tidy format model-deep stress-deep clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@grep -E '^[a-z0-9-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: bench-build ## build everything and show what the rings do, in a minute
+	@scripts/run-benchmarks.sh build/bench/bench --quick
+
+test: $(STAMPS)-test ## build with ASan and UBSan and run every test but the deep ones
+	$(call build-preset,dev)
+	$(call test-preset,dev)
+
+test-release: $(STAMPS)-test ## the same tests on the library as it is shipped
+	$(call build-preset,release)
+	$(call test-preset,release)
+
+test-tsan: $(STAMPS)-test ## the same tests under ThreadSanitizer
+	$(call build-preset,tsan)
+	$(call test-preset,tsan)
+
+build-aarch64: $(STAMPS)-compile $(STAMPS)-cross ## compile the library for the other processor
+	$(call build-preset,aarch64)
+
+coverage: $(STAMPS)-test $(STAMPS)-coverage ## which lines and branches the tests reach
+	$(call build-preset,coverage)
+	find build/coverage -name '*.gcda' -delete
+	$(call test-preset,coverage)
+	mkdir -p build/coverage/report
+	gcovr --root . --filter src/ --object-directory build/coverage --exclude-throw-branches \
+	    --html-details build/coverage/report/index.html --print-summary
+
+bench: bench-build ## run every benchmark against its peers
+	@scripts/run-benchmarks.sh build/bench/bench
+
+bench-build: $(STAMPS)-bench ## build the benchmarks and the peers that they compare with
+	$(call build-preset,bench)
+
+install: $(STAMPS)-compile ## install below PREFIX (default /usr/local), staged in DESTDIR
+	cmake -S . -B build/install -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	    -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+	cmake --build build/install --parallel $(JOBS)
+	DESTDIR=$(DESTDIR) cmake --install build/install
+
+tidy: $(STAMPS)-test $(STAMPS)-format ## check the rules of the tree
+	$(call build-preset,dev)
+	ctest --preset dev --label-regex '^tidy$$' --verbose
+
+format: $(STAMPS)-format ## lay out the code as .clang-format says
+	git ls-files -co --exclude-standard '*.c' '*.h' '*.cpp' '*.hpp' ':!tests/tidy/fixtures' | \
+	    xargs clang-format -i --style=file
+
+model-deep: $(STAMPS)-test ## explore more interleavings with the model checker (long)
+	$(call build-preset,dev)
+	ctest --test-dir build/dev --output-on-failure --parallel $(JOBS) \
+	    --label-regex '^model$$' $(CTEST_ARGS)
+
+stress-deep: $(STAMPS)-test ## run the stress and litmus tests much longer, as shipped
+	$(call build-preset,release)
+	ctest --test-dir build/release --output-on-failure --label-regex '^deep$$' \
+	    --label-exclude '^model$$' $(CTEST_ARGS)
+
+clean: ## remove everything that was built
+	rm -rf build
+
+# One stamp for each set of packages: the question is asked once.
+$(STAMPS)-%: $(PACKAGES)
+	@$(PACKAGES) $*
+	@mkdir -p build && touch $@
