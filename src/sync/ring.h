@@ -135,15 +135,15 @@ typedef _Atomic uint64_t fletch_slot_word __attribute__((may_alias));
 /* The consumer stores one word of each line that it has finished, unchanged. A line that two cores
  * have both read is dear to write: every holder must be told, and on some processors every core be
  * asked. The store takes it over while nobody waits for it, and the producer then finds it with one
- * owner. `from` and `bytes` tell what was read; the words are the consumer's until it returns the
- * room, so nobody else looks at them. */
+ * owner. `from` and `bytes` tell what was read: the words are the consumer's until it returns the
+ * room, so nobody else looks at them; the first word of what was read in a line is no padding. */
 static inline void fletch_lines_take_over(char *from, size_t bytes)
 {
     char *end = from + bytes;
     char *line_end = from + FLETCH_LINE_BYTES - (uintptr_t)from % FLETCH_LINE_BYTES;
-    for (; line_end <= end; line_end += FLETCH_LINE_BYTES) {
-        fletch_slot_word *last = (fletch_slot_word *)(void *)(line_end - sizeof(uint64_t));
-        store_relaxed(last, load_relaxed(last)); /* relaxed: changes nothing; E2 comes later */
+    for (char *at = from; line_end <= end; at = line_end, line_end += FLETCH_LINE_BYTES) {
+        fletch_slot_word *word = (fletch_slot_word *)(void *)at;
+        store_relaxed(word, load_relaxed(word)); /* relaxed: changes nothing; E2 comes later */
     }
 }
 

@@ -13,8 +13,9 @@ enum { ATTEMPTS_BEFORE_CLOCK = 1, ATTEMPTS_PER_CLOCK = 1, ATTEMPTS_AFTER_ANNOUNC
 enum { ATTEMPTS_BEFORE_CLOCK = 64, ATTEMPTS_PER_CLOCK = 16, ATTEMPTS_AFTER_ANNOUNCING = 16 };
 #endif
 
-/* The sleep before the fence. */
+/* The sleep before the fence, and the sleep that is long enough to have had the fence before it. */
 #define FIRST_SLEEP_NS UINT64_C(1000000)
+#define LONG_SLEEP_NS UINT64_C(100000)
 
 enum { MEAN_WEIGHT = 8 };
 
@@ -59,7 +60,8 @@ void fletch_wait_history_start(struct fletch_wait_history *history,
 {
     /* relaxed: whoever hands the structure to other threads orders this before their use */
     store_relaxed(&history->mean_ns, (uint32_t)(policy->spin_budget_ns / 2));
-    store_relaxed(&history->parks, 0); /* relaxed: as above */
+    store_relaxed(&history->slept_long, 0); /* relaxed: as above */
+    store_relaxed(&history->parks, 0);      /* relaxed: as above */
 }
 
 /* Up to `attempts` tries with PAUSE between them (FLETCH_WAIT_SPIN: none). */
@@ -74,18 +76,21 @@ static enum fletch_answer spin(const struct fletch_wait *wait, int attempts)
     return answer;
 }
 
-/* Spins to `until_ns`. `*out_now_ns` is the time when it ended. */
+/* Spins to `until_ns`. `*out_now_ns` is the last time that was looked at: none is after the answer,
+ * which a look at the clock would only hold up. */
 static enum fletch_answer spin_until(const struct fletch_wait *wait, uint64_t until_ns,
                                      uint64_t *out_now_ns)
 {
-    enum fletch_answer answer;
-    do {
+    for (;;) {
         if (wait->policy->strategy != FLETCH_WAIT_SPIN)
             fletch_cpu_relax();
-        answer = spin(wait, ATTEMPTS_PER_CLOCK);
+        enum fletch_answer answer = spin(wait, ATTEMPTS_PER_CLOCK);
+        if (is_final(answer))
+            return answer;
         *out_now_ns = fletch_clock_now_ns();
-    } while (!is_final(answer) && *out_now_ns < until_ns);
-    return answer;
+        if (*out_now_ns >= until_ns)
+            return answer;
+    }
 }
 
 static enum fletch_answer yield_until(const struct fletch_wait *wait, uint64_t deadline_ns)
@@ -98,31 +103,35 @@ static enum fletch_answer yield_until(const struct fletch_wait *wait, uint64_t d
     return answer;
 }
 
-/* Sleeps once, in the two steps that sync/wait.h explains. `*out_notified` tells why it woke up. */
+/* Sleeps once, in the steps that sync/wait.h explains. `*out_notified` tells why it woke up. */
 static enum fletch_answer park(const struct fletch_wait *wait, uint64_t deadline_ns,
                                bool *out_notified)
 {
     struct fletch_eventcount *eventcount = wait->eventcount;
-    bool fence_later = eventcount->fence_kind == FLETCH_FENCE_ASYMMETRIC;
-    uint64_t first_ns = deadline_ns;
-    *out_notified = false;
+    uint64_t start_ns = fletch_clock_now_ns();
+    uint64_t first_ns = fletch_saturating_add_u64(start_ns, FIRST_SLEEP_NS);
+    /* relaxed: a guess, no data behind it */
+    bool fence_first = eventcount->fence_kind == FLETCH_FENCE_FULL ||
+                       load_relaxed(&wait->history->slept_long) != 0;
     uint32_t key = fletch_eventcount_announce(eventcount);
-    if (!fence_later)
+    if (fence_first)
         fletch_eventcount_fence(eventcount);
+    uint64_t until_ns = fence_first || deadline_ns < first_ns ? deadline_ns : first_ns;
     enum fletch_answer answer = spin(wait, ATTEMPTS_AFTER_ANNOUNCING);
+    *out_notified = false;
     if (!is_final(answer)) {
         fetch_add_relaxed(&wait->history->parks, 1); /* relaxed: a statistic */
-        uint64_t step_ns = fence_later ? fletch_clock_now_ns() + FIRST_SLEEP_NS : deadline_ns;
-        first_ns = step_ns < deadline_ns ? step_ns : deadline_ns;
-        *out_notified = fletch_eventcount_sleep(eventcount, key, first_ns);
+        *out_notified = fletch_eventcount_sleep(eventcount, key, until_ns);
     }
-    if (!is_final(answer) && !*out_notified && first_ns < deadline_ns) {
+    if (!is_final(answer) && !*out_notified && until_ns < deadline_ns) {
         fletch_eventcount_fence(eventcount);
-        answer = wait->attempt(wait->call);
+        answer = spin(wait, ATTEMPTS_AFTER_ANNOUNCING);
         if (!is_final(answer))
             *out_notified = fletch_eventcount_sleep(eventcount, key, deadline_ns);
     }
     fletch_eventcount_cancel(eventcount);
+    uint32_t slept_long = fletch_clock_now_ns() - start_ns > LONG_SLEEP_NS;
+    store_relaxed(&wait->history->slept_long, slept_long); /* relaxed: as above */
     return answer;
 }
 

@@ -12,11 +12,13 @@
  * most the budget.
  *
  * Parking. Within one process the fence that a sleeper owes is a membarrier call, which interrupts
- * every running thread of the process. Most sleeps are over before that would pay: so a waiter
- * announces itself, looks for a moment longer than a store takes to leave its core, and sleeps for
- * a millisecond at most; only if nobody woke it by then does it execute the fence, look once more,
- * and sleep for good. A notifier whose look for sleepers came too early is seen by one of these
- * looks; no wake-up is lost, and in the worst case one is late by that millisecond. */
+ * every running thread of the process; many sleeps are over before that would pay. So a waiter
+ * whose last sleep was short puts the fence off: it announces itself, looks for a moment longer
+ * than a store takes to leave its core, and sleeps for a millisecond at most; only if nobody woke
+ * it by then does it execute the fence, look once more, and sleep for good. A notifier whose look
+ * for sleepers came too early is seen by one of these looks; no wake-up is lost, and in the worst
+ * case one is late by that millisecond. A waiter whose last sleep was long executes the fence
+ * first: its sleeps are rare, and a sleep without a timer ends faster. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,6 +40,7 @@ struct fletch_wait_policy {
  * that may lose each other's lessons. */
 struct fletch_wait_history {
     _Atomic uint32_t mean_ns;
+    _Atomic uint32_t slept_long; /* the last sleep was worth a fence before it */
     _Atomic uint64_t parks;
 };
 
