@@ -1,0 +1,31 @@
+#ifndef FLETCH_TESTS_SUPPORT_RINGS_H
+#define FLETCH_TESTS_SUPPORT_RINGS_H
+
+#include "sync/mpsc_queue.h"
+#include "sync/spsc_ring.h"
+
+/* Rings as tests want them, in few words. What fails here ends the program with the message. */
+
+struct fletch_spsc_ring_options spsc_options(enum fletch_ring_form form, size_t element_bytes,
+                                             size_t capacity);
+struct fletch_mpsc_queue_options mpsc_options(size_t element_bytes, size_t capacity);
+
+struct fletch_spsc_ring *spsc_new(const struct fletch_spsc_ring_options *options);
+struct fletch_mpsc_queue *mpsc_new(const struct fletch_mpsc_queue_options *options);
+
+struct fletch_ring_statistics spsc_statistics(const struct fletch_spsc_ring *ring);
+struct fletch_ring_statistics mpsc_statistics(const struct fletch_mpsc_queue *queue);
+
+/* The most that a ring of this capacity may hold. */
+size_t ring_most(size_t capacity);
+
+/* "park", "spin", … */
+const char *strategy_name(enum fletch_wait_strategy strategy);
+
+/* Both forms, for tables. */
+enum { RING_FORMS = 2 };
+extern const enum fletch_ring_form ring_forms[RING_FORMS];
+enum { WAIT_STRATEGIES = 5 };
+extern const enum fletch_wait_strategy wait_strategies[WAIT_STRATEGIES];
+
+#endif
