@@ -17,8 +17,10 @@ static struct test_arguments arguments;
 
 struct state {
     struct fletch_eventcount eventcount;
-    _Atomic uint32_t condition; /* or data, of which only E1 gives the order */
-    uint32_t seen;              /* what the waiter read */
+    /* Away from the sleepers, so that one can be near while the other is far. Or data, of which
+     * only E1 gives the order. */
+    _Alignas(FLETCH_INTERFERENCE_BYTES) _Atomic uint32_t condition;
+    uint32_t seen; /* what the waiter read */
     uint32_t key;
     bool notified;
     int fds[2];
@@ -219,9 +221,20 @@ static const struct litmus_outcome look_outcomes[] = {
     [LOOK_LOST] = {"not seen, not notified", LITMUS_FORBIDDEN, "it would sleep for ever"},
 };
 
+/* Each side first brings near what it will look at: then its look can overtake its own store,
+ * unless a fence holds it back. */
+static void set_and_look_for_sleepers(void *context)
+{
+    struct state *state = context;
+    if (load_relaxed(&state->eventcount.sleepers) % FLETCH_ONE_GENERATION <= 1)
+        set_and_notify(context);
+}
+
 static void prepare_and_look(void *context)
 {
     struct state *state = context;
+    if (load_relaxed(&state->condition) > 1)
+        return;
     state->key = fletch_eventcount_prepare(&state->eventcount);
     state->seen = load_relaxed(&state->condition);
 }
@@ -244,7 +257,7 @@ static void eventcount_loses_no_wake_up(void **state)
         .make = make_for_process,
         .reset = reset,
         .end = end,
-        .roles = {set_and_notify, prepare_and_look},
+        .roles = {set_and_look_for_sleepers, prepare_and_look},
         .role_count = 2,
         .outcome = looking_outcome,
         .outcomes = look_outcomes,

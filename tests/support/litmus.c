@@ -9,24 +9,42 @@
 #include "base/bits.h"
 #include "support/team.h"
 
-/* Instances that the roles run over between two meetings: threads that meet for every single one
- * would mostly find each other waiting. */
+/* Instances that are reset and counted together. */
 enum { BATCH = 64, STATE_ALIGNMENT = 128 };
+
+/* Looks for the others before the processor is given away, and the longest random delay. */
+enum { LOOKS_BEFORE_YIELD = 200, DELAY_MOST = 100 };
 
 struct run {
     const struct litmus_test *test;
     char *states;
     size_t stride_bytes;
     uint64_t batches;
-    _Atomic uint64_t begun;    /* batches that the roles may run */
-    _Atomic uint64_t finished; /* roles that are through, over all batches */
+    _Atomic uint64_t arrived[BATCH]; /* roles that came to this instance, over all batches */
+    _Atomic uint64_t begun;          /* batches that the roles may run */
+    _Atomic uint64_t finished;       /* roles that are through, over all batches */
 };
 
 struct role {
     struct run *run;
     void (*act)(void *state);
-    struct jitter jitter;
+    struct fletch_random random;
 };
+
+/* Waits for the others at instance `i`, then for a random moment: so that the roles meet within it,
+ * now this one ahead and now that one. */
+static void meet(struct role *role, size_t i, uint64_t batch)
+{
+    struct run *run = role->run;
+    uint64_t all = batch * run->test->role_count;
+    /* relaxed: the meeting must not order what the test leaves unordered */
+    fetch_add_relaxed(&run->arrived[i], 1);
+    for (uint32_t looks = 1; load_relaxed(&run->arrived[i]) < all; looks++)
+        if (looks % LOOKS_BEFORE_YIELD == 0)
+            sched_yield();
+    for (uint32_t n = fletch_random_below(&role->random, DELAY_MOST); n > 0; n--)
+        atomic_signal_fence(memory_order_seq_cst);
+}
 
 static void role_main(void *context)
 {
@@ -35,11 +53,9 @@ static void role_main(void *context)
     for (uint64_t batch = 1; batch <= run->batches; batch++) {
         while (load_acquire(&run->begun) < batch)
             sched_yield();
-        jitter_step(&role->jitter);
         for (size_t i = 0; i < BATCH; i++) {
+            meet(role, i, batch);
             role->act(run->states + i * run->stride_bytes);
-            if (i % 16 == 0)
-                jitter_step(&role->jitter);
         }
         fetch_add_release(&run->finished, 1);
     }
@@ -112,7 +128,7 @@ bool litmus_run(const struct litmus_test *test, uint64_t rounds, uint64_t seed)
     struct team_role team_roles[LITMUS_ROLES_MAX];
     for (size_t i = 0; i < test->role_count; i++) {
         roles[i] = (struct role){
-            .run = &run, .act = test->roles[i], .jitter = jitter_from_seed(seed + i, 4)};
+            .run = &run, .act = test->roles[i], .random = fletch_random_from_seed(seed + i)};
         team_roles[i] = (struct team_role){.run = role_main, .context = &roles[i]};
     }
     struct team team;
