@@ -27,17 +27,16 @@ fletch_add_model(mpsc_queue 3x1 DEFINES PRODUCERS=3 TRIES=1 POPS=2 ARGS --no-spu
 fletch_add_model(mpsc_queue 3x1_random DEFINES PRODUCERS=3 ARGS --random 1 100000)
 fletch_add_model(mpsc_queue 1x3 DEFINES PRODUCERS=1 ITEMS=3)
 fletch_add_model(mpsc_queue batch DEFINES ITEMS=2 BATCH=2 CAPACITY=4 POP_MANY=2 TRIES=1 POPS=2)
-fletch_add_model(mpsc_queue close DEFINES CLOSES=1 ARGS --no-spurious)
+fletch_add_model(mpsc_queue close DEFINES CLOSES=1)
 fletch_add_model(mpsc_queue park DEFINES PARK=1 PRODUCERS=1 CAPACITY=1)
 fletch_add_model(mpsc_queue park_full_fences DEFINES PARK=1 PRODUCERS=1 ITEMS=2 CAPACITY=1
                  ARGS --no-spurious --full-fences)
 fletch_add_model(mpsc_queue park_2_producers DEFINES PARK=1 CAPACITY=1
                  ARGS --random 1 100000 --no-spurious)
 fletch_add_model(mpsc_queue 2x2_spurious DEFINES ITEMS=2 TRIES=2 POPS=3 DEEP)
-fletch_add_model(mpsc_queue close_spurious DEFINES CLOSES=1 DEEP)
-fletch_add_model(mpsc_queue 3x1_until_done DEFINES PRODUCERS=3 ARGS --no-spurious DEEP)
-fletch_add_model(mpsc_queue park_2_producers_all DEFINES PARK=1 CAPACITY=1
-                 ARGS --no-spurious --full-fences DEEP)
+fletch_add_model(mpsc_queue 3x1_random_long DEFINES PRODUCERS=3 ARGS --random 2 5000000 DEEP)
+fletch_add_model(mpsc_queue park_2_producers_long DEFINES PARK=1 CAPACITY=1
+                 ARGS --random 2 5000000 DEEP)
 
 fletch_add_model(inbox 2x1)
 fletch_add_model(inbox 2x2 DEFINES NODES=2 TAKES=2 ARGS --no-spurious)
@@ -64,7 +63,14 @@ fletch_add_model(eventcount armed_and_asleep DEFINES WAITERS=2 ARMED=1 UNITS=2 A
                  ARGS --no-spurious --full-fences)
 fletch_add_model(eventcount 2x1_full_fences DEFINES WAITERS=2 UNITS=2 ARGS --full-fences DEEP)
 fletch_add_model(eventcount 2x1_timed DEFINES WAITERS=2 UNITS=2 TIMED=1 DEEP)
-fletch_add_model(eventcount 2_armed_2_units DEFINES WAITERS=2 ARMED=2 UNITS=2 DEEP)
+fletch_add_model(eventcount 2_armed_2_units_long DEFINES WAITERS=2 ARMED=2 UNITS=2
+                 ARGS --random 2 5000000 DEEP)
+
+# Reduction loses no execution and repeats none (checker/README.md).
+fletch_add_model(eventcount 1x1_compared ARGS --compare)
+fletch_add_model(eventcount 1x1_timed_compared DEFINES TIMED=1 ARGS --compare)
+fletch_add_model(eventcount payload_compared DEFINES PAYLOAD=1 ARGS --compare)
+fletch_add_model(inbox 2x1_compared ARGS --compare)
 
 foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount)
   fletch_add_model_mutants(${structure})

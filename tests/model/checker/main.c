@@ -17,6 +17,7 @@ static const char usage[] =
     "usage: %s [option]...\n"
     "  (nothing)            every execution, each once\n"
     "  --no-reduction       every order of steps: slow, for checking the checker\n"
+    "  --compare            both: succeed if they are the same complete executions\n"
     "  --preemptions N      every order of steps with at most N preemptions\n"
     "  --random SEED RUNS   so many random executions\n"
     "  --replay STRING      the one that a failed run has printed\n"
@@ -29,6 +30,7 @@ static const char usage[] =
 struct arguments {
     struct mc_options options;
     enum mc_error expected;
+    bool compares;
 };
 
 static bool parse_mode(struct mc_options *options, char **argument, int left)
@@ -63,6 +65,8 @@ static bool parse(struct arguments *arguments, int count, char **argument)
             options->seconds = atof(argument[++i]);
         } else if (strcmp(argument[i], "--no-spurious") == 0) {
             options->no_spurious_failures = true;
+        } else if (strcmp(argument[i], "--compare") == 0) {
+            arguments->compares = true;
         } else if (strcmp(argument[i], "--full-fences") == 0) {
             mc_fence_kind = FLETCH_FENCE_FULL;
         } else if (strcmp(argument[i], "--expect") == 0 && i + 1 < count) {
@@ -98,6 +102,24 @@ static void catch_crashes(void)
     sigaction(SIGFPE, &action, NULL);
 }
 
+static int compare(struct mc_options *options)
+{
+    struct mc_result reduced, all;
+    options->collect = true;
+    options->mode = MC_EXHAUSTIVE;
+    mc_check(options, harness, &reduced);
+    options->mode = MC_UNREDUCED;
+    mc_check(options, harness, &all);
+    bool same = mc_set_equal(&reduced.graphs, &all.graphs);
+    bool once = reduced.complete == reduced.graphs.count;
+    printf("%lu executions, %zu of them different; %lu without reduction, %zu different: %s\n",
+           reduced.complete, reduced.graphs.count, all.complete, all.graphs.count,
+           !all.finished  ? "not finished"
+           : same && once ? "the same, each once"
+                          : "NOT the same, each once");
+    return same && once && reduced.finished && all.finished ? 0 : 1;
+}
+
 static int verdict(const struct arguments *arguments, const struct mc_result *result)
 {
     if (arguments->expected != MC_NO_ERROR) {
@@ -128,6 +150,8 @@ int main(int count, char **argument)
         return 2;
     }
     catch_crashes();
+    if (arguments.compares)
+        return compare(&arguments.options);
     mc_check(&arguments.options, harness, &result);
     const char *name = strrchr(argument[0], '/');
     printf("model %s: %lu complete, %lu cut, %.2f s, %s%s\n", name == NULL ? argument[0] : name + 1,

@@ -40,13 +40,21 @@ static uint32_t generation;
 static struct undo undo[UNDO_ENTRIES];
 static int undo_count;
 
-static void *reserve(size_t bytes)
+/* Stacks and heaps lie where they lay the last time, so that traces can be compared. */
+#define ARENA_ADDRESS ((void *)UINT64_C(0x10000000000))
+
+static void *reserve_at(void *address, size_t bytes)
 {
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+    void *memory = mmap(address, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         mc_internal("no memory");
     return memory;
+}
+
+static void *reserve(size_t bytes)
+{
+    return reserve_at(NULL, bytes);
 }
 
 static void make_region(struct region *region, uintptr_t low, uintptr_t high)
@@ -79,7 +87,7 @@ static int block_count;
 void mc_memory_start(void)
 {
     size_t stacks = (size_t)MC_THREADS * MC_STACK_BYTES, heaps = (size_t)MC_THREADS * MC_HEAP_BYTES;
-    char *memory = reserve(stacks + heaps);
+    char *memory = reserve_at(ARENA_ADDRESS, stacks + heaps);
     make_region(&arena, (uintptr_t)memory, (uintptr_t)memory + stacks + heaps);
     make_region(&globals, (uintptr_t)&__data_start, (uintptr_t)&_end);
     heap_base = memory + stacks;

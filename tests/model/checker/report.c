@@ -179,6 +179,16 @@ static void find_places(const struct mc_graph *graph)
     pclose(lines);
 }
 
+/* An event that was run before the write, but comes after it in modification order, or -1. */
+static int earlier_behind(const struct mc_graph *graph, const struct mc_event *write)
+{
+    for (int i = 0; &graph->event[i] != write; i++)
+        if (graph->event[i].kind == MC_WRITE && graph->event[i].location == write->location &&
+            graph->event[i].rank > write->rank)
+            return i;
+    return -1;
+}
+
 static void print_access(const struct mc_graph *graph, const struct mc_event *event)
 {
     uintptr_t address = mc_location_address(event->location);
@@ -186,10 +196,10 @@ static void print_access(const struct mc_graph *graph, const struct mc_event *ev
     if (mc_location_is_queue(event->location))
         update = (event->flags & MC_UPDATE) != 0 ? " (queue, update)" : " (queue)";
     if (event->kind == MC_WRITE) {
-        int newest = graph->writes[event->location].count;
         printf(" %#lx = %#llx%s", (unsigned long)address, (unsigned long long)event->value, update);
-        if (event->rank != newest)
-            printf(" as write %d of %d", event->rank, newest);
+        int behind = earlier_behind(graph, event);
+        if (behind >= 0)
+            printf(", ordered before #%d", behind);
         return;
     }
     printf(" %#lx -> %#llx%s", (unsigned long)address, (unsigned long long)event->value, update);

@@ -77,7 +77,7 @@ bool mc_search_allows_conflict(int read)
 
 bool mc_search_resumes_pauses(void)
 {
-    return !by_graph();
+    return !by_graph() && options.mode != MC_UNREDUCED;
 }
 
 bool mc_search_hurries_local_steps(void)

@@ -52,3 +52,11 @@ endforeach()
 checker_test(bounded sequence_lock.c DEFINES BUG=1 EXPECT assertion ARGS --preemptions 2)
 checker_test(random sequence_lock.c DEFINES BUG=1 EXPECT assertion ARGS --random 1 10000)
 checker_test(unreduced sequence_lock.c DEFINES BUG=1 EXPECT assertion ARGS --no-reduction)
+
+# Reduction loses no execution and repeats none, with everything that random programs do not have:
+# futexes, mutexes, pauses, plain memory.
+foreach(name IN ITEMS mutual_exclusion spin_lock treiber_stack sequence_lock futex_mutex)
+  checker_test(${name}_compared ${name}.c ARGS --compare)
+endforeach()
+checker_test(peterson_compared mutual_exclusion.c DEFINES PETERSON ARGS --compare)
+checker_test(mutex_compared errors.c DEFINES MADE=mutex ARGS --compare)
