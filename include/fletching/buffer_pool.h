@@ -13,8 +13,8 @@ FLETCH_BEGIN_DECLS
 /** Where buffers come from and go back to: memory is recycled, last in first out, and the system is
  *  asked only when there is more in use than ever before.
  *
- *  Threads: a pool serves any number of threads. Each one that allocates opens a cache of its own; a
- *  cache belongs to one thread at a time and can be handed over. Nothing here blocks. */
+ *  Threads: a pool serves any number of threads. Each one that allocates opens a cache of its own;
+ *  a cache belongs to one thread at a time and can be handed over. Nothing here blocks. */
 struct fletch_buffer_pool;
 struct fletch_buffer_cache;
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/poison.h"
 #include "base/status.h"
 #include "memory/buffer_pool.h"
 
@@ -72,6 +73,7 @@ static struct fletch_buffer *start_block(struct fletch_buffer_cache *cache, uint
     struct fletch_buffer *buffer = fletch_buffer_cache_pop(cache, size_class);
     if (__builtin_expect(buffer == NULL, 0))
         return NULL;
+    fletch_unpoison(buffer->data, fletch_size_class_bytes(size_class));
     fletch_shared_init(&buffer->shared, end_without_cache);
     store_relaxed(&buffer->account, account); /* relaxed: nobody else knows the buffer yet */
     return buffer;

@@ -31,6 +31,7 @@
 
 #include <stdbool.h>
 
+#include "base/poison.h"
 #include "memory/buffer.h"
 #include "memory/buffer_region.h"
 
@@ -120,6 +121,7 @@ static inline void fletch_buffer_recycle(struct fletch_buffer_cache *cache,
                                          struct fletch_buffer *block)
 {
     struct fletch_buffer_cache *owner = block->owner;
+    fletch_poison(block->data, fletch_size_class_bytes(block->size_class));
     if (cache == owner) {
         fletch_buffer_cache_push(cache, block);
         return;

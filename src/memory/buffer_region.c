@@ -2,6 +2,8 @@
 
 #include "base/allocator.h"
 #include "base/bits.h"
+#include "base/pages.h"
+#include "base/poison.h"
 
 /* Regions of classes up to half a large one are large once there are some; those of larger classes
  * have one block each. */
@@ -47,6 +49,19 @@ static size_t alignment_of(const struct region_plan *plan)
                                                   : FLETCH_BUFFER_ALIGNMENT;
 }
 
+/* The bytes of the blocks. */
+static char *obtain_data(const struct fletch_region_source *source, const struct region_plan *plan)
+{
+    void *data = NULL;
+    if (!source->system_pages)
+        return fletch_allocate(&source->allocator, plan->data_bytes, alignment_of(plan));
+    if (!fletch_pages_map(plan->data_bytes, &data))
+        return NULL;
+    if (!source->huge_pages)
+        fletch_pages_keep_small(data, plan->data_bytes);
+    return data;
+}
+
 static void start_block(struct fletch_buffer *block, struct fletch_buffer_region *region,
                         char *data)
 {
@@ -72,6 +87,7 @@ static struct fletch_stack_node *carve(struct fletch_buffer_region *region,
         start_block(block, region, data);
         block->node.next = first;
         first = &block->node;
+        fletch_poison(data, fletch_size_class_bytes(region->size_class));
     }
     return first;
 }
@@ -88,7 +104,7 @@ struct fletch_buffer_region *fletch_buffer_region_make(const struct fletch_regio
         fletch_allocate(&source->allocator, own_bytes, FLETCH_BUFFER_ALIGNMENT);
     if (region == NULL)
         return NULL;
-    char *data = fletch_allocate(&source->allocator, plan.data_bytes, alignment_of(&plan));
+    char *data = obtain_data(source, &plan);
     if (data == NULL) {
         fletch_release(&source->allocator, region, own_bytes, FLETCH_BUFFER_ALIGNMENT);
         return NULL;
@@ -108,6 +124,10 @@ void fletch_buffer_region_end(const struct fletch_region_source *source,
                               struct fletch_buffer_region *region)
 {
     const struct region_plan plan = {.data_bytes = region->data_bytes};
-    fletch_release(&source->allocator, region->data, region->data_bytes, alignment_of(&plan));
+    fletch_unpoison(region->data, region->data_bytes);
+    if (source->system_pages)
+        fletch_pages_release(region->data, region->data_bytes);
+    else
+        fletch_release(&source->allocator, region->data, region->data_bytes, alignment_of(&plan));
     fletch_release(&source->allocator, region, region->own_bytes, FLETCH_BUFFER_ALIGNMENT);
 }
