@@ -493,9 +493,9 @@ enum fletch_status fletch_buffer_pool_destroy(struct fletch_buffer_pool *pool,
 }
 
 void fletch_buffer_pool_statistics(const struct fletch_buffer_pool *pool,
-                                   struct fletch_buffer_pool_statistics *out_statistics)
+                                   struct fletch_pool_statistics *out_statistics)
 {
-    struct fletch_buffer_pool_statistics statistics = {
+    struct fletch_pool_statistics statistics = {
         .struct_size = out_statistics->struct_size,
         .mapped_bytes = load_relaxed(&pool->mapped_bytes),           /* relaxed: a statistic */
         .mapped_bytes_peak = load_relaxed(&pool->mapped_bytes_peak), /* relaxed: a statistic */
