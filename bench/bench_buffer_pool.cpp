@@ -101,7 +101,7 @@ template <bool kCharged, fletch_huge_pages kPages> class FletchBuffers
 
 struct Work {
     std::size_t bytes;
-    std::size_t in_flight;
+    std::size_t in_flight; /* a power of two */
 };
 
 template <class Source>
@@ -123,48 +123,42 @@ template <class Source> bool has_number(typename Source::Item item, std::uint64_
     return found == number;
 }
 
-/** Pointers on their way to the other thread, the same for all contestants. */
+/** Pointers on their way to the other thread, the same for all contestants: a slot is a line of its
+ *  own, full or NULL, so that a hand-over costs one line and what comes with it is left to see. */
 class HandOver
 {
   public:
-    explicit HandOver(std::size_t capacity) : capacity_(capacity), slots_(capacity)
+    /** `capacity`: a power of two. */
+    explicit HandOver(std::size_t capacity) : mask_(capacity - 1), slots_(capacity)
     {
     }
     bool push(void *pointer)
     {
-        const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
-        if (tail - head_seen_ == capacity_) {
-            head_seen_ = head_.load(std::memory_order_acquire);
-            if (tail - head_seen_ == capacity_)
-                return false;
-        }
-        slots_[tail % capacity_] = pointer;
-        tail_.store(tail + 1, std::memory_order_release);
+        std::atomic<void *> &slot = slots_[tail_ & mask_].pointer;
+        if (slot.load(std::memory_order_acquire) != nullptr)
+            return false;
+        slot.store(pointer, std::memory_order_release);
+        ++tail_;
         return true;
     }
     void *look()
     {
-        const std::uint64_t head = head_.load(std::memory_order_relaxed);
-        if (head == tail_seen_) {
-            tail_seen_ = tail_.load(std::memory_order_acquire);
-            if (head == tail_seen_)
-                return nullptr;
-        }
-        return slots_[head % capacity_];
+        return slots_[head_ & mask_].pointer.load(std::memory_order_acquire);
     }
     /** After the item has been given back, so that no more are in flight than there are slots. */
     void pop()
     {
-        head_.store(head_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+        slots_[head_++ & mask_].pointer.store(nullptr, std::memory_order_release);
     }
 
   private:
-    const std::size_t capacity_;
-    std::vector<void *> slots_;
-    alignas(128) std::atomic<std::uint64_t> tail_{0};
-    std::uint64_t head_seen_ = 0;
-    alignas(128) std::atomic<std::uint64_t> head_{0};
-    std::uint64_t tail_seen_ = 0;
+    struct alignas(128) Slot {
+        std::atomic<void *> pointer{nullptr};
+    };
+    const std::size_t mask_;
+    std::vector<Slot> slots_;
+    alignas(128) std::uint64_t tail_ = 0;
+    alignas(128) std::uint64_t head_ = 0;
 };
 
 struct SameThread {
@@ -175,7 +169,7 @@ struct SameThread {
         std::vector<typename Source::Item> slots(work.in_flight);
         bool right = true;
         for (std::uint64_t i = 0; i < items; ++i) {
-            typename Source::Item &slot = slots[i % work.in_flight];
+            typename Source::Item &slot = slots[i & (work.in_flight - 1)];
             if (i >= work.in_flight) {
                 right = has_number<Source>(slot, i - work.in_flight) && right;
                 side.give(slot);
@@ -184,7 +178,7 @@ struct SameThread {
         }
         const std::uint64_t left = items < work.in_flight ? items : work.in_flight;
         for (std::uint64_t i = items - left; i < items; ++i)
-            side.give(slots[i % work.in_flight]);
+            side.give(slots[i & (work.in_flight - 1)]);
         return right;
     }
 
@@ -215,7 +209,6 @@ struct OtherThread {
     void take_all(typename Source::Side &side, HandOver &hand_over, std::uint64_t items) const
     {
         for (std::uint64_t i = 0; i < items; ++i) {
-            /* Room first, so that no more are in flight than there are slots. */
             const typename Source::Item item = take_written<Source>(side, work.bytes, i);
             while (!hand_over.push(item))
                 pause();
