@@ -39,9 +39,11 @@ static void read_name(const struct fletch_account *account, char *out_name)
 
 /* ---- one level ---- */
 
-static void raise_peak(struct fletch_account *account, uint64_t bytes)
+/* After a charge that succeeded on all levels. */
+static void raise_peak(struct fletch_account *account)
 {
-    uint64_t peak = load_relaxed(&account->peak_bytes); /* relaxed: a statistic */
+    uint64_t bytes = settled_bytes(load_relaxed(&account->settled)); /* relaxed: a statistic */
+    uint64_t peak = load_relaxed(&account->peak_bytes);              /* relaxed: a statistic */
     /* relaxed: a statistic */
     while (peak < bytes && !cas_weak_relaxed(&account->peak_bytes, &peak, bytes)) {
     }
@@ -58,7 +60,6 @@ static bool settle_here(struct fletch_account *account, uint64_t bytes)
             return false;
         /* relaxed: as above */
     } while (!cas_weak_relaxed(&account->settled, &settled, settled + bytes));
-    raise_peak(account, settled_bytes(settled) + bytes);
     return true;
 }
 
@@ -92,8 +93,7 @@ static uint64_t drain_stock(struct fletch_account *account)
     do {
         if ((stock & FLETCH_STOCK_CLOSED) != 0 || stock == 0)
             return 0;
-        /* E2 acquire, E2 release */
-    } while (!cas_weak_acq_rel(&account->stock, &stock, 0));
+    } while (!cas_weak_acquire(&account->stock, &stock, 0)); /* E2 acquire */
     return stock;
 }
 
@@ -167,10 +167,10 @@ static struct fletch_account *settle(struct fletch_account *account, uint64_t by
 {
     if (!settle_here(account, bytes))
         return account;
-    if (account->parent == NULL)
-        return NULL;
-    struct fletch_account *full = charge(account->parent, bytes);
-    if (full != NULL)
+    struct fletch_account *full = account->parent == NULL ? NULL : charge(account->parent, bytes);
+    if (full == NULL)
+        raise_peak(account);
+    else
         unsettle_here(account, bytes);
     return full;
 }
@@ -213,6 +213,8 @@ static struct fletch_account *charge_below(struct fletch_account *to, uint64_t b
         unsettle(to, bytes, at);
         return at;
     }
+    for (struct fletch_account *at = to; at != until; at = at->parent)
+        raise_peak(at);
     return NULL;
 }
 

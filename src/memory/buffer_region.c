@@ -8,7 +8,7 @@
 /* Regions of classes up to half a large one are large once there are some; those of larger classes
  * have one block each. */
 #ifdef FLETCH_MODEL_CHECK
-enum { REGION_BYTES_FIRST = 256, REGION_BYTES_SMALL = 256, REGION_BYTES_LARGE = 256 };
+enum { REGION_BYTES_FIRST = 128, REGION_BYTES_SMALL = 128, REGION_BYTES_LARGE = 128 };
 #else
 enum {
     REGION_BYTES_FIRST = 64 << 10,

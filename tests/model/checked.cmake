@@ -25,11 +25,12 @@ endfunction()
 # The library as it is checked: without those files of src/base that the checker stands in for.
 set(MODEL_LIBRARY_SOURCES
     base/allocator.c base/clock.c base/options.c base/status.c
+    memory/budget.c memory/buffer.c memory/buffer_pool.c memory/buffer_region.c memory/node_stack.c
     sync/eventcount.c sync/inbox.c sync/mpsc_queue.c sync/placement.c sync/ring.c sync/spsc_ring.c
     sync/wait.c)
 list(TRANSFORM MODEL_LIBRARY_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/
      OUTPUT_VARIABLE MODEL_LIBRARY_FILES)
-add_library(model_library STATIC ${MODEL_LIBRARY_FILES} event_fd_model.c)
+add_library(model_library STATIC ${MODEL_LIBRARY_FILES} event_fd_model.c pages_model.c)
 model_checked_target(model_library)
 
 # fletch_add_model(<structure> <configuration> [DEFINES <macro>...] [DEEP] [TIMEOUT <seconds>]

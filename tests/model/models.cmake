@@ -66,12 +66,44 @@ fletch_add_model(eventcount 2x1_timed DEFINES WAITERS=2 UNITS=2 TIMED=1 DEEP)
 fletch_add_model(eventcount 2_armed_2_units_long DEFINES WAITERS=2 ARMED=2 UNITS=2
                  ARGS --random 2 5000000 DEEP)
 
+fletch_add_model(node_stack 2x1)
+fletch_add_model(node_stack 2x2 DEFINES NODES=2 TAKES=2 ARGS --no-spurious)
+fletch_add_model(node_stack give_back DEFINES TAKERS=2 GIVES_BACK=1 ARGS --no-spurious)
+fletch_add_model(node_stack close DEFINES CLOSES=1)
+
+fletch_add_model(shared 2)
+fletch_add_model(shared 3 DEFINES THREADS=3)
+fletch_add_model(shared acquire DEFINES ACQUIRES=1)
+
+fletch_add_model(buffer_pool return DEFINES BUFFERS=2)
+fletch_add_model(buffer_pool return_2 DEFINES BUFFERS=2 ROUNDS=2 HOLD=1)
+fletch_add_model(buffer_pool outgoing DEFINES BUFFERS=2 OTHER_CACHE=1)
+fletch_add_model(buffer_pool open DEFINES OTHER_CACHE=2 DEPOT=1 ROUNDS=0 ARGS --no-spurious)
+fletch_add_model(buffer_pool shared DEFINES SHARED=1)
+fletch_add_model(buffer_pool close DEFINES BUFFERS=2 CLOSES=1)
+fletch_add_model(buffer_pool depot DEFINES BUFFERS=0 ROUNDS=2 HOLD=1 DEPOT=1 ARGS --no-spurious)
+fletch_add_model(buffer_pool reopen DEFINES BUFFERS=1 CLOSES=1 DEPOT=1 ARGS --no-spurious)
+fletch_add_model(buffer_pool trim DEFINES BUFFERS=0 ROUNDS=2 HOLD=1 CLOSES=1 TRIM=1
+                 ARGS --no-spurious)
+fletch_add_model(buffer_pool trim_twice DEFINES BUFFERS=0 ROUNDS=2 HOLD=1 CLOSES=1 TRIM=2
+                 ARGS --no-spurious)
+
+fletch_add_model(budget reserve)
+fletch_add_model(budget steps DEFINES STEP=1 LIMIT=2)
+fletch_add_model(budget close DEFINES CLOSES=1 LIMIT=10)
+fletch_add_model(budget close_steps DEFINES CLOSES=1 STEP=1 LIMIT=10)
+fletch_add_model(budget visit DEFINES VISITS=1)
+fletch_add_model(budget wait_steps DEFINES WAITS=1 STEP=1 STEPPED=1 ARGS --no-spurious)
+fletch_add_model(budget transfer DEFINES TRANSFERS=1)
+fletch_add_model(budget wait DEFINES WAITS=1 ARGS --no-spurious)
+
 # Reduction loses no execution and repeats none (checker/README.md).
 fletch_add_model(eventcount 1x1_compared ARGS --compare)
 fletch_add_model(eventcount 1x1_timed_compared DEFINES TIMED=1 ARGS --compare)
 fletch_add_model(eventcount payload_compared DEFINES PAYLOAD=1 ARGS --compare)
 fletch_add_model(inbox 2x1_compared ARGS --compare)
 
-foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount)
+foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount node_stack shared
+                          buffer_pool budget)
   fletch_add_model_mutants(${structure})
 endforeach()
