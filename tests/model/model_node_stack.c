@@ -1,6 +1,9 @@
-/* Stack that is taken whole: PUSHERS push NODES each, a taker takes TAKES times, writes to what it
- * got and gives the rest back, as GIVES_BACK says; a closer closes, as CLOSES says. Every node comes
- * out once, at the latest at the end. */
+/* Stack that is taken whole: every node comes out once, at the latest at the end.
+ *
+ * PUSHERS     push NODES each
+ * TAKERS      take TAKES times each and write to what they got
+ * GIVES_BACK  keeping the first node, and giving the others back
+ * CLOSES      or close the stack instead */
 
 #include "memory/node_stack.h"
 
