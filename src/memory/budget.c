@@ -355,6 +355,8 @@ enum fletch_status fletch_account_reserve(struct fletch_account *account, uint64
                                           uint64_t timeout_ns, struct fletch_error *error)
 {
     struct reservation reservation = {.account = account, .bytes = bytes};
+    if (take_stock(account, bytes)) /* the ordinary way of an account with steps */
+        return FLETCH_OK;
     if (!is_open(account))
         return refuse_closed(account, error);
     if (bytes > FLETCH_BUDGET_BYTES_MAX)
