@@ -135,7 +135,7 @@ static bool reserve_row(struct fletch_schema_builder *builder)
 struct fletch_field_path fletch_schema_builder_path(const struct fletch_schema_builder *builder,
                                                     const char *name, size_t name_bytes)
 {
-    struct fletch_field_path path = {.text = ""};
+    struct fletch_field_path path = builder->prefix;
     for (uint32_t i = 0; i < builder->depth; i++) {
         const struct fletch_schema_row *row = &builder->rows[builder->open[i]];
         fletch_field_path_add(&path, builder->text + row->name_offset, row->field.name_bytes);
