@@ -392,7 +392,8 @@ static void close_import(struct import *import)
     fletch_buffer_release(import->options->cache, import->scratch);
 }
 
-/* One buffer for all memory of the source, shared by the sets; `*out_holder` waits for the source. */
+/* One buffer for all memory of the source, shared by the sets; `*out_holder` waits for the
+ * source. */
 static enum fletch_status hold(struct import *import, struct holder **out_holder)
 {
     struct fletch_buffer_cache *cache = import->options->cache;
