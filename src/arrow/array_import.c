@@ -487,8 +487,8 @@ enum fletch_status fletch_batch_import(struct ArrowArray *source, struct fletch_
                                        struct fletch_batch **out_batch, struct fletch_error *error)
 {
     struct fletch_import_options known;
-    struct holder *holder;
-    struct fletch_batch *batch;
+    struct holder *holder = NULL;
+    struct fletch_batch *batch = NULL;
     enum fletch_status status = fletch_import_options_read(options, &known, error);
     if (status == FLETCH_OK)
         status = check_root(source, schema, error);
