@@ -22,7 +22,7 @@ static bool are_whole_strings(const struct fletch_column *column)
     const uint8_t *data = column->spans[2].data;
     const int64_t first = string_offset(column, 0);
     const int64_t end = string_offset(column, column->node->length);
-    if (first == end)
+    if (first == end || fletch_utf8_is_ascii(data + first, (size_t)(end - first)))
         return true;
     if (!fletch_utf8_is_valid(data + first, (size_t)(end - first)))
         return false;
@@ -177,11 +177,65 @@ static bool is_below(const struct wide *a, const struct wide *b)
     return false;
 }
 
+/* Whether any magnitude reaches the limit; without branches, for the widths that are common. */
+static bool reaches32(const int32_t *values, int64_t count, uint32_t limit)
+{
+    uint32_t reached = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const uint32_t sign = (uint32_t) - (values[i] < 0);
+        reached |= ((uint32_t)values[i] ^ sign) - sign >= limit;
+    }
+    return reached != 0;
+}
+
+static bool reaches64(const int64_t *values, int64_t count, uint64_t limit)
+{
+    uint64_t reached = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const uint64_t sign = (uint64_t) - (values[i] < 0);
+        reached |= ((uint64_t)values[i] ^ sign) - sign >= limit;
+    }
+    return reached != 0;
+}
+
+static bool reaches128(const uint64_t *values, int64_t count, const struct wide *limit)
+{
+    uint64_t reached = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const uint64_t sign = -(values[2 * i + 1] >> 63);
+        const uint64_t low = (values[2 * i] ^ sign) - sign;
+        const uint64_t high = (values[2 * i + 1] ^ sign) + (sign & (uint64_t)(low == 0));
+        reached |= (uint64_t)(high > limit->limbs[1]) |
+                   ((uint64_t)(high == limit->limbs[1]) & (uint64_t)(low >= limit->limbs[0]));
+    }
+    return reached != 0;
+}
+
+/* False: no element, null or not, has too many digits. */
+static bool may_reach(const struct fletch_column *column, const struct wide *limit)
+{
+    const void *values = column->spans[1].data;
+    const int64_t first = column->node->offset;
+    const int64_t count = column->node->length;
+    switch (column->field->type.id) {
+    case FLETCH_TYPE_DECIMAL32:
+        return reaches32((const int32_t *)values + first, count, (uint32_t)limit->limbs[0]);
+    case FLETCH_TYPE_DECIMAL64:
+        return reaches64((const int64_t *)values + first, count, limit->limbs[0]);
+    case FLETCH_TYPE_DECIMAL128:
+        return reaches128((const uint64_t *)values + 2 * first, count, limit);
+    default:
+        return true;
+    }
+}
+
 static enum fletch_status check_decimals(const struct fletch_validated *validated, uint32_t row,
                                          const struct fletch_column *column)
 {
     const size_t width = fletch_type_byte_width(&column->field->type);
     const struct wide limit = power_of_ten(column->field->type.precision);
+    if (column->node->length == 0 || !may_reach(column, &limit))
+        return FLETCH_OK;
     for (int64_t i = 0; i < column->node->length; i++) {
         const uint8_t *bytes = column->spans[1].data + (size_t)(column->node->offset + i) * width;
         const struct wide value = magnitude(bytes, width);
