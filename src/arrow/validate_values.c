@@ -8,26 +8,18 @@
 /* What is wrong is looked for over whole arrays first, null elements and all, since that needs no
  * branch; only where something was found, element by element among those that are not null. */
 
-static int64_t string_offset(const struct fletch_column *column, int64_t index)
-{
-    index += column->node->offset;
-    return column->field->type.id == FLETCH_TYPE_UTF8
-               ? ((const int32_t *)(const void *)column->spans[1].data)[index]
-               : ((const int64_t *)(const void *)column->spans[1].data)[index];
-}
-
 /* Whether all bytes are characters, and each element begins with one. */
 static bool are_whole_strings(const struct fletch_column *column)
 {
     const uint8_t *data = column->spans[2].data;
-    const int64_t first = string_offset(column, 0);
-    const int64_t end = string_offset(column, column->node->length);
+    const int64_t first = fletch_column_offset(column, 0);
+    const int64_t end = fletch_column_offset(column, column->node->length);
     if (first == end || fletch_utf8_is_ascii(data + first, (size_t)(end - first)))
         return true;
     if (!fletch_utf8_is_valid(data + first, (size_t)(end - first)))
         return false;
     for (int64_t i = 1; i < column->node->length; i++) {
-        const int64_t begin = string_offset(column, i);
+        const int64_t begin = fletch_column_offset(column, i);
         if (begin < end && (data[begin] & 0xC0) == 0x80)
             return false;
     }
@@ -40,8 +32,8 @@ static enum fletch_status check_strings(const struct fletch_validated *validated
     if (column->node->length == 0 || are_whole_strings(column))
         return FLETCH_OK;
     for (int64_t i = 0; i < column->node->length; i++) {
-        const int64_t begin = string_offset(column, i);
-        const size_t bytes = (size_t)(string_offset(column, i + 1) - begin);
+        const int64_t begin = fletch_column_offset(column, i);
+        const size_t bytes = (size_t)(fletch_column_offset(column, i + 1) - begin);
         if (bytes > 0 && fletch_column_is_valid(column, i) &&
             !fletch_utf8_is_valid(column->spans[2].data + begin, bytes))
             return fletch_validate_fail(
