@@ -28,6 +28,8 @@ bench               libconcurrentqueue-dev header concurrentqueue/concurrentqueu
 bench               libtbb-dev             header oneapi/tbb/concurrent_queue.h
 bench               libxenium-dev          header xenium/ramalhete_queue.hpp
 bench               libatomic-queue-dev    header atomic_queue/atomic_queue.h
+bench               libmimalloc-dev        header mimalloc.h
+bench               libjemalloc-dev        header jemalloc/jemalloc.h
 format              clang-format           command clang-format
 coverage            gcovr                  command gcovr
 cross               gcc-aarch64-linux-gnu  command aarch64-linux-gnu-gcc

@@ -23,8 +23,8 @@ struct fletch_schema;
 /** One more reference. One atomic addition. Returns the batch. */
 FLETCH_EXPORT struct fletch_batch *fletch_batch_acquire(struct fletch_batch *batch);
 
-/** Drops a reference; the last one drops what the batch refers to. `cache`: the calling thread's, or
- *  NULL; see fletch_buffer_release. NULL allowed for the batch. */
+/** Drops a reference; the last one drops what the batch refers to. `cache`: the calling thread's,
+ *  or NULL; see fletch_buffer_release. NULL allowed for the batch. */
 FLETCH_EXPORT void fletch_batch_release(struct fletch_buffer_cache *cache,
                                         struct fletch_batch *batch);
 

@@ -55,6 +55,14 @@ bool fletch_pages_map(size_t bytes, void **out_memory)
     return true;
 }
 
+void fletch_pages_keep_small(void *memory, size_t bytes)
+{
+    size_t whole;
+    /* Advice only: a kernel without huge pages does not know it. */
+    if (mapped_bytes(bytes, &whole))
+        (void)madvise(memory, whole, MADV_NOHUGEPAGE);
+}
+
 void fletch_pages_release(void *memory, size_t bytes)
 {
     size_t whole;

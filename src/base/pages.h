@@ -13,6 +13,10 @@
  * `*out_memory` is untouched. Any thread; a system call or three. */
 bool fletch_pages_map(size_t bytes, void **out_memory);
 
+/* Asks for small pages in memory that was mapped and not written to yet, where the system would
+ * give huge ones by itself or has been advised to. */
+void fletch_pages_keep_small(void *memory, size_t bytes);
+
 /* Gives back what was mapped, with the same number. */
 void fletch_pages_release(void *memory, size_t bytes);
 

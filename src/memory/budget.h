@@ -3,37 +3,38 @@
 
 /* Accounts of bytes, in a tree.
  *
- * Origin: hierarchical counters as of Linux's page_counter (which charges each level with one atomic
- * addition and takes it back where one is full), with stocks below the counters as its memcg has
- * for each processor; here a stock belongs to an account, and can be taken back by anybody.
+ * Origin: hierarchical counters as of Linux's page_counter (which charges each level with one
+ * atomic addition and takes it back where one is full), with stocks below the counters as its
+ * memory cgroups have for each processor; here a stock belongs to an account, and anybody can take
+ * it back.
  *
  * What an account has charged at the one above it is `settled`; the part of that which nobody uses
- * is its `stock`; used = settled - stock. An account without steps has no stock. A reservation takes
- * from the stock, or settles what is missing at this account, then at the one above, and so on; a
- * level that is full makes it give all back. As `settled` never passes the limit, `used` does not.
- * Before a reservation is refused, the stocks below the account that is full are given back and it
- * is tried again: nothing is refused while others keep what they do not use.
+ * is its `stock`; used = settled - stock. An account without steps has no stock. A reservation
+ * takes from the stock, or settles what is missing at this account, then at the one above, and so
+ * on; a level that is full makes it give all back. As `settled` never passes the limit, `used` does
+ * not. Before a reservation is refused, the stocks below the account that is full are given back
+ * and it is tried again: nothing is refused while others keep what they do not use.
  *
- * Roles: any number of threads reserve, release, transfer, look. One opens and closes an account.
- * Progress: lock-free; release is wait-free without steps. A thread that dies in between leaves bytes
- * charged.
+ * Roles: any number of threads reserve, release, transfer and look. One opens and closes an
+ * account. Progress: lock-free; release is wait-free without steps. A thread that dies in between
+ * leaves bytes charged.
  *
- * The highest bit but one of `settled` says that the account is open. Whoever makes it 0 (the closer
- * or the last release) ends the account: it becomes vacant, for the next one that is opened below
- * the same parent. Accounts are never freed before their budget, and never move to another parent, so
- * that looking at one is always allowed.
+ * The highest bit but one of `settled` says that the account is open. Whoever makes it 0 (the
+ * closer or the last release) ends the account: it becomes vacant, for the next one that is opened
+ * below the same parent. Accounts are never freed before their budget and never move to another
+ * parent, so that looking at one is always allowed.
  *
  * Edges:
- *   E1: fetch_sub_acq_rel(settled) -> the fetch_sub_acq_rel that makes it 0: whoever ends an account
- *       knows that all others have left it.
- *   E2: cas_weak_acq_rel(stock) of a release -> exchange of the stock: whoever gives the stock back
- *       does so after those that put something there have left the account.
+ *   E1: fetch_sub_acq_rel(settled) -> the fetch_sub_acq_rel that makes it 0: whoever ends an
+ *       account knows that all others have left it.
+ *   E2: cas_weak_acq_rel(stock) of who puts -> that of who drains, exchange_acquire(stock) of the
+ *       closer: the stock is given back after those who put something there have left the account.
  *   E3: opener cas_weak_release(children) -> visitor load_acquire(children): the account is made.
  * Vacant accounts travel by memory/node_stack.h. Waiting is sync/eventcount.h: a release changes
  * `settled` or `stock`, then looks for sleepers; a sleeper announces itself, then tries again.
  *
- * Linearization: a reservation at the last counter that it changes, a release at its first.
- * ABA: counters are only added to and compared with limits. Reclamation: none before the end. */
+ * Linearization: a reservation at the last counter that it changes, a release at its first. ABA:
+ * counters are only added to and compared with limits. Reclamation: none before the end. */
 
 #include <fletching/budget.h>
 

@@ -2,6 +2,8 @@
 
 #include "base/allocator.h"
 #include "base/bits.h"
+#include "base/pages.h"
+#include "base/poison.h"
 
 /* Regions of classes up to half a large one are large once there are some; those of larger classes
  * have one block each. */
@@ -24,19 +26,22 @@ struct region_plan {
     bool headers_beside; /* the blocks, in the data */
 };
 
+/* From a block to the next it is one line more than the bytes of the block, whatever that line is
+ * used for: blocks would otherwise begin at the same place of a page, all of them, and their first
+ * lines would push each other out of the caches. */
 static struct region_plan plan_region(uint32_t size_class, uint32_t made)
 {
     size_t capacity = fletch_size_class_bytes(size_class);
-    struct region_plan plan = {.headers_beside = capacity < PAGE_BYTES};
-    plan.stride_bytes = capacity + (plan.headers_beside ? FLETCH_BUFFER_HEADER_BYTES : 0);
+    struct region_plan plan = {
+        .stride_bytes = capacity + FLETCH_BUFFER_HEADER_BYTES,
+        .headers_beside = capacity < PAGE_BYTES,
+    };
     size_t largest = plan.headers_beside ? REGION_BYTES_SMALL : REGION_BYTES_LARGE;
     size_t bytes = made < 5 ? (size_t)REGION_BYTES_FIRST << made : largest;
     if (bytes > largest || capacity >= REGION_BYTES_FIRST)
         bytes = largest;
-    if (2 * plan.stride_bytes > bytes)
-        bytes = fletch_round_up(plan.stride_bytes, FLETCH_BUFFER_ALIGNMENT);
-    plan.data_bytes = bytes;
-    plan.count = (uint32_t)(bytes / plan.stride_bytes);
+    plan.count = capacity < bytes ? (uint32_t)(bytes / capacity) : 1;
+    plan.data_bytes = plan.count * plan.stride_bytes;
     return plan;
 }
 
@@ -47,9 +52,23 @@ static size_t alignment_of(const struct region_plan *plan)
                                                   : FLETCH_BUFFER_ALIGNMENT;
 }
 
+/* The bytes of the blocks. */
+static char *obtain_data(const struct fletch_region_source *source, const struct region_plan *plan)
+{
+    void *data = NULL;
+    if (!source->system_pages)
+        return fletch_allocate(&source->allocator, plan->data_bytes, alignment_of(plan));
+    if (!fletch_pages_map(plan->data_bytes, &data))
+        return NULL;
+    if (!source->huge_pages)
+        fletch_pages_keep_small(data, plan->data_bytes);
+    return data;
+}
+
 static void start_block(struct fletch_buffer *block, struct fletch_buffer_region *region,
                         char *data)
 {
+    block->shared.end = fletch_buffer_end_shared;
     block->data = (uint8_t *)data;
     block->kind = FLETCH_BUFFER_OWN;
     block->size_class = (uint8_t)region->size_class;
@@ -72,6 +91,7 @@ static struct fletch_stack_node *carve(struct fletch_buffer_region *region,
         start_block(block, region, data);
         block->node.next = first;
         first = &block->node;
+        fletch_poison(data, fletch_size_class_bytes(region->size_class));
     }
     return first;
 }
@@ -88,7 +108,7 @@ struct fletch_buffer_region *fletch_buffer_region_make(const struct fletch_regio
         fletch_allocate(&source->allocator, own_bytes, FLETCH_BUFFER_ALIGNMENT);
     if (region == NULL)
         return NULL;
-    char *data = fletch_allocate(&source->allocator, plan.data_bytes, alignment_of(&plan));
+    char *data = obtain_data(source, &plan);
     if (data == NULL) {
         fletch_release(&source->allocator, region, own_bytes, FLETCH_BUFFER_ALIGNMENT);
         return NULL;
@@ -108,6 +128,10 @@ void fletch_buffer_region_end(const struct fletch_region_source *source,
                               struct fletch_buffer_region *region)
 {
     const struct region_plan plan = {.data_bytes = region->data_bytes};
-    fletch_release(&source->allocator, region->data, region->data_bytes, alignment_of(&plan));
+    fletch_unpoison(region->data, region->data_bytes);
+    if (source->system_pages)
+        fletch_pages_release(region->data, region->data_bytes);
+    else
+        fletch_release(&source->allocator, region->data, region->data_bytes, alignment_of(&plan));
     fletch_release(&source->allocator, region, region->own_bytes, FLETCH_BUFFER_ALIGNMENT);
 }

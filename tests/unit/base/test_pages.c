@@ -1,6 +1,7 @@
 #include "base/pages.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "support/cmocka_tests.h"
@@ -42,6 +43,37 @@ static void mappings_come_and_go(void **state)
     }
 }
 
+/* KiB of huge pages in the mapping that begins at `memory`, as the kernel tells; -1: not told. */
+static long huge_kib_of(const void *memory)
+{
+    char line[256], start[32];
+    long kib = -1;
+    bool inside = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    snprintf(start, sizeof start, "%lx-", (unsigned long)(uintptr_t)memory);
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        if (strncmp(line, start, strlen(start)) == 0)
+            inside = true;
+        if (inside && sscanf(line, "AnonHugePages: %ld", &kib) == 1)
+            break;
+    }
+    if (maps != NULL)
+        fclose(maps);
+    return kib;
+}
+
+static void small_pages_can_be_kept(void **state)
+{
+    void *memory;
+    const size_t bytes = 4 * FLETCH_HUGE_PAGE_BYTES;
+    (void)state;
+    assert_true(fletch_pages_map(bytes, &memory));
+    fletch_pages_keep_small(memory, bytes);
+    memset(memory, 0x5a, bytes);
+    assert_true(huge_kib_of(memory) <= 0);
+    fletch_pages_release(memory, bytes);
+}
+
 static void impossible_sizes_are_refused(void **state)
 {
     (void)state;
@@ -58,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zero_and_aligned),
         cmocka_unit_test(mappings_come_and_go),
+        cmocka_unit_test(small_pages_can_be_kept),
         cmocka_unit_test(impossible_sizes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
