@@ -5,6 +5,7 @@
 
 #include <fletching/allocator.h>
 #include <fletching/answer.h>
+#include <fletching/arrow.h>
 #include <fletching/batch.h>
 #include <fletching/batch_slot.h>
 #include <fletching/budget.h>
@@ -15,8 +16,10 @@
 #include <fletching/inbox.h>
 #include <fletching/mpsc_queue.h>
 #include <fletching/ring.h>
+#include <fletching/schema.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>
+#include <fletching/validation.h>
 #include <fletching/version.h>
 #include <fletching/wait.h>
 
