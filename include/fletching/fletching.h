@@ -10,6 +10,7 @@
 #include <fletching/inbox.h>
 #include <fletching/mpsc_queue.h>
 #include <fletching/ring.h>
+#include <fletching/schema.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>
 #include <fletching/version.h>

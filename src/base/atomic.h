@@ -40,6 +40,8 @@
     atomic_fetch_add_explicit((address), (value), memory_order_release)
 #define fetch_sub_relaxed(address, value) \
     atomic_fetch_sub_explicit((address), (value), memory_order_relaxed)
+#define fetch_sub_acq_rel(address, value) \
+    atomic_fetch_sub_explicit((address), (value), memory_order_acq_rel)
 #define fetch_or_relaxed(address, value) \
     atomic_fetch_or_explicit((address), (value), memory_order_relaxed)
 #define fetch_or_release(address, value) \
