@@ -31,7 +31,7 @@ struct fletch_field {
     uint32_t child_count; /* children, not what lies below them */
     uint32_t depth;       /* 1: column */
     uint32_t first_span;  /* index of its first buffer in a batch's spans */
-    uint32_t span_count;  /* as fletch_type_layout(&type)->buffer_count */
+    uint32_t span_count;  /* as fletch_type_layout(&type)->span_count */
 };
 
 /* What a dictionary-encoded field's indices mean. A batch has its values in a batch of their own,

@@ -24,7 +24,7 @@ struct fletch_schema_row {
 enum { ROWS_FIRST = 16, TEXT_FIRST = 512, TEXT_ALIGNMENT = 8 };
 
 /* Rows are addressed by 32 bits, and so are spans: at most three for each. */
-#define ROWS_MAX (UINT32_MAX / FLETCH_BUFFERS_MAX - 1)
+#define ROWS_MAX (UINT32_MAX / FLETCH_SPANS_MAX - 1)
 
 void fletch_schema_builder_init(struct fletch_schema_builder *builder,
                                 const struct fletch_allocator *allocator)
@@ -135,7 +135,7 @@ static bool reserve_row(struct fletch_schema_builder *builder)
 struct fletch_field_path fletch_schema_builder_path(const struct fletch_schema_builder *builder,
                                                     const char *name, size_t name_bytes)
 {
-    struct fletch_field_path path = {.text = ""};
+    struct fletch_field_path path = builder->prefix;
     for (uint32_t i = 0; i < builder->depth; i++) {
         const struct fletch_schema_row *row = &builder->rows[builder->open[i]];
         fletch_field_path_add(&path, builder->text + row->name_offset, row->field.name_bytes);
@@ -264,7 +264,7 @@ static void link_row(struct fletch_schema_builder *builder, struct fletch_schema
     row->field.parent = FLETCH_NO_INDEX;
     row->field.dictionary = FLETCH_NO_INDEX;
     row->field.first_span = builder->span_count;
-    row->field.span_count = layout->buffer_count;
+    row->field.span_count = layout->span_count;
     if (builder->depth > 0) {
         row->field.parent = builder->open[builder->depth - 1];
         builder->rows[row->field.parent].field.child_count++;
@@ -275,7 +275,7 @@ static void link_row(struct fletch_schema_builder *builder, struct fletch_schema
         fletch_schema_acquire(row->dictionary_values);
         row->field.dictionary = builder->dictionary_count++;
     }
-    builder->span_count += layout->buffer_count;
+    builder->span_count += layout->span_count;
     builder->open[builder->depth++] = builder->row_count;
     row->field.depth = builder->depth;
     builder->rows[builder->row_count++] = *row;

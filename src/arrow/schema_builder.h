@@ -38,6 +38,7 @@ struct fletch_schema_builder {
     uint32_t span_count;
     uint32_t open[FLETCH_SCHEMA_DEPTH_MAX]; /* rows that are open, from the column down */
     uint32_t depth;                         /* how many */
+    struct fletch_field_path prefix;        /* stands before paths; set it after init, if at all */
     bool has_failed;
     struct fletch_error failure;
     size_t metadata_offset; /* of the schema itself */

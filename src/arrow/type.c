@@ -4,21 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NO_BUFFERS .buffer_count = 0
+#define NO_BUFFERS .span_count = 0
 #define VALUES(bytes, aligned) \
-    .buffer_count = 2, .buffers = {FLETCH_BUFFER_VALIDITY, FLETCH_BUFFER_VALUES}, \
-    .byte_width = (bytes), .alignment = (aligned)
+    .span_count = 2, .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_VALUES}, .byte_width = (bytes), \
+    .alignment = (aligned)
 #define OFFSETS32 \
-    .buffer_count = 2, .buffers = {FLETCH_BUFFER_VALIDITY, FLETCH_BUFFER_OFFSETS32}, .alignment = 4
+    .span_count = 2, .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_OFFSETS32}, .alignment = 4
 #define OFFSETS64 \
-    .buffer_count = 2, .buffers = {FLETCH_BUFFER_VALIDITY, FLETCH_BUFFER_OFFSETS64}, .alignment = 8
+    .span_count = 2, .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_OFFSETS64}, .alignment = 8
 #define BYTES32 \
-    .buffer_count = 3, \
-    .buffers = {FLETCH_BUFFER_VALIDITY, FLETCH_BUFFER_OFFSETS32, FLETCH_BUFFER_BYTES}, \
+    .span_count = 3, .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_OFFSETS32, FLETCH_SPAN_BYTES}, \
     .alignment = 4
 #define BYTES64 \
-    .buffer_count = 3, \
-    .buffers = {FLETCH_BUFFER_VALIDITY, FLETCH_BUFFER_OFFSETS64, FLETCH_BUFFER_BYTES}, \
+    .span_count = 3, .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_OFFSETS64, FLETCH_SPAN_BYTES}, \
     .alignment = 8
 #define CARRIED .is_carried = true
 #define PLAIN(text) .name = (text), CARRIED
@@ -29,8 +27,8 @@
 
 const struct fletch_type_layout fletch_type_layouts[FLETCH_TYPE_COUNT] = {
     [FLETCH_TYPE_NULL] = {PLAIN("null"), .format = "n", NO_BUFFERS},
-    [FLETCH_TYPE_BOOL] = {PLAIN("bool"), .format = "b", .buffer_count = 2,
-                          .buffers = {FLETCH_BUFFER_VALIDITY, FLETCH_BUFFER_BITS}},
+    [FLETCH_TYPE_BOOL] = {PLAIN("bool"), .format = "b", .span_count = 2,
+                          .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_BITS}},
     [FLETCH_TYPE_INT8] = {PLAIN("int8"), .format = "c", VALUES(1, 1)},
     [FLETCH_TYPE_UINT8] = {PLAIN("uint8"), .format = "C", VALUES(1, 1)},
     [FLETCH_TYPE_INT16] = {PLAIN("int16"), .format = "s", VALUES(2, 2)},
@@ -70,8 +68,8 @@ const struct fletch_type_layout fletch_type_layouts[FLETCH_TYPE_COUNT] = {
                           .children = FLETCH_CHILDREN_ONE},
     [FLETCH_TYPE_LARGE_LIST] = {PLAIN("large_list"), .format = "+L", OFFSETS64,
                                 .children = FLETCH_CHILDREN_ONE},
-    [FLETCH_TYPE_STRUCT] = {PLAIN("struct"), .format = "+s", .buffer_count = 1,
-                            .buffers = {FLETCH_BUFFER_VALIDITY}, .children = FLETCH_CHILDREN_ANY},
+    [FLETCH_TYPE_STRUCT] = {PLAIN("struct"), .format = "+s", .span_count = 1,
+                            .spans = {FLETCH_SPAN_VALIDITY}, .children = FLETCH_CHILDREN_ANY},
     [FLETCH_TYPE_MAP] = {PLAIN("map"), .format = "+m", OFFSETS32,
                          .children = FLETCH_CHILDREN_ENTRIES},
     [FLETCH_TYPE_UTF8_VIEW] = {.name = "utf8_view", .format = "vu"},

@@ -66,16 +66,16 @@ enum fletch_time_unit {
 };
 
 /* What a buffer of a node holds. */
-enum fletch_buffer_kind {
-    FLETCH_BUFFER_VALIDITY,  /* a bit for each element, 1: not null; may be absent */
-    FLETCH_BUFFER_BITS,      /* a bit for each element */
-    FLETCH_BUFFER_VALUES,    /* fletch_type_byte_width(type) bytes for each element */
-    FLETCH_BUFFER_OFFSETS32, /* an int32 for each element, and one more; absent if empty */
-    FLETCH_BUFFER_OFFSETS64, /* an int64 for each element, and one more; absent if empty */
-    FLETCH_BUFFER_BYTES      /* what the offsets of a string or binary array point into */
+enum fletch_span_kind {
+    FLETCH_SPAN_VALIDITY,  /* a bit for each element, 1: not null; may be absent */
+    FLETCH_SPAN_BITS,      /* a bit for each element */
+    FLETCH_SPAN_VALUES,    /* fletch_type_byte_width(type) bytes for each element */
+    FLETCH_SPAN_OFFSETS32, /* an int32 for each element, and one more; absent if empty */
+    FLETCH_SPAN_OFFSETS64, /* an int64 for each element, and one more; absent if empty */
+    FLETCH_SPAN_BYTES      /* what the offsets of a string or binary array point into */
 };
 
-enum { FLETCH_BUFFERS_MAX = 3 };
+enum { FLETCH_SPANS_MAX = 3 };
 
 /* What children a field of the type has. */
 enum fletch_child_rule {
@@ -100,8 +100,8 @@ struct fletch_type_layout {
     enum fletch_format_parameters parameters;
     enum fletch_child_rule children;
     bool is_carried; /* false: UNIMPLEMENTED */
-    uint8_t buffer_count;
-    uint8_t buffers[FLETCH_BUFFERS_MAX]; /* enum fletch_buffer_kind, in Arrow's order */
+    uint8_t span_count;
+    uint8_t spans[FLETCH_SPANS_MAX]; /* enum fletch_span_kind, in Arrow's order */
     uint8_t byte_width;        /* of a value; 0: a bit, no values, or a parameter of the type */
     uint8_t alignment;         /* of values and offsets in memory, in bytes */
     uint8_t precision_maximum; /* of a decimal */
@@ -127,7 +127,7 @@ static inline const struct fletch_type_layout *fletch_type_layout(const struct f
     return &fletch_type_layouts[type->id];
 }
 
-/* Bytes of a value in the buffer FLETCH_BUFFER_VALUES; 0 for types that have none. */
+/* Bytes of a value in the buffer FLETCH_SPAN_VALUES; 0 for types that have none. */
 static inline size_t fletch_type_byte_width(const struct fletch_type *type)
 {
     return type->id == FLETCH_TYPE_FIXED_SIZE_BINARY ? (size_t)type->byte_width
@@ -145,7 +145,7 @@ static inline bool fletch_type_is_integer(enum fletch_type_id id)
     return id >= FLETCH_TYPE_INT8 && id <= FLETCH_TYPE_UINT64;
 }
 
-/* Strings and binaries of variable length: their last buffer is FLETCH_BUFFER_BYTES. */
+/* Strings and binaries of variable length: their last buffer is FLETCH_SPAN_BYTES. */
 static inline bool fletch_type_is_variable(enum fletch_type_id id)
 {
     return id >= FLETCH_TYPE_UTF8 && id <= FLETCH_TYPE_LARGE_BINARY;
