@@ -6,6 +6,11 @@
 #include <fletching/allocator.h>
 #include <fletching/answer.h>
 #include <fletching/arrow.h>
+#include <fletching/batch.h>
+#include <fletching/batch_slot.h>
+#include <fletching/budget.h>
+#include <fletching/buffer.h>
+#include <fletching/buffer_pool.h>
 #include <fletching/eventcount.h>
 #include <fletching/export.h>
 #include <fletching/inbox.h>
