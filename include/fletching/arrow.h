@@ -14,9 +14,13 @@
 #include <stdint.h>
 
 #include <fletching/allocator.h>
+#include <fletching/batch.h>
+#include <fletching/budget.h>
+#include <fletching/buffer_pool.h>
 #include <fletching/export.h>
 #include <fletching/schema.h>
 #include <fletching/status.h>
+#include <fletching/validation.h>
 
 FLETCH_BEGIN_DECLS
 
@@ -81,6 +85,68 @@ fletch_schema_import(struct ArrowSchema *source, const struct fletch_allocator *
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_schema_export(struct fletch_schema *schema, const struct fletch_allocator *allocator,
                      struct ArrowSchema *out_schema, struct fletch_error *error);
+
+/** How batches are taken in. Zero means default in every field but `cache`. */
+struct fletch_import_options {
+    size_t struct_size;
+    /** The calling thread's; what the library itself needs for a batch comes from here. */
+    struct fletch_buffer_cache *cache;
+    /** Charged for each batch's bytes (offset + length of each of its arrays) as long as anything of
+     *  it lives; NULL: charged to nobody. */
+    struct fletch_account *account;
+    /** Default: FLETCH_VALIDATION_STRUCTURE, since it is data of one's own process. */
+    enum fletch_validation validation;
+    /** For a stream's schema and state; NULL: the default one. */
+    const struct fletch_allocator *allocator;
+};
+
+/** Takes a record batch: a struct array whose children are columns of `schema`, to which the batch
+ *  holds a reference. Offsets anywhere and null counts of -1 are fine; buffers whose address is not
+ *  a multiple of their elements' size are copied, all others stay where they are. The array is
+ *  released as a whole when the batch, and the batches of its dictionaries, are. INVALID_ARGUMENT:
+ *  released or moved, not an array of this schema, rows that are null, or found by validation;
+ *  RESOURCE_EXHAUSTED: the account or memory. Does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_batch_import(struct ArrowArray *source, struct fletch_schema *schema,
+                    const struct fletch_import_options *options, struct fletch_batch **out_batch,
+                    struct fletch_error *error);
+
+/** Writes `*out_array`, whose old content is not looked at: a struct array of the batch's columns
+ *  where they lie. It holds a reference to the batch. The memory for it comes from `cache`, the
+ *  calling thread's. RESOURCE_EXHAUSTED. Does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_batch_export(struct fletch_batch *batch, struct fletch_buffer_cache *cache,
+                    struct ArrowArray *out_array, struct fletch_error *error);
+
+/** Batches of one schema, one after the other. Belongs to one thread at a time. */
+struct fletch_batch_source {
+    /** Alive until close. */
+    struct fletch_schema *schema;
+    /** The next batch, with a reference for the caller; NULL and OK: there are no more, now and
+     *  later. Whether it blocks is the source's to say. */
+    enum fletch_status (*next)(void *context, struct fletch_batch **out_batch,
+                               struct fletch_error *error);
+    /** Ends the source, once; not NULL. Batches stay. */
+    void (*close)(void *context);
+    void *context;
+};
+
+/** Takes a stream: writes a source that imports what it yields as fletch_batch_import does, from the
+ *  thread that options->cache belongs to at that time; options->account and ->cache must outlive it.
+ *  A failure of the stream is told with its own message; from then on `next` repeats it. Errors: of
+ *  the stream, and of fletch_schema_import. Blocks where the stream does. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_stream_import(struct ArrowArrayStream *source, const struct fletch_import_options *options,
+                     struct fletch_batch_source *out_source, struct fletch_error *error);
+
+/** Takes a source and writes `*out_stream`, whose old content is not looked at; the stream's release
+ *  closes the source. On failure the source stays the caller's. `cache` belongs to whichever thread
+ *  calls the stream's functions, and outlives it. Errors of the source reach the consumer as errno
+ *  and message. RESOURCE_EXHAUSTED. Does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_stream_export(const struct fletch_batch_source *source, struct fletch_buffer_cache *cache,
+                     const struct fletch_allocator *allocator, struct ArrowArrayStream *out_stream,
+                     struct fletch_error *error);
 
 FLETCH_END_DECLS
 

@@ -19,6 +19,7 @@
 #include <fletching/schema.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>
+#include <fletching/validation.h>
 #include <fletching/version.h>
 #include <fletching/wait.h>
 
