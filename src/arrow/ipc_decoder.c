@@ -358,6 +358,7 @@ enum fletch_status fletch_ipc_decoder_message(struct fletch_ipc_decoder *decoder
     if (status == FLETCH_OK) {
         struct fletch_ipc_body body = input->body;
         body.bytes = (size_t)message->body_bytes;
+        event.body_bytes = body.bytes;
         status = read_message(decoder, message, &body, &event, error);
     }
     if (status == FLETCH_OK)

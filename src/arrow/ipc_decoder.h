@@ -11,7 +11,7 @@
  * Messages that come apart already are given to fletch_ipc_decoder_message instead. After a failure
  * every call fails. One thread at a time. */
 
-#include <fletching/ipc.h>
+#include <fletching/ipc_reader.h>
 
 #include "arrow/ipc_batch_reader.h"
 #include "arrow/ipc_message.h"
@@ -32,6 +32,7 @@ struct fletch_ipc_event {
     enum fletch_ipc_event_kind kind;
     struct fletch_batch *batch;             /* BATCH: with a reference for the caller */
     struct fletch_metadata custom_metadata; /* BATCH: the decoder's, until the next call */
+    size_t body_bytes;                      /* of the message */
 };
 
 /* Where the next bytes go. */

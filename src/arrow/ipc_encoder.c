@@ -21,6 +21,7 @@ struct fletch_ipc_encoder {
     struct fletch_buffer_cache *cache;
     struct fletch_account *account;
     size_t alignment;
+    size_t head_bytes;
     bool forbids_replacement;
     bool forbids_deltas;
     struct fletch_ipc_dictionaries dictionaries; /* as sent last */
@@ -72,6 +73,7 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
         .cache = options->cache,
         .account = options->account,
         .alignment = options->alignment,
+        .head_bytes = options->head_bytes,
         .forbids_replacement = options->forbids_replacement,
         .forbids_deltas = options->forbids_deltas,
         .dictionaries = {.allocator = fletch_allocator_or_default(allocator),
@@ -209,11 +211,11 @@ struct block_layout {
 };
 
 static struct block_layout lay_out(const struct fletch_ipc_plan *plan, size_t flatbuffer_bytes,
-                                   size_t piece_count)
+                                   size_t piece_count, size_t head_bytes)
 {
     struct block_layout layout = {.flatbuffer_bytes = flatbuffer_bytes};
-    layout.metadata_bytes =
-        fletch_round_up(FLETCH_IPC_PREFIX_BYTES + flatbuffer_bytes, plan->alignment);
+    size_t end = head_bytes + FLETCH_IPC_PREFIX_BYTES + flatbuffer_bytes;
+    layout.metadata_bytes = fletch_round_up(end, plan->alignment) - head_bytes;
     layout.scratch = fletch_round_up(layout.metadata_bytes, ALIGNMENT_MOST);
     layout.spans = layout.scratch + plan->scratch_bytes;
     /* The metadata, and for each piece its bytes and its padding. */
@@ -268,7 +270,9 @@ static enum fletch_status encode(struct fletch_ipc_encoder *encoder, const struc
         flatbuffer_bytes > INT32_MAX - ALIGNMENT_MOST)
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
                                 "metadata of a message does not fit in 2 GiB");
-    struct block_layout layout = lay_out(plan, flatbuffer_bytes, piece_count);
+    /* All other messages begin aligned because the schema's ended so. */
+    size_t head_bytes = message->type == FLETCH_IPC_HEADER_SCHEMA ? encoder->head_bytes : 0;
+    struct block_layout layout = lay_out(plan, flatbuffer_bytes, piece_count, head_bytes);
     struct fletch_buffer *block = NULL;
     enum fletch_status status =
         fletch_buffer_allocate(encoder->cache, layout.bytes, encoder->account, &block, error);

@@ -4,8 +4,6 @@
 /* Batches to IPC messages, as lists of spans to be sent by one call: metadata, then for each buffer
  * the batch's own bytes and zeros up to the next border. No I/O. One thread at a time. */
 
-#include <fletching/ipc.h>
-
 #include "arrow/metadata.h"
 #include "arrow/schema.h"
 #include "memory/batch.h"
@@ -31,6 +29,7 @@ struct fletch_ipc_encoder_options {
     struct fletch_buffer_cache *cache;
     struct fletch_account *account; /* of messages' blocks; may be NULL */
     size_t alignment;               /* of buffers and metadata: 8 or 64 */
+    size_t head_bytes;              /* that lie before the schema message: a multiple of 8 */
     bool forbids_replacement;       /* of dictionaries, as files do */
     bool forbids_deltas;            /* for peers that cannot read them */
 };
