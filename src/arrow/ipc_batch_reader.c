@@ -14,7 +14,8 @@ struct reading {
     const struct fletch_ipc_batch_source *source;
     const struct fletch_ipc_body *body;
     const uint8_t *body_data;
-    uint32_t owner_count; /* owners[0] is the body, once a span points into it */
+    uint32_t owner_count; /* owners[0] is the body, if there is one */
+    size_t copied_bytes;
     struct fletch_error *error;
 };
 
@@ -59,6 +60,12 @@ static enum fletch_status copy_aligned(struct reading *reading, const uint8_t *d
                                        struct fletch_batch_span *out_span)
 {
     struct fletch_buffer *copy = NULL;
+    reading->copied_bytes += bytes;
+    /* Buffers may overlap; copies of the same bytes again and again may not. */
+    if (reading->copied_bytes > reading->body->bytes)
+        return fletch_error_set(reading->error, FLETCH_INVALID_ARGUMENT,
+                                "misaligned buffers overlap: %zu bytes or more in a body of %zu",
+                                reading->copied_bytes, reading->body->bytes);
     enum fletch_status status = fletch_buffer_allocate(
         reading->source->cache, bytes, reading->source->account, &copy, reading->error);
     if (status != FLETCH_OK)

@@ -181,6 +181,21 @@ enum fletch_status fletch_ipc_decoder_read_schema(struct fletch_ipc_decoder *dec
 
 /* ---- batches ---- */
 
+/* What is joined is copied: buffers that overlap would make much of little. */
+static enum fletch_status check_overlap(const struct fletch_batch *batch, size_t body_bytes,
+                                        struct fletch_error *error)
+{
+    size_t left = body_bytes;
+    for (uint32_t i = 0; i < batch->span_count; i++) {
+        if (batch->spans[i].bytes > left)
+            return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                    "buffers of a dictionary overlap in a body of %zu bytes",
+                                    body_bytes);
+        left -= batch->spans[i].bytes;
+    }
+    return FLETCH_OK;
+}
+
 static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
                                           struct fletch_ipc_message *message,
                                           const struct fletch_ipc_body *body,
@@ -217,7 +232,9 @@ static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
     enum fletch_validation level = decoder->options.validation;
     if (level < FLETCH_VALIDATION_OFFSETS)
         level = FLETCH_VALIDATION_OFFSETS;
-    status = fletch_batch_validate(batch, level, error);
+    status = check_overlap(batch, body->bytes, error);
+    if (status == FLETCH_OK)
+        status = fletch_batch_validate(batch, level, error);
     if (status == FLETCH_OK && !is_delta) {
         fletch_ipc_dictionaries_set(&decoder->dictionaries, entry, batch);
         return FLETCH_OK;

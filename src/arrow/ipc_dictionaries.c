@@ -17,6 +17,7 @@ struct appending {
     struct fletch_batch_span *spans;
     struct fletch_ipc_growth *growths;
     struct fletch_buffer **owners;
+    size_t span_bytes; /* of both batches */
     struct fletch_error *error;
 };
 
@@ -206,8 +207,15 @@ static bool join_bits(struct appending *appending, uint32_t index, const struct 
     if (is_validity && old == NULL && added == NULL)
         return true;
     appending->growths[index].used_bytes = SIZE_MAX; /* always a new one */
-    uint8_t *data =
-        extend(appending, index, NULL, 0, fletch_bitmap_bytes(window->old_length + window->count));
+    size_t bytes = fletch_bitmap_bytes(window->old_length + window->count);
+    if (bytes > appending->span_bytes + 1) {
+        fletch_error_set(appending->error, FLETCH_INVALID_ARGUMENT,
+                         "a dictionary grows to %" PRId64 " + %" PRId64
+                         " values, for which %zu bytes have come",
+                         window->old_length, window->count, appending->span_bytes);
+        return false;
+    }
+    uint8_t *data = extend(appending, index, NULL, 0, bytes);
     if (data == NULL)
         return false;
     fletch_bitmap_copy(data, 0, old, 0, window->old_length);
@@ -338,6 +346,14 @@ static enum fletch_status make_joined(struct appending *appending, struct fletch
     return status;
 }
 
+static size_t span_bytes_of(const struct fletch_batch *batch)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < batch->span_count; i++)
+        bytes += batch->spans[i].bytes;
+    return bytes;
+}
+
 /* Memory for what the joined values are made of, in one buffer. */
 static enum fletch_status make_room(struct appending *appending, struct fletch_buffer **out_room)
 {
@@ -400,11 +416,16 @@ enum fletch_status fletch_ipc_dictionaries_append(struct fletch_ipc_dictionaries
 {
     if (delta->row_count == 0)
         return FLETCH_OK;
+    if (delta->row_count > INT64_MAX - entry->batch->row_count)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "a dictionary grows to %" PRId64 " + %" PRId64 " values",
+                                entry->batch->row_count, delta->row_count);
     struct appending appending = {
         .dictionaries = dictionaries,
         .schema = entry->values,
         .old = entry->batch,
         .delta = delta,
+        .span_bytes = span_bytes_of(entry->batch) + span_bytes_of(delta),
         .error = error,
     };
     struct fletch_buffer *room = NULL;
