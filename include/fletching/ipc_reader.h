@@ -1,12 +1,12 @@
 #ifndef FLETCHING_IPC_READER_H
 #define FLETCHING_IPC_READER_H
 
-/** Reads Arrow IPC: record batches as bytes, in streams and files; metadata versions V4 and V5, with
- *  and without the continuation marker. Bytes from outside are checked before they are used; what is
- *  wrong, and where, stands in the error.
+/** Reads Arrow IPC: record batches as bytes, in streams and files; metadata versions V4 and V5,
+ *  with and without the continuation marker. Bytes from outside are checked before they are used;
+ *  what is wrong, and where, stands in the error.
  *
- *  Threads: a reader belongs to one thread at a time, and so does its cache; batches that it gave may
- *  be used and released anywhere, before and after it is closed. */
+ *  Threads: a reader belongs to one thread at a time, and so does its cache; batches that it gave
+ *  may be used and released anywhere, before and after it is closed. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -66,16 +66,16 @@ fletch_ipc_reader_open_memory(const struct fletch_foreign_memory *memory,
                               const struct fletch_ipc_read_options *options,
                               struct fletch_ipc_reader **out_reader, struct fletch_error *error);
 
-/** The same for the file `path`, which is mapped and must not be cut short while it is read. NOT_FOUND,
- *  PERMISSION_DENIED, UNAVAILABLE: the system's answer, named. */
+/** The same for the file `path`, which is mapped and must not be cut short while it is read.
+ *  NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE: the system's answer, named. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_ipc_reader_open_path(const char *path, const struct fletch_ipc_read_options *options,
                             struct fletch_ipc_reader **out_reader, struct fletch_error *error);
 
 /** Reads a stream from a descriptor (file, pipe, socket) from where it stands; the descriptor stays
  *  the caller's and outlives the reader. Nothing behind the stream's end marker is read. This call
- *  and fletch_ipc_reader_next block where the descriptor does. UNAVAILABLE: the system's answer, also
- *  that a descriptor would block. */
+ *  and fletch_ipc_reader_next block where the descriptor does. UNAVAILABLE: the system's answer,
+ *  also that a descriptor would block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_ipc_reader_open_fd(int fd, const struct fletch_ipc_read_options *options,
                           struct fletch_ipc_reader **out_reader, struct fletch_error *error);
@@ -88,7 +88,8 @@ FLETCH_EXPORT struct fletch_schema *
 fletch_ipc_reader_schema(const struct fletch_ipc_reader *reader);
 
 /** The next batch with a reference for the caller; NULL and OK: there are no more. Errors as for
- *  opening; after one, every further call fails: FAILED_PRECONDITION, with the first one's message. */
+ *  opening; after one, every further call fails: FAILED_PRECONDITION, with the first one's
+ *  message. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_ipc_reader_next(struct fletch_ipc_reader *reader, struct fletch_batch **out_batch,
                        struct fletch_error *error);
@@ -101,8 +102,8 @@ FLETCH_EXPORT const char *fletch_ipc_reader_metadata(const struct fletch_ipc_rea
 #define FLETCH_IPC_UNKNOWN SIZE_MAX
 FLETCH_EXPORT size_t fletch_ipc_reader_batch_count(const struct fletch_ipc_reader *reader);
 
-/** Batch `index` of a file, with a reference for the caller. Takes the same time wherever it is, and
- *  does not change what fletch_ipc_reader_next gives next. OUT_OF_RANGE: there are not so many;
+/** Batch `index` of a file, with a reference for the caller. Takes the same time wherever it is,
+ *  and does not change what fletch_ipc_reader_next gives next. OUT_OF_RANGE: there are not so many;
  *  FAILED_PRECONDITION: a stream. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_ipc_reader_read(struct fletch_ipc_reader *reader, size_t index,

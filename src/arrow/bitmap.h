@@ -23,8 +23,8 @@ int64_t fletch_bitmap_count(const uint8_t *bits, int64_t first, int64_t count);
 /* Copies `count` bits from bit `first` on to bit 0 of `to`; the rest of its last byte is 0. */
 void fletch_bitmap_shift(uint8_t *to, const uint8_t *from, int64_t first, int64_t count);
 
-/* Sets the `count` bits of `to` from bit `to_first` on to those of `from` from bit `first` on, or to
- * 1 where `from` is NULL; leaves the other bits of `to`. */
+/* Sets the `count` bits of `to` from bit `to_first` on to those of `from` from bit `first` on, or
+ * to 1 where `from` is NULL; leaves the other bits of `to`. */
 void fletch_bitmap_copy(uint8_t *to, int64_t to_first, const uint8_t *from, int64_t first,
                         int64_t count);
 

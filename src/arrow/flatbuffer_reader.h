@@ -4,14 +4,14 @@
 /* Reads FlatBuffers that nobody has verified: every offset, vtable, vector and string is checked
  * where it is followed, so that what was never looked at need not be right.
  *
- * Format: a table begins with a signed distance back to its vtable; the vtable has its own size, the
- * table's size, and for each field its distance from the table's start (0: absent). Strings, vectors
- * and tables inside are reached by unsigned distances forward. All numbers are little-endian and are
- * read at any address, so that the buffer needs no alignment.
+ * Format: a table begins with a signed distance back to its vtable; the vtable has its own size,
+ * the table's size, and for each field its distance from the table's start (0: absent). Strings,
+ * vectors and tables inside are reached by unsigned distances forward. All numbers are
+ * little-endian and are read at any address, so that the buffer needs no alignment.
  *
- * The first thing that is wrong is kept in `failure`, with the byte where it was found; from then on
- * every read answers "absent". So a caller reads as if all were well, in loops that are bounded by
- * counts that were checked, and looks at `failure` once before it believes what it has read.
+ * The first thing that is wrong is kept in `failure`, with the byte where it was found; from then
+ * on every read answers "absent". So a caller reads as if all were well, in loops that are bounded
+ * by counts that were checked, and looks at `failure` once before it believes what it has read.
  * Distances only lead forward except to vtables, so nothing goes in circles; but several distances
  * may lead to one table: who descends has a limit of depth and of tables. */
 

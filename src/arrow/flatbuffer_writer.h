@@ -25,9 +25,8 @@ struct fletch_flatbuffer_layout {
 struct fletch_flatbuffer_writer {
     uint8_t *bytes; /* NULL: measure */
     size_t capacity;
-    size_t size; /* bytes written, or that would have been */
-    bool
-        overflowed; /* more than `capacity`, or than a distance can tell: nothing was written there */
+    size_t size;     /* bytes written, or that would have been */
+    bool overflowed; /* more than `capacity`, or than a distance can tell; not written there */
 };
 
 /* Begins a buffer: the distance to the root, which the first table fills in. */

@@ -29,10 +29,10 @@ struct fletch_ipc_batch_source {
     struct fletch_account *account; /* of copies and the batch's own block; may be NULL */
 };
 
-/* Makes a batch, with one reference, that holds one to the body's buffer. A buffer that is not 8-byte
- * aligned in memory is copied. Numbers of nodes and buffers, lengths and null counts have been
- * compared with the schema, and buffers lie inside the body; what is in them has not been looked at.
- * INVALID_ARGUMENT: names field and buffer; RESOURCE_EXHAUSTED: no memory. */
+/* Makes a batch, with one reference, that holds one to the body's buffer. A buffer that is not
+ * 8-byte aligned in memory is copied. Numbers of nodes and buffers, lengths and null counts have
+ * been compared with the schema, and buffers lie inside the body; what is in them has not been
+ * looked at. INVALID_ARGUMENT: names field and buffer; RESOURCE_EXHAUSTED: no memory. */
 enum fletch_status fletch_ipc_batch_read(const struct fletch_ipc_batch_source *source,
                                          const struct fletch_ipc_batch_header *header,
                                          const struct fletch_ipc_body *body,

@@ -1,8 +1,9 @@
 #ifndef FLETCH_ARROW_IPC_DECODER_H
 #define FLETCH_ARROW_IPC_DECODER_H
 
-/* A stream of IPC messages as a state machine over bytes. It does no I/O: it says how many bytes come
- * next and where they go, so that a body is received into the memory that its batch will refer to.
+/* A stream of IPC messages as a state machine over bytes. It does no I/O: it says how many bytes
+ * come next and where they go, so that a body is received into the memory that its batch will
+ * refer to.
  *
  *   for (;;) {
  *       next: an event, or FLETCH_IPC_EVENT_NONE: put bytes where need says, tell fill how many
@@ -62,8 +63,8 @@ enum fletch_status fletch_ipc_decoder_next(struct fletch_ipc_decoder *decoder,
                                            struct fletch_ipc_event *out_event,
                                            struct fletch_error *error);
 
-/* There are no more bytes. OK between two messages: a stream need not have an end marker. DATA_LOSS:
- * inside a message, or before the schema. */
+/* There are no more bytes. OK between two messages: a stream need not have an end marker.
+ * DATA_LOSS: inside a message, or before the schema. */
 enum fletch_status fletch_ipc_decoder_end(const struct fletch_ipc_decoder *decoder,
                                           struct fletch_error *error);
 

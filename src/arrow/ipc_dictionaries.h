@@ -49,8 +49,8 @@ void fletch_ipc_dictionaries_deinit(struct fletch_ipc_dictionaries *dictionaries
 struct fletch_ipc_dictionary *
 fletch_ipc_dictionaries_find(struct fletch_ipc_dictionaries *dictionaries, int64_t id);
 
-/* Takes the caller's reference to `batch`, of one column, validated to level 2, as the values of the
- * entry from now on. */
+/* Takes the caller's reference to `batch`, of one column, validated to level 2, as the values of
+ * the entry from now on. */
 void fletch_ipc_dictionaries_set(struct fletch_ipc_dictionaries *dictionaries,
                                  struct fletch_ipc_dictionary *entry, struct fletch_batch *batch);
 
@@ -68,8 +68,8 @@ enum fletch_ipc_dictionary_relation {
     FLETCH_IPC_DICTIONARY_DIFFERENT /* or nested, and not in the same memory */
 };
 
-/* What `values` are to the `old` ones, both of `schema`. Takes time with their size, unless they lie
- * in the same memory. */
+/* What `values` are to the `old` ones, both of `schema`. Takes time with their size, unless they
+ * lie in the same memory. */
 enum fletch_ipc_dictionary_relation
 fletch_ipc_dictionary_compare(const struct fletch_schema *schema, const struct fletch_batch *old,
                               const struct fletch_batch *values);

@@ -55,7 +55,8 @@ enum fletch_status fletch_ipc_encoder_dictionary(struct fletch_ipc_encoder *enco
                                                  struct fletch_error *error);
 
 /* The batch's message, once no more dictionaries are needed. `custom_metadata` may be NULL.
- * INVALID_ARGUMENT: the batch has not as many fields as the schema. RESOURCE_EXHAUSTED: no memory. */
+ * INVALID_ARGUMENT: the batch has not as many fields as the schema. RESOURCE_EXHAUSTED: no
+ * memory. */
 enum fletch_status fletch_ipc_encoder_batch(struct fletch_ipc_encoder *encoder,
                                             struct fletch_batch *batch,
                                             const struct fletch_metadata *custom_metadata,

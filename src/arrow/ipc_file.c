@@ -58,8 +58,8 @@ enum fletch_status fletch_ipc_footer_open(struct fletch_ipc_footer *footer, cons
     return check_footer(footer, version, error);
 }
 
-/* Reads the prefix at `position`, from where on there are `size` bytes; false: prefix or metadata do
- * not fit. */
+/* Reads the prefix at `position`, from where on there are `size` bytes; false: prefix or metadata
+ * do not fit. */
 static bool read_prefix(const uint8_t *bytes, size_t size, size_t position,
                         struct fletch_ipc_place *out_place)
 {

@@ -30,7 +30,8 @@ bool fletch_ipc_is_file(const uint8_t *bytes, size_t size);
 enum fletch_status fletch_ipc_footer_open(struct fletch_ipc_footer *footer, const uint8_t *bytes,
                                           size_t size, struct fletch_error *error);
 
-/* Finds the message of block `index` of the footer. INVALID_ARGUMENT: it does not lie in the file. */
+/* Finds the message of block `index` of the footer. INVALID_ARGUMENT: it does not lie in the
+ * file. */
 enum fletch_status fletch_ipc_footer_find(const struct fletch_ipc_footer *footer,
                                           const struct fletch_flatbuffer_vector *blocks,
                                           size_t index, struct fletch_ipc_place *out_place,

@@ -1,8 +1,8 @@
 #ifndef FLETCH_ARROW_IPC_FORMAT_H
 #define FLETCH_ARROW_IPC_FORMAT_H
 
-/* The numbers of Arrow's IPC format: what its FlatBuffers tables are made of, and how a type is told
- * by them. Reader and writer use the same tables. */
+/* The numbers of Arrow's IPC format: what its FlatBuffers tables are made of, and how a type is
+ * told by them. Reader and writer use the same tables. */
 
 #include "arrow/flatbuffer_reader.h"
 #include "arrow/flatbuffer_writer.h"

@@ -24,8 +24,8 @@ struct fletch_ipc_batch_header {
     struct fletch_flatbuffer_vector buffers;
 };
 
-/* Opens `size` bytes of metadata, without prefix, at any address. INVALID_ARGUMENT: not a message, a
- * version other than V4 and V5, a body of less than 0 bytes or more than `body_limit`.
+/* Opens `size` bytes of metadata, without prefix, at any address. INVALID_ARGUMENT: not a message,
+ * a version other than V4 and V5, a body of less than 0 bytes or more than `body_limit`.
  * UNIMPLEMENTED: a tensor. */
 enum fletch_status fletch_ipc_message_open(struct fletch_ipc_message *message, const void *bytes,
                                            size_t size, uint64_t body_limit,

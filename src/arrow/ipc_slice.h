@@ -1,9 +1,9 @@
 #ifndef FLETCH_ARROW_IPC_SLICE_H
 #define FLETCH_ARROW_IPC_SLICE_H
 
-/* Which bytes of a batch go into a message's body: of the rows that are sent and no others. What can
- * go from where it lies does; bitmaps that begin inside a byte and offsets that do not begin with 0
- * are made anew. */
+/* Which bytes of a batch go into a message's body: of the rows that are sent and no others. What
+ * can go from where it lies does; bitmaps that begin inside a byte and offsets that do not begin
+ * with 0 are made anew. */
 
 #include "arrow/schema.h"
 #include "memory/batch.h"

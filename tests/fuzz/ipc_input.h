@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Any bytes, read as IPC in every way there is. What comes out is OK or an error that says why; what
- * is read is whole, can be written again, and costs no more memory than the bytes explain. Whatever
- * else happens ends the program with a message. */
+/* Any bytes, read as IPC in every way there is. What comes out is OK or an error that says why;
+ * what is read is whole, can be written again, and costs no more memory than the bytes explain.
+ * Whatever else happens ends the program with a message. */
 
 struct ipc_input {
     struct fletch_buffer_pool *pool;

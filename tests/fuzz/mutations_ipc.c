@@ -1,4 +1,5 @@
-/* Golden files, damaged: cut at each byte, with bits flipped, with numbers replaced by extreme ones.
+/* Golden files, damaged: cut at each byte, with bits flipped, with numbers replaced by extreme
+ * ones.
  *
  *   mutations_ipc SEED TRIALS FILE...        TRIALS: of bits and of numbers, for each file; of cuts
  *                                          20 times as many, or one at each byte */

@@ -1,6 +1,6 @@
-"""Arrow's integration JSON, and arrays of pyarrow, in the form that ipc_tool prints: values by value,
-as the hexadecimal digits of their bytes; null; bools as 0 and 1; lists and structs as lists."""
-
+"""Arrow's integration JSON, and arrays of pyarrow, in the form that ipc_tool prints: values by
+value, as the hexadecimal digits of their bytes; null; bools as 0 and 1; lists and structs as
+lists."""
 import struct
 
 UNITS = {"SECOND": "s", "MILLISECOND": "m", "MICROSECOND": "u", "NANOSECOND": "n"}

@@ -1,5 +1,5 @@
-"""Makes the files of data/ with pyarrow, and beside each what is in it, as ipc_tool prints it. Run by
-hand when a case is added: python3 make_golden.py"""
+"""Makes the files of data/ with pyarrow, and beside each what is in it, as ipc_tool prints it. Run
+by hand when a case is added: python3 make_golden.py"""
 
 import ctypes
 import json

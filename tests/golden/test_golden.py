@@ -1,5 +1,5 @@
-"""Reads files of other implementations and compares them with what their JSON says is in them; writes
-them again and reads that."""
+"""Reads files of other implementations and compares them with what their JSON says is in them;
+writes them again and reads that."""
 
 import gzip
 import json

@@ -1,6 +1,6 @@
-"""What pyarrow reads of ours, and we of pyarrow's: random batches of every type, both ways, as streams
-and files, with deltas and replacements of dictionaries. Skipped where there is no pyarrow."""
-
+"""What pyarrow reads of ours, and we of pyarrow's: random batches of every type, both ways, as
+streams and files, with deltas and replacements of dictionaries. Skipped where there is no
+pyarrow."""
 import datetime
 import decimal
 import json
