@@ -4,11 +4,11 @@
 /** Batches in and out by the Arrow C data and C stream interfaces, without a copy: to and from any
  *  Arrow library in this process.
  *
- *  Lifetimes are those of the interfaces. To import is to take: on success the source's `release` is
- *  NULL and the library releases what was in it once, on whichever thread lets go last; on failure
- *  the source is as it was. What was exported is the consumer's until its release is called, on any
- *  thread; children may be moved out and outlive it. A structure whose `release` is NULL was released
- *  or moved, and is refused. */
+ *  Lifetimes are those of the interfaces. To import is to take: on success the source's `release`
+ *  is NULL and the library releases what was in it once, on whichever thread lets go last; on
+ *  failure the source is as it was. What was exported is the consumer's until its release is
+ *  called, on any thread; children may be moved out and outlive it. A structure whose `release` is
+ *  NULL was released or moved, and is refused. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -72,10 +72,10 @@ struct ArrowArrayStream {
 #endif
 
 /** Takes the schema of record batches: a struct, its children the columns. Memory for it comes from
- *  `allocator` (NULL: the default one). Success: `*out_schema` with one reference. INVALID_ARGUMENT:
- *  released or moved, no struct, or not as the format has it; UNIMPLEMENTED: a type that is not
- *  carried, or a dictionary in a dictionary; RESOURCE_EXHAUSTED. Messages name the field's path.
- *  Any thread; does not block. */
+ *  `allocator` (NULL: the default one). Success: `*out_schema` with one reference.
+ *  INVALID_ARGUMENT: released or moved, no struct, or not as the format has it; UNIMPLEMENTED: a
+ *  type that is not carried, or a dictionary in a dictionary; RESOURCE_EXHAUSTED. Messages name the
+ *  field's path. Any thread; does not block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_schema_import(struct ArrowSchema *source, const struct fletch_allocator *allocator,
                      struct fletch_schema **out_schema, struct fletch_error *error);
@@ -91,8 +91,8 @@ struct fletch_import_options {
     size_t struct_size;
     /** The calling thread's; what the library itself needs for a batch comes from here. */
     struct fletch_buffer_cache *cache;
-    /** Charged for each batch's bytes (offset + length of each of its arrays) as long as anything of
-     *  it lives; NULL: charged to nobody. */
+    /** Charged for each batch's bytes (offset + length of each of its arrays) as long as anything
+     *  of it lives; NULL: charged to nobody. */
     struct fletch_account *account;
     /** Default: FLETCH_VALIDATION_STRUCTURE, since it is data of one's own process. */
     enum fletch_validation validation;
@@ -131,18 +131,18 @@ struct fletch_batch_source {
     void *context;
 };
 
-/** Takes a stream: writes a source that imports what it yields as fletch_batch_import does, from the
- *  thread that options->cache belongs to at that time; options->account and ->cache must outlive it.
- *  A failure of the stream is told with its own message; from then on `next` repeats it. Errors: of
- *  the stream, and of fletch_schema_import. Blocks where the stream does. */
+/** Takes a stream: writes a source that imports what it yields as fletch_batch_import does, from
+ *  the thread that options->cache belongs to at that time; options->account and ->cache must
+ *  outlive it. A failure of the stream is told with its own message; from then on `next` repeats
+ *  it. Errors: of the stream, and of fletch_schema_import. Blocks where the stream does. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_stream_import(struct ArrowArrayStream *source, const struct fletch_import_options *options,
                      struct fletch_batch_source *out_source, struct fletch_error *error);
 
-/** Takes a source and writes `*out_stream`, whose old content is not looked at; the stream's release
- *  closes the source. On failure the source stays the caller's. `cache` belongs to whichever thread
- *  calls the stream's functions, and outlives it. Errors of the source reach the consumer as errno
- *  and message. RESOURCE_EXHAUSTED. Does not block. */
+/** Takes a source and writes `*out_stream`, whose old content is not looked at; the stream's
+ *  release closes the source. On failure the source stays the caller's. `cache` belongs to
+ *  whichever thread calls the stream's functions, and outlives it. Errors of the source reach the
+ *  consumer as errno and message. RESOURCE_EXHAUSTED. Does not block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_stream_export(const struct fletch_batch_source *source, struct fletch_buffer_cache *cache,
                      const struct fletch_allocator *allocator, struct ArrowArrayStream *out_stream,

@@ -84,7 +84,7 @@ fletch_account_transfer(struct fletch_account *from, struct fletch_account *to, 
                         uint64_t timeout_ns, struct fletch_error *error);
 
 /** What an account says of itself. */
-struct fletch_account_statistics {
+struct fletch_budget_statistics {
     size_t struct_size;
     char name[FLETCH_ACCOUNT_NAME_BYTES];
     uint64_t limit_bytes; /* UINT64_MAX: none of its own */
@@ -96,14 +96,14 @@ struct fletch_account_statistics {
 
 /** Writes the first `out_statistics->struct_size` bytes of them. Any thread; wait-free. */
 FLETCH_EXPORT void fletch_account_statistics(const struct fletch_account *account,
-                                             struct fletch_account_statistics *out_statistics);
+                                             struct fletch_budget_statistics *out_statistics);
 
 /** Calls `visit` for each account below `account` that is open or has bytes charged, in no order.
  *  `visit` may keep nothing of what it is shown, and returns whether to go on. Accounts that come
  *  and go meanwhile may be left out. Any thread. */
 FLETCH_EXPORT void fletch_account_visit(const struct fletch_account *account,
                                         bool (*visit)(void *context,
-                                                      const struct fletch_account_statistics *held),
+                                                      const struct fletch_budget_statistics *held),
                                         void *context);
 
 FLETCH_END_DECLS

@@ -73,7 +73,7 @@ FLETCH_EXPORT size_t fletch_buffer_pool_trim(struct fletch_buffer_pool *pool,
 FLETCH_EXPORT size_t fletch_buffer_pool_idle(struct fletch_buffer_pool *pool);
 
 /** Counters of a pool. They may lag behind each other. */
-struct fletch_buffer_pool_statistics {
+struct fletch_pool_statistics {
     size_t struct_size;
     uint64_t mapped_bytes;      /* taken from the system and not given back */
     uint64_t mapped_bytes_peak; /* the most that this was */
@@ -83,9 +83,8 @@ struct fletch_buffer_pool_statistics {
 };
 
 /** Writes the first `out_statistics->struct_size` bytes of them. Any thread; wait-free. */
-FLETCH_EXPORT void
-fletch_buffer_pool_statistics(const struct fletch_buffer_pool *pool,
-                              struct fletch_buffer_pool_statistics *out_statistics);
+FLETCH_EXPORT void fletch_buffer_pool_statistics(const struct fletch_buffer_pool *pool,
+                                                 struct fletch_pool_statistics *out_statistics);
 
 FLETCH_END_DECLS
 

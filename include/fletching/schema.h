@@ -10,8 +10,8 @@
 
 FLETCH_BEGIN_DECLS
 
-/** The fields of record batches: names, types, nullability, metadata. Counted and immutable: whoever
- *  holds a reference may read, on any thread. */
+/** The fields of record batches: names, types, nullability, metadata. Counted and immutable:
+ *  whoever holds a reference may read, on any thread. */
 struct fletch_schema;
 
 /** What counts when two schemas are compared. Names, types with their parameters, nullability and
@@ -36,15 +36,15 @@ struct fletch_fingerprint {
 /** One more reference, to be released. Any thread; wait-free. Returns `schema`. */
 FLETCH_EXPORT struct fletch_schema *fletch_schema_acquire(struct fletch_schema *schema);
 
-/** Gives a reference back; the last one frees the schema. NULL is allowed. Any thread; wait-free but
- *  for the freeing. */
+/** Gives a reference back; the last one frees the schema. NULL is allowed. Any thread; wait-free
+ *  but for the freeing. */
 FLETCH_EXPORT void fletch_schema_release(struct fletch_schema *schema);
 
 /** Fields of the top level. */
 FLETCH_EXPORT size_t fletch_schema_column_count(const struct fletch_schema *schema);
 
-/** Whether `found` equals `expected` by `comparison`, flags of enum fletch_schema_comparison. OK, or
- *  INVALID_ARGUMENT with a message that names the first field that differs, and how. Any thread;
+/** Whether `found` equals `expected` by `comparison`, flags of enum fletch_schema_comparison. OK,
+ *  or INVALID_ARGUMENT with a message that names the first field that differs, and how. Any thread;
  *  does not block or allocate. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_schema_compare(const struct fletch_schema *expected, const struct fletch_schema *found,

@@ -23,8 +23,8 @@ enum fletch_validation {
 };
 
 /** Looks at a batch up to `level` (default: FLETCH_VALIDATION_FULL). Reads nothing outside the
- *  batch's buffers, whatever they hold. INVALID_ARGUMENT: names the field's path, its type, what was
- *  expected and what was found. Any thread; does not block or allocate. */
+ *  batch's buffers, whatever they hold. INVALID_ARGUMENT: names the field's path, its type, what
+ *  was expected and what was found. Any thread; does not block or allocate. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_batch_validate(const struct fletch_batch *batch, enum fletch_validation level,
                       struct fletch_error *error);

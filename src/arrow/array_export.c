@@ -1,6 +1,7 @@
 #include "arrow/array_export.h"
 
 #include "arrow/schema.h"
+#include "base/assert.h"
 #include "base/bits.h"
 
 struct exported {
@@ -58,6 +59,7 @@ static void export_row(struct exported *exported, const struct fletch_schema *sc
         .release = release_node,
         .private_data = exported,
     };
+    FLETCH_ASSERT(array->offset >= 0); /* docs/ARROW.md, "Columns of a batch" */
     if (field->span_count == 0)
         array->null_count = array->length;
     for (uint32_t i = 0; i < field->span_count; i++) {

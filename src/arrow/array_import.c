@@ -63,9 +63,6 @@ static enum fletch_status fail(const struct import *import, const struct array_s
     (snprintf(detail, sizeof detail, __VA_ARGS__), fail((import), (set), (row), detail))
 enum { DETAIL_BYTES = 160 };
 
-/* Counts by which no sum or product below overflows. */
-#define ELEMENTS_MAX (INT64_MAX / 512)
-
 /* Whether the structure is one that a field of this kind can have. */
 static enum fletch_status check_array(const struct import *import, const struct array_set *set,
                                       uint32_t row)
@@ -77,11 +74,11 @@ static enum fletch_status check_array(const struct import *import, const struct 
         return fail(import, set, row, "the array is NULL");
     if (array->release == NULL)
         return fail(import, set, row, "the array was released or moved");
-    if (array->length < 0 || array->length > ELEMENTS_MAX || array->offset < 0 ||
-        array->offset > ELEMENTS_MAX)
+    if (array->length < 0 || array->length > FLETCH_ELEMENTS_MAX || array->offset < 0 ||
+        array->offset > FLETCH_ELEMENTS_MAX)
         return FAIL(import, set, row,
                     "length %" PRId64 " at offset %" PRId64 ", expected 0 to %" PRId64 " each",
-                    array->length, array->offset, ELEMENTS_MAX);
+                    array->length, array->offset, FLETCH_ELEMENTS_MAX);
     if (array->null_count < -1 || array->null_count > array->length)
         return FAIL(import, set, row, "null count %" PRId64 ", expected -1 to %" PRId64,
                     array->null_count, array->length);
@@ -119,7 +116,8 @@ static enum fletch_status place_node(const struct import *import, struct array_s
         skipped = set->nodes[field->parent].offset;
         length = set->nodes[field->parent].length;
     }
-    if (length > 0 && (skipped > ELEMENTS_MAX - array->offset || array->length < skipped + length))
+    if (length > 0 &&
+        (skipped > FLETCH_ELEMENTS_MAX - array->offset || array->length < skipped + length))
         return FAIL(import, set, row,
                     "length %" PRId64 ", expected at least its parent's %" PRId64 " + %" PRId64,
                     array->length, skipped, length);
@@ -151,36 +149,10 @@ static enum fletch_status last_offset(const struct import *import, const struct 
         memcpy(&narrow, offsets->data + offsets->bytes - sizeof narrow, sizeof narrow);
         *out_offset = narrow;
     }
-    if (*out_offset < 0 || *out_offset > ELEMENTS_MAX)
+    if (*out_offset < 0 || *out_offset > FLETCH_ELEMENTS_MAX)
         return FAIL(import, set, row, "offsets end at %" PRId64 ", expected 0 or more",
                     *out_offset);
     return FLETCH_OK;
-}
-
-/* Bytes that elements 0 to `end` take; none of an empty array. False: too many to be. */
-static bool span_bytes(const struct fletch_type *type, enum fletch_span_kind kind, uint64_t end,
-                       uint64_t *out_bytes)
-{
-    const uint64_t width = fletch_type_byte_width(type);
-    switch (kind) {
-    case FLETCH_SPAN_VALIDITY:
-    case FLETCH_SPAN_BITS:
-        *out_bytes = (end + 7) / 8;
-        return true;
-    case FLETCH_SPAN_OFFSETS32:
-        *out_bytes = (end + 1) * sizeof(int32_t);
-        return true;
-    case FLETCH_SPAN_OFFSETS64:
-        *out_bytes = (end + 1) * sizeof(int64_t);
-        return true;
-    case FLETCH_SPAN_VALUES:
-        *out_bytes = end * width;
-        return width == 0 || end <= INT64_MAX / width;
-    case FLETCH_SPAN_BYTES:
-        break;
-    }
-    *out_bytes = 0;
-    return true;
 }
 
 static enum fletch_status place_validity(const struct import *import, struct array_set *set,
@@ -215,9 +187,10 @@ static enum fletch_status place_span(const struct import *import, struct array_s
         if (status != FLETCH_OK)
             return status;
         bytes = (uint64_t)end;
-    } else if (node->length > 0 &&
-               !span_bytes(&field->type, kind, (uint64_t)(node->offset + node->length), &bytes)) {
-        return fail(import, set, row, "more bytes than memory has addresses");
+    } else if (node->length > 0) {
+        bytes = fletch_span_bytes(&field->type, kind, (uint64_t)(node->offset + node->length));
+        if (bytes > INT64_MAX)
+            return fail(import, set, row, "more bytes than memory has addresses");
     }
     *span = (struct fletch_batch_span){NULL, 0};
     if (bytes == 0)
@@ -314,12 +287,12 @@ static enum fletch_status check_root(const struct ArrowArray *source,
     if (source->release == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "batch: the array was released or moved");
-    if (source->length < 0 || source->length > ELEMENTS_MAX || source->offset < 0 ||
-        source->offset > ELEMENTS_MAX)
+    if (source->length < 0 || source->length > FLETCH_ELEMENTS_MAX || source->offset < 0 ||
+        source->offset > FLETCH_ELEMENTS_MAX)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "batch: length %" PRId64 " at offset %" PRId64
                                 ", expected 0 to %" PRId64 " each",
-                                source->length, source->offset, ELEMENTS_MAX);
+                                source->length, source->offset, FLETCH_ELEMENTS_MAX);
     if (source->n_children != schema->column_count ||
         (source->n_children > 0 && source->children == NULL))
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
@@ -392,7 +365,8 @@ static void close_import(struct import *import)
     fletch_buffer_release(import->options->cache, import->scratch);
 }
 
-/* One buffer for all memory of the source, shared by the sets; `*out_holder` waits for the source. */
+/* One buffer for all memory of the source, shared by the sets; `*out_holder` waits for the
+ * source. */
 static enum fletch_status hold(struct import *import, struct holder **out_holder)
 {
     struct fletch_buffer_cache *cache = import->options->cache;
@@ -486,8 +460,8 @@ enum fletch_status fletch_batch_import(struct ArrowArray *source, struct fletch_
                                        struct fletch_batch **out_batch, struct fletch_error *error)
 {
     struct fletch_import_options known;
-    struct holder *holder;
-    struct fletch_batch *batch;
+    struct holder *holder = NULL;
+    struct fletch_batch *batch = NULL;
     enum fletch_status status = fletch_import_options_read(options, &known, error);
     if (status == FLETCH_OK)
         status = check_root(source, schema, error);

@@ -11,8 +11,8 @@
 
 #include "memory/batch.h"
 
-/* Copies options into a whole structure, with the default level of validation, and checks that there
- * is a cache. */
+/* Copies options into a whole structure, with the default level of validation, and checks that
+ * there is a cache. */
 enum fletch_status fletch_import_options_read(const struct fletch_import_options *options,
                                               struct fletch_import_options *out_options,
                                               struct fletch_error *error);

@@ -67,7 +67,8 @@ static enum fletch_status no_memory(struct fletch_schema_builder *builder, size_
                 bytes);
 }
 
-/* `memory`, moved to a block of at least `needed_bytes`, doubled; NULL: no memory, `memory` stays. */
+/* `memory`, moved to a block of at least `needed_bytes`, doubled; NULL: no memory, `memory`
+ * stays. */
 static void *grow(const struct fletch_allocator *allocator, void *memory, size_t *bytes,
                   size_t needed_bytes, size_t first_bytes)
 {

@@ -1,7 +1,8 @@
 #ifndef FLETCH_ARROW_SCHEMA_BUILDER_H
 #define FLETCH_ARROW_SCHEMA_BUILDER_H
 
-/* Makes a schema from whatever form it comes in. Fields are opened and closed in the order of a walk:
+/* Makes a schema from whatever form it comes in. Fields are opened and closed in the order of a
+ * walk:
  *
  *   init; metadata…; { open; metadata…; { children } close }…; finish
  *
@@ -51,15 +52,17 @@ void fletch_schema_builder_init(struct fletch_schema_builder *builder,
                                 const struct fletch_allocator *allocator);
 void fletch_schema_builder_deinit(struct fletch_schema_builder *builder);
 
-/* A column, or a child of the field opened last. INVALID_ARGUMENT: more than 64 deep, a name or time
- * zone that is not UTF-8 or has a NUL, parameters that the type cannot have, a child where none may
- * be, a dictionary's index type that is no integer. UNIMPLEMENTED: a type that is not carried, a
- * dictionary in a dictionary. RESOURCE_EXHAUSTED: no memory. Messages name the field's path. */
+/* A column, or a child of the field opened last. INVALID_ARGUMENT: more than 64 deep, a name or
+ * time zone that is not UTF-8 or has a NUL, parameters that the type cannot have, a child where
+ * none may be, a dictionary's index type that is no integer. UNIMPLEMENTED: a type that is not
+ * carried, a dictionary in a dictionary. RESOURCE_EXHAUSTED: no memory. Messages name the field's
+ * path. */
 enum fletch_status fletch_schema_builder_open(struct fletch_schema_builder *builder,
                                               const struct fletch_field_options *options,
                                               struct fletch_error *error);
 
-/* Adds a pair to the field opened last, before any child of it; before all fields: to the schema. */
+/* Adds a pair to the field opened last, before any child of it; before all fields: to the
+ * schema. */
 enum fletch_status fletch_schema_builder_metadata(struct fletch_schema_builder *builder,
                                                   const struct fletch_metadata_pair *pair,
                                                   struct fletch_error *error);

@@ -12,6 +12,8 @@ struct subtree {
 
 struct comparison {
     unsigned flags;
+    /* Of the encoded field, for the expected and the found side; NULL: not in a dictionary. */
+    const struct fletch_field_path *outside[2];
     struct fletch_error *error;
 };
 
@@ -26,6 +28,16 @@ static bool is_seen_through(const struct fletch_field *field, unsigned flags)
     return (flags & FLETCH_COMPARE_VALUE_TYPES) != 0 && field->dictionary != FLETCH_NO_INDEX;
 }
 
+static struct fletch_field_path path_of(const struct fletch_field_path *outside, struct subtree at)
+{
+    struct fletch_field_path inside = fletch_field_path_of(at.schema, at.first);
+    if (outside == NULL)
+        return inside;
+    struct fletch_field_path path = *outside;
+    fletch_field_path_add(&path, inside.text, strlen(inside.text));
+    return path;
+}
+
 static enum fletch_status differ(const struct comparison *comparison, struct subtree expected,
                                  struct subtree found, const char *what)
 {
@@ -35,7 +47,7 @@ static enum fletch_status differ(const struct comparison *comparison, struct sub
     const struct fletch_field *b = &found.schema->fields[found.first];
     return fletch_error_set(comparison->error, FLETCH_INVALID_ARGUMENT,
                             "field '%s': another %s: expected %s%s, found %s%s",
-                            fletch_field_path_of(expected.schema, expected.first).text, what,
+                            path_of(comparison->outside[0], expected).text, what,
                             fletch_field_describe(expected.schema, a, wanted, sizeof wanted),
                             a->is_nullable ? "" : " not null",
                             fletch_field_describe(found.schema, b, seen, sizeof seen),
@@ -58,8 +70,8 @@ static enum fletch_status compare_outside(const struct comparison *comparison,
         (a->name_bytes != b->name_bytes || memcmp(a->name, b->name, a->name_bytes) != 0))
         return fletch_error_set(comparison->error, FLETCH_INVALID_ARGUMENT,
                                 "field '%s': another name: found '%s'",
-                                fletch_field_path_of(expected.schema, expected.first).text,
-                                fletch_field_path_of(found.schema, found.first).text);
+                                path_of(comparison->outside[0], expected).text,
+                                path_of(comparison->outside[1], found).text);
     if (a->is_nullable != b->is_nullable)
         return differ(comparison, expected, found, "nullability");
     if ((comparison->flags & FLETCH_COMPARE_METADATA) != 0 &&
@@ -95,11 +107,16 @@ static enum fletch_status compare_values(const struct comparison *comparison,
                                          struct subtree expected, struct subtree found)
 {
     struct subtree sides[2] = {expected, found};
+    const struct fletch_field_path paths[2] = {path_of(comparison->outside[0], expected),
+                                               path_of(comparison->outside[1], found)};
+    struct comparison inside = *comparison;
     for (int i = 0; i < 2; i++) {
         const struct fletch_field *field = &sides[i].schema->fields[sides[i].first];
         sides[i].end = field->end;
-        if (field->dictionary != FLETCH_NO_INDEX)
-            sides[i] = whole(sides[i].schema->dictionaries[field->dictionary].values);
+        if (field->dictionary == FLETCH_NO_INDEX)
+            continue;
+        inside.outside[i] = &paths[i];
+        sides[i] = whole(sides[i].schema->dictionaries[field->dictionary].values);
     }
     const struct fletch_field *a = &sides[0].schema->fields[sides[0].first];
     const struct fletch_field *b = &sides[1].schema->fields[sides[1].first];
@@ -107,7 +124,7 @@ static enum fletch_status compare_values(const struct comparison *comparison,
         return differ(comparison, expected, found, "type");
     sides[0].first++;
     sides[1].first++;
-    return compare_subtrees(comparison, sides[0], sides[1]);
+    return compare_subtrees(&inside, sides[0], sides[1]);
 }
 
 /* Compares the row that each begins with, and moves behind what was compared. */

@@ -1,8 +1,8 @@
 #ifndef FLETCH_ARROW_SCHEMA_COMPARE_H
 #define FLETCH_ARROW_SCHEMA_COMPARE_H
 
-/* Equality and fingerprints of schemas. The fingerprint is FNV-1a of 128 bits (Fowler, Noll, Vo) over
- * the canonical form that docs/ARROW.md specifies. */
+/* Equality and fingerprints of schemas. The fingerprint is FNV-1a of 128 bits (Fowler, Noll, Vo)
+ * over the canonical form that docs/ARROW.md specifies. */
 
 #include "arrow/schema.h"
 

@@ -55,6 +55,11 @@ static size_t character(const uint8_t *bytes, size_t byte_count)
     return form->following + (size_t)1;
 }
 
+bool fletch_utf8_is_ascii(const uint8_t *bytes, size_t byte_count)
+{
+    return ascii_prefix(bytes, byte_count) == byte_count;
+}
+
 bool fletch_utf8_is_valid(const uint8_t *bytes, size_t byte_count)
 {
     size_t done = 0;

@@ -41,18 +41,15 @@ static const char *const span_names[] = {
     [FLETCH_SPAN_OFFSETS64] = "offsets", [FLETCH_SPAN_BYTES] = "data",
 };
 
-/* Lengths by which no sum or product below overflows. */
-#define ELEMENTS_MAX (INT64_MAX / 512)
-
 static enum fletch_status check_node(const struct fletch_validated *validated, uint32_t row)
 {
     const struct fletch_batch_node *node = &validated->batch->nodes[row];
-    if (node->length < 0 || node->length > ELEMENTS_MAX)
+    if (node->length < 0 || node->length > FLETCH_ELEMENTS_MAX)
         return fletch_validate_fail(validated, row, "length %" PRId64 ", expected 0 to %" PRId64,
-                                    node->length, ELEMENTS_MAX);
-    if (node->offset < 0 || node->offset > ELEMENTS_MAX)
+                                    node->length, FLETCH_ELEMENTS_MAX);
+    if (node->offset < 0 || node->offset > FLETCH_ELEMENTS_MAX)
         return fletch_validate_fail(validated, row, "offset %" PRId64 ", expected 0 to %" PRId64,
-                                    node->offset, ELEMENTS_MAX);
+                                    node->offset, FLETCH_ELEMENTS_MAX);
     if (node->null_count < -1 || node->null_count > node->length)
         return fletch_validate_fail(validated, row,
                                     "null count %" PRId64 ", expected -1 to %" PRId64,
@@ -86,29 +83,6 @@ static enum fletch_status check_length(const struct fletch_validated *validated,
     return FLETCH_OK;
 }
 
-/* Bytes that a span of `kind` must have for elements 0 to `end`; offsets have one more. */
-static uint64_t needed_bytes(const struct fletch_type *type, enum fletch_span_kind kind,
-                             uint64_t end, bool *out_is_wide)
-{
-    const uint64_t width = fletch_type_byte_width(type);
-    *out_is_wide = false;
-    switch (kind) {
-    case FLETCH_SPAN_VALIDITY:
-    case FLETCH_SPAN_BITS:
-        return (end + 7) / 8;
-    case FLETCH_SPAN_VALUES:
-        *out_is_wide = width != 0 && end > UINT64_MAX / width;
-        return *out_is_wide ? UINT64_MAX : end * width;
-    case FLETCH_SPAN_OFFSETS32:
-        return (end + 1) * sizeof(int32_t);
-    case FLETCH_SPAN_OFFSETS64:
-        return (end + 1) * sizeof(int64_t);
-    case FLETCH_SPAN_BYTES:
-        return 0;
-    }
-    return 0;
-}
-
 static enum fletch_status check_span(const struct fletch_validated *validated, uint32_t row,
                                      uint32_t index)
 {
@@ -117,8 +91,7 @@ static enum fletch_status check_span(const struct fletch_validated *validated, u
     const struct fletch_type_layout *layout = fletch_type_layout(&column.field->type);
     const enum fletch_span_kind kind = (enum fletch_span_kind)layout->spans[index];
     const uint64_t end = (uint64_t)column.node->offset + (uint64_t)column.node->length;
-    bool is_wide;
-    const uint64_t needed = needed_bytes(&column.field->type, kind, end, &is_wide);
+    const uint64_t needed = fletch_span_bytes(&column.field->type, kind, end);
     const bool may_be_absent =
         kind == FLETCH_SPAN_VALIDITY ? column.node->null_count <= 0 : column.node->length == 0;
     if (span->data == NULL && span->bytes > 0)
@@ -127,7 +100,7 @@ static enum fletch_status check_span(const struct fletch_validated *validated, u
     if (may_be_absent && span->data == NULL)
         return FLETCH_OK;
     /* Nothing of an empty array is read, whatever its offset. */
-    if (column.node->length > 0 && (is_wide || span->bytes < needed))
+    if (column.node->length > 0 && span->bytes < needed)
         return fletch_validate_fail(validated, row, "%s of %zu bytes, expected at least %" PRIu64,
                                     span_names[kind], span->bytes, needed);
     const bool is_typed = kind == FLETCH_SPAN_VALUES || kind == FLETCH_SPAN_OFFSETS32 ||
@@ -167,19 +140,10 @@ static bool has_descent64(const int64_t *offsets, int64_t count)
     return signs >> 63 != 0;
 }
 
-/* Offset number `index` of an array that is not empty, from its own first one. */
-static int64_t offset_at(const struct fletch_column *column, int64_t index)
-{
-    index += column->node->offset;
-    if (fletch_type_layout(&column->field->type)->spans[1] == FLETCH_SPAN_OFFSETS32)
-        return ((const int32_t *)(const void *)column->spans[1].data)[index];
-    return ((const int64_t *)(const void *)column->spans[1].data)[index];
-}
-
 static bool has_descent(const struct fletch_column *column)
 {
     const void *offsets = column->spans[1].data;
-    if (fletch_type_layout(&column->field->type)->spans[1] == FLETCH_SPAN_OFFSETS32)
+    if (!fletch_column_is_wide(column))
         return has_descent32((const int32_t *)offsets + column->node->offset, column->node->length);
     return has_descent64((const int64_t *)offsets + column->node->offset, column->node->length);
 }
@@ -189,12 +153,13 @@ static enum fletch_status report_descent(const struct fletch_validated *validate
                                          const struct fletch_column *column)
 {
     int64_t index = 0;
-    while (index < column->node->length && offset_at(column, index + 1) >= offset_at(column, index))
+    while (index < column->node->length &&
+           fletch_column_offset(column, index + 1) >= fletch_column_offset(column, index))
         index++;
-    return fletch_validate_fail(validated, row,
-                                "element %" PRId64 " ends at %" PRId64
-                                ", expected at least its begin, %" PRId64,
-                                index, offset_at(column, index + 1), offset_at(column, index));
+    return fletch_validate_fail(
+        validated, row,
+        "element %" PRId64 " ends at %" PRId64 ", expected at least its begin, %" PRId64, index,
+        fletch_column_offset(column, index + 1), fletch_column_offset(column, index));
 }
 
 static enum fletch_status check_offsets(const struct fletch_validated *validated, uint32_t row)
@@ -203,13 +168,13 @@ static enum fletch_status check_offsets(const struct fletch_validated *validated
     const bool is_list = fletch_type_is_list(column.field->type.id);
     if ((!is_list && !fletch_type_is_variable(column.field->type.id)) || column.node->length == 0)
         return FLETCH_OK;
-    if (offset_at(&column, 0) < 0)
+    if (fletch_column_offset(&column, 0) < 0)
         return fletch_validate_fail(validated, row,
                                     "element 0 begins at %" PRId64 ", expected 0 or more",
-                                    offset_at(&column, 0));
+                                    fletch_column_offset(&column, 0));
     if (has_descent(&column))
         return report_descent(validated, row, &column);
-    const uint64_t end = (uint64_t)offset_at(&column, column.node->length);
+    const uint64_t end = (uint64_t)fletch_column_offset(&column, column.node->length);
     const uint64_t limit = is_list ? (uint64_t)validated->batch->nodes[row + 1].length
                                    : (uint64_t)column.spans[2].bytes;
     if (end > limit)

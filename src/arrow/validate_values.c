@@ -8,26 +8,18 @@
 /* What is wrong is looked for over whole arrays first, null elements and all, since that needs no
  * branch; only where something was found, element by element among those that are not null. */
 
-static int64_t string_offset(const struct fletch_column *column, int64_t index)
-{
-    index += column->node->offset;
-    return column->field->type.id == FLETCH_TYPE_UTF8
-               ? ((const int32_t *)(const void *)column->spans[1].data)[index]
-               : ((const int64_t *)(const void *)column->spans[1].data)[index];
-}
-
 /* Whether all bytes are characters, and each element begins with one. */
 static bool are_whole_strings(const struct fletch_column *column)
 {
     const uint8_t *data = column->spans[2].data;
-    const int64_t first = string_offset(column, 0);
-    const int64_t end = string_offset(column, column->node->length);
-    if (first == end)
+    const int64_t first = fletch_column_offset(column, 0);
+    const int64_t end = fletch_column_offset(column, column->node->length);
+    if (first == end || fletch_utf8_is_ascii(data + first, (size_t)(end - first)))
         return true;
     if (!fletch_utf8_is_valid(data + first, (size_t)(end - first)))
         return false;
     for (int64_t i = 1; i < column->node->length; i++) {
-        const int64_t begin = string_offset(column, i);
+        const int64_t begin = fletch_column_offset(column, i);
         if (begin < end && (data[begin] & 0xC0) == 0x80)
             return false;
     }
@@ -40,8 +32,8 @@ static enum fletch_status check_strings(const struct fletch_validated *validated
     if (column->node->length == 0 || are_whole_strings(column))
         return FLETCH_OK;
     for (int64_t i = 0; i < column->node->length; i++) {
-        const int64_t begin = string_offset(column, i);
-        const size_t bytes = (size_t)(string_offset(column, i + 1) - begin);
+        const int64_t begin = fletch_column_offset(column, i);
+        const size_t bytes = (size_t)(fletch_column_offset(column, i + 1) - begin);
         if (bytes > 0 && fletch_column_is_valid(column, i) &&
             !fletch_utf8_is_valid(column->spans[2].data + begin, bytes))
             return fletch_validate_fail(
@@ -177,11 +169,65 @@ static bool is_below(const struct wide *a, const struct wide *b)
     return false;
 }
 
+/* Whether any magnitude reaches the limit; without branches, for the widths that are common. */
+static bool reaches32(const int32_t *values, int64_t count, uint32_t limit)
+{
+    uint32_t reached = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const uint32_t sign = (uint32_t) - (values[i] < 0);
+        reached |= ((uint32_t)values[i] ^ sign) - sign >= limit;
+    }
+    return reached != 0;
+}
+
+static bool reaches64(const int64_t *values, int64_t count, uint64_t limit)
+{
+    uint64_t reached = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const uint64_t sign = (uint64_t) - (values[i] < 0);
+        reached |= ((uint64_t)values[i] ^ sign) - sign >= limit;
+    }
+    return reached != 0;
+}
+
+static bool reaches128(const uint64_t *values, int64_t count, const struct wide *limit)
+{
+    uint64_t reached = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const uint64_t sign = -(values[2 * i + 1] >> 63);
+        const uint64_t low = (values[2 * i] ^ sign) - sign;
+        const uint64_t high = (values[2 * i + 1] ^ sign) + (sign & (uint64_t)(low == 0));
+        reached |= (uint64_t)(high > limit->limbs[1]) |
+                   ((uint64_t)(high == limit->limbs[1]) & (uint64_t)(low >= limit->limbs[0]));
+    }
+    return reached != 0;
+}
+
+/* False: no element, null or not, has too many digits. */
+static bool may_reach(const struct fletch_column *column, const struct wide *limit)
+{
+    const void *values = column->spans[1].data;
+    const int64_t first = column->node->offset;
+    const int64_t count = column->node->length;
+    switch (column->field->type.id) {
+    case FLETCH_TYPE_DECIMAL32:
+        return reaches32((const int32_t *)values + first, count, (uint32_t)limit->limbs[0]);
+    case FLETCH_TYPE_DECIMAL64:
+        return reaches64((const int64_t *)values + first, count, limit->limbs[0]);
+    case FLETCH_TYPE_DECIMAL128:
+        return reaches128((const uint64_t *)values + 2 * first, count, limit);
+    default:
+        return true;
+    }
+}
+
 static enum fletch_status check_decimals(const struct fletch_validated *validated, uint32_t row,
                                          const struct fletch_column *column)
 {
     const size_t width = fletch_type_byte_width(&column->field->type);
     const struct wide limit = power_of_ten(column->field->type.precision);
+    if (column->node->length == 0 || !may_reach(column, &limit))
+        return FLETCH_OK;
     for (int64_t i = 0; i < column->node->length; i++) {
         const uint8_t *bytes = column->spans[1].data + (size_t)(column->node->offset + i) * width;
         const struct wide value = magnitude(bytes, width);

@@ -585,9 +585,9 @@ struct fletch_account *fletch_budget_account(struct fletch_budget *budget)
 
 /* ---- statistics ---- */
 
-static struct fletch_account_statistics look(const struct fletch_account *account)
+static struct fletch_budget_statistics look(const struct fletch_account *account)
 {
-    struct fletch_account_statistics statistics = {
+    struct fletch_budget_statistics statistics = {
         .struct_size = sizeof statistics,
         .limit_bytes = load_relaxed(&account->limit_bytes), /* relaxed: a statistic */
         .used_bytes = used_bytes(account),
@@ -603,22 +603,21 @@ static struct fletch_account_statistics look(const struct fletch_account *accoun
 }
 
 void fletch_account_statistics(const struct fletch_account *account,
-                               struct fletch_account_statistics *out_statistics)
+                               struct fletch_budget_statistics *out_statistics)
 {
-    struct fletch_account_statistics statistics = look(account);
+    struct fletch_budget_statistics statistics = look(account);
     size_t bytes = out_statistics->struct_size;
     statistics.struct_size = bytes;
     memcpy(out_statistics, &statistics, bytes < sizeof statistics ? bytes : sizeof statistics);
 }
 
 void fletch_account_visit(const struct fletch_account *account,
-                          bool (*visit)(void *context,
-                                        const struct fletch_account_statistics *held),
+                          bool (*visit)(void *context, const struct fletch_budget_statistics *held),
                           void *context)
 {
     const struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
     for (; child != NULL; child = child->sibling) {
-        struct fletch_account_statistics statistics = look(child);
+        struct fletch_budget_statistics statistics = look(child);
         /* relaxed: a statistic */
         if (load_relaxed(&child->settled) != 0 && !visit(context, &statistics))
             return;

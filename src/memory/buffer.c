@@ -8,7 +8,7 @@
 
 /* ---- ending ---- */
 
-static void end_without_cache(struct fletch_shared *shared)
+void fletch_buffer_end_shared(struct fletch_shared *shared)
 {
     fletch_buffer_end(NULL, (struct fletch_buffer *)(void *)shared);
 }
@@ -66,17 +66,15 @@ void fletch_buffer_end(struct fletch_buffer_cache *cache, struct fletch_buffer *
 
 /* ---- making ---- */
 
-/* A block with one reference; its charge has been reserved at `account`. */
-static struct fletch_buffer *start_block(struct fletch_buffer_cache *cache, uint32_t size_class,
-                                         struct fletch_account *account)
+/* A free block of any class is a buffer but for a few fields: these. The orders of the count are
+ * those of memory/shared.h; its `end` was set when the block was made. */
+static inline void start_buffer(struct fletch_buffer *block, size_t bytes,
+                                struct fletch_account *account)
 {
-    struct fletch_buffer *buffer = fletch_buffer_cache_pop(cache, size_class);
-    if (__builtin_expect(buffer == NULL, 0))
-        return NULL;
-    fletch_unpoison(buffer->data, fletch_size_class_bytes(size_class));
-    fletch_shared_init(&buffer->shared, end_without_cache);
-    store_relaxed(&buffer->account, account); /* relaxed: nobody else knows the buffer yet */
-    return buffer;
+    fletch_unpoison(block->data, fletch_size_class_bytes(block->size_class));
+    store_relaxed(&block->shared.references, 1); /* relaxed: nobody else knows the buffer yet */
+    store_relaxed(&block->account, account);     /* relaxed: as above */
+    block->bytes = bytes;
 }
 
 static enum fletch_status refuse_block(size_t bytes, struct fletch_error *error)
@@ -85,15 +83,19 @@ static enum fletch_status refuse_block(size_t bytes, struct fletch_error *error)
                             "the system has no memory for a buffer of %zu bytes", bytes);
 }
 
-enum fletch_status fletch_buffer_allocate(struct fletch_buffer_cache *cache, size_t bytes,
+static enum fletch_status refuse_size(size_t bytes, struct fletch_error *error)
+{
+    return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                            "a buffer of %zu bytes was asked for, expected 1 to %zu", bytes,
+                            FLETCH_BUFFER_BYTES_MAX);
+}
+
+/* The way of a buffer that is charged, or for which the cache's first list has no block. */
+static enum fletch_status allocate_slowly(struct fletch_buffer_cache *cache, size_t bytes,
                                           struct fletch_account *account,
                                           struct fletch_buffer **out_buffer,
                                           struct fletch_error *error)
 {
-    if (__builtin_expect(bytes - 1 >= FLETCH_BUFFER_BYTES_MAX, 0))
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "a buffer of %zu bytes was asked for, expected 1 to %zu", bytes,
-                                FLETCH_BUFFER_BYTES_MAX);
     uint32_t size_class = fletch_size_class_of(bytes);
     size_t charge_bytes = fletch_buffer_block_bytes(size_class);
     if (account != NULL) {
@@ -101,15 +103,46 @@ enum fletch_status fletch_buffer_allocate(struct fletch_buffer_cache *cache, siz
         if (status != FLETCH_OK)
             return status;
     }
-    struct fletch_buffer *buffer = start_block(cache, size_class, account);
-    if (__builtin_expect(buffer == NULL, 0)) {
+    struct fletch_buffer *buffer = fletch_buffer_cache_pop(cache, size_class);
+    if (buffer == NULL) {
         if (account != NULL)
             fletch_account_release(account, charge_bytes);
         return refuse_block(bytes, error);
     }
-    buffer->bytes = bytes;
+    start_buffer(buffer, bytes, account);
     *out_buffer = buffer;
     return FLETCH_OK;
+}
+
+enum fletch_status fletch_buffer_allocate(struct fletch_buffer_cache *cache, size_t bytes,
+                                          struct fletch_account *account,
+                                          struct fletch_buffer **out_buffer,
+                                          struct fletch_error *error)
+{
+    if (__builtin_expect(bytes - 1 >= FLETCH_BUFFER_BYTES_MAX, 0))
+        return refuse_size(bytes, error);
+    struct fletch_class_list *list = &cache->lists[fletch_size_class_of(bytes)];
+    if (account != NULL || list->first == NULL)
+        return allocate_slowly(cache, bytes, account, out_buffer, error);
+    struct fletch_buffer *buffer = fletch_class_list_pop(list);
+    buffer->owner = cache;
+    start_buffer(buffer, bytes, NULL);
+    *out_buffer = buffer;
+    return FLETCH_OK;
+}
+
+/* A block for a slice or a foreign buffer. */
+static struct fletch_buffer *start_handle(struct fletch_buffer_cache *cache,
+                                          enum fletch_buffer_kind kind, const uint8_t *data,
+                                          size_t bytes)
+{
+    struct fletch_buffer *buffer = fletch_buffer_cache_pop(cache, 0);
+    if (buffer == NULL)
+        return NULL;
+    start_buffer(buffer, bytes, NULL);
+    buffer->kind = (uint8_t)kind;
+    buffer->data = (uint8_t *)(uintptr_t)data;
+    return buffer;
 }
 
 enum fletch_status fletch_buffer_slice(struct fletch_buffer_cache *cache,
@@ -123,15 +156,12 @@ enum fletch_status fletch_buffer_slice(struct fletch_buffer_cache *cache,
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
                                 "%zu bytes from %zu on are no part of a buffer of %zu bytes",
                                 range.bytes, range.offset, parent->bytes);
-    struct fletch_buffer *slice = start_block(cache, 0, NULL);
+    struct fletch_buffer *slice =
+        start_handle(cache, FLETCH_BUFFER_SLICE, parent->data + range.offset, range.bytes);
     if (slice == NULL)
         return refuse_block(sizeof(struct fletch_buffer), error);
-    uint8_t *data = parent->data + range.offset;
     if (parent->kind == FLETCH_BUFFER_SLICE)
         parent = fletch_buffer_source_of(parent)->parent;
-    slice->kind = FLETCH_BUFFER_SLICE;
-    slice->data = data;
-    slice->bytes = range.bytes;
     fletch_buffer_source_of(slice)->parent = fletch_buffer_acquire_inline(parent);
     *out_buffer = slice;
     return FLETCH_OK;
@@ -177,15 +207,14 @@ enum fletch_status fletch_buffer_wrap(struct fletch_buffer_cache *cache,
         if (status != FLETCH_OK)
             return status;
     }
-    struct fletch_buffer *buffer = start_block(cache, 0, account);
+    struct fletch_buffer *buffer =
+        start_handle(cache, FLETCH_BUFFER_FOREIGN, memory->data, memory->bytes);
     if (buffer == NULL) {
         if (account != NULL)
             fletch_account_release(account, memory->bytes);
         return refuse_block(sizeof(struct fletch_buffer), error);
     }
-    buffer->kind = FLETCH_BUFFER_FOREIGN;
-    buffer->data = (uint8_t *)(uintptr_t)memory->data;
-    buffer->bytes = memory->bytes;
+    store_relaxed(&buffer->account, account); /* relaxed: nobody else knows the buffer yet */
     fletch_buffer_source_of(buffer)->memory = *memory;
     *out_buffer = buffer;
     return FLETCH_OK;
@@ -200,8 +229,13 @@ struct fletch_buffer *fletch_buffer_acquire(struct fletch_buffer *buffer)
 
 void fletch_buffer_release(struct fletch_buffer_cache *cache, struct fletch_buffer *buffer)
 {
-    if (buffer != NULL)
-        fletch_buffer_release_inline(cache, buffer);
+    if (buffer == NULL || !fletch_shared_drop(&buffer->shared))
+        return;
+    /* relaxed: the last reference is this thread's, so nobody changes it any more */
+    if (buffer->kind == FLETCH_BUFFER_OWN && load_relaxed(&buffer->account) == NULL)
+        fletch_buffer_recycle(cache, buffer);
+    else
+        fletch_buffer_end(cache, buffer);
 }
 
 const uint8_t *fletch_buffer_data(const struct fletch_buffer *buffer)

@@ -70,6 +70,9 @@ static inline size_t fletch_buffer_block_bytes(uint32_t size_class)
     return fletch_size_class_bytes(size_class) + FLETCH_BUFFER_HEADER_BYTES;
 }
 
+/* The `end` of every buffer: without a cache. */
+void fletch_buffer_end_shared(struct fletch_shared *shared);
+
 /* Ends a buffer whose last reference has been dropped. */
 void fletch_buffer_end(struct fletch_buffer_cache *cache, struct fletch_buffer *buffer);
 

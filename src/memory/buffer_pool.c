@@ -7,9 +7,9 @@
 #include "base/status.h"
 
 #ifdef FLETCH_MODEL_CHECK
-enum { HALF_MAX = 1 };
+enum { HALF_MAX = 1, OUTGOING_BYTES = 256 };
 #else
-enum { HALF_MAX = 1 << 15 };
+enum { HALF_MAX = 1 << 15, OUTGOING_BYTES = 256 << 10 };
 #endif
 
 static struct fletch_buffer *buffer_of_bundle(struct fletch_stack_node *bundle)
@@ -49,6 +49,52 @@ static struct fletch_buffer *take_bundle(struct fletch_buffer_pool *pool, uint32
         return NULL;
     fletch_node_stack_give_back(&pool->depot[size_class], bundle->next);
     return buffer_of_bundle(bundle);
+}
+
+/* ---- returning to other caches ---- */
+
+/* Gives the chain `first` → … → `last` of blocks of any class back to their owner. */
+static void return_chain(struct fletch_buffer_pool *pool, struct fletch_buffer_cache *owner,
+                         struct fletch_stack_node *first, struct fletch_stack_node *last)
+{
+    if (fletch_node_stack_push(&owner->returned, first, last))
+        return;
+    /* The cache is closed: bundles of one block. */
+    for (bool more = true; more;) {
+        struct fletch_stack_node *next = first->next;
+        more = first != last;
+        first->next = NULL;
+        fletch_buffer_pool_give(pool, first, 1);
+        first = next;
+    }
+}
+
+static void send_outgoing(struct fletch_buffer_cache *cache)
+{
+    struct fletch_outgoing outgoing = cache->outgoing;
+    cache->outgoing = (struct fletch_outgoing){.owner = NULL};
+    if (outgoing.first != NULL)
+        return_chain(cache->pool, outgoing.owner, outgoing.first, outgoing.last);
+}
+
+void fletch_buffer_return(struct fletch_buffer_cache *cache, struct fletch_buffer *block)
+{
+    struct fletch_buffer_cache *owner = block->owner;
+    if (cache == NULL || cache->pool != owner->pool) {
+        return_chain(owner->pool, owner, &block->node, &block->node);
+        return;
+    }
+    struct fletch_outgoing *outgoing = &cache->outgoing;
+    if (outgoing->owner != owner) {
+        send_outgoing(cache);
+        outgoing->owner = owner;
+        outgoing->last = &block->node;
+    }
+    block->node.next = outgoing->first;
+    outgoing->first = &block->node;
+    outgoing->bytes += fletch_buffer_block_bytes(block->size_class);
+    if (outgoing->bytes >= OUTGOING_BYTES)
+        send_outgoing(cache);
 }
 
 /* ---- growing ---- */
@@ -113,6 +159,7 @@ static struct fletch_buffer *search_taken(struct fletch_buffer_cache *cache, uin
     while (cache->taken != NULL) {
         struct fletch_buffer *block = fletch_buffer_of_node(cache->taken);
         cache->taken = block->node.next;
+        __builtin_prefetch(cache->taken, 1); /* was last written by another core */
         if (block->size_class == size_class)
             return block;
         fletch_buffer_cache_push(cache, block);
@@ -156,6 +203,7 @@ struct fletch_buffer *fletch_buffer_cache_refill(struct fletch_buffer_cache *cac
 {
     struct fletch_class_list *list = &cache->lists[size_class];
     struct fletch_buffer *block = NULL;
+    send_outgoing(cache);
     if (list->spare == NULL)
         block = search_returned(cache, size_class);
     if (block == NULL && !refill_first(cache, size_class))
@@ -184,6 +232,7 @@ static void sort_chain(struct fletch_buffer_cache *cache, struct fletch_stack_no
 /* Gives all that the cache has to the depot; `returned` is what others had returned. */
 static void flush(struct fletch_buffer_cache *cache, struct fletch_stack_node *returned)
 {
+    send_outgoing(cache);
     sort_chain(cache, cache->taken);
     cache->taken = NULL;
     sort_chain(cache, returned);
@@ -275,6 +324,7 @@ void fletch_buffer_cache_close(struct fletch_buffer_cache *cache)
 
 void fletch_buffer_cache_idle(struct fletch_buffer_cache *cache)
 {
+    send_outgoing(cache);
     sort_chain(cache, cache->taken);
     cache->taken = NULL;
     sort_chain(cache, fletch_node_stack_take(&cache->returned));
@@ -493,9 +543,9 @@ enum fletch_status fletch_buffer_pool_destroy(struct fletch_buffer_pool *pool,
 }
 
 void fletch_buffer_pool_statistics(const struct fletch_buffer_pool *pool,
-                                   struct fletch_buffer_pool_statistics *out_statistics)
+                                   struct fletch_pool_statistics *out_statistics)
 {
-    struct fletch_buffer_pool_statistics statistics = {
+    struct fletch_pool_statistics statistics = {
         .struct_size = out_statistics->struct_size,
         .mapped_bytes = load_relaxed(&pool->mapped_bytes),           /* relaxed: a statistic */
         .mapped_bytes_peak = load_relaxed(&pool->mapped_bytes_peak), /* relaxed: a statistic */

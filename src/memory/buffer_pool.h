@@ -47,8 +47,18 @@ struct fletch_class_list {
     uint32_t half;        /* at least 1 */
 };
 
+/* Blocks of another cache, on their way back to it: several are returned by one compare-and-swap.
+ * They wait for that no longer than until the next refill of this cache. */
+struct fletch_outgoing {
+    struct fletch_buffer_cache *owner;
+    struct fletch_stack_node *first;
+    struct fletch_stack_node *last;
+    size_t bytes;
+};
+
 struct fletch_buffer_cache {
     struct fletch_buffer_pool *pool;
+    struct fletch_outgoing outgoing;
     struct fletch_buffer_cache *next; /* in the pool's list, fixed */
     struct fletch_stack_node *taken;  /* from `returned`, not sorted into classes yet */
     struct fletch_class_list lists[FLETCH_SIZE_CLASSES];
@@ -87,19 +97,25 @@ struct fletch_buffer *fletch_buffer_cache_refill(struct fletch_buffer_cache *cac
 /* Makes the first list, which is full, the spare one. Out of line: seldom. */
 void fletch_buffer_cache_overflow(struct fletch_buffer_cache *cache, uint32_t size_class);
 
+/* The newest block of a first list that has one. */
+static inline struct fletch_buffer *fletch_class_list_pop(struct fletch_class_list *list)
+{
+    struct fletch_stack_node *node = list->first;
+    list->first = node->next;
+    list->count--;
+    if (list->count < list->low)
+        list->low = list->count;
+    return fletch_buffer_of_node(node);
+}
+
 /* A free block of the class, whose owner is `cache`, or NULL: no memory. */
 static inline struct fletch_buffer *fletch_buffer_cache_pop(struct fletch_buffer_cache *cache,
                                                             uint32_t size_class)
 {
     struct fletch_class_list *list = &cache->lists[size_class];
-    struct fletch_stack_node *node = list->first;
-    if (__builtin_expect(node == NULL, 0))
+    if (list->first == NULL)
         return fletch_buffer_cache_refill(cache, size_class);
-    list->first = node->next;
-    list->count--;
-    if (list->count < list->low)
-        list->low = list->count;
-    struct fletch_buffer *block = fletch_buffer_of_node(node);
+    struct fletch_buffer *block = fletch_class_list_pop(list);
     block->owner = cache;
     return block;
 }
@@ -116,22 +132,18 @@ static inline void fletch_buffer_cache_push(struct fletch_buffer_cache *cache,
         fletch_buffer_cache_overflow(cache, block->size_class);
 }
 
+/* Gives a free block back to a cache that is not the caller's, which is `cache` or NULL. */
+void fletch_buffer_return(struct fletch_buffer_cache *cache, struct fletch_buffer *block);
+
 /* Gives a free block back to the cache that it came from; `cache` is the caller's or NULL. */
 static inline void fletch_buffer_recycle(struct fletch_buffer_cache *cache,
                                          struct fletch_buffer *block)
 {
-    struct fletch_buffer_cache *owner = block->owner;
     fletch_poison(block->data, fletch_size_class_bytes(block->size_class));
-    if (cache == owner) {
+    if (cache == block->owner)
         fletch_buffer_cache_push(cache, block);
-        return;
-    }
-    struct fletch_buffer_pool *pool = owner->pool; /* `owner` may not be looked at again */
-    if (fletch_node_stack_push(&owner->returned, &block->node, &block->node))
-        return;
-    /* The cache is closed: a bundle of one block. */
-    block->node.next = NULL;
-    fletch_buffer_pool_give(pool, &block->node, 1);
+    else
+        fletch_buffer_return(cache, block);
 }
 
 #endif

@@ -26,19 +26,22 @@ struct region_plan {
     bool headers_beside; /* the blocks, in the data */
 };
 
+/* From a block to the next it is one line more than the bytes of the block, whatever that line is
+ * used for: blocks would otherwise begin at the same place of a page, all of them, and their first
+ * lines would push each other out of the caches. */
 static struct region_plan plan_region(uint32_t size_class, uint32_t made)
 {
     size_t capacity = fletch_size_class_bytes(size_class);
-    struct region_plan plan = {.headers_beside = capacity < PAGE_BYTES};
-    plan.stride_bytes = capacity + (plan.headers_beside ? FLETCH_BUFFER_HEADER_BYTES : 0);
+    struct region_plan plan = {
+        .stride_bytes = capacity + FLETCH_BUFFER_HEADER_BYTES,
+        .headers_beside = capacity < PAGE_BYTES,
+    };
     size_t largest = plan.headers_beside ? REGION_BYTES_SMALL : REGION_BYTES_LARGE;
     size_t bytes = made < 5 ? (size_t)REGION_BYTES_FIRST << made : largest;
     if (bytes > largest || capacity >= REGION_BYTES_FIRST)
         bytes = largest;
-    if (2 * plan.stride_bytes > bytes)
-        bytes = fletch_round_up(plan.stride_bytes, FLETCH_BUFFER_ALIGNMENT);
-    plan.data_bytes = bytes;
-    plan.count = (uint32_t)(bytes / plan.stride_bytes);
+    plan.count = capacity < bytes ? (uint32_t)(bytes / capacity) : 1;
+    plan.data_bytes = plan.count * plan.stride_bytes;
     return plan;
 }
 
@@ -65,6 +68,7 @@ static char *obtain_data(const struct fletch_region_source *source, const struct
 static void start_block(struct fletch_buffer *block, struct fletch_buffer_region *region,
                         char *data)
 {
+    block->shared.end = fletch_buffer_end_shared;
     block->data = (uint8_t *)data;
     block->kind = FLETCH_BUFFER_OWN;
     block->size_class = (uint8_t)region->size_class;

@@ -29,7 +29,7 @@ void test_pool_end(struct test_pool *pool)
 
 uint64_t account_used_bytes(const struct fletch_account *account)
 {
-    struct fletch_account_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_budget_statistics statistics = {.struct_size = sizeof statistics};
     fletch_account_statistics(account, &statistics);
     return statistics.used_bytes;
 }
@@ -54,9 +54,9 @@ struct fletch_buffer *buffer_filled(struct test_pool *pool, size_t bytes, uint8_
     return buffer;
 }
 
-struct fletch_buffer_pool_statistics pool_statistics(const struct fletch_buffer_pool *pool)
+struct fletch_pool_statistics pool_statistics(const struct fletch_buffer_pool *pool)
 {
-    struct fletch_buffer_pool_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_pool_statistics statistics = {.struct_size = sizeof statistics};
     fletch_buffer_pool_statistics(pool, &statistics);
     return statistics;
 }

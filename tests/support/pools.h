@@ -30,6 +30,6 @@ struct fletch_account *account_make(struct fletch_account *parent, const char *n
 struct fletch_buffer *buffer_filled(struct test_pool *pool, size_t bytes, uint8_t value);
 
 /* What the pool has from the system. */
-struct fletch_buffer_pool_statistics pool_statistics(const struct fletch_buffer_pool *pool);
+struct fletch_pool_statistics pool_statistics(const struct fletch_buffer_pool *pool);
 
 #endif

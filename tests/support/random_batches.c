@@ -461,15 +461,6 @@ struct fletch_batch *batch_slice(struct fletch_buffer_cache *cache, struct fletc
     return finish(&draft);
 }
 
-static int64_t offset_at(const struct fletch_column *column, int64_t index)
-{
-    const bool is_wide =
-        fletch_type_layout(&column->field->type)->spans[1] == FLETCH_SPAN_OFFSETS64;
-    index += column->node->offset;
-    return is_wide ? ((const int64_t *)(const void *)column->spans[1].data)[index]
-                   : ((const int32_t *)(const void *)column->spans[1].data)[index];
-}
-
 /* The element that an encoded one stands for. */
 static struct batch_element decoded(struct batch_element element,
                                     const struct fletch_column *column)
@@ -486,10 +477,10 @@ static bool lists_equal(struct batch_element a, struct batch_element b)
 {
     const struct fletch_column x = fletch_column_of(a.batch, a.row);
     const struct fletch_column y = fletch_column_of(b.batch, b.row);
-    const int64_t first_x = offset_at(&x, a.index);
-    const int64_t first_y = offset_at(&y, b.index);
-    const int64_t count = offset_at(&x, a.index + 1) - first_x;
-    if (count != offset_at(&y, b.index + 1) - first_y)
+    const int64_t first_x = fletch_column_offset(&x, a.index);
+    const int64_t first_y = fletch_column_offset(&y, b.index);
+    const int64_t count = fletch_column_offset(&x, a.index + 1) - first_x;
+    if (count != fletch_column_offset(&y, b.index + 1) - first_y)
         return false;
     for (int64_t i = 0; i < count; i++)
         if (!batch_elements_equal((struct batch_element){a.batch, a.row + 1, first_x + i},
@@ -516,10 +507,10 @@ static bool bytes_equal(struct batch_element a, struct batch_element b)
 {
     const struct fletch_column x = fletch_column_of(a.batch, a.row);
     const struct fletch_column y = fletch_column_of(b.batch, b.row);
-    const int64_t first_x = offset_at(&x, a.index);
-    const int64_t first_y = offset_at(&y, b.index);
-    const int64_t bytes = offset_at(&x, a.index + 1) - first_x;
-    return bytes == offset_at(&y, b.index + 1) - first_y &&
+    const int64_t first_x = fletch_column_offset(&x, a.index);
+    const int64_t first_y = fletch_column_offset(&y, b.index);
+    const int64_t bytes = fletch_column_offset(&x, a.index + 1) - first_x;
+    return bytes == fletch_column_offset(&y, b.index + 1) - first_y &&
            (bytes == 0 ||
             memcmp(x.spans[2].data + first_x, y.spans[2].data + first_y, (size_t)bytes) == 0);
 }

@@ -40,7 +40,8 @@ struct batch_element {
  * dictionaries by what their indices stand for. Both are of the same value type. */
 bool batch_elements_equal(struct batch_element a, struct batch_element b);
 
-/* Whether rows first_a … of `a` and first_b … of `b` mean the same; prints the first that does not. */
+/* Whether rows first_a … of `a` and first_b … of `b` mean the same; prints the first that does
+ * not. */
 bool batch_rows_equal(const struct fletch_batch *a, int64_t first_a, const struct fletch_batch *b,
                       int64_t first_b, int64_t count);
 

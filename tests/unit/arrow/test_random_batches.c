@@ -98,11 +98,33 @@ static void every_type_passes(void **state)
     test_pool_end(&pool);
 }
 
+/* Nothing is asked of the system for a batch once the first ones have been here. */
+static void steady_traffic_asks_for_no_memory(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_random random = fletch_random_from_seed(arguments.seed);
+    struct fletch_schema *schema = schema_of_every_type();
+    struct fletch_batch *batch = random_batch(&random, pool.cache, schema, 64);
+    uint64_t regions = 0;
+    for (int round = 0; round < 200; round++) {
+        pass_through(&pool, batch, round % 7, 50);
+        if (round == 20)
+            regions = pool_statistics(pool.pool).regions_made;
+    }
+    assert_true(regions > 0);
+    assert_int_equal(pool_statistics(pool.pool).regions_made, regions);
+    fletch_batch_release(pool.cache, batch);
+    fletch_schema_release(schema);
+    test_pool_end(&pool);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_schemas_pass),
         cmocka_unit_test(every_type_passes),
+        cmocka_unit_test(steady_traffic_asks_for_no_memory),
     };
     arguments = test_arguments_read(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

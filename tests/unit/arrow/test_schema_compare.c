@@ -77,7 +77,12 @@ static void dictionaries_can_be_seen_through(void **state)
     compare("a=c<u>", "a=U", flags, "field 'a': another type");
     compare("a=c<u>!", "a=u", flags, "field 'a': another nullability");
     compare("x=+s(a=c<+s(k=l v=u)> b=i)", "x=+s(a=+s(k=l v=u) b=i)", flags, NULL);
-    compare("x=+s(a=c<+s(k=l v=u)> b=i)", "x=+s(a=+s(k=l v=z) b=i)", flags, "another type");
+    compare("x=+s(a=c<+s(k=l v=u)> b=i)", "x=+s(a=+s(k=l v=z) b=i)", flags,
+            "field 'x.a.v': another type: expected utf8, found binary");
+    compare("x=+s(a=+s(k=l v=z) b=i)", "x=+s(a=c<+s(k=l v=u)> b=i)", flags,
+            "field 'x.a.v': another type: expected binary, found utf8");
+    compare("x=+s(a=c<+s(k=l v=u)> b=i)", "x=+s(a=+s(k=l w=u) b=i)", flags,
+            "field 'x.a.v': another name: found 'x.a.w'");
     compare("x=+s(a=c<+s(k=l v=u)> b=i)", "x=+s(a=+s(k=l) b=i)", flags, "another type");
 }
 

@@ -40,6 +40,8 @@ static bool is_valid_by_definition(const uint8_t *bytes, size_t byte_count)
 static void whole_characters_are_valid(void **state)
 {
     (void)state;
+    assert_true(fletch_utf8_is_ascii((const uint8_t *)"only\x7F", 5));
+    assert_true(fletch_utf8_is_ascii(NULL, 0));
     assert_true(is_valid(""));
     assert_true(is_valid("plain text that is longer than thirty-two bytes, twice over"));
     assert_true(is_valid("äöü ß € 𝄞 漢字"));
@@ -78,6 +80,7 @@ static void what_is_no_character_is_found_at_every_place(void **state)
             assert_non_null(copy);
             memcpy(copy, text, length);
             assert_false(fletch_utf8_is_valid(copy, length));
+            assert_false(fletch_utf8_is_ascii(copy, length));
             free(copy);
         }
 }
