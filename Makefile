@@ -92,7 +92,8 @@ $(STAMPS)-%: $(PACKAGES)
 	@$(PACKAGES) $*
 	@mkdir -p build && touch $@
 
-# Python packages that tests compare with, in an environment of their own.
+# Python packages that tests compare with, in an environment of their own. Without them, where there
+# is no network say, those tests are skipped; the next make tries again.
 $(PYTHON): scripts/install-python.sh tests/requirements.txt
-	@scripts/install-python.sh $(@D)
-	@touch $@
+	@if scripts/install-python.sh $(@D); then touch $@; else \
+	    echo "tests that need the packages of tests/requirements.txt will be skipped" >&2; fi

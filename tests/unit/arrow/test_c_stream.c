@@ -14,7 +14,7 @@ struct supply {
     struct fletch_schema *schema;
     struct fletch_batch *batches[3];
     uint32_t given;
-    uint32_t fail_at; /* 0: never; else instead of this batch, counted from 1 */
+    uint32_t fail_at; /* 0: never; else once, before this batch, counted from 1 */
     uint32_t closed;
 };
 
@@ -23,6 +23,7 @@ static enum fletch_status supply_next(void *context, struct fletch_batch **out_b
 {
     struct supply *supply = context;
     if (supply->fail_at == supply->given + 1) {
+        supply->fail_at = 0;
         if (error != NULL)
             *error = (struct fletch_error){FLETCH_DATA_LOSS, "the third shelf is empty"};
         return FLETCH_DATA_LOSS;

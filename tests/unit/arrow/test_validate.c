@@ -216,6 +216,10 @@ static void offsets_do_not_decrease_or_leave_the_data(void **state)
     const int32_t wrapping[] = {1, INT32_MIN, 5};
     memcpy(writable(batch, 1), wrapping, sizeof wrapping);
     found(batch, 2, "element 0 ends at -2147483648, expected at least its begin, 1");
+    /* Every difference is positive by 32 bits. */
+    batch = zeros("a=z", 2);
+    memcpy(writable(batch, 1), (const int32_t[]){100, INT32_MIN + 90, 50}, 12);
+    found(batch, 2, "element 0 ends at -2147483558, expected at least its begin, 100");
     batch = zeros("a=+l(item=+s(b=U))", 2);
     const int64_t far[] = {0, 1, INT64_MAX};
     memcpy(writable(batch, 1), (const int32_t[]){0, 1, 3}, 12);
@@ -370,6 +374,16 @@ static void decimals_have_the_digits_that_they_may(void **state)
     }
 }
 
+static void a_carry_into_the_upper_half_is_not_forgotten(void **state)
+{
+    (void)state;
+    /* 2^64 times one more than the upper half of 10^38, negative: its lower half is zero. */
+    struct fletch_batch *batch = zeros("a=d:38,0", 1);
+    const uint64_t limbs[2] = {0, -(UINT64_C(0x4B3B4CA85A86C47A) + 1)};
+    memcpy(writable(batch, 1), limbs, sizeof limbs);
+    found(batch, 3, "element 0 has more than 38 digits");
+}
+
 static void null_counts_are_right(void **state)
 {
     (void)state;
@@ -476,6 +490,7 @@ int main(void)
         cmocka_unit_test(indices_are_within_the_dictionary),
         cmocka_unit_test(dictionaries_are_there_and_good),
         cmocka_unit_test(decimals_have_the_digits_that_they_may),
+        cmocka_unit_test(a_carry_into_the_upper_half_is_not_forgotten),
         cmocka_unit_test(null_counts_are_right),
         cmocka_unit_test(damaged_batches_are_survived),
     };
