@@ -15,7 +15,8 @@ PYTHON := build/venv/.installed
 build-preset = cmake --preset $(1) $(2) && cmake --build --preset $(1) --parallel $(JOBS)
 test-preset = ctest --preset $(1) --parallel $(JOBS) $(CTEST_ARGS)
 
-.PHONY: help demo test test-release test-tsan build-aarch64 coverage fuzz bench bench-build install \
+.PHONY: help demo test test-release test-tsan build-aarch64 coverage fuzz bench bench-build \
+        install \
         tidy format model-deep stress-deep clean
 .DELETE_ON_ERROR:
 
@@ -51,7 +52,8 @@ coverage: $(STAMPS)-test $(PYTHON) $(STAMPS)-coverage ## which lines and branche
 fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed the IPC reader what a fuzzer thinks of, for a minute
 	$(call build-preset,fuzz)
 	mkdir -p build/fuzz/corpus
-	build/fuzz/tests/fuzz/fuzz_ipc -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 \
+	build/fuzz/tests/fuzz/fuzz_ipc -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
+	    -print_final_stats=1 \
 	    -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/golden/data
 
 bench: bench-build ## run every benchmark against its peers

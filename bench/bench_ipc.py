@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """IPC against pyarrow (Arrow C++) and nanoarrow on TPC-H lineitem, in batches of 64 Ki rows.
 
-Each figure is the time of a batch. Ours is timed in C (libipc_rounds.so beside this program), pyarrow's
-by calls that work through all batches in C++, so that Python's share is one call for hundreds of
-batches. Rounds are interleaved; each peer's run is divided by our nearest run. Needs pyarrow; and
-tpchgen-cli, or --data with a Parquet file of the table."""
+Each figure is the time of a batch. Ours is timed in C (libipc_rounds.so beside this program),
+pyarrow's by calls that work through all batches in C++, so that Python's share is one call for
+hundreds of batches. Rounds are interleaved; each peer's run is divided by our nearest run. Needs
+pyarrow; and tpchgen-cli, or --data with a Parquet file of the table."""
 
 import argparse
 import ctypes

@@ -1,5 +1,5 @@
-/* Rounds of encoding and decoding, timed here and called from bench_ipc.py: a call of Python costs as
- * much as what is measured. */
+/* Rounds of encoding and decoding, timed here and called from bench_ipc.py: a call of Python costs
+ * as much as what is measured. */
 
 #include <fletching/fletching.h>
 
@@ -177,7 +177,8 @@ enum { NANOARROW_DECODER_BYTES = 4096, NANOARROW_ERROR_BYTES = 1024 };
 ROUNDS_EXPORT double rounds_nanoarrow(struct rounds *rounds, const struct nanoarrow_calls *calls,
                                       int validation, int repeats);
 
-/* Decodes the message at `data`; returns its bytes, prefix included; 0: the end, below 0: failed. */
+/* Decodes the message at `data`; returns its bytes, prefix included; 0: the end, below 0: failed.
+ * */
 static int64_t decode_one(const struct nanoarrow_calls *calls, void *decoder, const uint8_t *data,
                           int validation, char *error)
 {
