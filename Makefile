@@ -5,6 +5,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 DESTDIR ?=
 CTEST_ARGS ?=
+FUZZ_SECONDS ?= 60
 
 PACKAGES := scripts/install-packages.sh
 STAMPS := build/.packages
@@ -14,7 +15,8 @@ PYTHON := build/venv/.installed
 build-preset = cmake --preset $(1) $(2) && cmake --build --preset $(1) --parallel $(JOBS)
 test-preset = ctest --preset $(1) --parallel $(JOBS) $(CTEST_ARGS)
 
-.PHONY: help demo test test-release test-tsan build-aarch64 coverage bench bench-build install \
+.PHONY: help demo test test-release test-tsan build-aarch64 coverage fuzz bench bench-build \
+        install \
         tidy format model-deep stress-deep clean
 .DELETE_ON_ERROR:
 
@@ -46,6 +48,13 @@ coverage: $(STAMPS)-test $(PYTHON) $(STAMPS)-coverage ## which lines and branche
 	mkdir -p build/coverage/report
 	gcovr --root . --filter src/ --object-directory build/coverage --exclude-throw-branches \
 	    --html-details build/coverage/report/index.html --print-summary
+
+fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed the IPC reader what a fuzzer thinks of, for a minute
+	$(call build-preset,fuzz)
+	mkdir -p build/fuzz/corpus
+	build/fuzz/tests/fuzz/fuzz_ipc -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
+	    -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/golden/data
 
 bench: bench-build ## run every benchmark against its peers
 	@scripts/run-benchmarks.sh build/bench/bench

@@ -2,7 +2,7 @@
 # Installs the packages that a set of tools consists of, by apt: says so first, and asks for nothing
 # that is there already. Where there is no apt, it names what is missing and fails.
 #
-#   scripts/install-packages.sh <set>...        sets: compile test bench format coverage cross
+#   scripts/install-packages.sh <set>...        sets: compile test bench format coverage cross fuzz
 set -euo pipefail
 
 # One line for each package: sets, name, and how to see that it is there if dpkg does not know it.
@@ -32,6 +32,8 @@ bench               libmimalloc-dev        header mimalloc.h
 bench               libjemalloc-dev        header jemalloc/jemalloc.h
 format              clang-format           command clang-format
 coverage            gcovr                  command gcovr
+fuzz                clang                  command clang
+fuzz                libclang-rt-dev        fuzzer clang
 cross               gcc-aarch64-linux-gnu  command aarch64-linux-gnu-gcc
 cross               libc6-dev-arm64-cross  command aarch64-linux-gnu-gcc
 TABLE
@@ -47,6 +49,8 @@ is_there() {
     command) command -v "$name" >/dev/null ;;
     python) python3 -c "import $name" 2>/dev/null ;;
     module) pkg-config --exists "$name" 2>/dev/null ;;
+    fuzzer) echo "int x;" | "$name" -x c -fsanitize=fuzzer-no-link -c -o /dev/null - 2>/dev/null &&
+        [ -e "$("$name" -print-file-name="libclang_rt.fuzzer-$(uname -m).a")" ] ;;
     header) echo "#include <$name>" | ${CXX:-c++} -x c++ -E - >/dev/null 2>&1 ;;
     esac
 }

@@ -14,6 +14,9 @@
 #include <fletching/eventcount.h>
 #include <fletching/export.h>
 #include <fletching/inbox.h>
+#include <fletching/ipc.h>
+#include <fletching/ipc_reader.h>
+#include <fletching/ipc_writer.h>
 #include <fletching/mpsc_queue.h>
 #include <fletching/ring.h>
 #include <fletching/schema.h>

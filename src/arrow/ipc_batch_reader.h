@@ -1,0 +1,42 @@
+#ifndef FLETCH_ARROW_IPC_BATCH_READER_H
+#define FLETCH_ARROW_IPC_BATCH_READER_H
+
+/* A RecordBatch message and its body, as a batch whose spans lie in the body. */
+
+#include "arrow/ipc_message.h"
+#include "arrow/schema.h"
+#include "memory/batch.h"
+
+/* The body: `bytes` bytes from `offset` on of `buffer` (NULL where there are none). */
+struct fletch_ipc_body {
+    struct fletch_buffer *buffer;
+    size_t offset;
+    size_t bytes;
+};
+
+/* Room for what a batch is made of: arrays of at least the schema's nodes, spans, and spans + 1. */
+struct fletch_ipc_room {
+    struct fletch_batch_node *nodes;
+    struct fletch_batch_span *spans;
+    struct fletch_buffer **owners;
+};
+
+struct fletch_ipc_batch_source {
+    struct fletch_schema *schema;
+    struct fletch_ipc_room room;
+    struct fletch_batch *const *dictionaries; /* as many as the schema has; acquired */
+    struct fletch_buffer_cache *cache;
+    struct fletch_account *account; /* of copies and the batch's own block; may be NULL */
+};
+
+/* Makes a batch, with one reference, that holds one to the body's buffer. A buffer that is not
+ * 8-byte aligned in memory is copied. Numbers of nodes and buffers, lengths and null counts have
+ * been compared with the schema, and buffers lie inside the body; what is in them has not been
+ * looked at. INVALID_ARGUMENT: names field and buffer; RESOURCE_EXHAUSTED: no memory. */
+enum fletch_status fletch_ipc_batch_read(const struct fletch_ipc_batch_source *source,
+                                         const struct fletch_ipc_batch_header *header,
+                                         const struct fletch_ipc_body *body,
+                                         struct fletch_batch **out_batch,
+                                         struct fletch_error *error);
+
+#endif

@@ -1,0 +1,558 @@
+#include "arrow/ipc_decoder.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "arrow/ipc_dictionaries.h"
+#include "arrow/ipc_schema_reader.h"
+#include "base/allocator.h"
+#include "base/options.h"
+
+enum phase {
+    PHASE_PREFIX,
+    PHASE_METADATA,
+    PHASE_BODY,
+    PHASE_READY, /* a whole message is there */
+    PHASE_END,
+    PHASE_FAILED
+};
+
+struct fletch_ipc_decoder {
+    struct fletch_ipc_read_options options;
+    struct fletch_allocator allocator;
+    enum phase phase;
+    bool is_modern;    /* a prefix with a continuation marker was seen */
+    size_t filled;     /* bytes of the phase that are there */
+    uint64_t position; /* of the message's first byte in the stream */
+    uint8_t prefix[FLETCH_IPC_PREFIX_BYTES];
+    size_t metadata_bytes;
+    struct fletch_buffer *metadata; /* kept from message to message, grows */
+    struct fletch_buffer *body;
+    struct fletch_ipc_message message;
+    struct fletch_buffer *custom; /* custom metadata of the last batch, grows */
+
+    struct fletch_schema *schema; /* NULL: none yet */
+    struct fletch_ipc_dictionaries dictionaries;
+    struct fletch_ipc_room room;   /* for the schema and its dictionaries */
+    struct fletch_batch **current; /* dictionaries of a batch */
+    void *room_memory;
+    size_t room_bytes;
+};
+
+/* ---- making and ending ---- */
+
+enum fletch_status fletch_ipc_read_options_copy(struct fletch_ipc_read_options *known,
+                                                const struct fletch_ipc_read_options *options,
+                                                struct fletch_error *error)
+{
+    enum fletch_status status =
+        fletch_options_copy(known, sizeof *known, options, sizeof *known, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (known->cache == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "option cache is NULL");
+    if ((unsigned)known->validation > FLETCH_VALIDATION_FULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "option validation is %d, expected 0 to %d", (int)known->validation,
+                                FLETCH_VALIDATION_FULL);
+    if (known->validation == FLETCH_VALIDATION_DEFAULT)
+        known->validation = FLETCH_VALIDATION_OFFSETS;
+    if (known->field_limit == 0)
+        known->field_limit = FLETCH_IPC_FIELDS_DEFAULT;
+    if (known->metadata_limit_bytes == 0)
+        known->metadata_limit_bytes = FLETCH_IPC_METADATA_BYTES_DEFAULT;
+    if (known->body_limit_bytes == 0)
+        known->body_limit_bytes = FLETCH_IPC_BODY_BYTES_DEFAULT;
+    if (known->body_limit_bytes > FLETCH_BUFFER_BYTES_MAX)
+        known->body_limit_bytes = FLETCH_BUFFER_BYTES_MAX;
+    if (known->body_step_bytes == 0)
+        known->body_step_bytes = FLETCH_IPC_BODY_STEP_BYTES_DEFAULT;
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_ipc_decoder_create(const struct fletch_ipc_read_options *options,
+                                             struct fletch_ipc_decoder **out_decoder,
+                                             struct fletch_error *error)
+{
+    struct fletch_ipc_decoder *decoder = fletch_block_allocate(options->allocator, sizeof *decoder);
+    if (decoder == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for an ipc decoder: %zu bytes", sizeof *decoder);
+    *decoder = (struct fletch_ipc_decoder){
+        .options = *options,
+        .allocator = fletch_allocator_or_default(options->allocator),
+    };
+    *out_decoder = decoder;
+    return FLETCH_OK;
+}
+
+void fletch_ipc_decoder_destroy(struct fletch_ipc_decoder *decoder)
+{
+    if (decoder == NULL)
+        return;
+    struct fletch_buffer_cache *cache = decoder->options.cache;
+    fletch_buffer_release(cache, decoder->metadata);
+    fletch_buffer_release(cache, decoder->body);
+    fletch_buffer_release(cache, decoder->custom);
+    if (decoder->schema != NULL)
+        fletch_ipc_dictionaries_deinit(&decoder->dictionaries);
+    fletch_schema_release(decoder->schema);
+    if (decoder->room_memory != NULL)
+        fletch_release(&decoder->allocator, decoder->room_memory, decoder->room_bytes,
+                       _Alignof(max_align_t));
+    fletch_block_release(decoder);
+}
+
+struct fletch_schema *fletch_ipc_decoder_schema(const struct fletch_ipc_decoder *decoder)
+{
+    return decoder->schema;
+}
+
+static enum fletch_status fail(struct fletch_ipc_decoder *decoder, enum fletch_status status)
+{
+    if (status != FLETCH_OK)
+        decoder->phase = PHASE_FAILED;
+    return status;
+}
+
+static enum fletch_status refuse_failed(struct fletch_error *error)
+{
+    return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                            "ipc stream failed before and cannot go on");
+}
+
+/* ---- schema ---- */
+
+static enum fletch_status make_room(struct fletch_ipc_decoder *decoder,
+                                    const struct fletch_schema *schema, struct fletch_error *error)
+{
+    size_t nodes = schema->field_count;
+    size_t spans = schema->span_count;
+    for (uint32_t i = 0; i < schema->dictionary_count; i++) {
+        const struct fletch_schema *values = schema->dictionaries[i].values;
+        nodes = values->field_count > nodes ? values->field_count : nodes;
+        spans = values->span_count > spans ? values->span_count : spans;
+    }
+    decoder->room_bytes = nodes * sizeof *decoder->room.nodes +
+                          spans * sizeof *decoder->room.spans +
+                          (spans + 1) * sizeof *decoder->room.owners +
+                          schema->dictionary_count * sizeof *decoder->current;
+    decoder->room_memory =
+        fletch_allocate(&decoder->allocator, decoder->room_bytes, _Alignof(max_align_t));
+    if (decoder->room_memory == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory to decode batches of %zu fields: %zu bytes", nodes,
+                                decoder->room_bytes);
+    decoder->room.nodes = decoder->room_memory;
+    decoder->room.spans = (void *)(decoder->room.nodes + nodes);
+    decoder->room.owners = (void *)(decoder->room.spans + spans);
+    decoder->current = (void *)(decoder->room.owners + spans + 1);
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_ipc_decoder_read_schema(struct fletch_ipc_decoder *decoder,
+                                                  struct fletch_flatbuffer *buffer,
+                                                  const struct fletch_flatbuffer_table *table,
+                                                  struct fletch_error *error)
+{
+    if (decoder->schema != NULL)
+        return fail(decoder, fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                              "a second schema in one ipc stream"));
+    const struct fletch_ipc_schema_options options = {
+        .allocator = decoder->allocator,
+        .fields = decoder->options.field_limit,
+        .text_bytes = decoder->options.metadata_limit_bytes,
+    };
+    struct fletch_schema *schema = NULL;
+    decoder->dictionaries.allocator = decoder->allocator;
+    decoder->dictionaries.cache = decoder->options.cache;
+    decoder->dictionaries.account = decoder->options.account;
+    enum fletch_status status = fletch_ipc_schema_read(buffer, table, &options, &schema, error);
+    if (status == FLETCH_OK)
+        status = make_room(decoder, schema, error);
+    if (status == FLETCH_OK)
+        status = fletch_ipc_dictionaries_init(&decoder->dictionaries, schema, error);
+    if (status == FLETCH_OK)
+        decoder->schema = schema;
+    else
+        fletch_schema_release(schema);
+    return fail(decoder, status);
+}
+
+/* ---- batches ---- */
+
+/* What is joined is copied: buffers that overlap would make much of little. */
+static enum fletch_status check_overlap(const struct fletch_batch *batch, size_t body_bytes,
+                                        struct fletch_error *error)
+{
+    size_t left = body_bytes;
+    for (uint32_t i = 0; i < batch->span_count; i++) {
+        if (batch->spans[i].bytes > left)
+            return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                    "buffers of a dictionary overlap in a body of %zu bytes",
+                                    body_bytes);
+        left -= batch->spans[i].bytes;
+    }
+    return FLETCH_OK;
+}
+
+static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
+                                          struct fletch_ipc_message *message,
+                                          const struct fletch_ipc_body *body,
+                                          struct fletch_error *error)
+{
+    struct fletch_flatbuffer *buffer = &message->buffer;
+    const struct fletch_flatbuffer_table *table = &message->header;
+    int64_t id = fletch_flatbuffer_i64(buffer, table, FLETCH_DICTIONARY_ID, 0);
+    bool is_delta = fletch_flatbuffer_u8(buffer, table, FLETCH_DICTIONARY_IS_DELTA, 0) != 0;
+    struct fletch_flatbuffer_table data =
+        fletch_flatbuffer_table(buffer, table, FLETCH_DICTIONARY_DATA);
+    struct fletch_ipc_dictionary *entry = fletch_ipc_dictionaries_find(&decoder->dictionaries, id);
+    if (buffer->failure == NULL && (entry == NULL || data.position == 0))
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "dictionary batch with id %" PRId64 " %s", id,
+                                entry == NULL ? "belongs to no field" : "has no data");
+    struct fletch_ipc_batch_header header;
+    enum fletch_status status = fletch_ipc_batch_header_open(message, &data, &header, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (is_delta && entry->batch == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "delta for dictionary %" PRId64 ", which has not come yet", id);
+    const struct fletch_ipc_batch_source source = {
+        .schema = entry->values,
+        .room = decoder->room,
+        .cache = decoder->options.cache,
+        .account = decoder->options.account,
+    };
+    struct fletch_batch *batch = NULL;
+    status = fletch_ipc_batch_read(&source, &header, body, &batch, error);
+    if (status != FLETCH_OK)
+        return status;
+    enum fletch_validation level = decoder->options.validation;
+    if (level < FLETCH_VALIDATION_OFFSETS)
+        level = FLETCH_VALIDATION_OFFSETS;
+    status = check_overlap(batch, body->bytes, error);
+    if (status == FLETCH_OK)
+        status = fletch_batch_validate(batch, level, error);
+    if (status == FLETCH_OK && !is_delta) {
+        fletch_ipc_dictionaries_set(&decoder->dictionaries, entry, batch);
+        return FLETCH_OK;
+    }
+    if (status == FLETCH_OK)
+        status = fletch_ipc_dictionaries_append(&decoder->dictionaries, entry, batch, error);
+    fletch_batch_release(decoder->options.cache, batch);
+    return status;
+}
+
+/* The dictionaries as they are now. One that has not come yet is empty, where all indices are
+ * null. */
+static enum fletch_status collect_dictionaries(struct fletch_ipc_decoder *decoder,
+                                               const struct fletch_ipc_batch_header *header,
+                                               struct fletch_error *error)
+{
+    const struct fletch_schema *schema = decoder->schema;
+    for (uint32_t i = 0; i < schema->dictionary_count; i++) {
+        const struct fletch_schema_dictionary *told = &schema->dictionaries[i];
+        struct fletch_ipc_dictionary *entry =
+            &decoder->dictionaries.entries[decoder->dictionaries.entry_of[i]];
+        if (entry->batch == NULL && told->field < header->nodes.count) {
+            const uint8_t *node =
+                header->nodes.elements + (size_t)told->field * FLETCH_IPC_NODE_BYTES;
+            if (fletch_flatbuffer_load_i64(node) != fletch_flatbuffer_load_i64(node + 8))
+                return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                        "field '%s': its dictionary %" PRId64
+                                        " has not come before the record batch",
+                                        fletch_field_path_of(schema, told->field).text, told->id);
+        }
+        if (entry->batch == NULL) {
+            enum fletch_status status = fletch_ipc_dictionaries_empty(
+                &decoder->dictionaries, entry->values, &entry->batch, error);
+            if (status != FLETCH_OK)
+                return status;
+        }
+        decoder->current[i] = entry->batch;
+    }
+    return FLETCH_OK;
+}
+
+/* Makes `*buffer` one of at least `bytes` bytes; what was in it is lost. */
+static enum fletch_status grow(struct fletch_ipc_decoder *decoder, struct fletch_buffer **buffer,
+                               size_t bytes, struct fletch_error *error)
+{
+    if (*buffer != NULL && fletch_buffer_capacity(*buffer) >= bytes)
+        return FLETCH_OK;
+    fletch_buffer_release(decoder->options.cache, *buffer);
+    *buffer = NULL;
+    return fletch_buffer_allocate(decoder->options.cache, bytes, decoder->options.account, buffer,
+                                  error);
+}
+
+static enum fletch_status keep_custom_metadata(struct fletch_ipc_decoder *decoder,
+                                               struct fletch_ipc_message *message,
+                                               struct fletch_metadata *out_metadata,
+                                               struct fletch_error *error)
+{
+    size_t bytes = 0;
+    enum fletch_status status = fletch_ipc_message_metadata_measure(
+        message, decoder->options.metadata_limit_bytes, &bytes, error);
+    if (status == FLETCH_OK && bytes != 0)
+        status = grow(decoder, &decoder->custom, bytes, error);
+    if (status == FLETCH_OK && bytes != 0)
+        *out_metadata = fletch_ipc_message_metadata_write(
+            message, (char *)fletch_buffer_mutable_data(decoder->custom), bytes);
+    return status;
+}
+
+static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
+                                     struct fletch_ipc_message *message,
+                                     const struct fletch_ipc_body *body,
+                                     struct fletch_ipc_event *event, struct fletch_error *error)
+{
+    struct fletch_ipc_batch_header header;
+    enum fletch_status status =
+        fletch_ipc_batch_header_open(message, &message->header, &header, error);
+    if (status == FLETCH_OK)
+        status = keep_custom_metadata(decoder, message, &event->custom_metadata, error);
+    if (status == FLETCH_OK)
+        status = collect_dictionaries(decoder, &header, error);
+    if (status != FLETCH_OK)
+        return status;
+    const struct fletch_ipc_batch_source source = {
+        .schema = decoder->schema,
+        .room = decoder->room,
+        .dictionaries = decoder->current,
+        .cache = decoder->options.cache,
+        .account = decoder->options.account,
+    };
+    struct fletch_batch *batch = NULL;
+    status = fletch_ipc_batch_read(&source, &header, body, &batch, error);
+    if (status == FLETCH_OK)
+        status = fletch_batch_validate(batch, decoder->options.validation, error);
+    if (status == FLETCH_OK)
+        event->batch = batch;
+    else
+        fletch_batch_release(decoder->options.cache, batch);
+    return status;
+}
+
+/* The message, whose head was checked, with its body. */
+static enum fletch_status read_message(struct fletch_ipc_decoder *decoder,
+                                       struct fletch_ipc_message *message,
+                                       const struct fletch_ipc_body *body,
+                                       struct fletch_ipc_event *event, struct fletch_error *error)
+{
+    if (message->type == FLETCH_IPC_HEADER_SCHEMA) {
+        event->kind = FLETCH_IPC_EVENT_SCHEMA;
+        return fletch_ipc_decoder_read_schema(decoder, &message->buffer, &message->header, error);
+    }
+    if (decoder->schema == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "message of type %d before the schema", (int)message->type);
+    if (message->type == FLETCH_IPC_HEADER_DICTIONARY) {
+        event->kind = FLETCH_IPC_EVENT_DICTIONARY;
+        return read_dictionary(decoder, message, body, error);
+    }
+    event->kind = FLETCH_IPC_EVENT_BATCH;
+    return read_batch(decoder, message, body, event, error);
+}
+
+enum fletch_status fletch_ipc_decoder_message(struct fletch_ipc_decoder *decoder,
+                                              const struct fletch_ipc_input *input,
+                                              struct fletch_ipc_event *out_event,
+                                              struct fletch_error *error)
+{
+    if (decoder->phase == PHASE_FAILED)
+        return refuse_failed(error);
+    struct fletch_ipc_message *message = &decoder->message;
+    struct fletch_ipc_event event = {.kind = FLETCH_IPC_EVENT_NONE};
+    enum fletch_status status = fletch_ipc_message_open(
+        message, input->metadata, input->metadata_bytes, decoder->options.body_limit_bytes, error);
+    if (status == FLETCH_OK && message->body_bytes > input->body.bytes)
+        status = fletch_error_set(error, FLETCH_DATA_LOSS,
+                                  "message tells a body of %" PRIu64 " bytes and has %zu",
+                                  message->body_bytes, input->body.bytes);
+    if (status == FLETCH_OK) {
+        struct fletch_ipc_body body = input->body;
+        body.bytes = (size_t)message->body_bytes;
+        event.body_bytes = body.bytes;
+        status = read_message(decoder, message, &body, &event, error);
+    }
+    if (status == FLETCH_OK)
+        *out_event = event;
+    return fail(decoder, status);
+}
+
+/* ---- bytes ---- */
+
+struct fletch_ipc_need fletch_ipc_decoder_need(struct fletch_ipc_decoder *decoder)
+{
+    size_t prefix_bytes = decoder->is_modern || decoder->filled >= 4 ? FLETCH_IPC_PREFIX_BYTES : 4;
+    switch (decoder->phase) {
+    case PHASE_PREFIX:
+        return (struct fletch_ipc_need){decoder->prefix + decoder->filled,
+                                        prefix_bytes - decoder->filled};
+    case PHASE_METADATA:
+        return (struct fletch_ipc_need){fletch_buffer_mutable_data(decoder->metadata) +
+                                            decoder->filled,
+                                        decoder->metadata_bytes - decoder->filled};
+    case PHASE_BODY:
+        return (struct fletch_ipc_need){fletch_buffer_mutable_data(decoder->body) + decoder->filled,
+                                        fletch_buffer_bytes(decoder->body) - decoder->filled};
+    default:
+        return (struct fletch_ipc_need){0};
+    }
+}
+
+/* Metadata of `bytes` bytes comes next, of which `given` are there, behind its length. */
+static enum fletch_status begin_metadata(struct fletch_ipc_decoder *decoder, uint32_t bytes,
+                                         size_t given, struct fletch_error *error)
+{
+    if (bytes == 0) {
+        decoder->phase = PHASE_END;
+        return FLETCH_OK;
+    }
+    if (bytes > decoder->options.metadata_limit_bytes || bytes < given)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "message at byte %" PRIu64 " has %" PRIu32
+                                " bytes of metadata, expected at least 8 and at most %zu",
+                                decoder->position, bytes, decoder->options.metadata_limit_bytes);
+    enum fletch_status status = grow(decoder, &decoder->metadata, bytes, error);
+    if (status != FLETCH_OK)
+        return status;
+    memcpy(fletch_buffer_mutable_data(decoder->metadata), decoder->prefix + 4, given);
+    decoder->phase = PHASE_METADATA;
+    decoder->metadata_bytes = bytes;
+    decoder->filled = given;
+    return FLETCH_OK;
+}
+
+static enum fletch_status end_prefix(struct fletch_ipc_decoder *decoder, struct fletch_error *error)
+{
+    uint32_t words[2];
+    memcpy(words, decoder->prefix, sizeof words);
+    if (decoder->filled < 4)
+        return FLETCH_OK;
+    /* Before 0.15 the length stood alone: what else is there is metadata. */
+    if (words[0] != FLETCH_IPC_CONTINUATION)
+        return begin_metadata(decoder, words[0], decoder->filled - 4, error);
+    decoder->is_modern = true;
+    return decoder->filled < FLETCH_IPC_PREFIX_BYTES ? FLETCH_OK
+                                                     : begin_metadata(decoder, words[1], 0, error);
+}
+
+static enum fletch_status end_metadata(struct fletch_ipc_decoder *decoder,
+                                       struct fletch_error *error)
+{
+    struct fletch_error cause;
+    enum fletch_status status =
+        fletch_ipc_message_open(&decoder->message, fletch_buffer_data(decoder->metadata),
+                                decoder->metadata_bytes, decoder->options.body_limit_bytes, &cause);
+    if (status != FLETCH_OK)
+        return fletch_error_set(error, status, "message at byte %" PRIu64 ": %s", decoder->position,
+                                cause.message);
+    uint64_t bytes = decoder->message.body_bytes;
+    decoder->filled = 0;
+    decoder->phase = bytes == 0 ? PHASE_READY : PHASE_BODY;
+    if (bytes == 0)
+        return FLETCH_OK;
+    if (bytes > decoder->options.body_step_bytes)
+        bytes = decoder->options.body_step_bytes;
+    return fletch_buffer_allocate(decoder->options.cache, (size_t)bytes, decoder->options.account,
+                                  &decoder->body, error);
+}
+
+/* The body's buffer is full: twice as large, unless that was all. */
+static enum fletch_status end_body(struct fletch_ipc_decoder *decoder, struct fletch_error *error)
+{
+    uint64_t all = decoder->message.body_bytes;
+    size_t have = fletch_buffer_bytes(decoder->body);
+    if (have == all) {
+        decoder->phase = PHASE_READY;
+        return FLETCH_OK;
+    }
+    size_t bytes = all - have < have ? (size_t)all : 2 * have;
+    struct fletch_buffer *larger = NULL;
+    enum fletch_status status = fletch_buffer_allocate(decoder->options.cache, bytes,
+                                                       decoder->options.account, &larger, error);
+    if (status != FLETCH_OK)
+        return status;
+    memcpy(fletch_buffer_mutable_data(larger), fletch_buffer_data(decoder->body), have);
+    fletch_buffer_release(decoder->options.cache, decoder->body);
+    decoder->body = larger;
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_ipc_decoder_fill(struct fletch_ipc_decoder *decoder, size_t bytes,
+                                           struct fletch_error *error)
+{
+    if (decoder->phase == PHASE_FAILED)
+        return refuse_failed(error);
+    decoder->filled += bytes;
+    switch (decoder->phase) {
+    case PHASE_PREFIX:
+        return fail(decoder, end_prefix(decoder, error));
+    case PHASE_METADATA:
+        return decoder->filled < decoder->metadata_bytes
+                   ? FLETCH_OK
+                   : fail(decoder, end_metadata(decoder, error));
+    case PHASE_BODY:
+        return decoder->filled < fletch_buffer_bytes(decoder->body)
+                   ? FLETCH_OK
+                   : fail(decoder, end_body(decoder, error));
+    default:
+        return FLETCH_OK;
+    }
+}
+
+enum fletch_status fletch_ipc_decoder_next(struct fletch_ipc_decoder *decoder,
+                                           struct fletch_ipc_event *out_event,
+                                           struct fletch_error *error)
+{
+    struct fletch_ipc_event event = {.kind = FLETCH_IPC_EVENT_NONE};
+    if (decoder->phase == PHASE_FAILED)
+        return refuse_failed(error);
+    if (decoder->phase != PHASE_READY) {
+        if (decoder->phase == PHASE_END)
+            event.kind = FLETCH_IPC_EVENT_END;
+        *out_event = event;
+        return FLETCH_OK;
+    }
+    const struct fletch_ipc_body body = {.buffer = decoder->body,
+                                         .bytes = (size_t)decoder->message.body_bytes};
+    struct fletch_error cause;
+    enum fletch_status status = read_message(decoder, &decoder->message, &body, &event, &cause);
+    fletch_buffer_release(decoder->options.cache, decoder->body);
+    decoder->body = NULL;
+    if (status != FLETCH_OK)
+        return fail(decoder, fletch_error_set(error, status, "message at byte %" PRIu64 ": %s",
+                                              decoder->position, cause.message));
+    decoder->position += (decoder->is_modern ? FLETCH_IPC_PREFIX_BYTES : 4) +
+                         decoder->metadata_bytes + decoder->message.body_bytes;
+    decoder->phase = PHASE_PREFIX;
+    decoder->filled = 0;
+    *out_event = event;
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_ipc_decoder_end(const struct fletch_ipc_decoder *decoder,
+                                          struct fletch_error *error)
+{
+    static const char *const places[] = {
+        [PHASE_PREFIX] = "prefix",
+        [PHASE_METADATA] = "metadata",
+        [PHASE_BODY] = "body",
+    };
+    if (decoder->phase == PHASE_FAILED)
+        return refuse_failed(error);
+    if (decoder->phase == PHASE_END || decoder->phase == PHASE_READY)
+        return FLETCH_OK;
+    if (decoder->phase != PHASE_PREFIX || decoder->filled != 0)
+        return fletch_error_set(error, FLETCH_DATA_LOSS,
+                                "ipc stream ends in the %s of the message at byte %" PRIu64
+                                ", %zu bytes into it",
+                                places[decoder->phase], decoder->position, decoder->filled);
+    if (decoder->schema == NULL)
+        return fletch_error_set(error, FLETCH_DATA_LOSS, "ipc stream ends before its schema");
+    return FLETCH_OK;
+}

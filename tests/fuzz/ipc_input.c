@@ -1,0 +1,227 @@
+#include "fuzz/ipc_input.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arrow/ipc_decoder.h"
+#include "memory/batch.h"
+
+/* Of memory: at most this many bytes for each byte of input, and these on top. */
+enum { BYTES_EACH = 64, BYTES_MORE = 1 << 20, METADATA_MOST = 1 << 16, STEP = 1000 };
+
+static void stop(const char *what, const char *why)
+{
+    fprintf(stderr, "%s: %s\n", what, why);
+    abort();
+}
+
+/* ---- memory that is counted ---- */
+
+struct counted {
+    size_t live_bytes;
+    size_t limit_bytes;
+};
+
+static void *counted_allocate(void *context, size_t bytes, size_t alignment)
+{
+    struct counted *counted = context;
+    counted->live_bytes += bytes;
+    if (counted->live_bytes > counted->limit_bytes)
+        stop("memory", "more than the input explains");
+    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void counted_release(void *context, void *memory, size_t bytes, size_t alignment)
+{
+    struct counted *counted = context;
+    (void)alignment;
+    counted->live_bytes -= bytes;
+    free(memory);
+}
+
+void ipc_input_start(struct ipc_input *input)
+{
+    struct fletch_buffer_pool_options pool = {.struct_size = sizeof pool};
+    struct fletch_account_options account = {.struct_size = sizeof account};
+    if (fletch_buffer_pool_create(&pool, NULL, &input->pool, NULL) != FLETCH_OK ||
+        fletch_buffer_cache_open(input->pool, &input->cache, NULL) != FLETCH_OK ||
+        fletch_budget_create(&account, NULL, &input->budget, NULL) != FLETCH_OK)
+        stop("start", "no memory");
+}
+
+void ipc_input_end(struct ipc_input *input)
+{
+    struct fletch_error error;
+    fletch_buffer_cache_close(input->cache);
+    if (fletch_budget_destroy(input->budget, &error) != FLETCH_OK ||
+        fletch_buffer_pool_destroy(input->pool, &error) != FLETCH_OK)
+        stop("end", error.message);
+}
+
+/* ---- what was read ---- */
+
+static void look_at(const struct fletch_batch *batch)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < batch->span_count; i++)
+        for (size_t k = 0; k < batch->spans[i].bytes; k++)
+            sum += batch->spans[i].data[k];
+    for (uint32_t i = 0; i < batch->dictionary_count; i++)
+        look_at(batch->dictionaries[i]);
+    if (sum == UINT64_MAX)
+        stop("sum", "out of range");
+}
+
+static void check_failure(const char *what, enum fletch_status status,
+                          const struct fletch_error *error)
+{
+    if (status == FLETCH_OK)
+        return;
+    if (status != FLETCH_INVALID_ARGUMENT && status != FLETCH_UNIMPLEMENTED &&
+        status != FLETCH_DATA_LOSS)
+        stop(what, error->message);
+    if (error->status != status || strlen(error->message) < 16)
+        stop(what, "an error that says nothing");
+}
+
+static struct fletch_ipc_read_options options_of(struct ipc_input *input,
+                                                 const struct fletch_allocator *allocator)
+{
+    return (struct fletch_ipc_read_options){
+        .struct_size = sizeof(struct fletch_ipc_read_options),
+        .cache = input->cache,
+        .metadata_limit_bytes = METADATA_MOST,
+        .body_step_bytes = STEP,
+        .allocator = allocator,
+    };
+}
+
+/* Writes the batch, of which level 2 was checked, and throws that away. */
+static void write_again(struct ipc_input *input, struct fletch_ipc_writer *writer,
+                        struct fletch_batch *batch)
+{
+    struct fletch_error error;
+    (void)input;
+    enum fletch_status status = fletch_ipc_writer_write(writer, batch, NULL, &error);
+    if (status != FLETCH_OK)
+        stop("writing again", error.message);
+}
+
+static struct fletch_ipc_writer *writer_of(struct ipc_input *input, struct fletch_schema *schema)
+{
+    const struct fletch_ipc_write_options options = {
+        .struct_size = sizeof options,
+        .cache = input->cache,
+    };
+    struct fletch_ipc_writer *writer = NULL;
+    struct fletch_error error;
+    if (fletch_ipc_writer_open_memory(schema, &options, &writer, &error) != FLETCH_OK)
+        stop("writing again", error.message);
+    return writer;
+}
+
+/* ---- ways to read ---- */
+
+static enum fletch_status read_memory(struct ipc_input *input,
+                                      const struct fletch_ipc_read_options *options,
+                                      const struct fletch_foreign_memory *memory,
+                                      struct fletch_error *error)
+{
+    struct fletch_ipc_reader *reader = NULL;
+    enum fletch_status status = fletch_ipc_reader_open_memory(memory, options, &reader, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_ipc_writer *writer = writer_of(input, fletch_ipc_reader_schema(reader));
+    for (;;) {
+        struct fletch_batch *batch = NULL;
+        status = fletch_ipc_reader_next(reader, &batch, error);
+        if (status != FLETCH_OK || batch == NULL)
+            break;
+        look_at(batch);
+        write_again(input, writer, batch);
+        fletch_batch_release(input->cache, batch);
+    }
+    fletch_ipc_writer_close(writer);
+    fletch_ipc_reader_close(reader);
+    return status;
+}
+
+static enum fletch_status feed(struct ipc_input *input, struct fletch_ipc_decoder *decoder,
+                               const struct fletch_foreign_memory *memory,
+                               struct fletch_error *error)
+{
+    const uint8_t *bytes = memory->data;
+    size_t left = memory->bytes;
+    for (;;) {
+        struct fletch_ipc_event event;
+        enum fletch_status status = fletch_ipc_decoder_next(decoder, &event, error);
+        if (status != FLETCH_OK || event.kind == FLETCH_IPC_EVENT_END)
+            return status;
+        if (event.kind == FLETCH_IPC_EVENT_BATCH) {
+            look_at(event.batch);
+            fletch_batch_release(input->cache, event.batch);
+        }
+        if (event.kind != FLETCH_IPC_EVENT_NONE)
+            continue;
+        struct fletch_ipc_need need = fletch_ipc_decoder_need(decoder);
+        size_t given = need.bytes < left ? need.bytes : left;
+        if (left == 0)
+            return fletch_ipc_decoder_end(decoder, error);
+        memcpy(need.destination, bytes, given);
+        bytes += given;
+        left -= given;
+        status = fletch_ipc_decoder_fill(decoder, given, error);
+        if (status != FLETCH_OK)
+            return status;
+    }
+}
+
+static enum fletch_status read_stream(struct ipc_input *input,
+                                      const struct fletch_ipc_read_options *options,
+                                      const struct fletch_foreign_memory *memory,
+                                      struct fletch_error *error)
+{
+    struct fletch_ipc_read_options known;
+    struct fletch_ipc_decoder *decoder = NULL;
+    if (fletch_ipc_read_options_copy(&known, options, error) != FLETCH_OK ||
+        fletch_ipc_decoder_create(&known, &decoder, error) != FLETCH_OK)
+        stop("decoder", error->message);
+    enum fletch_status status = feed(input, decoder, memory, error);
+    fletch_ipc_decoder_destroy(decoder);
+    return status;
+}
+
+enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, size_t size,
+                                 struct fletch_error *error)
+{
+    struct counted counted = {.limit_bytes = size * BYTES_EACH + BYTES_MORE};
+    const struct fletch_allocator allocator = {counted_allocate, counted_release, &counted};
+    const struct fletch_account_options account_options = {
+        .struct_size = sizeof account_options,
+        .name = "input",
+        .limit_bytes = counted.limit_bytes,
+    };
+    struct fletch_account *account = NULL;
+    if (fletch_account_open(fletch_budget_account(input->budget), &account_options, &account,
+                            error) != FLETCH_OK)
+        stop("account", error->message);
+    struct fletch_ipc_read_options options = options_of(input, &allocator);
+    options.account = account;
+    /* A block that ends where the bytes end, so that a sanitizer sees who reads on. */
+    uint8_t *copy = malloc(size == 0 ? 1 : size);
+    if (copy == NULL)
+        stop("copy", "no memory");
+    if (size != 0)
+        memcpy(copy, bytes, size);
+    const struct fletch_foreign_memory memory = {.data = copy, .bytes = size};
+    struct fletch_error other;
+    enum fletch_status status = read_memory(input, &options, &memory, error);
+    check_failure("from memory", status, error);
+    check_failure("as a stream", read_stream(input, &options, &memory, &other), &other);
+    free(copy);
+    fletch_account_close(account);
+    if (counted.live_bytes != 0)
+        stop("memory", "not given back");
+    return status;
+}

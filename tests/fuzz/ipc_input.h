@@ -1,0 +1,26 @@
+#ifndef FLETCH_TESTS_FUZZ_IPC_INPUT_H
+#define FLETCH_TESTS_FUZZ_IPC_INPUT_H
+
+#include <fletching/fletching.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Any bytes, read as IPC in every way there is. What comes out is OK or an error that says why;
+ * what is read is whole, can be written again, and costs no more memory than the bytes explain.
+ * Whatever else happens ends the program with a message. */
+
+struct ipc_input {
+    struct fletch_buffer_pool *pool;
+    struct fletch_buffer_cache *cache;
+    struct fletch_budget *budget;
+};
+
+void ipc_input_start(struct ipc_input *input);
+void ipc_input_end(struct ipc_input *input);
+
+/* How reading from memory ended. */
+enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, size_t size,
+                                 struct fletch_error *error);
+
+#endif

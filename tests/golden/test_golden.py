@@ -1,0 +1,154 @@
+"""Reads files of other implementations and compares them with what their JSON says is in them;
+writes them again and reads that."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from arrow_json import NotCarried, expected_of  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+COMPRESSED = ("zstd", "lz4")
+
+
+def testing_folders():
+    """Folders of golden files: our own, and Arrow's where they are."""
+    yield HERE / "data"
+    told = os.environ.get("FLETCH_ARROW_TESTING_DIR")
+    candidates = [Path(told)] if told else [ROOT.parent / "shared" / "arrow-testing",
+                                            ROOT.parent / "arrow-testing"]
+    for candidate in candidates:
+        integration = candidate / "data" / "arrow-ipc-stream" / "integration"
+        if integration.is_dir():
+            yield from sorted(folder for folder in integration.iterdir() if folder.is_dir())
+            return
+    if told:
+        sys.exit(f"FLETCH_ARROW_TESTING_DIR is '{told}', where there is no golden data")
+    print("Arrow's testing data is not there (FLETCH_ARROW_TESTING_DIR): only our own files")
+
+
+def run(tool, *arguments):
+    return subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True)
+
+
+def shorten(text):
+    return text if len(text) < 600 else text[:600] + " …"
+
+
+class Failures:
+    def __init__(self):
+        self.count = 0
+
+    def add(self, path, what):
+        self.count += 1
+        print(f"{path}: {what}")
+
+
+def normal(field, below_map=False):
+    """Neither the order of metadata nor the names that a map's children have says anything."""
+    is_map = field["format"] == "+m"
+    told = field | {
+        "name": "" if below_map else field["name"],
+        "metadata": sorted(field["metadata"]),
+        "children": [normal(child, is_map or below_map and field["format"] == "+s")
+                     for child in field["children"]],
+    }
+    return told | {"values": normal(field["values"])} if "values" in field else told
+
+
+def expect_dump(tool, source, expected, failures, path):
+    result = run(tool, "dump", source)
+    if result.returncode != 0:
+        failures.add(path, f"dump {source}: {shorten(result.stderr)}")
+        return False
+    found = json.loads(result.stdout)
+    found["fields"] = [normal(field) for field in found["fields"]]
+    expected = expected | {"fields": [normal(field) for field in expected["fields"]]}
+    for key in ("metadata", "fields"):
+        if found[key] != expected[key]:
+            failures.add(path, f"{key}: expected {shorten(str(expected[key]))}\n"
+                               f"  found {shorten(str(found[key]))}")
+            return False
+    if len(found["batches"]) != len(expected["batches"]):
+        failures.add(path, f"{len(found['batches'])} batches, expected {len(expected['batches'])}")
+        return False
+    for number, (left, right) in enumerate(zip(expected["batches"], found["batches"])):
+        if left != right:
+            failures.add(path, f"batch {number}: expected {shorten(str(left))}\n"
+                               f"  found {shorten(str(right))}")
+            return False
+    return True
+
+
+def expect_refusal(tool, source, failures, path, why):
+    result = run(tool, "dump", source)
+    if result.returncode != 1 or "UNIMPLEMENTED" not in result.stderr:
+        failures.add(path, f"has {why} and was not refused: {result.returncode} "
+                           f"{shorten(result.stderr)}")
+
+
+def is_replaced(golden):
+    return "replaced" in golden.name or "replacement" in golden.name
+
+
+def check_copies(tool, path, expected, failures):
+    for kind in ("stream", "file"):
+        if kind == "file" and is_replaced(path):
+            continue
+        for alignment in (8, 64):
+            with tempfile.TemporaryDirectory() as folder:
+                out = Path(folder) / "copy"
+                result = run(tool, "copy", kind, alignment, path, out)
+                if result.returncode != 0:
+                    failures.add(path, f"copy as {kind}: {shorten(result.stderr)}")
+                    return
+                if not expect_dump(tool, out, expected, failures, f"{path} copied as {kind}"):
+                    return
+
+
+def load(path):
+    """What the file that lies beside has, in the form of ipc_tool."""
+    plain = path.with_suffix(".json")
+    if plain.exists():
+        return json.loads(plain.read_text())
+    with gzip.open(path.with_suffix(".json.gz"), "rt") as file:
+        return expected_of(json.load(file))
+
+
+def check(tool, path, failures):
+    if any(codec in path.name for codec in COMPRESSED):
+        expect_refusal(tool, path, failures, path, "compressed bodies")
+        return
+    try:
+        expected = load(path)
+    except NotCarried as type_name:
+        expect_refusal(tool, path, failures, path, type_name)
+        return
+    if not expect_dump(tool, path, expected, failures, path):
+        return
+    if path.suffix == ".stream":
+        expect_dump(tool, f"fd:{path}", expected, failures, path)
+    check_copies(tool, path, expected, failures)
+
+
+def main():
+    tool = sys.argv[1]
+    failures = Failures()
+    count = 0
+    for folder in testing_folders():
+        for path in sorted([*folder.glob("*.stream"), *folder.glob("*.arrow_file")]):
+            check(tool, path, failures)
+            count += 1
+    print(f"{count} files, {failures.count} failures")
+    sys.exit(1 if failures.count or not count else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""What pyarrow reads of ours, and we of pyarrow's: random batches of every type, both ways, as
+streams and files, with deltas and replacements of dictionaries. Skipped where there is no
+pyarrow."""
+import datetime
+import decimal
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+try:
+    import pyarrow as pa
+except ImportError:
+    print("there is no pyarrow (python3 -m pip install pyarrow)")
+    sys.exit(77)
+
+SEEDS = range(1, 41)
+
+
+def run(tool, *arguments):
+    result = subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"ipc_tool {' '.join(map(str, arguments))}: {result.stderr}")
+    return result.stdout
+
+
+def read(path, full=True):
+    """Schema and batches, validated; in full, also that times of day are less than a day."""
+    source = pa.memory_map(str(path))
+    if path.read_bytes()[:6] == b"ARROW1":
+        reader = pa.ipc.open_file(source)
+        batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    else:
+        reader = pa.ipc.open_stream(source)
+        batches = list(reader)
+    for batch in batches:
+        batch.validate(full=full)
+    return reader.schema, batches
+
+
+def write(path, schema, batches, kind, options=None):
+    new = pa.ipc.new_file if kind == "file" else pa.ipc.new_stream
+    with new(str(path), schema, options=options) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def ours_through_pyarrow(tool, folder):
+    """Random batches that we wrote, read by pyarrow, written by it, read and compared by us."""
+    unreadable = 0
+    for seed in SEEDS:
+        for kind in ("stream", "file"):
+            ours, theirs = folder / "ours", folder / "theirs"
+            run(tool, "random", seed, kind, ours)
+            try:
+                schema, batches = read(ours, full=False)
+            except pa.ArrowNotImplementedError:
+                unreadable += 1
+                continue
+            write(theirs, schema, batches, kind)
+            run(tool, "compare", seed, theirs)
+    if unreadable > len(SEEDS):
+        sys.exit(f"pyarrow could not read {unreadable} of {2 * len(SEEDS)}")
+    print(f"{2 * len(SEEDS) - unreadable} of ours went through pyarrow")
+
+
+def some(generator, make, count):
+    return [None if generator.random() < 0.2 else make() for _ in range(count)]
+
+
+def columns_of(generator, count):
+    """A column of every type that pyarrow can make and the library carries."""
+    def integer(bits):
+        return lambda: generator.randrange(-2**(bits - 1), 2**(bits - 1))
+
+    def text():
+        return "".join(generator.choice("abcäß€𝄞") for _ in range(generator.randrange(12)))
+
+    def blob(most=12):
+        return generator.randbytes(generator.randrange(most))
+
+    def number(digits):
+        return decimal.Decimal(generator.randrange(-10**digits, 10**digits)).scaleb(-2)
+
+    makers = {
+        pa.null(): lambda: None,
+        pa.bool_(): lambda: generator.random() < 0.5,
+        pa.float32(): lambda: float(generator.randrange(1000)),
+        pa.float64(): generator.random,
+        pa.string(): text, pa.large_string(): text,
+        pa.binary(): blob, pa.large_binary(): blob,
+        pa.binary(5): lambda: generator.randbytes(5),
+        pa.decimal32(7, 2): lambda: number(7), pa.decimal64(15, 2): lambda: number(15),
+        pa.decimal128(30, 2): lambda: number(25), pa.decimal256(60, 2): lambda: number(25),
+        pa.date32(): lambda: datetime.date(2000, 1, 1 + generator.randrange(28)),
+        pa.month_day_nano_interval(): lambda: (1, generator.randrange(9), 7),
+        pa.list_(pa.int32()): lambda: some(generator, integer(32), 3),
+        pa.large_list(pa.string()): lambda: some(generator, text, 3),
+        pa.struct([("x", pa.int8()), ("y", pa.list_(pa.string()))]):
+            lambda: {"x": integer(8)(), "y": some(generator, text, 2)},
+        pa.map_(pa.string(), pa.int64()): lambda: [(text(), integer(64)())],
+    }
+    for bits in (8, 16, 32, 64):
+        makers[getattr(pa, f"int{bits}")()] = integer(bits)
+        makers[getattr(pa, f"uint{bits}")()] = lambda bits=bits: generator.randrange(2**bits)
+    for unit in ("s", "ms", "us", "ns"):
+        makers[pa.timestamp(unit)] = integer(32)
+        makers[pa.timestamp(unit, "Europe/Berlin")] = integer(32)
+        makers[pa.duration(unit)] = integer(32)
+        makers[pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)] = \
+            lambda: generator.randrange(86400)
+    arrays = [pa.array(some(generator, make, count), type=kind)
+              for kind, make in makers.items()]
+    arrays.append(pa.array(some(generator, text, count)).dictionary_encode())
+    return arrays
+
+
+def theirs_through_us(tool, folder):
+    """Batches of every type that pyarrow wrote, read and written by us, compared by pyarrow."""
+    for seed in SEEDS[:8]:
+        generator = random.Random(seed)
+        arrays = columns_of(generator, generator.randrange(1, 60))
+        whole = pa.RecordBatch.from_arrays(arrays, [f"c{i % 7}" for i in range(len(arrays))])
+        batches = [whole, whole.slice(3, 9), whole.slice(0, 0)]
+        schema = whole.schema.with_metadata({"a": "b"})
+        batches = [batch.replace_schema_metadata({"a": "b"}) for batch in batches]
+        for kind in ("stream", "file"):
+            for version in (pa.ipc.MetadataVersion.V4, pa.ipc.MetadataVersion.V5):
+                options = pa.ipc.IpcWriteOptions(metadata_version=version,
+                                                 use_legacy_format=version.name == "V4")
+                source, target = folder / "source", folder / "target"
+                write(source, schema, batches, kind, options)
+                for target_kind in ("stream", "file"):
+                    run(tool, "copy", target_kind, 64, source, target)
+                    compare(schema, batches, target)
+
+
+def compare(schema, batches, path, by_value=False):
+    found_schema, found = read(path)
+    if not schema.equals(found_schema, check_metadata=True):
+        sys.exit(f"schema differs: {schema}\n{found_schema}")
+    if len(found) != len(batches):
+        sys.exit(f"{len(found)} batches, expected {len(batches)}")
+    for left, right in zip(batches, found):
+        if not (left.to_pydict() == right.to_pydict() if by_value else left.equals(right)):
+            sys.exit(f"batch differs: {left.to_pydict()}\n{right.to_pydict()}")
+
+
+def dictionaries_change(tool, folder):
+    """Deltas, replacements, and dictionaries that come again, as they are read by either."""
+    steps = (["a", "b"], ["a", "b"], ["a", "b", "c"], ["a", "b", "c", None, "dd"], ["x"],
+             ["x", "y", "z"] * 50)
+    for values in (pa.string(), pa.large_string(), pa.binary(3), pa.int64(), pa.bool_()):
+        def dictionary(step):
+            if values == pa.bool_():
+                return pa.array([None if text is None else text > "b" for text in step], values)
+            if values == pa.int64():
+                return pa.array([None if text is None else ord(text[0]) for text in step], values)
+            return pa.array([None if text is None else (text * 3)[:3] for text in step]
+                            ).cast(values if values != pa.binary(3) else pa.binary()).cast(values)
+        batches = [pa.RecordBatch.from_arrays(
+            [pa.DictionaryArray.from_arrays(
+                pa.array([i % len(step) for i in range(7)], pa.int16()), dictionary(step))], ["d"])
+            for step in steps]
+        for deltas in (False, True):
+            source, target = folder / "source", folder / "target"
+            options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=deltas)
+            write(source, batches[0].schema, batches, "stream", options)
+            run(tool, "copy", "stream", 8, source, target)
+            compare(batches[0].schema, batches, target)
+        grown = batches[:4]
+        write(source, batches[0].schema, grown, "stream")
+        run(tool, "copy", "file", 8, source, target)
+        # All batches of a file have the dictionary as it is at its end.
+        compare(batches[0].schema, grown, target, by_value=True)
+
+
+def custom_metadata_is_kept(tool, folder):
+    source = folder / "source"
+    batch = pa.record_batch([pa.array([1, 2])], names=["a"])
+    with pa.ipc.new_stream(str(source), batch.schema) as writer:
+        writer.write_batch(batch, custom_metadata={"k": "v", "empty": ""})
+        writer.write_batch(batch)
+    target = folder / "target"
+    run(tool, "copy", "stream", 64, source, target)
+    with pa.ipc.open_stream(str(target)) as reader:
+        first, second = list(reader.iter_batches_with_custom_metadata())
+    if dict(first.custom_metadata) != {b"k": b"v", b"empty": b""} or second.custom_metadata:
+        sys.exit(f"custom metadata: {first.custom_metadata}, {second.custom_metadata}")
+    found = json.loads(run(tool, "dump", target))["batches"][0]["metadata"]
+    if sorted(found) != [["656d707479", ""], ["6b", "76"]]:
+        sys.exit(f"custom metadata: {found}")
+
+
+def main():
+    tool = sys.argv[1]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ours_through_pyarrow(tool, folder)
+        theirs_through_us(tool, folder)
+        dictionaries_change(tool, folder)
+        custom_metadata_is_kept(tool, folder)
+
+
+if __name__ == "__main__":
+    main()
