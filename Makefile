@@ -8,6 +8,7 @@ CTEST_ARGS ?=
 
 PACKAGES := scripts/install-packages.sh
 STAMPS := build/.packages
+PYTHON := build/venv/.installed
 
 # In all, configure again: it is quick, and a new file or option is never missed.
 build-preset = cmake --preset $(1) $(2) && cmake --build --preset $(1) --parallel $(JOBS)
@@ -23,11 +24,11 @@ help: ## list the targets
 demo: bench-build ## build everything and show what the rings do, in a minute
 	@scripts/run-benchmarks.sh build/bench/bench --quick
 
-test: $(STAMPS)-test ## build with ASan and UBSan and run every test but the deep ones
+test: $(STAMPS)-test $(PYTHON) ## build with ASan and UBSan and run every test but the deep ones
 	$(call build-preset,dev)
 	$(call test-preset,dev)
 
-test-release: $(STAMPS)-test ## the same tests on the library as it is shipped
+test-release: $(STAMPS)-test $(PYTHON) ## the same tests on the library as it is shipped
 	$(call build-preset,release)
 	$(call test-preset,release)
 
@@ -38,7 +39,7 @@ test-tsan: $(STAMPS)-test ## the same tests under ThreadSanitizer
 build-aarch64: $(STAMPS)-compile $(STAMPS)-cross ## compile the library for the other processor
 	$(call build-preset,aarch64)
 
-coverage: $(STAMPS)-test $(STAMPS)-coverage ## which lines and branches the tests reach
+coverage: $(STAMPS)-test $(PYTHON) $(STAMPS)-coverage ## which lines and branches the tests reach
 	$(call build-preset,coverage)
 	find build/coverage -name '*.gcda' -delete
 	$(call test-preset,coverage)
@@ -83,3 +84,9 @@ clean: ## remove everything that was built
 $(STAMPS)-%: $(PACKAGES)
 	@$(PACKAGES) $*
 	@mkdir -p build && touch $@
+
+# Python packages that tests compare with, in an environment of their own. Without them, where there
+# is no network say, those tests are skipped; the next make tries again.
+$(PYTHON): scripts/install-python.sh tests/requirements.txt
+	@if scripts/install-python.sh $(@D); then touch $@; else \
+	    echo "tests that need the packages of tests/requirements.txt will be skipped" >&2; fi

@@ -7,6 +7,12 @@
 # tests 180 s. DEEP_ARGS adds a second run with the label `deep`, which `make test` leaves out. An
 # exit status of 77 means skipped.
 #
+# fletch_add_python_test(<file.py> LABEL <label> [ARGS <arg>...] [TIMEOUT <seconds>])
+#
+# Runs <file.py> with the Python of build/venv (scripts/install-python.sh), or the one that was
+# found where there is none. FLETCH_LIBRARY is the shared library's path; modules are found in
+# tests/support. Not under ThreadSanitizer, to which other libraries' threads look like races.
+#
 # fletch_register_test(<name> LABELS <label>... TIMEOUT <seconds> COMMAND <command> [<arg>...])
 #
 # Registers any command as a test, with the environment and the labels' rules of the others.
@@ -75,4 +81,38 @@ function(fletch_add_test file)
       TIMEOUT ${arg_DEEP_TIMEOUT}
       COMMAND ${FLETCH_TEST_LAUNCHER} $<TARGET_FILE:${target}> ${arg_DEEP_ARGS})
   endif()
+endfunction()
+
+# What a library with AddressSanitizer wants to find in a process that has none: its runtime first,
+# and the C++ one, whose exceptions it watches.
+set(FLETCH_PYTHON_PRELOAD "")
+if(FLETCH_SANITIZE MATCHES "address")
+  foreach(runtime IN ITEMS libasan.so libstdc++.so.6)
+    execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=${runtime}
+                    OUTPUT_VARIABLE runtime OUTPUT_STRIP_TRAILING_WHITESPACE)
+    string(APPEND FLETCH_PYTHON_PRELOAD "${runtime} ")
+  endforeach()
+endif()
+
+function(fletch_add_python_test file)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABEL;TIMEOUT" "ARGS")
+  if(FLETCH_SANITIZE MATCHES "thread")
+    return()
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set(python ${PROJECT_SOURCE_DIR}/build/venv/bin/python)
+  if(NOT EXISTS ${python})
+    set(python ${Python3_EXECUTABLE})
+  endif()
+  cmake_path(GET file STEM name)
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/tests
+             OUTPUT_VARIABLE folder)
+  # Python itself gives much back only by ending: leaks are for the C tests to find.
+  fletch_register_test(${folder}/${name} LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
+    COMMAND ${CMAKE_COMMAND} -E env FLETCH_LIBRARY=$<TARGET_FILE:fletching_shared>
+            PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/support PYTHONDONTWRITEBYTECODE=1
+            LD_PRELOAD=${FLETCH_PYTHON_PRELOAD} ASAN_OPTIONS=detect_leaks=0
+            ${python} ${CMAKE_CURRENT_SOURCE_DIR}/${file} ${arg_ARGS})
 endfunction()

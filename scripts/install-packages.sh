@@ -15,6 +15,7 @@ compile,test,bench  ninja-build            command ninja
 test,bench          g++                    command g++
 test,bench          pkg-config             command pkg-config
 test                python3                command python3
+test                python3-venv           python ensurepip
 test                git                    command git
 test                binutils               command nm
 test                libcmocka-dev          module cmocka
@@ -27,6 +28,8 @@ bench               libconcurrentqueue-dev header concurrentqueue/concurrentqueu
 bench               libtbb-dev             header oneapi/tbb/concurrent_queue.h
 bench               libxenium-dev          header xenium/ramalhete_queue.hpp
 bench               libatomic-queue-dev    header atomic_queue/atomic_queue.h
+bench               libmimalloc-dev        header mimalloc.h
+bench               libjemalloc-dev        header jemalloc/jemalloc.h
 format              clang-format           command clang-format
 coverage            gcovr                  command gcovr
 cross               gcc-aarch64-linux-gnu  command aarch64-linux-gnu-gcc
@@ -42,6 +45,7 @@ is_there() {
     local kind=$1 name=$2
     case $kind in
     command) command -v "$name" >/dev/null ;;
+    python) python3 -c "import $name" 2>/dev/null ;;
     module) pkg-config --exists "$name" 2>/dev/null ;;
     header) echo "#include <$name>" | ${CXX:-c++} -x c++ -E - >/dev/null 2>&1 ;;
     esac

@@ -5,13 +5,21 @@
 
 #include <fletching/allocator.h>
 #include <fletching/answer.h>
+#include <fletching/arrow.h>
+#include <fletching/batch.h>
+#include <fletching/batch_slot.h>
+#include <fletching/budget.h>
+#include <fletching/buffer.h>
+#include <fletching/buffer_pool.h>
 #include <fletching/eventcount.h>
 #include <fletching/export.h>
 #include <fletching/inbox.h>
 #include <fletching/mpsc_queue.h>
 #include <fletching/ring.h>
+#include <fletching/schema.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>
+#include <fletching/validation.h>
 #include <fletching/version.h>
 #include <fletching/wait.h>
 

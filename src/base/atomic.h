@@ -40,6 +40,8 @@
     atomic_fetch_add_explicit((address), (value), memory_order_release)
 #define fetch_sub_relaxed(address, value) \
     atomic_fetch_sub_explicit((address), (value), memory_order_relaxed)
+#define fetch_sub_acq_rel(address, value) \
+    atomic_fetch_sub_explicit((address), (value), memory_order_acq_rel)
 #define fetch_or_relaxed(address, value) \
     atomic_fetch_or_explicit((address), (value), memory_order_relaxed)
 #define fetch_or_release(address, value) \
@@ -57,6 +59,15 @@
 #define cas_strong_acq_rel(address, expected, value) \
     atomic_compare_exchange_strong_explicit((address), (expected), (value), memory_order_acq_rel, \
                                             memory_order_acquire)
+#define cas_strong_acquire(address, expected, value) \
+    atomic_compare_exchange_strong_explicit((address), (expected), (value), memory_order_acquire, \
+                                            memory_order_relaxed)
+#define cas_strong_release(address, expected, value) \
+    atomic_compare_exchange_strong_explicit((address), (expected), (value), memory_order_release, \
+                                            memory_order_relaxed)
+#define cas_weak_acq_rel(address, expected, value) \
+    atomic_compare_exchange_weak_explicit((address), (expected), (value), memory_order_acq_rel, \
+                                          memory_order_relaxed)
 #define cas_weak_relaxed(address, expected, value) \
     atomic_compare_exchange_weak_explicit((address), (expected), (value), memory_order_relaxed, \
                                           memory_order_relaxed)

@@ -1,7 +1,8 @@
 """What lock-free code says about its memory orders.
 
-A concept is a pair src/sync/x.h, src/sync/x.c. It declares edges in a comment (" *   E1: ..."),
-cites them at each access ("E1 release", "E1 acquire"), and has a litmus test for each, x_e1."""
+A concept is a pair x.h, x.c of src/sync or src/memory. It declares edges in a comment
+(" *   E1: ..."), cites them at each access ("E1 release", "E1 acquire"), and has a litmus test for
+each, x_e1."""
 
 import re
 from collections import defaultdict
@@ -39,9 +40,9 @@ def check_seq_cst(tree):
 
 
 def check_citations(tree):
-    """Each acquire and release of src/sync names its edge, there or in the comment above."""
+    """Each acquire and release names its edge, there or in the comment above."""
     for file in tree.library:
-        if not file.under("src/sync"):
+        if not file.under("src/sync", "src/memory"):
             continue
         for line, match in file.search(ORDERED):
             cited = {side for _, side in CITATION.findall(file.comments_of_statement(line))}
@@ -72,7 +73,7 @@ class Concept:
 def concepts_of(tree):
     concepts = defaultdict(Concept)
     for file in tree.library:
-        if file.under("src/sync"):
+        if file.under("src/sync", "src/memory"):
             concepts[file.stem].read(file)
     return concepts
 

@@ -1,0 +1,47 @@
+#ifndef FLETCHING_BATCH_SLOT_H
+#define FLETCHING_BATCH_SLOT_H
+
+#include <stdint.h>
+
+#include <fletching/answer.h>
+#include <fletching/batch.h>
+#include <fletching/export.h>
+#include <fletching/mpsc_queue.h>
+#include <fletching/spsc_ring.h>
+
+FLETCH_BEGIN_DECLS
+
+/** A batch on its way to a partition of a shuffle: the element of rings of batches, 24 bytes. */
+struct fletch_batch_slot {
+    uint64_t shuffle_hash; /* of the shuffle's name */
+    uint32_t partition;
+    uint32_t reserved; /* 0 */
+    struct fletch_batch *batch;
+};
+
+/** Elements of that kind in a ring or queue whose element_bytes is sizeof (struct
+ *  fletch_batch_slot). A push that answers DONE has taken the caller's reference to the batch; with
+ *  any other answer the caller keeps it. A pop that answers DONE gives a reference to the caller.
+ *  Threads, waiting and answers are those of fletch_spsc_ring_push, fletch_mpsc_queue_push and so
+ *  on. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
+fletch_batch_slot_push_spsc(struct fletch_spsc_ring *ring, const struct fletch_batch_slot *slot,
+                            uint64_t timeout_ns);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
+fletch_batch_slot_pop_spsc(struct fletch_spsc_ring *ring, struct fletch_batch_slot *out_slot,
+                           uint64_t timeout_ns);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
+fletch_batch_slot_push_mpsc(struct fletch_mpsc_queue *queue, const struct fletch_batch_slot *slot,
+                            uint64_t timeout_ns);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
+fletch_batch_slot_pop_mpsc(struct fletch_mpsc_queue *queue, struct fletch_batch_slot *out_slot,
+                           uint64_t timeout_ns);
+
+/** To be handed to fletch_spsc_ring_destroy, fletch_mpsc_queue_destroy and their deinit: drops the
+ *  reference to the batch of a slot that was left. `context` is the calling thread's cache or
+ *  NULL. */
+FLETCH_EXPORT void fletch_batch_slot_drop(void *context, void *element);
+
+FLETCH_END_DECLS
+
+#endif

@@ -1,0 +1,140 @@
+#include "arrow/array_export.h"
+
+#include "arrow/schema.h"
+#include "base/assert.h"
+#include "base/bits.h"
+
+struct exported {
+    struct fletch_shared shared; /* first; a reference for each structure that is not released */
+    struct fletch_batch *batch;
+    struct fletch_buffer *block; /* in which all of this lies */
+    /* Where the next structures, pointers to children and pointers to buffers go. */
+    struct ArrowArray *nodes;
+    struct ArrowArray **pointers;
+    const void **buffers;
+};
+
+/* What empty arrays point to: one offset of 0, since some readers look at it. */
+static const int64_t nothing[8];
+
+static void exported_end(struct fletch_shared *shared)
+{
+    struct exported *exported = (struct exported *)(void *)shared;
+    struct fletch_buffer *block = exported->block;
+    fletch_batch_release(NULL, exported->batch);
+    fletch_buffer_release(NULL, block);
+}
+
+static void release_node(struct ArrowArray *node)
+{
+    struct exported *exported = node->private_data;
+    for (int64_t i = 0; i < node->n_children; i++)
+        if (node->children[i]->release != NULL)
+            node->children[i]->release(node->children[i]);
+    if (node->dictionary != NULL && node->dictionary->release != NULL)
+        node->dictionary->release(node->dictionary);
+    node->release = NULL;
+    fletch_shared_release(&exported->shared);
+}
+
+/* One row: the offset is what its own struct has not skipped yet. `batch` NULL: an empty array. */
+static void export_row(struct exported *exported, const struct fletch_schema *schema,
+                       const struct fletch_batch *batch, uint32_t row)
+{
+    static const struct fletch_batch_node empty;
+    const struct fletch_field *field = &schema->fields[row];
+    const struct fletch_batch_node *node = batch == NULL ? &empty : &batch->nodes[row];
+    const bool is_in_struct = batch != NULL && field->parent != FLETCH_NO_INDEX &&
+                              schema->fields[field->parent].type.id == FLETCH_TYPE_STRUCT;
+    const int64_t skipped = is_in_struct ? batch->nodes[field->parent].offset : 0;
+    struct ArrowArray *array = &exported->nodes[row];
+    *array = (struct ArrowArray){
+        .length = skipped + node->length,
+        .null_count = skipped == 0 || node->null_count == 0 ? node->null_count : -1,
+        .offset = node->offset - skipped,
+        .n_buffers = field->span_count,
+        .n_children = field->child_count,
+        .buffers = exported->buffers,
+        .children = field->child_count == 0 ? NULL : exported->pointers,
+        .release = release_node,
+        .private_data = exported,
+    };
+    FLETCH_ASSERT(array->offset >= 0); /* docs/ARROW.md, "Columns of a batch" */
+    if (field->span_count == 0)
+        array->null_count = array->length;
+    for (uint32_t i = 0; i < field->span_count; i++) {
+        const void *data = batch == NULL ? NULL : batch->spans[field->first_span + i].data;
+        *exported->buffers++ = data != NULL || i == 0 ? data : nothing;
+    }
+    for (uint32_t child = row + 1; child < field->end; child = schema->fields[child].end)
+        *exported->pointers++ = &exported->nodes[child];
+}
+
+static void export_rows(struct exported *exported, const struct fletch_schema *schema,
+                        const struct fletch_batch *batch)
+{
+    for (uint32_t row = 0; row < schema->field_count; row++)
+        export_row(exported, schema, batch, row);
+    exported->nodes += schema->field_count;
+}
+
+static void export_all(struct exported *exported, struct ArrowArray *out_array)
+{
+    const struct fletch_batch *batch = exported->batch;
+    const struct fletch_schema *schema = batch->schema;
+    struct ArrowArray *nodes = exported->nodes;
+    *out_array = (struct ArrowArray){
+        .length = batch->row_count,
+        .n_buffers = 1,
+        .n_children = schema->column_count,
+        .buffers = exported->buffers,
+        .children = exported->pointers,
+        .release = release_node,
+        .private_data = exported,
+    };
+    *exported->buffers++ = NULL;
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        *exported->pointers++ = &nodes[schema->columns[i]];
+    export_rows(exported, schema, batch);
+    for (uint32_t i = 0; i < schema->dictionary_count; i++) {
+        nodes[schema->dictionaries[i].field].dictionary = exported->nodes;
+        export_rows(exported, schema->dictionaries[i].values, batch->dictionaries[i]);
+    }
+}
+
+enum fletch_status fletch_batch_export(struct fletch_batch *batch,
+                                       struct fletch_buffer_cache *cache,
+                                       struct ArrowArray *out_array, struct fletch_error *error)
+{
+    const struct fletch_schema *schema = batch->schema;
+    if (schema == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "export of a batch without schema");
+    size_t node_count = schema->field_count;
+    size_t span_count = schema->span_count + (size_t)1;
+    for (uint32_t i = 0; i < schema->dictionary_count; i++) {
+        node_count += schema->dictionaries[i].values->field_count;
+        span_count += schema->dictionaries[i].values->span_count;
+    }
+    const size_t nodes = fletch_round_up(sizeof(struct exported), sizeof(int64_t));
+    const size_t pointers = nodes + node_count * sizeof(struct ArrowArray);
+    const size_t buffers = pointers + node_count * sizeof(struct ArrowArray *);
+    struct fletch_buffer *block;
+    enum fletch_status status =
+        fletch_buffer_allocate(cache, buffers + span_count * sizeof(void *), NULL, &block, error);
+    if (status != FLETCH_OK)
+        return status;
+    char *memory = (char *)fletch_buffer_mutable_data(block);
+    struct exported *exported = (void *)memory;
+    *exported = (struct exported){
+        .batch = fletch_batch_acquire(batch),
+        .block = block,
+        .nodes = (void *)(memory + nodes),
+        .pointers = (void *)(memory + pointers),
+        .buffers = (void *)(memory + buffers),
+    };
+    fletch_shared_init(&exported->shared, exported_end);
+    for (size_t i = 0; i < node_count; i++) /* and one for the structure around them */
+        fletch_shared_acquire(&exported->shared);
+    export_all(exported, out_array);
+    return FLETCH_OK;
+}

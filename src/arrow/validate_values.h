@@ -1,0 +1,9 @@
+#ifndef FLETCH_ARROW_VALIDATE_VALUES_H
+#define FLETCH_ARROW_VALIDATE_VALUES_H
+
+#include "arrow/validate.h"
+
+/* Level 3 for the array of one row, once levels 1 and 2 found nothing in the whole batch. */
+enum fletch_status fletch_validate_values(const struct fletch_validated *validated, uint32_t row);
+
+#endif

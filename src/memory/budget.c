@@ -1,0 +1,625 @@
+#include "memory/budget.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/allocator.h"
+#include "base/assert.h"
+#include "base/options.h"
+#include "base/status.h"
+#include "sync/wait.h"
+
+static uint64_t settled_bytes(uint64_t settled)
+{
+    return settled & ~FLETCH_ACCOUNT_OPEN;
+}
+
+/* ---- names ---- */
+
+/* Names are read by whoever asks while the account may be opened anew: word by word, so that what
+ * is read may be torn, and is a string all the same. */
+static void write_name(struct fletch_account *account, const char *name)
+{
+    uint64_t words[FLETCH_ACCOUNT_NAME_BYTES / 8] = {0};
+    size_t length = strlen(name);
+    memcpy(words, name, length < sizeof words ? length : sizeof words - 1);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        store_relaxed(&account->name[i], words[i]); /* relaxed: a label, see above */
+}
+
+static void read_name(const struct fletch_account *account, char *out_name)
+{
+    uint64_t words[FLETCH_ACCOUNT_NAME_BYTES / 8];
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        words[i] = load_relaxed(&account->name[i]); /* relaxed: a label, see above */
+    memcpy(out_name, words, sizeof words);
+    out_name[FLETCH_ACCOUNT_NAME_BYTES - 1] = '\0';
+}
+
+/* ---- one level ---- */
+
+static void raise_peak(struct fletch_account *account, uint64_t bytes)
+{
+    uint64_t peak = load_relaxed(&account->peak_bytes); /* relaxed: a statistic */
+    /* relaxed: a statistic */
+    while (peak < bytes && !cas_weak_relaxed(&account->peak_bytes, &peak, bytes)) {
+    }
+}
+
+/* Charges the account alone. False: that would pass its limit. */
+static bool settle_here(struct fletch_account *account, uint64_t bytes)
+{
+    uint64_t limit = load_relaxed(&account->limit_bytes); /* relaxed: fixed while it is open */
+    /* relaxed: counts; no data travels with a charge */
+    uint64_t settled = load_relaxed(&account->settled);
+    do {
+        if (bytes > limit - settled_bytes(settled))
+            return false;
+        /* relaxed: as above */
+    } while (!cas_weak_relaxed(&account->settled, &settled, settled + bytes));
+    raise_peak(account, settled_bytes(settled) + bytes);
+    return true;
+}
+
+static void unsettle_here(struct fletch_account *account, uint64_t bytes)
+{
+    struct fletch_account *parent = account->parent;
+    /* E1 release, E1 acquire */
+    uint64_t settled = fetch_sub_acq_rel(&account->settled, bytes);
+    FLETCH_ASSERT(settled_bytes(settled) >= (bytes & ~FLETCH_ACCOUNT_OPEN));
+    if (settled == bytes && parent != NULL) /* closed, and these were the last */
+        fletch_node_stack_push(&parent->vacant, &account->vacancy, &account->vacancy);
+}
+
+/* ---- stocks ---- */
+
+/* Takes `bytes` from the stock, if there is that much. */
+static bool take_stock(struct fletch_account *account, uint64_t bytes)
+{
+    uint64_t stock = load_relaxed(&account->stock); /* relaxed: a count */
+    do {
+        if ((stock & FLETCH_STOCK_CLOSED) != 0 || stock < bytes)
+            return false;
+    } while (!cas_weak_relaxed(&account->stock, &stock, stock - bytes)); /* relaxed: a count */
+    return true;
+}
+
+/* Takes all of the stock. */
+static uint64_t drain_stock(struct fletch_account *account)
+{
+    uint64_t stock = load_relaxed(&account->stock); /* relaxed: E2 acquire follows */
+    do {
+        if ((stock & FLETCH_STOCK_CLOSED) != 0 || stock == 0)
+            return 0;
+        /* E2 acquire, E2 release */
+    } while (!cas_weak_acq_rel(&account->stock, &stock, 0));
+    return stock;
+}
+
+/* Puts `bytes` there, and takes them out again with all that was there if that is more than two
+ * steps. What is left over is returned, for the account above. */
+static uint64_t put_stock(struct fletch_account *account, uint64_t bytes)
+{
+    uint64_t step = account->step_bytes;
+    uint64_t stock = load_relaxed(&account->stock); /* relaxed: E2 acquire follows */
+    uint64_t kept;
+    do {
+        if ((stock & FLETCH_STOCK_CLOSED) != 0)
+            return bytes;
+        kept = stock + bytes > 2 * step ? step : stock + bytes;
+        /* E2 release, E2 acquire */
+    } while (!cas_weak_acq_rel(&account->stock, &stock, kept));
+    return stock + bytes - kept;
+}
+
+/* ---- a branch of the tree ---- */
+
+/* Gives `bytes` of the account back, and those above it, up to `until`, which is left alone. */
+static void unsettle(struct fletch_account *account, uint64_t bytes,
+                     const struct fletch_account *until)
+{
+    while (account != until) {
+        struct fletch_account *parent = account->parent;
+        unsettle_here(account, bytes);
+        account = parent;
+    }
+}
+
+static void release(struct fletch_account *account, uint64_t bytes)
+{
+    while (account != NULL && bytes != 0) {
+        struct fletch_account *parent = account->parent;
+        if (account->step_bytes != 0)
+            bytes = put_stock(account, bytes);
+        if (bytes != 0)
+            unsettle_here(account, bytes);
+        account = parent;
+    }
+}
+
+/* Takes the stock of the account and gives it to those above. */
+static uint64_t give_stock_back(struct fletch_account *account)
+{
+    uint64_t bytes = drain_stock(account);
+    struct fletch_account *parent = account->parent;
+    if (bytes != 0) {
+        unsettle_here(account, bytes);
+        release(parent, bytes);
+    }
+    return bytes;
+}
+
+/* Gives the stocks below `account`, and its own, to it and those above. */
+static uint64_t give_stocks_back(struct fletch_account *account)
+{
+    uint64_t bytes = 0;
+    struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
+    for (; child != NULL; child = child->sibling)
+        bytes += give_stocks_back(child); /* as deep as there are levels */
+    return bytes + give_stock_back(account);
+}
+
+static struct fletch_account *charge(struct fletch_account *account, uint64_t bytes);
+
+/* Settles `bytes` at the account and those above it. NULL, or the account that is full. */
+static struct fletch_account *settle(struct fletch_account *account, uint64_t bytes)
+{
+    if (!settle_here(account, bytes))
+        return account;
+    if (account->parent == NULL)
+        return NULL;
+    struct fletch_account *full = charge(account->parent, bytes);
+    if (full != NULL)
+        unsettle_here(account, bytes);
+    return full;
+}
+
+/* Charges `bytes` to the account, from its stock as far as that goes, and what is missing to those
+ * above it. NULL, or the account that is full. As deep as there are levels. */
+static struct fletch_account *charge(struct fletch_account *account, uint64_t bytes)
+{
+    uint64_t step = account->step_bytes;
+    if (step == 0)
+        return settle(account, bytes);
+    if (take_stock(account, bytes))
+        return NULL;
+    if (settle(account, bytes + step) == NULL) {
+        release(account, step);
+        return NULL;
+    }
+    uint64_t had = drain_stock(account);
+    if (had >= bytes) {
+        release(account, had - bytes);
+        return NULL;
+    }
+    struct fletch_account *full = settle(account, bytes - had);
+    if (full != NULL)
+        release(account, had);
+    return full;
+}
+
+/* Charges `bytes` to `to` and those above it, below `until`, which has them already. NULL, or the
+ * account that is full. */
+static struct fletch_account *charge_below(struct fletch_account *to, uint64_t bytes,
+                                           const struct fletch_account *until)
+{
+    for (struct fletch_account *at = to; at != until; at = at->parent) {
+        if (settle_here(at, bytes))
+            continue;
+        give_stock_back(at);
+        if (settle_here(at, bytes))
+            continue;
+        unsettle(to, bytes, at);
+        return at;
+    }
+    return NULL;
+}
+
+/* Where two branches meet. */
+static struct fletch_account *meeting_of(struct fletch_account *a, struct fletch_account *b)
+{
+    while (a != b) {
+        if (a->level >= b->level)
+            a = a->parent;
+        else
+            b = b->parent;
+    }
+    return a;
+}
+
+/* ---- refusing ---- */
+
+struct largest {
+    const struct fletch_account *account;
+    uint64_t bytes;
+};
+
+static struct largest largest_child(const struct fletch_account *account)
+{
+    struct largest largest = {.account = NULL};
+    const struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
+    for (; child != NULL; child = child->sibling) {
+        uint64_t bytes = settled_bytes(load_relaxed(&child->settled)); /* relaxed: a statistic */
+        if (bytes > largest.bytes)
+            largest = (struct largest){.account = child, .bytes = bytes};
+    }
+    return largest;
+}
+
+static uint64_t used_bytes(const struct fletch_account *account)
+{
+    /* relaxed: statistics; the two may not fit, so the difference is not let wrap */
+    uint64_t stock = load_relaxed(&account->stock) & ~FLETCH_STOCK_CLOSED;
+    uint64_t settled = settled_bytes(load_relaxed(&account->settled)); /* relaxed: as above */
+    return stock < settled ? settled - stock : 0;
+}
+
+static enum fletch_status refuse(struct fletch_account *full, uint64_t bytes,
+                                 struct fletch_error *error)
+{
+    char name[FLETCH_ACCOUNT_NAME_BYTES], holder[FLETCH_ACCOUNT_NAME_BYTES];
+    struct largest largest = largest_child(full);
+    uint64_t limit = load_relaxed(&full->limit_bytes); /* relaxed: fixed while it is open */
+    fetch_add_relaxed(&full->refused, 1);              /* relaxed: a statistic */
+    if (error == NULL)
+        return FLETCH_RESOURCE_EXHAUSTED;
+    read_name(full, name);
+    if (largest.account == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "the budget of '%s' is full: limit %" PRIu64 " bytes, used %" PRIu64
+                                ", asked for %" PRIu64,
+                                name, limit, used_bytes(full), bytes);
+    read_name(largest.account, holder);
+    return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                            "the budget of '%s' is full: limit %" PRIu64 " bytes, used %" PRIu64
+                            ", asked for %" PRIu64 "; '%s' holds the most of it, %" PRIu64,
+                            name, limit, used_bytes(full), bytes, holder, largest.bytes);
+}
+
+static enum fletch_status refuse_closed(const struct fletch_account *account,
+                                        struct fletch_error *error)
+{
+    char name[FLETCH_ACCOUNT_NAME_BYTES];
+    read_name(account, name);
+    return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "the account '%s' is closed", name);
+}
+
+/* ---- reserving ---- */
+
+/* A reservation, or the first half of a transfer, packed for sync/wait.h. */
+struct reservation {
+    struct fletch_account *account;
+    struct fletch_account *until; /* NULL: charge all levels */
+    uint64_t bytes;
+    struct fletch_account *full; /* who refused */
+};
+
+static enum fletch_answer attempt(void *call)
+{
+    struct reservation *reservation = call;
+    struct fletch_account *account = reservation->account;
+    for (;;) {
+        struct fletch_account *full =
+            reservation->until == NULL
+                ? charge(account, reservation->bytes)
+                : charge_below(account, reservation->bytes, reservation->until);
+        reservation->full = full;
+        if (full == NULL)
+            return FLETCH_DONE;
+        /* relaxed: an account with a step was opened before it could have a stock */
+        if (load_relaxed(&account->budget->has_steps) == 0 || give_stocks_back(full) == 0)
+            return FLETCH_FULL;
+    }
+}
+
+/* Whether an account of the branch could never hold that much. */
+static bool is_hopeless(const struct reservation *reservation)
+{
+    const struct fletch_account *at = reservation->account;
+    for (; at != reservation->until; at = at->parent)
+        if (reservation->bytes > load_relaxed(&at->limit_bytes)) /* relaxed: fixed while open */
+            return true;
+    return false;
+}
+
+static enum fletch_status wait_for_room(struct reservation *reservation, uint64_t timeout_ns,
+                                        struct fletch_error *error)
+{
+    if (timeout_ns != 0 && !is_hopeless(reservation)) {
+        struct fletch_wait_history history;
+        const struct fletch_wait_policy policy = {.strategy = FLETCH_WAIT_PARK};
+        const struct fletch_wait wait = {
+            .policy = &policy,
+            .history = &history,
+            .eventcount = &reservation->account->budget->room,
+            .attempt = attempt,
+            .call = reservation,
+        };
+        fletch_wait_history_start(&history, &policy);
+        if (fletch_wait_for(&wait, timeout_ns) == FLETCH_DONE)
+            return FLETCH_OK;
+    }
+    return refuse(reservation->full, reservation->bytes, error);
+}
+
+static bool is_open(struct fletch_account *account)
+{
+    /* relaxed: an account is closed once nobody reserves there any more */
+    return (load_relaxed(&account->settled) & FLETCH_ACCOUNT_OPEN) != 0;
+}
+
+enum fletch_status fletch_account_reserve(struct fletch_account *account, uint64_t bytes,
+                                          uint64_t timeout_ns, struct fletch_error *error)
+{
+    struct reservation reservation = {.account = account, .bytes = bytes};
+    if (!is_open(account))
+        return refuse_closed(account, error);
+    if (bytes > FLETCH_BUDGET_BYTES_MAX)
+        return refuse(account, bytes, error);
+    if (__builtin_expect(attempt(&reservation) == FLETCH_DONE, 1))
+        return FLETCH_OK;
+    return wait_for_room(&reservation, timeout_ns, error);
+}
+
+void fletch_account_release(struct fletch_account *account, uint64_t bytes)
+{
+    struct fletch_budget *budget = account->budget;
+    release(account, bytes);
+    fletch_eventcount_notify_inline(&budget->room, UINT32_MAX);
+}
+
+enum fletch_status fletch_account_begin_transfer(struct fletch_account *from,
+                                                 struct fletch_account *to, uint64_t bytes,
+                                                 uint64_t timeout_ns, struct fletch_error *error)
+{
+    struct reservation reservation = {
+        .account = to, .until = meeting_of(from, to), .bytes = bytes, .full = NULL};
+    FLETCH_ASSERT(from->budget == to->budget);
+    if (!is_open(to))
+        return refuse_closed(to, error);
+    if (attempt(&reservation) == FLETCH_DONE)
+        return FLETCH_OK;
+    return wait_for_room(&reservation, timeout_ns, error);
+}
+
+void fletch_account_end_transfer(struct fletch_account *from, struct fletch_account *to,
+                                 uint64_t bytes)
+{
+    struct fletch_budget *budget = to->budget;
+    unsettle(from, bytes, meeting_of(from, to));
+    fletch_eventcount_notify_inline(&budget->room, UINT32_MAX);
+}
+
+enum fletch_status fletch_account_transfer(struct fletch_account *from, struct fletch_account *to,
+                                           uint64_t bytes, uint64_t timeout_ns,
+                                           struct fletch_error *error)
+{
+    if (bytes == 0 || from == to)
+        return FLETCH_OK;
+    enum fletch_status status = fletch_account_begin_transfer(from, to, bytes, timeout_ns, error);
+    if (status == FLETCH_OK)
+        fletch_account_end_transfer(from, to, bytes);
+    return status;
+}
+
+/* ---- opening and closing ---- */
+
+static enum fletch_status check_options(const struct fletch_account_options *options,
+                                        struct fletch_account_options *out_known,
+                                        struct fletch_error *error)
+{
+    enum fletch_status status =
+        fletch_options_copy(out_known, sizeof *out_known, options, sizeof *out_known, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (out_known->limit_bytes > FLETCH_BUDGET_BYTES_MAX)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "limit_bytes is %" PRIu64 ", expected at most %" PRIu64,
+                                out_known->limit_bytes, FLETCH_BUDGET_BYTES_MAX);
+    if (out_known->step_bytes > FLETCH_BUDGET_BYTES_MAX / 4)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "step_bytes is %" PRIu64 ", expected at most %" PRIu64,
+                                out_known->step_bytes, FLETCH_BUDGET_BYTES_MAX / 4);
+    if (out_known->limit_bytes == 0)
+        out_known->limit_bytes = FLETCH_BUDGET_BYTES_MAX;
+    if (out_known->name == NULL)
+        out_known->name = "unnamed";
+    return FLETCH_OK;
+}
+
+/* Opens an account that is new or vacant. */
+static void start_account(struct fletch_account *account,
+                          const struct fletch_account_options *options)
+{
+    account->step_bytes = options->step_bytes;
+    write_name(account, options->name);
+    store_relaxed(&account->limit_bytes, options->limit_bytes); /* relaxed: not open yet */
+    store_relaxed(&account->peak_bytes, 0);                     /* relaxed: not open yet */
+    store_relaxed(&account->refused, 0);                        /* relaxed: not open yet */
+    /* relaxed: the opener hands the account on */
+    store_relaxed(&account->stock, options->step_bytes == 0 ? FLETCH_STOCK_CLOSED : 0);
+    store_relaxed(&account->settled, FLETCH_ACCOUNT_OPEN); /* relaxed: as above */
+    if (options->step_bytes != 0)
+        store_relaxed(&account->budget->has_steps, 1); /* relaxed: seen by whoever sees a stock */
+}
+
+static struct fletch_account *take_vacant(struct fletch_account *parent)
+{
+    struct fletch_stack_node *node = fletch_node_stack_take(&parent->vacant);
+    if (node == NULL)
+        return NULL;
+    fletch_node_stack_give_back(&parent->vacant, node->next);
+    return (struct fletch_account *)(void *)((char *)node -
+                                             offsetof(struct fletch_account, vacancy));
+}
+
+static void add_child(struct fletch_account *parent, struct fletch_account *child)
+{
+    child->sibling = load_relaxed(&parent->children); /* relaxed: only linked to */
+    while (!cas_weak_release(&parent->children, &child->sibling, child)) { /* E3 release */
+    }
+}
+
+enum fletch_status fletch_account_open(struct fletch_account *parent,
+                                       const struct fletch_account_options *options,
+                                       struct fletch_account **out_account,
+                                       struct fletch_error *error)
+{
+    struct fletch_account_options known;
+    enum fletch_status status = check_options(options, &known, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (parent->level + 1 >= FLETCH_ACCOUNT_LEVELS_MAX)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "the account '%s' would be on level %u, expected at most %d",
+                                known.name, parent->level + 2, FLETCH_ACCOUNT_LEVELS_MAX);
+    if (!is_open(parent))
+        return refuse_closed(parent, error);
+    struct fletch_account *account = take_vacant(parent);
+    bool is_new = account == NULL;
+    if (is_new) {
+        account = fletch_allocate(&parent->budget->allocator, sizeof *account, 64);
+        if (account == NULL)
+            return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                    "no memory for the account '%s', %zu bytes", known.name,
+                                    sizeof *account);
+        memset(account, 0, sizeof *account);
+        account->parent = parent;
+        account->budget = parent->budget;
+        account->level = parent->level + 1;
+    }
+    start_account(account, &known);
+    if (is_new)
+        add_child(parent, account);
+    *out_account = account;
+    return FLETCH_OK;
+}
+
+void fletch_account_close(struct fletch_account *account)
+{
+    if (account == NULL)
+        return;
+    FLETCH_ASSERT(account->parent != NULL && is_open(account));
+    struct fletch_account *parent = account->parent;
+    struct fletch_budget *budget = account->budget;
+    /* E2 acquire: whoever put something there has left the account */
+    uint64_t stock = exchange_acquire(&account->stock, FLETCH_STOCK_CLOSED);
+    stock &= ~FLETCH_STOCK_CLOSED;
+    unsettle_here(account, FLETCH_ACCOUNT_OPEN + stock);
+    release(parent, stock);
+    fletch_eventcount_notify_inline(&budget->room, UINT32_MAX);
+}
+
+enum fletch_status fletch_budget_create(const struct fletch_account_options *options,
+                                        const struct fletch_allocator *allocator,
+                                        struct fletch_budget **out_budget,
+                                        struct fletch_error *error)
+{
+    struct fletch_account_options known;
+    enum fletch_status status = check_options(options, &known, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (known.step_bytes != 0)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "step_bytes is %" PRIu64 ", expected 0 for a topmost account",
+                                known.step_bytes);
+    struct fletch_budget *budget = fletch_block_allocate(allocator, sizeof *budget);
+    if (budget == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for a budget of %zu bytes", sizeof *budget);
+    memset(budget, 0, sizeof *budget);
+    budget->allocator = fletch_allocator_or_default(allocator);
+    budget->account.budget = budget;
+    fletch_eventcount_start(&budget->room, FLETCH_SHARING_PROCESS);
+    start_account(&budget->account, &known);
+    *out_budget = budget;
+    return FLETCH_OK;
+}
+
+/* An account below, or this one, that is open or has bytes charged; NULL: none. */
+static struct fletch_account *find_live_child(struct fletch_account *account)
+{
+    struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
+    for (; child != NULL; child = child->sibling)
+        if (load_relaxed(&child->settled) != 0) /* relaxed: nobody uses the budget any more */
+            return child;
+    return NULL;
+}
+
+static void end_children(const struct fletch_budget *budget, struct fletch_account *account)
+{
+    struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
+    while (child != NULL) {
+        struct fletch_account *next = child->sibling;
+        end_children(budget, child); /* as deep as there are levels */
+        fletch_release(&budget->allocator, child, sizeof *child, 64);
+        child = next;
+    }
+}
+
+enum fletch_status fletch_budget_destroy(struct fletch_budget *budget, struct fletch_error *error)
+{
+    if (budget == NULL)
+        return FLETCH_OK;
+    struct fletch_account *live = find_live_child(&budget->account);
+    if (live == NULL && used_bytes(&budget->account) != 0)
+        live = &budget->account;
+    if (live != NULL) {
+        char name[FLETCH_ACCOUNT_NAME_BYTES];
+        read_name(live, name);
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "the account '%s' is %s, and %" PRIu64 " bytes are charged to it",
+                                name, is_open(live) ? "open" : "closed", used_bytes(live));
+    }
+    end_children(budget, &budget->account);
+    fletch_eventcount_deinit(&budget->room);
+    fletch_block_release(budget);
+    return FLETCH_OK;
+}
+
+struct fletch_account *fletch_budget_account(struct fletch_budget *budget)
+{
+    return &budget->account;
+}
+
+/* ---- statistics ---- */
+
+static struct fletch_budget_statistics look(const struct fletch_account *account)
+{
+    struct fletch_budget_statistics statistics = {
+        .struct_size = sizeof statistics,
+        .limit_bytes = load_relaxed(&account->limit_bytes), /* relaxed: a statistic */
+        .used_bytes = used_bytes(account),
+        .peak_bytes = load_relaxed(&account->peak_bytes), /* relaxed: a statistic */
+        .refused = load_relaxed(&account->refused),       /* relaxed: a statistic */
+    };
+    read_name(account, statistics.name);
+    if (statistics.limit_bytes == FLETCH_BUDGET_BYTES_MAX)
+        statistics.limit_bytes = UINT64_MAX;
+    /* relaxed: a statistic */
+    statistics.closed = (load_relaxed(&account->settled) & FLETCH_ACCOUNT_OPEN) == 0;
+    return statistics;
+}
+
+void fletch_account_statistics(const struct fletch_account *account,
+                               struct fletch_budget_statistics *out_statistics)
+{
+    struct fletch_budget_statistics statistics = look(account);
+    size_t bytes = out_statistics->struct_size;
+    statistics.struct_size = bytes;
+    memcpy(out_statistics, &statistics, bytes < sizeof statistics ? bytes : sizeof statistics);
+}
+
+void fletch_account_visit(const struct fletch_account *account,
+                          bool (*visit)(void *context, const struct fletch_budget_statistics *held),
+                          void *context)
+{
+    const struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
+    for (; child != NULL; child = child->sibling) {
+        struct fletch_budget_statistics statistics = look(child);
+        /* relaxed: a statistic */
+        if (load_relaxed(&child->settled) != 0 && !visit(context, &statistics))
+            return;
+    }
+}

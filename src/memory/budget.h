@@ -1,0 +1,81 @@
+#ifndef FLETCH_MEMORY_BUDGET_H
+#define FLETCH_MEMORY_BUDGET_H
+
+/* Accounts of bytes, in a tree.
+ *
+ * Origin: hierarchical counters as of Linux's page_counter (which charges each level with one
+ * atomic addition and takes it back where one is full), with stocks below the counters as its
+ * memory cgroups have for each processor; here a stock belongs to an account, and anybody can take
+ * it back.
+ *
+ * What an account has charged at the one above it is `settled`; the part of that which nobody uses
+ * is its `stock`; used = settled - stock. An account without steps has no stock. A reservation
+ * takes from the stock, or settles what is missing at this account, then at the one above, and so
+ * on; a level that is full makes it give all back. As `settled` never passes the limit, `used` does
+ * not. Before a reservation is refused, the stocks below the account that is full are given back
+ * and it is tried again: nothing is refused while others keep what they do not use.
+ *
+ * Roles: any number of threads reserve, release, transfer and look. One opens and closes an
+ * account. Progress: lock-free; release is wait-free without steps. A thread that dies in between
+ * leaves bytes charged.
+ *
+ * The highest bit but one of `settled` says that the account is open. Whoever makes it 0 (the
+ * closer or the last release) ends the account: it becomes vacant, for the next one that is opened
+ * below the same parent. Accounts are never freed before their budget and never move to another
+ * parent, so that looking at one is always allowed.
+ *
+ * Edges:
+ *   E1: fetch_sub_acq_rel(settled) -> the fetch_sub_acq_rel that makes it 0: whoever ends an
+ *       account knows that all others have left it.
+ *   E2: cas_weak_acq_rel(stock) of who puts -> that of who drains, exchange_acquire(stock) of the
+ *       closer: the stock is given back after those who put something there have left the account.
+ *   E3: opener cas_weak_release(children) -> visitor load_acquire(children): the account is made.
+ * Vacant accounts travel by memory/node_stack.h. Waiting is sync/eventcount.h: a release changes
+ * `settled` or `stock`, then looks for sleepers; a sleeper announces itself, then tries again.
+ *
+ * Linearization: a reservation at the last counter that it changes, a release at its first. ABA:
+ * counters are only added to and compared with limits. Reclamation: none before the end. */
+
+#include <fletching/budget.h>
+
+#include "base/atomic.h"
+#include "memory/node_stack.h"
+#include "sync/eventcount.h"
+
+#define FLETCH_ACCOUNT_OPEN (UINT64_C(1) << 62) /* in `settled` */
+#define FLETCH_STOCK_CLOSED (UINT64_C(1) << 63) /* in `stock`: nothing may be put there */
+
+struct fletch_account {
+    _Atomic uint64_t settled;
+    _Atomic uint64_t stock;
+    uint64_t step_bytes;
+    struct fletch_account *parent; /* fixed; NULL: the topmost one */
+    struct fletch_budget *budget;  /* fixed */
+    _Atomic uint64_t limit_bytes;
+    _Atomic uint64_t peak_bytes;
+    _Atomic uint64_t refused;
+    struct fletch_stack_node vacancy;          /* while it is vacant */
+    struct fletch_account *sibling;            /* fixed */
+    _Atomic(struct fletch_account *) children; /* grows only */
+    struct fletch_node_stack vacant;           /* of the children */
+    uint32_t level;                            /* fixed; of the topmost one: 0 */
+    _Atomic uint64_t name[FLETCH_ACCOUNT_NAME_BYTES / 8];
+};
+
+struct fletch_budget {
+    struct fletch_account account; /* first */
+    struct fletch_allocator allocator;
+    _Atomic uint32_t has_steps; /* some account was opened with a step */
+    FLETCH_ISOLATED struct fletch_eventcount room;
+};
+
+/* The two halves of a transfer. The first charges `to` and what is above it, up to where the two
+ * branches meet, or nothing; then the second takes the charge from `from` in the same way, or from
+ * `to` to undo the first. */
+enum fletch_status fletch_account_begin_transfer(struct fletch_account *from,
+                                                 struct fletch_account *to, uint64_t bytes,
+                                                 uint64_t timeout_ns, struct fletch_error *error);
+void fletch_account_end_transfer(struct fletch_account *from, struct fletch_account *to,
+                                 uint64_t bytes);
+
+#endif

@@ -1,0 +1,192 @@
+#include "arrow/schema_builder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "support/cmocka_tests.h"
+#include "support/schemas.h"
+
+static void rows_follow_the_walk(void **state)
+{
+    (void)state;
+    struct fletch_schema *schema =
+        schema_new("a=l! b=+l(item=+s(x=u y=b)) c=c<u> d=+m(entries=+s(key=u! value=d:9,1)!)");
+    static const struct {
+        const char *path;
+        uint32_t parent, end, children, depth, first_span, spans;
+    } rows[] = {
+        {"a", FLETCH_NO_INDEX, 1, 0, 1, 0, 2},
+        {"b", FLETCH_NO_INDEX, 5, 1, 1, 2, 2},
+        {"b.item", 1, 5, 2, 2, 4, 1},
+        {"b.item.x", 2, 4, 0, 3, 5, 3},
+        {"b.item.y", 2, 5, 0, 3, 8, 2},
+        {"c", FLETCH_NO_INDEX, 6, 0, 1, 10, 2},
+        {"d", FLETCH_NO_INDEX, 10, 1, 1, 12, 2},
+        {"d.entries", 6, 10, 2, 2, 14, 1},
+        {"d.entries.key", 7, 9, 0, 3, 15, 3},
+        {"d.entries.value", 7, 10, 0, 3, 18, 2},
+    };
+    static const uint32_t columns[] = {0, 1, 5, 6};
+    assert_int_equal(schema->field_count, sizeof rows / sizeof rows[0]);
+    assert_int_equal(schema->span_count, 20);
+    assert_int_equal(fletch_schema_column_count(schema), 4);
+    assert_memory_equal(schema->columns, columns, sizeof columns);
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        const struct fletch_field *field = &schema->fields[i];
+        assert_string_equal(fletch_field_path_of(schema, i).text, rows[i].path);
+        assert_int_equal(field->parent, rows[i].parent);
+        assert_int_equal(field->end, rows[i].end);
+        assert_int_equal(field->child_count, rows[i].children);
+        assert_int_equal(field->depth, rows[i].depth);
+        assert_int_equal(field->first_span, rows[i].first_span);
+        assert_int_equal(field->span_count, rows[i].spans);
+    }
+    assert_false(schema->fields[0].is_nullable);
+    assert_true(schema->fields[1].is_nullable);
+    assert_int_equal(schema->dictionary_count, 1);
+    assert_int_equal(schema->dictionaries[0].field, 5);
+    assert_string_equal(schema->dictionaries[0].values->fields[0].format, "u");
+    char text[FLETCH_FIELD_TEXT_BYTES];
+    assert_string_equal(fletch_field_describe(schema, &schema->fields[5], text, sizeof text),
+                        "dictionary<int8, utf8>");
+    fletch_schema_release(schema);
+}
+
+static void names_may_be_empty_and_repeat(void **state)
+{
+    (void)state;
+    struct fletch_schema *schema = schema_new("=l =u a=+s(=b) a=i");
+    assert_int_equal(schema->column_count, 4);
+    assert_string_equal(fletch_field_path_of(schema, 3).text, "a.");
+    assert_string_equal(schema->fields[4].name, "a");
+    fletch_schema_release(schema);
+    schema = schema_new("");
+    assert_int_equal(schema->field_count, 0);
+    fletch_schema_release(schema);
+}
+
+static void metadata_is_kept_in_order(void **state)
+{
+    (void)state;
+    struct fletch_schema *schema = schema_new("{who:me} a=+s(b=l{in:ner}){out:er} c=l");
+    struct fletch_metadata_pair pair;
+    assert_true(fletch_metadata_find(&schema->metadata, "who", &pair));
+    assert_memory_equal(pair.value, "me", pair.value_bytes);
+    assert_true(fletch_metadata_find(&schema->fields[0].metadata, "out", &pair));
+    assert_true(fletch_metadata_find(&schema->fields[1].metadata, "in", &pair));
+    assert_false(fletch_metadata_find(&schema->fields[1].metadata, "out", &pair));
+    assert_int_equal(schema->fields[2].metadata.count, 0);
+    assert_null(schema->fields[2].metadata.bytes);
+    fletch_schema_release(schema);
+
+    struct fletch_schema_builder builder;
+    static const struct fletch_metadata_pair pairs[] = {
+        {"k", 1, "1", 1}, {"k", 1, "", 0}, {"", 0, "\0\xFF", 2}};
+    fletch_schema_builder_init(&builder, NULL);
+    for (size_t i = 0; i < 3; i++)
+        assert_ok(fletch_schema_builder_metadata(&builder, &pairs[i], NULL));
+    assert_ok(fletch_schema_builder_finish(&builder, &schema, NULL));
+    size_t position = 0;
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(fletch_metadata_next(&schema->metadata, &position, &pair));
+        assert_int_equal(pair.key_bytes, pairs[i].key_bytes);
+        assert_int_equal(pair.value_bytes, pairs[i].value_bytes);
+        assert_memory_equal(pair.value, pairs[i].value, pair.value_bytes);
+    }
+    assert_false(fletch_metadata_next(&schema->metadata, &position, &pair));
+    fletch_schema_release(schema);
+}
+
+static void refused(const char *text, enum fletch_status expected, const char *message)
+{
+    struct fletch_error error = {.message = ""};
+    struct fletch_schema *schema = NULL;
+    assert_int_equal(schema_try(text, NULL, &schema, &error), expected);
+    assert_null(schema);
+    assert_contains(error.message, message);
+}
+
+static void what_a_schema_cannot_have_is_refused_by_path(void **state)
+{
+    (void)state;
+    refused("a=l(b=i)", FLETCH_INVALID_ARGUMENT,
+            "field 'a.b': a child of a field of type int64, which has none");
+    refused("a=+l", FLETCH_INVALID_ARGUMENT, "field 'a': list with 0 children, expected 1");
+    refused("a=+s(b=+l(x=i y=i))", FLETCH_INVALID_ARGUMENT,
+            "field 'a.b': list with 2 children, expected 1");
+    refused("a=+m(entries=i)", FLETCH_INVALID_ARGUMENT, "field 'a': entries of a map are int32");
+    refused("a=+m(entries=+s(key=i))", FLETCH_INVALID_ARGUMENT, "struct with 1 children");
+    refused("a=g<u>", FLETCH_INVALID_ARGUMENT, "field 'a': dictionary indices of type double");
+    refused("a=+s(b=c<+l(item=c<u>)>)", FLETCH_UNIMPLEMENTED,
+            "field 'a.b': a dictionary within a dictionary");
+    refused("a=+s(b=vu)", FLETCH_UNIMPLEMENTED, "field 'a.b': type utf8_view is not implemented");
+    refused("a=d:39,2", FLETCH_INVALID_ARGUMENT, "field 'a': decimal128 of precision 39");
+    refused("\xC3=l", FLETCH_INVALID_ARGUMENT, "the name is not UTF-8");
+    refused("a=tss:\xC3", FLETCH_INVALID_ARGUMENT, "the time zone is not UTF-8");
+}
+
+static void a_builder_that_failed_stays_so(void **state)
+{
+    (void)state;
+    struct fletch_schema_builder builder;
+    struct fletch_schema *schema = NULL;
+    struct fletch_error error = {.message = ""};
+    const struct fletch_field_options good = {.name = "a", .name_bytes = 1};
+    const struct fletch_field_options bad = {.name = "a\0b", .name_bytes = 3};
+    fletch_schema_builder_init(&builder, NULL);
+    assert_int_equal(fletch_schema_builder_open(&builder, &bad, NULL), FLETCH_INVALID_ARGUMENT);
+    assert_int_equal(fletch_schema_builder_open(&builder, &good, NULL), FLETCH_INVALID_ARGUMENT);
+    assert_int_equal(fletch_schema_builder_finish(&builder, &schema, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "the name is not UTF-8 without NUL");
+    assert_null(schema);
+}
+
+static void nesting_ends_at_64(void **state)
+{
+    (void)state;
+    for (int levels = 64; levels <= 65; levels++) {
+        char text[1000] = "";
+        for (int i = 1; i < levels; i++)
+            strcat(text, "a=+s(");
+        strcat(text, "a=l");
+        for (int i = 1; i < levels; i++)
+            strcat(text, ")");
+        struct fletch_schema *schema = NULL;
+        struct fletch_error error = {.message = ""};
+        enum fletch_status status = schema_try(text, NULL, &schema, &error);
+        assert_int_equal(status, levels == 64 ? FLETCH_OK : FLETCH_INVALID_ARGUMENT);
+        if (levels == 65)
+            assert_contains(error.message, "nested deeper than 64 levels");
+        else
+            assert_int_equal(strlen(fletch_field_path_of(schema, 63).text), 127);
+        fletch_schema_release(schema);
+    }
+}
+
+static void long_paths_are_cut(void **state)
+{
+    (void)state;
+    char text[200];
+    snprintf(text, sizeof text, "%s=+s(%s=+s(%s=+s(x=i)))", "äääääääääääääääääääääääääää",
+             "äääääääääääääääääääääääääää", "äääääääääääääääääääääääääää");
+    struct fletch_schema *schema = schema_new(text);
+    struct fletch_field_path path = fletch_field_path_of(schema, 3);
+    assert_true(strlen(path.text) < sizeof path.text);
+    assert_contains(path.text, "ä…");
+    fletch_schema_release(schema);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_follow_the_walk),
+        cmocka_unit_test(names_may_be_empty_and_repeat),
+        cmocka_unit_test(metadata_is_kept_in_order),
+        cmocka_unit_test(what_a_schema_cannot_have_is_refused_by_path),
+        cmocka_unit_test(a_builder_that_failed_stays_so),
+        cmocka_unit_test(nesting_ends_at_64),
+        cmocka_unit_test(long_paths_are_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

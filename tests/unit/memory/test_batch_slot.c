@@ -1,0 +1,84 @@
+#include <fletching/batch_slot.h>
+
+#include "memory/batch.h"
+#include "support/cmocka_tests.h"
+#include "support/pools.h"
+#include "support/rings.h"
+
+static struct fletch_batch *batch_of_rows(struct test_pool *pool, int64_t rows)
+{
+    struct fletch_batch *batch;
+    const struct fletch_batch_parts parts = {.row_count = rows};
+    assert_ok(fletch_batch_create(pool->cache, pool->account, &parts, &batch, NULL));
+    return batch;
+}
+
+static struct fletch_batch_slot slot_of(struct test_pool *pool, int64_t rows)
+{
+    return (struct fletch_batch_slot){
+        .shuffle_hash = 77, .partition = (uint32_t)rows, .batch = batch_of_rows(pool, rows)};
+}
+
+static void batches_travel_through_an_spsc_ring(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_spsc_ring_options options =
+        spsc_options(FLETCH_RING_SLOT_SEQUENCE, sizeof(struct fletch_batch_slot), 2);
+    struct fletch_spsc_ring *ring;
+    assert_ok(fletch_spsc_ring_create(&options, NULL, &ring, NULL));
+    for (int64_t i = 0; i < 5; i++) {
+        struct fletch_batch_slot slot = slot_of(&pool, i), out;
+        assert_answer(fletch_batch_slot_push_spsc(ring, &slot, 0), FLETCH_DONE);
+        assert_answer(fletch_batch_slot_pop_spsc(ring, &out, 0), FLETCH_DONE);
+        assert_int_equal(out.partition, i);
+        assert_int_equal(out.shuffle_hash, 77);
+        assert_int_equal(fletch_batch_row_count(out.batch), i);
+        fletch_batch_release(pool.cache, out.batch);
+        assert_answer(fletch_batch_slot_pop_spsc(ring, &out, 0), FLETCH_EMPTY);
+    }
+    /* Two are left: their references are dropped with the ring. */
+    for (int64_t i = 0; i < 2; i++) {
+        struct fletch_batch_slot slot = slot_of(&pool, i);
+        assert_answer(fletch_batch_slot_push_spsc(ring, &slot, 0), FLETCH_DONE);
+    }
+    struct fletch_batch_slot refused = slot_of(&pool, 9);
+    assert_answer(fletch_batch_slot_push_spsc(ring, &refused, 0), FLETCH_FULL);
+    fletch_batch_release(NULL, refused.batch); /* it stayed the caller's */
+    fletch_spsc_ring_destroy(ring, fletch_batch_slot_drop, pool.cache);
+    assert_int_equal(account_used_bytes(pool.account), 0);
+    test_pool_end(&pool);
+}
+
+static void batches_travel_through_an_mpsc_queue(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_mpsc_queue_options options = mpsc_options(sizeof(struct fletch_batch_slot), 4);
+    struct fletch_mpsc_queue *queue;
+    struct fletch_batch_slot out;
+    assert_ok(fletch_mpsc_queue_create(&options, NULL, &queue, NULL));
+    for (int64_t i = 0; i < 3; i++) {
+        struct fletch_batch_slot slot = slot_of(&pool, i);
+        assert_answer(fletch_batch_slot_push_mpsc(queue, &slot, 0), FLETCH_DONE);
+    }
+    assert_answer(fletch_batch_slot_pop_mpsc(queue, &out, 0), FLETCH_DONE);
+    assert_int_equal(fletch_batch_row_count(out.batch), 0);
+    fletch_batch_release(pool.cache, out.batch);
+    fletch_mpsc_queue_close(queue);
+    struct fletch_batch_slot refused = slot_of(&pool, 9);
+    assert_answer(fletch_batch_slot_push_mpsc(queue, &refused, 0), FLETCH_CLOSED);
+    fletch_batch_release(NULL, refused.batch);
+    fletch_mpsc_queue_destroy(queue, fletch_batch_slot_drop, NULL);
+    assert_int_equal(account_used_bytes(pool.account), 0);
+    test_pool_end(&pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batches_travel_through_an_spsc_ring),
+        cmocka_unit_test(batches_travel_through_an_mpsc_queue),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,466 @@
+#include "memory/budget.h"
+
+#include <fletching/wait.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "support/cmocka_tests.h"
+#include "support/pools.h"
+#include "support/sleeping.h"
+#include "support/team.h"
+
+enum { TIMEOUT_NS = 2000000 };
+
+static struct fletch_budget *make(uint64_t limit_bytes)
+{
+    struct fletch_budget *budget;
+    struct fletch_account_options options = {
+        .struct_size = sizeof options, .name = "process", .limit_bytes = limit_bytes};
+    assert_ok(fletch_budget_create(&options, NULL, &budget, NULL));
+    return budget;
+}
+
+static struct fletch_budget_statistics statistics_of(const struct fletch_account *account)
+{
+    struct fletch_budget_statistics statistics = {.struct_size = sizeof statistics};
+    fletch_account_statistics(account, &statistics);
+    return statistics;
+}
+
+static uint64_t used(const struct fletch_account *account)
+{
+    return statistics_of(account).used_bytes;
+}
+
+static void end(struct fletch_budget *budget)
+{
+    assert_int_equal(used(fletch_budget_account(budget)), 0);
+    assert_ok(fletch_budget_destroy(budget, NULL));
+}
+
+/* ---- charging ---- */
+
+static void a_charge_counts_on_every_level(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(1000);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *shuffle = account_make(process, "shuffle", 500, 0);
+    struct fletch_account *channel = account_make(shuffle, "channel", 200, 0);
+    assert_ok(fletch_account_reserve(channel, 150, 0, NULL));
+    assert_ok(fletch_account_reserve(shuffle, 100, 0, NULL));
+    assert_ok(fletch_account_reserve(channel, 0, 0, NULL));
+    assert_int_equal(used(channel), 150);
+    assert_int_equal(used(shuffle), 250);
+    assert_int_equal(used(process), 250);
+    fletch_account_release(channel, 50);
+    assert_int_equal(used(channel), 100);
+    assert_int_equal(used(process), 200);
+    fletch_account_release(channel, 100);
+    fletch_account_release(shuffle, 100);
+    struct fletch_budget_statistics statistics = statistics_of(channel);
+    assert_string_equal(statistics.name, "channel");
+    assert_int_equal(statistics.limit_bytes, 200);
+    assert_int_equal(statistics.peak_bytes, 150);
+    assert_int_equal(statistics_of(process).peak_bytes, 250);
+    assert_false(statistics.closed);
+    fletch_account_close(channel);
+    fletch_account_close(shuffle);
+    end(budget);
+}
+
+static void a_refusal_names_who_is_full_and_who_holds_the_most(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(1000);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *greedy = account_make(process, "greedy", 0, 0);
+    struct fletch_account *modest = account_make(process, "modest", 300, 0);
+    struct fletch_error error;
+    assert_ok(fletch_account_reserve(greedy, 700, 0, NULL));
+    assert_ok(fletch_account_reserve(modest, 200, 0, NULL));
+    assert_int_equal(fletch_account_reserve(modest, 101, 0, &error), FLETCH_RESOURCE_EXHAUSTED);
+    assert_string_equal(error.message, "the budget of 'modest' is full: limit 300 bytes, used 200, "
+                                       "asked for 101");
+    assert_int_equal(fletch_account_reserve(modest, 100, 0, NULL), FLETCH_OK);
+    fletch_account_release(modest, 100);
+    assert_int_equal(fletch_account_reserve(greedy, 101, 0, &error), FLETCH_RESOURCE_EXHAUSTED);
+    assert_string_equal(error.message,
+                        "the budget of 'process' is full: limit 1000 bytes, used 900, asked for "
+                        "101; 'greedy' holds the most of it, 700");
+    assert_int_equal(used(greedy), 700); /* nothing stayed charged */
+    assert_int_equal(statistics_of(modest).refused, 1);
+    assert_int_equal(statistics_of(process).refused, 1);
+    assert_int_equal(fletch_account_reserve(greedy, UINT64_MAX, 0, &error),
+                     FLETCH_RESOURCE_EXHAUSTED);
+    fletch_account_release(greedy, 700);
+    fletch_account_release(modest, 200);
+    fletch_account_close(greedy);
+    fletch_account_close(modest);
+    end(budget);
+}
+
+static void options_are_checked(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = NULL;
+    struct fletch_error error;
+    struct fletch_account_options options = {.struct_size = sizeof options,
+                                             .limit_bytes = FLETCH_BUDGET_BYTES_MAX + 1};
+    assert_int_equal(fletch_budget_create(&options, NULL, &budget, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "limit_bytes is 1152921504606846977");
+    options.limit_bytes = 0;
+    options.step_bytes = 1;
+    assert_int_equal(fletch_budget_create(&options, NULL, &budget, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "expected 0 for a topmost account");
+    options.step_bytes = UINT64_MAX;
+    assert_int_equal(fletch_budget_create(&options, NULL, &budget, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_null(budget);
+    options.step_bytes = 0;
+    assert_ok(fletch_budget_create(&options, NULL, &budget, NULL));
+    assert_string_equal(statistics_of(fletch_budget_account(budget)).name, "unnamed");
+    assert_true(statistics_of(fletch_budget_account(budget)).limit_bytes == UINT64_MAX);
+    end(budget);
+    assert_ok(fletch_budget_destroy(NULL, NULL));
+}
+
+static void a_tree_has_so_many_levels(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(0);
+    struct fletch_account *accounts[FLETCH_ACCOUNT_LEVELS_MAX];
+    struct fletch_account_options options = {.struct_size = sizeof options, .name = "too deep"};
+    struct fletch_error error;
+    accounts[0] = fletch_budget_account(budget);
+    for (int i = 1; i < FLETCH_ACCOUNT_LEVELS_MAX; i++)
+        accounts[i] = account_make(accounts[i - 1], "level", 0, i % 2 == 0 ? 10 : 0);
+    struct fletch_account *last = accounts[FLETCH_ACCOUNT_LEVELS_MAX - 1], *none = NULL;
+    assert_int_equal(fletch_account_open(last, &options, &none, &error), FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "level 9, expected at most 8");
+    assert_null(none);
+    assert_ok(fletch_account_reserve(last, 35, 0, NULL));
+    assert_int_equal(used(last), 35);
+    fletch_account_release(last, 35);
+    for (int i = FLETCH_ACCOUNT_LEVELS_MAX - 1; i > 0; i--)
+        fletch_account_close(accounts[i]);
+    end(budget);
+}
+
+/* ---- steps ---- */
+
+static void an_account_with_steps_touches_the_one_above_seldom(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(10000);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *channel = account_make(process, "channel", 1000, 100);
+    assert_ok(fletch_account_reserve(channel, 10, 0, NULL));
+    assert_int_equal(used(channel), 10);
+    assert_int_equal(used(process), 110);
+    for (int i = 0; i < 10; i++)
+        assert_ok(fletch_account_reserve(channel, 10, 0, NULL));
+    assert_int_equal(used(channel), 110);
+    assert_int_equal(used(process), 110);
+    fletch_account_release(channel, 110);
+    assert_int_equal(used(channel), 0);
+    assert_int_equal(used(process), 110);                     /* up to two steps stay */
+    assert_ok(fletch_account_reserve(channel, 950, 0, NULL)); /* no step fits: to the byte */
+    assert_int_equal(used(process), 950);
+    assert_ok(fletch_account_reserve(channel, 50, 0, NULL));
+    assert_int_equal(fletch_account_reserve(channel, 1, 0, NULL), FLETCH_RESOURCE_EXHAUSTED);
+    fletch_account_release(channel, 1000);
+    assert_int_equal(used(process), 100); /* more than two steps: one stays */
+    fletch_account_close(channel);
+    assert_int_equal(used(process), 0);
+    end(budget);
+}
+
+static void nothing_is_refused_while_others_keep_what_they_do_not_use(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(1000);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *idle = account_make(process, "idle", 0, 300);
+    struct fletch_account *busy = account_make(process, "busy", 0, 300);
+    assert_ok(fletch_account_reserve(idle, 100, 0, NULL)); /* takes 400 */
+    assert_int_equal(used(process), 400);
+    assert_ok(fletch_account_reserve(busy, 900, 0, NULL));
+    assert_int_equal(used(process), 1000);
+    assert_int_equal(used(idle), 100);
+    assert_int_equal(used(busy), 900);
+    assert_int_equal(fletch_account_reserve(idle, 1, 0, NULL), FLETCH_RESOURCE_EXHAUSTED);
+    fletch_account_release(busy, 900);
+    fletch_account_release(idle, 100);
+    fletch_account_close(idle);
+    fletch_account_close(busy);
+    end(budget);
+}
+
+/* Random calls against plain counters. */
+static void used_bytes_are_those_of_a_plain_counter(void **state)
+{
+    (void)state;
+    enum { ACCOUNTS = 6, CALLS = 100000 };
+    static const uint64_t limits[ACCOUNTS] = {10000, 6000, 3000, 3000, 5000, 2500};
+    static const uint64_t steps[ACCOUNTS] = {0, 500, 100, 0, 0, 300};
+    static const int parents[ACCOUNTS] = {-1, 0, 1, 1, 0, 4};
+    struct fletch_budget *budget = make(limits[0]);
+    struct fletch_account *accounts[ACCOUNTS] = {fletch_budget_account(budget)};
+    uint64_t counts[ACCOUNTS] = {0}, held[ACCOUNTS] = {0};
+    struct fletch_random random = fletch_random_from_seed(1);
+    for (int i = 1; i < ACCOUNTS; i++)
+        accounts[i] = account_make(accounts[parents[i]], "account", limits[i], steps[i]);
+    for (int call = 0; call < CALLS; call++) {
+        int at = 1 + (int)fletch_random_below(&random, ACCOUNTS - 1);
+        uint64_t bytes = fletch_random_below(&random, 1500);
+        bool fits = true;
+        if (fletch_random_below(&random, 2) == 0) {
+            bytes = bytes > held[at] ? held[at] : bytes;
+            fletch_account_release(accounts[at], bytes);
+            held[at] -= bytes;
+            for (int i = at; i >= 0; i = parents[i])
+                counts[i] -= bytes;
+            continue;
+        }
+        for (int i = at; i >= 0; i = parents[i])
+            fits = fits && counts[i] + bytes <= limits[i];
+        enum fletch_status status = fletch_account_reserve(accounts[at], bytes, 0, NULL);
+        assert_true((status == FLETCH_OK) == fits);
+        for (int i = at; i >= 0 && fits; i = parents[i])
+            counts[i] += bytes;
+        held[at] += fits ? bytes : 0;
+        assert_int_equal(used(accounts[2]), counts[2]);
+        assert_int_equal(used(accounts[3]), counts[3]);
+        assert_int_equal(used(accounts[5]), counts[5]);
+    }
+    for (int i = ACCOUNTS - 1; i > 0; i--) {
+        fletch_account_release(accounts[i], held[i]);
+        fletch_account_close(accounts[i]);
+    }
+    end(budget);
+}
+
+/* ---- moving ---- */
+
+static void a_transfer_leaves_what_is_above_both_alone(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(1000);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *shuffle = account_make(process, "shuffle", 0, 0);
+    struct fletch_account *channel = account_make(shuffle, "channel", 0, 100);
+    struct fletch_account *delivered = account_make(process, "delivered", 950, 0);
+    struct fletch_error error;
+    assert_ok(fletch_account_reserve(channel, 1000, 0, NULL)); /* the process is full */
+    assert_ok(fletch_account_transfer(channel, delivered, 900, 0, NULL));
+    assert_int_equal(used(channel), 100);
+    assert_int_equal(used(shuffle), 100);
+    assert_int_equal(used(delivered), 900);
+    assert_int_equal(used(process), 1000);
+    assert_int_equal(statistics_of(process).peak_bytes, 1000);
+    assert_int_equal(fletch_account_transfer(channel, delivered, 51, 0, &error),
+                     FLETCH_RESOURCE_EXHAUSTED);
+    assert_contains(error.message, "'delivered' is full: limit 950 bytes, used 900, asked for 51");
+    assert_int_equal(used(channel), 100);
+    assert_ok(fletch_account_transfer(delivered, delivered, 10, 0, NULL));
+    assert_ok(fletch_account_transfer(delivered, channel, 900, 0, NULL)); /* and back */
+    assert_ok(fletch_account_transfer(channel, shuffle, 10, 0, NULL));    /* up */
+    assert_ok(fletch_account_transfer(shuffle, channel, 10, 0, NULL));    /* and down */
+    assert_int_equal(used(channel), 1000);
+    fletch_account_release(channel, 1000);
+    fletch_account_close(channel);
+    fletch_account_close(shuffle);
+    fletch_account_close(delivered);
+    end(budget);
+}
+
+/* ---- closing ---- */
+
+static bool collect(void *context, const struct fletch_budget_statistics *held)
+{
+    char *names = context;
+    strcat(names, held->name);
+    strcat(names, held->closed ? "(closed) " : " ");
+    return true;
+}
+
+static void a_closed_account_stays_until_its_bytes_are_back(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(1000);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *channel = account_make(process, "channel", 0, 100);
+    struct fletch_error error;
+    char names[200] = "";
+    assert_ok(fletch_account_reserve(channel, 10, 0, NULL));
+    fletch_account_close(channel);
+    fletch_account_close(NULL);
+    assert_int_equal(used(process), 10);
+    assert_int_equal(fletch_account_reserve(channel, 1, 0, &error), FLETCH_FAILED_PRECONDITION);
+    assert_contains(error.message, "'channel' is closed");
+    assert_int_equal(fletch_account_transfer(process, channel, 1, 0, &error),
+                     FLETCH_FAILED_PRECONDITION);
+    fletch_account_visit(process, collect, names);
+    assert_string_equal(names, "channel(closed) ");
+    assert_int_equal(fletch_budget_destroy(budget, &error), FLETCH_FAILED_PRECONDITION);
+    assert_string_equal(error.message,
+                        "the account 'channel' is closed, and 10 bytes are charged to it");
+    struct fletch_account *other = account_make(process, "other", 0, 0);
+    assert_ptr_not_equal(other, channel); /* it is not vacant yet */
+    fletch_account_release(channel, 10);
+    assert_int_equal(used(process), 0);
+    struct fletch_account *again = account_make(process, "again", 7, 0);
+    assert_ptr_equal(again, channel);
+    assert_string_equal(statistics_of(again).name, "again");
+    assert_int_equal(statistics_of(again).peak_bytes, 0);
+    assert_int_equal(fletch_budget_destroy(budget, &error), FLETCH_FAILED_PRECONDITION);
+    assert_contains(error.message, "is open, and 0 bytes");
+    fletch_account_close(other);
+    fletch_account_close(again);
+    end(budget);
+}
+
+static bool stop_at_once(void *context, const struct fletch_budget_statistics *held)
+{
+    (void)held;
+    ++*(int *)context;
+    return false;
+}
+
+static void holders_can_be_seen(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(1000);
+    struct fletch_account *process = fletch_budget_account(budget), *accounts[3];
+    char names[200] = "", long_name[100];
+    int calls = 0;
+    memset(long_name, 'x', sizeof long_name);
+    long_name[sizeof long_name - 1] = '\0';
+    for (int i = 0; i < 3; i++)
+        accounts[i] = account_make(process, i == 0 ? long_name : "short", 0, 0);
+    fletch_account_visit(process, stop_at_once, &calls);
+    assert_int_equal(calls, 1);
+    fletch_account_close(accounts[2]); /* vacant: not shown */
+    fletch_account_visit(process, collect, names);
+    long_name[FLETCH_ACCOUNT_NAME_BYTES - 1] = '\0';
+    assert_contains(names, long_name);
+    assert_int_equal(strlen(names), FLETCH_ACCOUNT_NAME_BYTES - 1 + 1 + 6);
+    fletch_account_close(accounts[0]);
+    fletch_account_close(accounts[1]);
+    end(budget);
+}
+
+/* ---- waiting ---- */
+
+static void waiting_lasts_no_less_than_its_timeout(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(100);
+    struct fletch_account *process = fletch_budget_account(budget);
+    assert_ok(fletch_account_reserve(process, 60, 0, NULL));
+    uint64_t deadline = fletch_clock_deadline_ns(TIMEOUT_NS);
+    assert_int_equal(fletch_account_reserve(process, 60, TIMEOUT_NS, NULL),
+                     FLETCH_RESOURCE_EXHAUSTED);
+    assert_true(fletch_clock_now_ns() >= deadline);
+    /* What can never be is not waited for. */
+    assert_int_equal(fletch_account_reserve(process, 101, FLETCH_NO_TIMEOUT, NULL),
+                     FLETCH_RESOURCE_EXHAUSTED);
+    fletch_account_release(process, 60);
+    end(budget);
+}
+
+struct waiter {
+    struct fletch_account *account;
+    uint64_t bytes;
+    struct fletch_account *from; /* transfer from there, or NULL: reserve */
+    enum fletch_status status;
+};
+
+static void wait_for_room(void *context)
+{
+    struct waiter *waiter = context;
+    if (waiter->from != NULL)
+        waiter->status = fletch_account_transfer(waiter->from, waiter->account, waiter->bytes,
+                                                 FLETCH_NO_TIMEOUT, NULL);
+    else
+        waiter->status =
+            fletch_account_reserve(waiter->account, waiter->bytes, FLETCH_NO_TIMEOUT, NULL);
+}
+
+static void a_release_elsewhere_wakes_who_waits_above(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(100);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *one = account_make(process, "one", 0, 50);
+    struct fletch_account *two = account_make(process, "two", 0, 50);
+    struct waiter waiter = {.account = two, .bytes = 80, .status = FLETCH_UNKNOWN};
+    const struct team_role role = {.run = wait_for_room, .context = &waiter};
+    struct team team;
+    assert_ok(fletch_account_reserve(one, 100, 0, NULL));
+    team_start(&team, &role, 1);
+    sleeping_await(&budget->room, 1);
+    fletch_account_release(one, 10); /* stays in the stock, not enough */
+    fletch_account_release(one, 70); /* with that it is: the waiter takes the stock */
+    team_join(&team);
+    assert_ok(waiter.status);
+    assert_int_equal(used(two), 80);
+    assert_int_equal(used(one), 20);
+    fletch_account_release(one, 20);
+    fletch_account_release(two, 80);
+    fletch_account_close(one);
+    fletch_account_close(two);
+    end(budget);
+}
+
+static void a_transfer_waits_for_room_too(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(1000);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *channel = account_make(process, "channel", 0, 0);
+    struct fletch_account *delivered = account_make(process, "delivered", 100, 0);
+    struct waiter waiter = {
+        .account = delivered, .bytes = 80, .from = channel, .status = FLETCH_UNKNOWN};
+    const struct team_role role = {.run = wait_for_room, .context = &waiter};
+    struct team team;
+    assert_ok(fletch_account_reserve(channel, 500, 0, NULL));
+    assert_ok(fletch_account_reserve(delivered, 50, 0, NULL));
+    team_start(&team, &role, 1);
+    sleeping_await(&budget->room, 1);
+    fletch_account_release(delivered, 30);
+    team_join(&team);
+    assert_ok(waiter.status);
+    assert_int_equal(used(delivered), 100);
+    assert_int_equal(used(channel), 420);
+    fletch_account_release(channel, 420);
+    fletch_account_release(delivered, 100);
+    fletch_account_close(channel);
+    fletch_account_close(delivered);
+    end(budget);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_charge_counts_on_every_level),
+        cmocka_unit_test(a_refusal_names_who_is_full_and_who_holds_the_most),
+        cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(a_tree_has_so_many_levels),
+        cmocka_unit_test(an_account_with_steps_touches_the_one_above_seldom),
+        cmocka_unit_test(nothing_is_refused_while_others_keep_what_they_do_not_use),
+        cmocka_unit_test(used_bytes_are_those_of_a_plain_counter),
+        cmocka_unit_test(a_transfer_leaves_what_is_above_both_alone),
+        cmocka_unit_test(a_closed_account_stays_until_its_bytes_are_back),
+        cmocka_unit_test(holders_can_be_seen),
+        cmocka_unit_test(waiting_lasts_no_less_than_its_timeout),
+        cmocka_unit_test(a_release_elsewhere_wakes_who_waits_above),
+        cmocka_unit_test(a_transfer_waits_for_room_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
