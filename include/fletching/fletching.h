@@ -15,6 +15,8 @@
 #include <fletching/export.h>
 #include <fletching/inbox.h>
 #include <fletching/mpsc_queue.h>
+#include <fletching/partition.h>
+#include <fletching/range_sample.h>
 #include <fletching/ring.h>
 #include <fletching/schema.h>
 #include <fletching/spsc_ring.h>

@@ -3,7 +3,7 @@
 
     hash_model.py            print the vectors of docs/format/hash-vectors.json
     hash_model.py --check F  compare the file F with what the model says
-    hash_model.py --lines    the vectors as lines of text, for the test of the library in C
+    hash_model.py --columns  the vectors as Arrow arrays in lines of text, for the library's test
 
 A vector is a list of key columns of one row: each a type, as Arrow names it, and a value, as JSON
 can hold it. Integers are decimal strings, floats the hexadecimal bits of their own width, bytes
@@ -338,6 +338,134 @@ def as_json():
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
+# ---- as Arrow arrays ----
+
+FORMATS = {"null": "n", "bool": "b", "int8": "c", "uint8": "C", "int16": "s", "uint16": "S",
+           "int32": "i", "uint32": "I", "int64": "l", "uint64": "L", "half": "e", "float": "f",
+           "double": "g", "utf8": "u", "large_utf8": "U", "binary": "z", "large_binary": "Z",
+           "date32": "tdD", "date64": "tdm", "time32": "tts", "time64": "ttu",
+           "timestamp": "tsu:UTC", "duration": "tDu", "interval_months": "tiM",
+           "interval_day_time": "tiD", "interval_month_day_nano": "tin"}
+WIDTHS = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "half": 2, "int32": 4, "uint32": 4,
+          "float": 4, "date32": 4, "time32": 4, "interval_months": 4, "decimal32": 4,
+          "decimal128": 16, "decimal256": 32}
+
+
+def format_of(kind, value):
+    """The type in the words of tests/support/schemas.h. The value tells a fixed width."""
+    name, children = (kind[0], kind[1:]) if isinstance(kind, list) else (kind, [])
+    base = name.split("(")[0]
+    if base.startswith("decimal"):
+        return f"d:{name.split('(')[1][:-1]},{base[7:]}"
+    if base == "fixed_size_binary":
+        return f"w:{len(value or '') // 2}"
+    if base in ("list", "large_list"):
+        return f"+{'l' if base == 'list' else 'L'}(item={format_of(children[0], None)})"
+    if base == "struct":
+        inner = " ".join(f"c{i}={format_of(child, None)}" for i, child in enumerate(children))
+        return f"+s({inner})" if inner else "+s"
+    if base == "map":
+        key, item = (format_of(child, None) for child in children)
+        return f"+m(entries=+s(key={key}! value={item})!)"
+    if base == "dictionary":
+        return f"i<{format_of(children[0], None)}>"
+    return FORMATS[base]
+
+
+def bits_of(flags):
+    return sum(1 << i for i, flag in enumerate(flags) if flag).to_bytes((len(flags) + 7) // 8,
+                                                                       "little")
+
+
+def offsets_of(values, width):
+    ends = [0]
+    for value in values:
+        ends.append(ends[-1] + len(value or ""))
+    return b"".join(end.to_bytes(width, "little") for end in ends)
+
+
+def stored(base, value, width):
+    """The bytes of one value of a fixed width."""
+    if value is None:
+        return b"\xa5" * width
+    if base == "interval_day_time":
+        return struct.pack("<ii", *map(int, value))
+    if base == "interval_month_day_nano":
+        return struct.pack("<iiq", *map(int, value))
+    if base in ("half", "float", "double"):
+        return int(value, 16).to_bytes(width, "little")
+    if base == "fixed_size_binary":
+        return bytes.fromhex(value)
+    return (int(value) % (1 << 8 * width)).to_bytes(width, "little")
+
+
+def arrays_of(kind, values):
+    """The nodes of a column, depth first, as (values, spans), and the columns of dictionaries."""
+    name, children = (kind[0], kind[1:]) if isinstance(kind, list) else (kind, [])
+    base = name.split("(")[0]
+    validity = bits_of([v is not None for v in values])
+    if base == "null":
+        return [(values, [])], []
+    if base == "bool":
+        return [(values, [validity, bits_of(values)])], []
+    if base in ("utf8", "binary", "large_utf8", "large_binary"):
+        texts = [bytes.fromhex(v or "") for v in values]
+        offsets = offsets_of(texts, 8 if base.startswith("large") else 4)
+        return [(values, [validity, offsets, b"".join(texts)])], []
+    if base == "dictionary":
+        words = sorted({v for v in values if v is not None})
+        indices = b"".join((words.index(v) if v is not None else 99).to_bytes(4, "little")
+                           for v in values)
+        return [(values, [validity, indices])], [(children[0], words)]
+    if base in ("list", "large_list", "map"):
+        lists = [v or [] for v in values]
+        below = [item for items in lists for item in items]
+        child = ["struct", *children] if base == "map" else children[0]
+        nodes, dictionaries = arrays_of(child, below)
+        offsets = offsets_of(lists, 8 if base == "large_list" else 4)
+        return [(values, [validity, offsets]), *nodes], dictionaries
+    if base == "struct":
+        nodes, dictionaries = [(values, [validity])], []
+        for i, child in enumerate(children):
+            found = arrays_of(child, [None if v is None else v[i] for v in values])
+            nodes += found[0]
+            dictionaries += found[1]
+        return nodes, dictionaries
+    width = len(values[0] or "") // 2 if base == "fixed_size_binary" else WIDTHS.get(
+        base, 16 if base == "interval_month_day_nano" else 8)
+    return [(values, [validity, b"".join(stored(base, v, width) for v in values)])], []
+
+
+def print_nodes(nodes):
+    for values, spans in nodes:
+        nulls = sum(v is None for v in values)
+        shown = [span.hex() or "-" for span in spans]
+        print("node", len(values), nulls, len(shown), *shown)
+
+
+def print_columns():
+    """Vectors with columns of the same types, one behind the other, are the rows of one batch."""
+    groups = []
+    for entry in vectors()["rows"]:
+        columns = [(c["type"], c["value"]) for c in entry["columns"]]
+        text = " ".join(f"k{i}={format_of(*c)}" for i, c in enumerate(columns))
+        if not groups or groups[-1][0] != text:
+            groups.append((text, [c[0] for c in columns], []))
+        groups[-1][2].append(([c[1] for c in columns], entry))
+    for text, kinds, rows in groups:
+        print("batch", len(rows), len(kinds), text.replace(" ", "_") or "-")
+        found = [arrays_of(kind, [values[i] for values, _ in rows])
+                 for i, kind in enumerate(kinds)]
+        for nodes, _ in found:
+            print_nodes(nodes)
+        for _, dictionaries in found:
+            for kind, values in dictionaries:
+                print("dictionary", len(values))
+                print_nodes(arrays_of(kind, values)[0])
+        for _, entry in rows:
+            print("row", entry["hash"], entry.get("spark", "-"))
+
+
 def check(path):
     with open(path, encoding="utf-8") as file:
         if file.read() != as_json():
@@ -349,4 +477,7 @@ def check(path):
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--check"]:
         sys.exit(check(sys.argv[2]))
-    sys.stdout.write(as_json())
+    if sys.argv[1:] == ["--columns"]:
+        print_columns()
+    else:
+        sys.stdout.write(as_json())

@@ -173,8 +173,7 @@ static uint64_t key_of_text(uint32_t i)
 static uint64_t key_of_long_text(uint32_t i)
 {
     char text[80];
-    int length =
-        snprintf(text, sizeof text, "https://example/%u/a/long/way/to/a/page/%u", i, i % 7);
+    int length = snprintf(text, sizeof text, "/a/path/of/%u/a/long/way/to/a/page/%u", i, i % 7);
     return fletch_hash_bytes((const uint8_t *)text, (size_t)length);
 }
 
