@@ -16,6 +16,7 @@
 #include <fletching/inbox.h>
 #include <fletching/mpsc_queue.h>
 #include <fletching/partition.h>
+#include <fletching/partition_writer.h>
 #include <fletching/range_sample.h>
 #include <fletching/ring.h>
 #include <fletching/schema.h>
