@@ -18,6 +18,9 @@
 #include <fletching/ipc_reader.h>
 #include <fletching/ipc_writer.h>
 #include <fletching/mpsc_queue.h>
+#include <fletching/partition.h>
+#include <fletching/partition_writer.h>
+#include <fletching/range_sample.h>
 #include <fletching/ring.h>
 #include <fletching/schema.h>
 #include <fletching/spsc_ring.h>

@@ -1,0 +1,113 @@
+#ifndef FLETCH_PARTITION_FRAME_BUILDER_H
+#define FLETCH_PARTITION_FRAME_BUILDER_H
+
+/* A frame in the making: the rows of one partition, in one buffer.
+ *
+ *  slab:  | nulls: a byte for each node | region of span 0 | region of span 1 | …
+ *
+ * Each region is 64-byte aligned and has room behind it for loops that write whole registers. Where
+ * they lie and how much fits says a plan, which all frames share that were opened since it was
+ * made. Validity is written from the first batch on that brings nulls to a column; until then its
+ * region holds nothing, and the byte of its node is 0. Belongs to one thread. */
+
+#include <stdbool.h>
+
+#include "arrow/schema.h"
+#include "memory/batch.h"
+#include "memory/buffer.h"
+
+/* How much a frame is to hold, or a row has: elements by node, bytes by span (those of strings). */
+struct fletch_frame_extent {
+    double *elements;
+    double *bytes;
+};
+
+struct fletch_builder_region {
+    size_t offset;
+    size_t bytes; /* that may be used */
+};
+
+struct fletch_frame_plan {
+    struct fletch_allocator allocator;
+    size_t block_bytes;
+    size_t slab_bytes;
+    uint64_t frame_count; /* frames that use it, and the writer while it is the newest */
+    uint32_t row_capacity;
+    int64_t *element_capacity; /* by node */
+    struct fletch_builder_region *regions;
+    double *bytes_per_row; /* by span: what was expected */
+};
+
+struct fletch_frame_builder {
+    struct fletch_buffer *slab; /* NULL: no frame is open */
+    uint8_t *data;
+    struct fletch_frame_plan *plan;
+    uint64_t key_sum;
+    uint32_t row_count;
+    uint32_t partition;
+};
+
+/* A plan for frames of about `target_bytes` whose rows have `per_row`. */
+enum fletch_status fletch_frame_plan_create(const struct fletch_schema *schema,
+                                            const struct fletch_frame_extent *per_row,
+                                            size_t target_bytes,
+                                            const struct fletch_allocator *allocator,
+                                            struct fletch_frame_plan **out_plan);
+
+/* A plan for a frame of one row that has exactly `row`. */
+enum fletch_status fletch_frame_plan_create_row(const struct fletch_schema *schema,
+                                                const struct fletch_frame_extent *row,
+                                                const struct fletch_allocator *allocator,
+                                                struct fletch_frame_plan **out_plan);
+
+/* One user less; the last one frees it. NULL is allowed. */
+void fletch_frame_plan_release(struct fletch_frame_plan *plan);
+
+/* Where frames take their memory. */
+struct fletch_frame_source {
+    struct fletch_schema *schema;
+    struct fletch_buffer_cache *cache;
+    struct fletch_account *account;
+};
+
+/* Opens an empty frame. On failure the frame is as it was. Errors as fletch_buffer_allocate. */
+enum fletch_status fletch_builder_open(struct fletch_frame_builder *frame,
+                                       const struct fletch_frame_source *source,
+                                       struct fletch_frame_plan *plan, struct fletch_error *error);
+
+/* Drops a frame with everything in it. Nothing happens if none is open. */
+void fletch_builder_close(struct fletch_frame_builder *frame, struct fletch_buffer_cache *cache);
+
+static inline uint8_t *fletch_builder_region(const struct fletch_frame_builder *frame,
+                                             uint32_t span)
+{
+    return frame->data + frame->plan->regions[span].offset;
+}
+
+/* Where element `index` of a string or list node of the frame begins. */
+int64_t fletch_builder_start(const struct fletch_frame_builder *frame,
+                             const struct fletch_field *field, int64_t index);
+
+/* Whether the node has nulls so far: its validity is kept up. */
+static inline bool fletch_builder_has_nulls(const struct fletch_frame_builder *frame, uint32_t row)
+{
+    return frame->data[row] != 0;
+}
+
+/* Scratch of fletch_builder_finish: arrays as long as the schema's tables say. */
+struct fletch_frame_parts {
+    struct fletch_batch_node *nodes;
+    struct fletch_batch_span *spans;
+    struct fletch_batch **dictionaries; /* what the indices mean: the batch acquires them */
+    int64_t row_count;
+};
+
+/* Makes the batch of the frame's rows, its spans trimmed to what is used, and closes the frame. A
+ * slab that is less than half used is exchanged for one that fits. On failure the frame stays. */
+enum fletch_status fletch_builder_finish(struct fletch_frame_builder *frame,
+                                         const struct fletch_frame_source *source,
+                                         struct fletch_frame_parts *parts,
+                                         struct fletch_batch **out_batch,
+                                         struct fletch_error *error);
+
+#endif

@@ -1,0 +1,14 @@
+#include "base/cpu.h"
+#include "partition/gather.h"
+
+const struct fletch_gather_kernels *fletch_gather_kernels_variant(size_t index)
+{
+    if (index == 0)
+        return &fletch_gather_scalar;
+    return index == 1 && fletch_cpu_features().avx2 ? &fletch_gather_avx2 : NULL;
+}
+
+const struct fletch_gather_kernels *fletch_gather_kernels_best(void)
+{
+    return fletch_cpu_features().avx2 ? &fletch_gather_avx2 : &fletch_gather_scalar;
+}

@@ -1,0 +1,14 @@
+#include "base/cpu.h"
+#include "partition/hash_kernels.h"
+
+const struct fletch_hash_kernels *fletch_hash_kernels_variant(size_t index)
+{
+    if (index == 0)
+        return &fletch_hash_scalar;
+    return index == 1 && fletch_cpu_features().neon ? &fletch_hash_neon : NULL;
+}
+
+const struct fletch_hash_kernels *fletch_hash_kernels_best(void)
+{
+    return fletch_cpu_features().neon ? &fletch_hash_neon : &fletch_hash_scalar;
+}

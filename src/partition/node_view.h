@@ -1,0 +1,79 @@
+#ifndef FLETCH_PARTITION_NODE_VIEW_H
+#define FLETCH_PARTITION_NODE_VIEW_H
+
+/* A node of a batch as the kernels look at it: where its buffers are and what is in them. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <fletching/partition.h>
+
+#include "arrow/schema.h"
+#include "memory/batch.h"
+
+struct fletch_node_view {
+    const struct fletch_batch *batch;
+    const struct fletch_field *field;
+    const uint8_t *validity; /* NULL: no nulls */
+    const uint8_t *values;   /* values, bits or offsets: what stands behind the validity */
+    const uint8_t *bytes;    /* of strings and binaries */
+    size_t byte_count;
+    int64_t offset; /* of element 0 in validity and values */
+    uint32_t row;
+};
+
+static inline struct fletch_node_view fletch_node_view_of(const struct fletch_batch *batch,
+                                                          uint32_t row)
+{
+    const struct fletch_field *field = &batch->schema->fields[row];
+    const struct fletch_batch_node *node = &batch->nodes[row];
+    const struct fletch_batch_span *spans = batch->spans + field->first_span;
+    struct fletch_node_view column = {
+        .batch = batch, .field = field, .offset = node->offset, .row = row};
+    if (field->span_count > 0 && node->null_count != 0)
+        column.validity = spans[0].data;
+    if (field->span_count > 1)
+        column.values = spans[1].data;
+    if (field->span_count > 2) {
+        column.bytes = spans[2].data;
+        column.byte_count = spans[2].bytes;
+    }
+    return column;
+}
+
+static inline bool fletch_view_bit(const uint8_t *bits, int64_t index)
+{
+    return (bits[index >> 3] >> (index & 7) & 1) != 0;
+}
+
+static inline bool fletch_view_is_null(const struct fletch_node_view *column, int64_t index)
+{
+    return column->field->type.id == FLETCH_TYPE_NULL ||
+           (column->validity != NULL && !fletch_view_bit(column->validity, column->offset + index));
+}
+
+static inline bool fletch_view_has_wide_offsets(const struct fletch_node_view *column)
+{
+    return fletch_type_layout(&column->field->type)->spans[1] == FLETCH_SPAN_OFFSETS64;
+}
+
+/* Where element `index` of a string, binary, list or map begins; that of the one behind the last
+ * element is where it ends. */
+static inline int64_t fletch_view_start(const struct fletch_node_view *column, int64_t index)
+{
+    int64_t at = column->offset + index;
+    if (fletch_view_has_wide_offsets(column)) {
+        int64_t start;
+        memcpy(&start, column->values + 8 * at, sizeof start);
+        return start;
+    }
+    int32_t start;
+    memcpy(&start, column->values + 4 * at, sizeof start);
+    return start;
+}
+
+/* Element `index` of a column of integers, sign- or zero-extended. */
+int64_t fletch_view_integer(const struct fletch_node_view *column, int64_t index);
+
+#endif

@@ -1,0 +1,133 @@
+#include "partition/row_lists.h"
+
+#include <string.h>
+
+#include "base/allocator.h"
+
+/* Up to here a block is sorted as four quarters, each with cursors of its own: rows of one
+ * partition that follow each other closely would else wait for each other's cursor to come back
+ * from memory. Beyond, cursors are so many that they hardly meet, and most partitions get no row of
+ * a block. */
+enum { QUARTERS = 4, FEW_PARTITIONS = 2048, ALIGNMENT = 64 };
+
+bool fletch_row_lists_init(struct fletch_row_lists *lists, uint32_t partition_count,
+                           const struct fletch_allocator *allocator)
+{
+    uint32_t run_capacity =
+        partition_count < FLETCH_BLOCK_ROWS ? partition_count : FLETCH_BLOCK_ROWS;
+    *lists = (struct fletch_row_lists){
+        .allocator = fletch_allocator_or_default(allocator),
+        .partition_count = partition_count,
+        .cursor_count =
+            partition_count <= FEW_PARTITIONS ? QUARTERS * partition_count : partition_count,
+    };
+    size_t cursor_bytes = lists->cursor_count * sizeof lists->cursors[0];
+    lists->cursors = fletch_allocate(&lists->allocator, cursor_bytes, ALIGNMENT);
+    lists->order =
+        fletch_allocate(&lists->allocator, FLETCH_BLOCK_ROWS * sizeof lists->order[0], ALIGNMENT);
+    lists->runs =
+        fletch_allocate(&lists->allocator, run_capacity * sizeof lists->runs[0], ALIGNMENT);
+    if (lists->cursors == NULL || lists->order == NULL || lists->runs == NULL) {
+        fletch_row_lists_deinit(lists);
+        return false;
+    }
+    memset(lists->cursors, 0, cursor_bytes);
+    return true;
+}
+
+void fletch_row_lists_deinit(struct fletch_row_lists *lists)
+{
+    uint32_t run_capacity =
+        lists->partition_count < FLETCH_BLOCK_ROWS ? lists->partition_count : FLETCH_BLOCK_ROWS;
+    if (lists->cursors != NULL)
+        fletch_release(&lists->allocator, lists->cursors,
+                       lists->cursor_count * sizeof lists->cursors[0], ALIGNMENT);
+    if (lists->order != NULL)
+        fletch_release(&lists->allocator, lists->order, FLETCH_BLOCK_ROWS * sizeof lists->order[0],
+                       ALIGNMENT);
+    if (lists->runs != NULL)
+        fletch_release(&lists->allocator, lists->runs, run_capacity * sizeof lists->runs[0],
+                       ALIGNMENT);
+    *lists = (struct fletch_row_lists){0};
+}
+
+static void add_run(struct fletch_row_lists *lists, uint32_t partition, uint32_t first,
+                    uint32_t end)
+{
+    lists->runs[lists->run_count] =
+        (struct fletch_row_run){.partition = partition, .first = first, .count = end - first};
+    lists->run_count += end > first;
+}
+
+/* `cursors` of quarter q and partition p stand at [q * P + p]. */
+static void sort_by_quarters(struct fletch_row_lists *lists, const uint16_t *ids, size_t count)
+{
+    uint32_t partitions = lists->partition_count;
+    uint32_t *a = lists->cursors;
+    uint32_t *b = a + partitions;
+    uint32_t *c = b + partitions;
+    uint32_t *d = c + partitions;
+    size_t quarter = count / QUARTERS;
+    const uint16_t *ids_b = ids + quarter;
+    const uint16_t *ids_c = ids_b + quarter;
+    const uint16_t *ids_d = ids_c + quarter;
+    for (size_t i = 0; i < quarter; i++) {
+        a[ids[i]]++;
+        b[ids_b[i]]++;
+        c[ids_c[i]]++;
+        d[ids_d[i]]++;
+    }
+    for (size_t i = QUARTERS * quarter; i < count; i++)
+        d[ids[i]]++;
+    uint32_t next = 0;
+    for (uint32_t p = 0; p < partitions; p++) {
+        uint32_t first = next;
+        for (uint32_t q = p; q < lists->cursor_count; q += partitions) {
+            uint32_t rows = lists->cursors[q];
+            lists->cursors[q] = next;
+            next += rows;
+        }
+        add_run(lists, p, first, next);
+    }
+    uint16_t *order = lists->order;
+    for (size_t i = 0; i < quarter; i++) {
+        order[a[ids[i]]++] = (uint16_t)i;
+        order[b[ids_b[i]]++] = (uint16_t)(i + quarter);
+        order[c[ids_c[i]]++] = (uint16_t)(i + 2 * quarter);
+        order[d[ids_d[i]]++] = (uint16_t)(i + 3 * quarter);
+    }
+    for (size_t i = QUARTERS * quarter; i < count; i++)
+        order[d[ids[i]]++] = (uint16_t)i;
+    memset(lists->cursors, 0, lists->cursor_count * sizeof lists->cursors[0]);
+}
+
+/* Only partitions that get rows are looked at: their runs are made as they are met. */
+static void sort_sparsely(struct fletch_row_lists *lists, const uint16_t *ids, size_t count)
+{
+    uint32_t *cursors = lists->cursors;
+    for (size_t i = 0; i < count; i++) {
+        if (cursors[ids[i]]++ == 0)
+            lists->runs[lists->run_count++].partition = ids[i];
+    }
+    uint32_t next = 0;
+    for (uint32_t r = 0; r < lists->run_count; r++) {
+        struct fletch_row_run *run = &lists->runs[r];
+        run->first = next;
+        run->count = cursors[run->partition];
+        cursors[run->partition] = next;
+        next += run->count;
+    }
+    for (size_t i = 0; i < count; i++)
+        lists->order[cursors[ids[i]]++] = (uint16_t)i;
+    for (uint32_t r = 0; r < lists->run_count; r++)
+        cursors[lists->runs[r].partition] = 0;
+}
+
+void fletch_row_lists_sort(struct fletch_row_lists *lists, const uint16_t *ids, size_t count)
+{
+    lists->run_count = 0;
+    if (lists->partition_count <= FEW_PARTITIONS)
+        sort_by_quarters(lists, ids, count);
+    else
+        sort_sparsely(lists, ids, count);
+}

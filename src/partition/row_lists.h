@@ -1,0 +1,43 @@
+#ifndef FLETCH_PARTITION_ROW_LISTS_H
+#define FLETCH_PARTITION_ROW_LISTS_H
+
+/* The rows of a block, sorted by partition: a counting sort of their numbers, stable. Columns are
+ * then copied run by run, each run a tight loop over a list of 16-bit numbers. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <fletching/allocator.h>
+
+/* Rows of a block: few enough that a column of 8 bytes stays in the second-level cache while it is
+ * gathered partition by partition. */
+enum { FLETCH_BLOCK_ROWS = 16384 };
+
+/* Rows order[first] … order[first + count - 1] belong to `partition`. */
+struct fletch_row_run {
+    uint32_t partition;
+    uint32_t first;
+    uint32_t count;
+};
+
+struct fletch_row_lists {
+    struct fletch_allocator allocator;
+    uint32_t partition_count;
+    uint32_t cursor_count;
+    uint32_t *cursors; /* zero between two calls */
+    uint16_t *order;   /* FLETCH_BLOCK_ROWS */
+    struct fletch_row_run *runs;
+    uint32_t run_count;
+};
+
+/* False: no memory. Then nothing is to be deinitialised. */
+bool fletch_row_lists_init(struct fletch_row_lists *lists, uint32_t partition_count,
+                           const struct fletch_allocator *allocator);
+void fletch_row_lists_deinit(struct fletch_row_lists *lists);
+
+/* Sorts rows 0 to `count` - 1 <= FLETCH_BLOCK_ROWS by their partition `ids`, all below the number
+ * of partitions. Runs come in no particular order; none is empty. */
+void fletch_row_lists_sort(struct fletch_row_lists *lists, const uint16_t *ids, size_t count);
+
+#endif

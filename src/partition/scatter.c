@@ -1,0 +1,388 @@
+#include "partition/scatter.h"
+
+#include "base/allocator.h"
+#include "base/assert.h"
+#include "base/bits.h"
+#include "partition/list_measure.h"
+#include "partition/scatter_copy.h"
+
+enum { ALIGNMENT = 64, SEGMENTS_MAX = 4096, CLOSED_AT_FIRST = 64 };
+
+/* Rows after which what was seen counts half: frames follow data that changes. */
+static const double rows_to_remember = 1 << 16;
+
+/* ---- making ---- */
+
+static struct fletch_scatter_node node_of(const struct fletch_schema *schema, uint32_t row,
+                                          const struct fletch_scatter_node *nodes)
+{
+    const struct fletch_field *field = &schema->fields[row];
+    size_t width = fletch_type_byte_width(&field->type);
+    struct fletch_scatter_node node = {.rule = FLETCH_COPY_NOTHING};
+    if (fletch_type_is_variable(field->type.id))
+        node.rule = FLETCH_COPY_STRINGS;
+    else if (fletch_type_is_list(field->type.id))
+        node.rule = FLETCH_COPY_LIST;
+    else if (field->type.id == FLETCH_TYPE_STRUCT)
+        node.rule = FLETCH_COPY_STRUCT;
+    else if (field->type.id == FLETCH_TYPE_BOOL)
+        node.rule = FLETCH_COPY_BITS;
+    else if (fletch_is_power_of_two(width) && width <= 32)
+        node.rule = FLETCH_COPY_VALUES;
+    else if (field->type.id != FLETCH_TYPE_NULL)
+        node.rule = FLETCH_COPY_WIDE_VALUES;
+    while (width > 1 && (size_t)1 << node.kernel < width)
+        node.kernel++;
+    if (field->parent != FLETCH_NO_INDEX)
+        node.is_below_a_list =
+            nodes[field->parent].is_below_a_list || nodes[field->parent].rule == FLETCH_COPY_LIST;
+    return node;
+}
+
+/* Places an array in the block, or only counts if there is none yet. */
+static void *carve(char *block, size_t *end, size_t bytes)
+{
+    size_t at = *end;
+    *end = fletch_round_up(at + bytes, ALIGNMENT);
+    return block == NULL ? NULL : block + at;
+}
+
+static size_t carve_arrays(struct fletch_scatter *scatter, char *block)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    size_t nodes = schema->field_count;
+    size_t spans = schema->span_count;
+    size_t end = 0;
+    scatter->frames = carve(block, &end, scatter->partition_count * sizeof scatter->frames[0]);
+    scatter->segments = carve(block, &end, SEGMENTS_MAX * sizeof scatter->segments[0]);
+    scatter->nodes = carve(block, &end, nodes * sizeof scatter->nodes[0]);
+    scatter->columns = carve(block, &end, nodes * sizeof scatter->columns[0]);
+    scatter->remaps = carve(block, &end, schema->dictionary_count * sizeof(uint32_t *));
+    scatter->remap_counts = carve(block, &end, schema->dictionary_count * sizeof(int64_t));
+    scatter->seen.elements = carve(block, &end, nodes * sizeof(double));
+    scatter->seen.bytes = carve(block, &end, spans * sizeof(double));
+    scatter->extent.elements = carve(block, &end, nodes * sizeof(double));
+    scatter->extent.bytes = carve(block, &end, spans * sizeof(double));
+    scatter->used_elements = carve(block, &end, nodes * sizeof(int64_t));
+    scatter->used_bytes = carve(block, &end, spans * sizeof(int64_t));
+    return end;
+}
+
+enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
+                                       const struct fletch_scatter_options *options,
+                                       struct fletch_error *error)
+{
+    *scatter = (struct fletch_scatter){
+        .source = options->source,
+        .allocator = fletch_allocator_or_default(options->allocator),
+        .kernels = fletch_gather_kernels_best(),
+        .partition_count = options->partition_count,
+        .target_bytes = options->target_bytes,
+    };
+    scatter->block_bytes = carve_arrays(scatter, NULL);
+    scatter->block = fletch_allocate(&scatter->allocator, scatter->block_bytes, ALIGNMENT);
+    if (scatter->block == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for a partition writer: %zu bytes for %u partitions",
+                                scatter->block_bytes, scatter->partition_count);
+    memset(scatter->block, 0, scatter->block_bytes);
+    carve_arrays(scatter, scatter->block);
+    const struct fletch_schema *schema = scatter->source.schema;
+    for (uint32_t row = 0; row < schema->field_count; row++)
+        scatter->nodes[row] = node_of(schema, row, scatter->nodes);
+    fletch_schema_acquire(scatter->source.schema);
+    return FLETCH_OK;
+}
+
+void fletch_scatter_deinit(struct fletch_scatter *scatter)
+{
+    for (uint32_t p = 0; p < scatter->partition_count; p++)
+        fletch_builder_close(&scatter->frames[p], scatter->source.cache);
+    for (size_t i = scatter->closed_first; i < scatter->closed_count; i++)
+        fletch_builder_close(&scatter->closed[i], scatter->source.cache);
+    fletch_frame_plan_release(scatter->plan);
+    if (scatter->closed != NULL)
+        fletch_release(&scatter->allocator, scatter->closed,
+                       scatter->closed_capacity * sizeof scatter->closed[0], ALIGNMENT);
+    fletch_schema_release(scatter->source.schema);
+    fletch_release(&scatter->allocator, scatter->block, scatter->block_bytes, ALIGNMENT);
+}
+
+/* ---- what frames are planned for ---- */
+
+/* Adds what `count` elements of the node from `first` on have. */
+static void add_extent(struct fletch_scatter *scatter, uint32_t row, int64_t first, int64_t count)
+{
+    const struct fletch_node_view *column = &scatter->columns[row];
+    const struct fletch_field *fields = scatter->source.schema->fields;
+    scatter->extent.elements[row] = (double)count;
+    if (scatter->nodes[row].rule == FLETCH_COPY_STRUCT)
+        for (uint32_t child = row + 1; child < fields[row].end; child = fields[child].end)
+            add_extent(scatter, child, first, count);
+    bool has_offsets = scatter->nodes[row].rule == FLETCH_COPY_STRINGS ||
+                       scatter->nodes[row].rule == FLETCH_COPY_LIST;
+    if (!has_offsets)
+        return;
+    int64_t start = count == 0 ? 0 : fletch_view_start(column, first);
+    int64_t end = count == 0 ? 0 : fletch_view_start(column, first + count);
+    if (scatter->nodes[row].rule == FLETCH_COPY_LIST)
+        add_extent(scatter, row + 1, start, end - start);
+    else
+        scatter->extent.bytes[fields[row].first_span + 2] = (double)(end - start);
+}
+
+static void set_extent(struct fletch_scatter *scatter, int64_t first, int64_t count)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    memset(scatter->extent.bytes, 0, schema->span_count * sizeof(double));
+    for (uint32_t c = 0; c < schema->column_count; c++)
+        add_extent(scatter, schema->columns[c], first, count);
+}
+
+static double remember(double *seen, double now, double fade)
+{
+    *seen = *seen * fade + now;
+    return *seen;
+}
+
+/* Whether the newest plan has far too little or too much room for what was seen. */
+static bool plan_is_off(const struct fletch_frame_plan *plan,
+                        const struct fletch_frame_extent *per_row,
+                        const struct fletch_schema *schema)
+{
+    for (uint32_t span = 0; span < schema->span_count; span++) {
+        double planned = plan->bytes_per_row[span];
+        if (per_row->bytes[span] > 1.1 * planned + 1 || 1.25 * per_row->bytes[span] + 2 < planned)
+            return true;
+    }
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        double planned = (double)plan->element_capacity[row] / plan->row_capacity;
+        if (per_row->elements[row] > planned || 3 * per_row->elements[row] + 16 < planned)
+            return true;
+    }
+    return false;
+}
+
+static enum fletch_status plan_for(struct fletch_scatter *scatter, struct fletch_error *error)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    double rows = (double)scatter->batch->row_count;
+    double fade = scatter->seen_rows > rows_to_remember ? 0.5 : 1;
+    set_extent(scatter, 0, scatter->batch->row_count);
+    double all_rows = remember(&scatter->seen_rows, rows, fade);
+    for (uint32_t row = 0; row < schema->field_count; row++)
+        scatter->extent.elements[row] =
+            remember(&scatter->seen.elements[row], scatter->extent.elements[row], fade) / all_rows;
+    for (uint32_t span = 0; span < schema->span_count; span++)
+        scatter->extent.bytes[span] =
+            remember(&scatter->seen.bytes[span], scatter->extent.bytes[span], fade) / all_rows;
+    if (scatter->plan != NULL && !plan_is_off(scatter->plan, &scatter->extent, schema))
+        return FLETCH_OK;
+    struct fletch_frame_plan *plan = NULL;
+    if (fletch_frame_plan_create(schema, &scatter->extent, scatter->target_bytes,
+                                 &scatter->allocator, &plan) != FLETCH_OK)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a frame's plan");
+    fletch_frame_plan_release(scatter->plan);
+    scatter->plan = plan;
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
+                                        const struct fletch_batch *batch,
+                                        struct fletch_error *error)
+{
+    scatter->batch = batch;
+    for (uint32_t row = 0; row < scatter->source.schema->field_count; row++) {
+        scatter->columns[row] = fletch_node_view_of(batch, row);
+        scatter->nodes[row].may_have_nulls |= scatter->columns[row].validity != NULL;
+    }
+    return batch->row_count == 0 ? FLETCH_OK : plan_for(scatter, error);
+}
+
+/* ---- placing ---- */
+
+static enum fletch_status reserve_closed(struct fletch_scatter *scatter, struct fletch_error *error)
+{
+    if (scatter->closed_first == scatter->closed_count)
+        scatter->closed_first = scatter->closed_count = 0;
+    if (scatter->closed_count < scatter->closed_capacity)
+        return FLETCH_OK;
+    size_t capacity =
+        scatter->closed_capacity == 0 ? CLOSED_AT_FIRST : 2 * scatter->closed_capacity;
+    struct fletch_frame_builder *closed =
+        fletch_allocate(&scatter->allocator, capacity * sizeof closed[0], ALIGNMENT);
+    if (closed == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for the list of %zu finished frames", capacity);
+    if (scatter->closed != NULL) {
+        memcpy(closed, scatter->closed, scatter->closed_count * sizeof closed[0]);
+        fletch_release(&scatter->allocator, scatter->closed,
+                       scatter->closed_capacity * sizeof closed[0], ALIGNMENT);
+    }
+    scatter->closed = closed;
+    scatter->closed_capacity = capacity;
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_scatter_close(struct fletch_scatter *scatter, uint32_t partition,
+                                        struct fletch_error *error)
+{
+    struct fletch_frame_builder *frame = &scatter->frames[partition];
+    if (frame->slab == NULL || frame->row_count == 0)
+        return FLETCH_OK;
+    enum fletch_status status = reserve_closed(scatter, error);
+    if (status != FLETCH_OK)
+        return status;
+    frame->partition = partition;
+    scatter->closed[scatter->closed_count++] = *frame;
+    *frame = (struct fletch_frame_builder){.slab = NULL};
+    return FLETCH_OK;
+}
+
+/* How many of the rows fit into the frame; the offsets of those are written. */
+static size_t measure(struct fletch_scatter *scatter, const struct fletch_frame_builder *frame,
+                      int64_t first_row, const uint16_t *order, size_t count)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    size_t room = frame->plan->row_capacity - frame->row_count;
+    count = count < room ? count : room;
+    for (uint32_t row = 0; row < schema->field_count && count > 0; row++) {
+        enum fletch_copy_rule rule = scatter->nodes[row].rule;
+        if (scatter->nodes[row].is_below_a_list)
+            continue;
+        const struct fletch_field *field = &schema->fields[row];
+        if (rule == FLETCH_COPY_LIST) {
+            struct fletch_list_rows rows = {first_row, order, count};
+            count = fletch_list_measure(scatter, frame, row, &rows);
+        } else if (rule == FLETCH_COPY_STRINGS) {
+            struct fletch_gather_strings strings =
+                fletch_scatter_strings(&scatter->columns[row], first_row);
+            size_t width = strings.has_wide_offsets ? 8 : 4;
+            struct fletch_gather_room left = {
+                .offsets =
+                    fletch_builder_region(frame, field->first_span + 1) + width * frame->row_count,
+                .used_bytes = fletch_builder_start(frame, field, frame->row_count),
+                .byte_capacity = (int64_t)frame->plan->regions[field->first_span + 2].bytes,
+            };
+            count = fletch_gather_offsets(&left, &strings, order, count);
+        }
+    }
+    return count;
+}
+
+/* A frame for one row that is too large for the others. */
+static enum fletch_status open_for_row(struct fletch_scatter *scatter,
+                                       struct fletch_frame_builder *frame, int64_t row,
+                                       struct fletch_error *error)
+{
+    struct fletch_frame_plan *plan = NULL;
+    set_extent(scatter, row, 1);
+    if (fletch_frame_plan_create_row(scatter->source.schema, &scatter->extent, &scatter->allocator,
+                                     &plan) != FLETCH_OK)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a frame's plan");
+    struct fletch_frame_builder larger = {.slab = NULL};
+    enum fletch_status status = fletch_builder_open(&larger, &scatter->source, plan, error);
+    fletch_frame_plan_release(plan);
+    if (status != FLETCH_OK)
+        return status;
+    fletch_builder_close(frame, scatter->source.cache);
+    *frame = larger;
+    return FLETCH_OK;
+}
+
+static uint64_t sum_of(const uint64_t *hashes, const uint16_t *order, size_t count)
+{
+    uint64_t a = 0;
+    uint64_t b = 0;
+    size_t i = 0;
+    for (; i + 2 <= count; i += 2) {
+        a += hashes[order[i]];
+        b += hashes[order[i + 1]];
+    }
+    return a + b + (i < count ? hashes[order[i]] : 0);
+}
+
+static void add_segment(struct fletch_scatter *scatter, struct fletch_frame_builder *frame,
+                        const struct fletch_scatter_block *block, uint32_t first, uint32_t count)
+{
+    scatter->segments[scatter->segment_count++] = (struct fletch_segment){
+        .frame = *frame,
+        .first = first,
+        .count = count,
+        .row = frame->row_count,
+    };
+    frame->row_count += count;
+    if (block->hashes != NULL)
+        frame->key_sum += sum_of(block->hashes, block->lists->order + first, count);
+}
+
+/* Where the strings of a run will write their offsets is fetched while others are placed. */
+static void prefetch_run(const struct fletch_scatter *scatter,
+                         const struct fletch_scatter_block *block)
+{
+    enum { RUNS_AHEAD = 2 };
+    uint32_t run = block->run + RUNS_AHEAD;
+    if (block->run_done > 0 || run >= block->lists->run_count)
+        return;
+    const struct fletch_frame_builder *frame = &scatter->frames[block->lists->runs[run].partition];
+    const struct fletch_schema *schema = scatter->source.schema;
+    for (uint32_t row = 0; frame->slab != NULL && row < schema->field_count; row++) {
+        const struct fletch_scatter_node *node = &scatter->nodes[row];
+        if (node->rule == FLETCH_COPY_STRINGS && !node->is_below_a_list)
+            __builtin_prefetch(
+                fletch_builder_region(frame, schema->fields[row].first_span + 1) +
+                    (size_t)frame->row_count *
+                        (fletch_view_has_wide_offsets(&scatter->columns[row]) ? 8 : 4),
+                1, 3);
+    }
+}
+
+/* Places as many rows of the run as fit into one frame. */
+static enum fletch_status place_some(struct fletch_scatter *scatter,
+                                     struct fletch_scatter_block *block, struct fletch_error *error)
+{
+    const struct fletch_row_run *run = &block->lists->runs[block->run];
+    struct fletch_frame_builder *frame = &scatter->frames[run->partition];
+    enum fletch_status status = FLETCH_OK;
+    prefetch_run(scatter, block);
+    if (frame->slab == NULL)
+        status = fletch_builder_open(frame, &scatter->source, scatter->plan, error);
+    if (status != FLETCH_OK)
+        return status;
+    uint32_t first = run->first + block->run_done;
+    const uint16_t *order = block->lists->order + first;
+    size_t left = run->count - block->run_done;
+    size_t count = measure(scatter, frame, block->first_row, order, left);
+    if (count == 0 && frame->row_count == 0) {
+        status = open_for_row(scatter, frame, block->first_row + order[0], error);
+        if (status != FLETCH_OK)
+            return status;
+        count = measure(scatter, frame, block->first_row, order, 1);
+        FLETCH_ASSERT(count == 1 && "a frame made for a row has room for it");
+    }
+    if (count > 0)
+        add_segment(scatter, frame, block, first, (uint32_t)count);
+    block->run_done += (uint32_t)count;
+    /* A frame that is full stays open if it cannot be closed now: nothing more fits into it. */
+    bool is_full = count < left || frame->row_count == frame->plan->row_capacity;
+    return is_full ? fletch_scatter_close(scatter, run->partition, error) : FLETCH_OK;
+}
+
+enum fletch_status fletch_scatter_block(struct fletch_scatter *scatter,
+                                        struct fletch_scatter_block *block,
+                                        struct fletch_error *error)
+{
+    enum fletch_status status = FLETCH_OK;
+    while (block->run < block->lists->run_count && status == FLETCH_OK) {
+        status = place_some(scatter, block, error);
+        if (block->run_done == block->lists->runs[block->run].count) {
+            block->run++;
+            block->run_done = 0;
+        }
+        if (scatter->segment_count == SEGMENTS_MAX)
+            fletch_scatter_copy_segments(scatter, block);
+    }
+    fletch_scatter_copy_segments(scatter, block);
+    /* Whatever could not be closed is closed by the next row that does not fit. */
+    return block->run == block->lists->run_count ? FLETCH_OK : status;
+}

@@ -1,0 +1,235 @@
+#include "partition/scatter_copy.h"
+
+#include "partition/bit_run.h"
+#include "partition/index_gather.h"
+#include "partition/scatter_nested.h"
+
+enum {
+    SHORT_STRING = 12, /* of this mean length most strings fit into 16 bytes */
+    LINE = 64,
+    LINES_MOST = 32 /* that are fetched of a segment */
+};
+
+bool fletch_scatter_prepare_validity(const struct fletch_frame_builder *frame,
+                                     const struct fletch_node_view *column, int64_t at,
+                                     int64_t count)
+{
+    uint8_t *flag = &frame->data[column->row];
+    if (column->validity == NULL && *flag == 0)
+        return false;
+    uint8_t *validity = fletch_builder_region(frame, column->field->first_span);
+    if (*flag == 0) {
+        fletch_bit_run_fill(validity, 0, (size_t)at);
+        *flag = 1;
+    }
+    if (column->validity == NULL)
+        fletch_bit_run_fill(validity, (size_t)at, (size_t)count);
+    return column->validity != NULL;
+}
+
+/* A block that is being copied: the rows of a segment in it. */
+struct copy {
+    const struct fletch_scatter *scatter;
+    const struct fletch_scatter_block *block;
+    const struct fletch_node_view *column;
+    const struct fletch_scatter_node *node;
+    struct fletch_gather_strings strings;
+    int64_t rows; /* of the block */
+};
+
+/* What is left to be prefetched, and how much of it for each segment. */
+struct ahead {
+    const uint8_t *next;
+    size_t left;
+    size_t step;
+};
+
+static void copy_bits(const struct copy *copy, const struct fletch_segment *segment,
+                      const uint8_t *bits, uint32_t span)
+{
+    struct fletch_gather_bits source = {
+        .bits = bits,
+        .first = (size_t)(copy->column->offset + copy->block->first_row),
+    };
+    copy->scatter->kernels->bits(fletch_builder_region(&segment->frame, span), segment->row,
+                                 &source, copy->block->lists->order + segment->first,
+                                 segment->count);
+}
+
+static void copy_values(const struct copy *copy, const struct fletch_segment *segment)
+{
+    const struct fletch_field *field = copy->column->field;
+    size_t width = fletch_type_byte_width(&field->type);
+    const uint16_t *order = copy->block->lists->order + segment->first;
+    uint8_t *to =
+        fletch_builder_region(&segment->frame, field->first_span + 1) + segment->row * width;
+    const uint8_t *from = copy->column->values;
+    if (from != NULL)
+        from += (size_t)(copy->column->offset + copy->block->first_row) * width;
+    bool is_remapped =
+        field->dictionary != FLETCH_NO_INDEX && copy->scatter->remaps[field->dictionary] != NULL;
+    if (is_remapped) {
+        struct fletch_index_map map = {
+            .indices = from,
+            .byte_width = width,
+            .remap = copy->scatter->remaps[field->dictionary],
+            .remap_count = copy->scatter->remap_counts[field->dictionary],
+        };
+        fletch_index_gather(to, &map, order, segment->count);
+    } else if (copy->node->rule == FLETCH_COPY_VALUES) {
+        copy->scatter->kernels->values[copy->node->kernel](to, from, order, segment->count);
+    } else {
+        struct fletch_gather_wide source = {.values = from, .byte_width = width};
+        fletch_gather_wide_values(to, &source, order, segment->count);
+    }
+}
+
+static void copy_strings(const struct copy *copy, const struct fletch_segment *segment)
+{
+    const struct fletch_field *field = copy->column->field;
+    int64_t start = fletch_builder_start(&segment->frame, field, segment->row);
+    copy->scatter->kernels->strings(
+        fletch_builder_region(&segment->frame, field->first_span + 2) + start, &copy->strings,
+        copy->block->lists->order + segment->first, segment->count);
+}
+
+static void copy_lists(const struct copy *copy, const struct fletch_segment *segment)
+{
+    const uint16_t *order = copy->block->lists->order + segment->first;
+    for (uint32_t i = 0; i < segment->count; i++) {
+        int64_t index = copy->block->first_row + order[i];
+        int64_t from = fletch_view_start(copy->column, index);
+        struct fletch_range_copy range = {
+            .frame = &segment->frame,
+            .from = from,
+            .count = fletch_view_start(copy->column, index + 1) - from,
+            .at = fletch_builder_start(&segment->frame, copy->column->field, segment->row + i),
+        };
+        if (range.count > 0)
+            fletch_scatter_copy_range(copy->scatter, copy->column->row + 1, range);
+    }
+}
+
+/* Where the next segment begins is fetched while this one is copied: with many partitions each lies
+ * somewhere else. */
+static void prefetch_target(const struct copy *copy, const struct fletch_segment *segment)
+{
+    const struct fletch_field *field = copy->column->field;
+    const struct fletch_frame_builder *frame = &segment->frame;
+    size_t at = segment->row * fletch_type_byte_width(&field->type);
+    size_t bytes = segment->count * fletch_type_byte_width(&field->type);
+    if (copy->node->rule == FLETCH_COPY_STRINGS) {
+        at = (size_t)fletch_builder_start(frame, field, segment->row);
+        bytes = (size_t)fletch_builder_start(frame, field, segment->row + segment->count) - at;
+    } else if (copy->node->rule != FLETCH_COPY_VALUES) {
+        return;
+    }
+    const uint8_t *to =
+        fletch_builder_region(frame, field->first_span + field->span_count - 1) + at;
+    for (size_t line = 0; line < bytes + LINE && line < LINES_MOST * LINE; line += LINE)
+        __builtin_prefetch(to + line, 1, 3);
+}
+
+/* ---- what is read next ---- */
+
+/* The bytes of a column that the block will read, in which the rows lie side by side. */
+static struct ahead ahead_of(const struct copy *copy, uint32_t row)
+{
+    const struct fletch_node_view *column = &copy->scatter->columns[row];
+    struct ahead ahead = {.next = NULL};
+    int64_t first = copy->block->first_row;
+    int64_t end = first + copy->rows;
+    if (copy->scatter->nodes[row].rule == FLETCH_COPY_STRINGS) {
+        int64_t start = fletch_view_start(column, first);
+        ahead.next = column->bytes + start;
+        ahead.left = (size_t)(fletch_view_start(column, end) - start);
+    } else if (copy->scatter->nodes[row].rule == FLETCH_COPY_VALUES) {
+        size_t width = fletch_type_byte_width(&column->field->type);
+        ahead.next = column->values + (size_t)(column->offset + first) * width;
+        ahead.left = (size_t)(end - first) * width;
+    }
+    if (ahead.next == NULL)
+        ahead.left = 0;
+    ahead.step = ahead.left / copy->scatter->segment_count / LINE * LINE + LINE;
+    return ahead;
+}
+
+/* A segment's share of the column that comes next: it comes from memory while this one is copied
+ * out of the cache. */
+static void prefetch_ahead(struct ahead *ahead)
+{
+    size_t bytes = ahead->step < ahead->left ? ahead->step : ahead->left;
+    for (size_t line = 0; line < bytes; line += LINE)
+        __builtin_prefetch(ahead->next + line, 0, 2);
+    ahead->next += bytes;
+    ahead->left -= bytes;
+}
+
+static void copy_segment(const struct copy *copy, const struct fletch_segment *segment)
+{
+    if (copy->node->may_have_nulls && fletch_scatter_prepare_validity(&segment->frame, copy->column,
+                                                                      segment->row, segment->count))
+        copy_bits(copy, segment, copy->column->validity, copy->column->field->first_span);
+    switch (copy->node->rule) {
+    case FLETCH_COPY_BITS:
+        copy_bits(copy, segment, copy->column->values, copy->column->field->first_span + 1);
+        break;
+    case FLETCH_COPY_VALUES:
+    case FLETCH_COPY_WIDE_VALUES:
+        copy_values(copy, segment);
+        break;
+    case FLETCH_COPY_STRINGS:
+        copy_strings(copy, segment);
+        break;
+    case FLETCH_COPY_LIST:
+        copy_lists(copy, segment);
+        break;
+    default:
+        break;
+    }
+}
+
+static void copy_column(struct copy *copy, struct ahead *ahead)
+{
+    const struct fletch_scatter *scatter = copy->scatter;
+    if (copy->node->rule == FLETCH_COPY_STRINGS) {
+        copy->strings = fletch_scatter_strings(copy->column, copy->block->first_row);
+        double mean = scatter->seen.bytes[copy->column->field->first_span + 2] / scatter->seen_rows;
+        copy->strings.is_short = mean < SHORT_STRING;
+    }
+    for (uint32_t i = 0; i < scatter->segment_count; i++) {
+        prefetch_ahead(ahead);
+        if (i + 1 < scatter->segment_count)
+            prefetch_target(copy, &scatter->segments[i + 1]);
+        copy_segment(copy, &scatter->segments[i]);
+    }
+}
+
+/* The row behind this one that is copied by itself. */
+static uint32_t next_row(const struct fletch_scatter *scatter, uint32_t row)
+{
+    do
+        row++;
+    while (row < scatter->source.schema->field_count && scatter->nodes[row].is_below_a_list);
+    return row;
+}
+
+void fletch_scatter_copy_segments(struct fletch_scatter *scatter,
+                                  const struct fletch_scatter_block *block)
+{
+    struct copy copy = {.scatter = scatter, .block = block};
+    uint32_t count = scatter->source.schema->field_count;
+    int64_t left = scatter->batch->row_count - block->first_row;
+    copy.rows = left < FLETCH_BLOCK_ROWS ? left : FLETCH_BLOCK_ROWS;
+    for (uint32_t row = 0; row < count && scatter->segment_count > 0;) {
+        uint32_t next = next_row(scatter, row);
+        struct ahead ahead = {.left = 0};
+        if (next < count)
+            ahead = ahead_of(&copy, next);
+        copy.column = &scatter->columns[row];
+        copy.node = &scatter->nodes[row];
+        copy_column(&copy, &ahead);
+        row = next;
+    }
+    scatter->segment_count = 0;
+}

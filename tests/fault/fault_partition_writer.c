@@ -1,0 +1,237 @@
+#include <fletching/fletching.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory/batch.h"
+
+#include "support/cmocka_tests.h"
+#include "support/pools.h"
+#include "support/random_batches.h"
+#include "support/schemas.h"
+
+/* A partition writer whose n-th request for memory fails, for n = 1, 2, … until none does: making
+ * it, and pushing, flushing and taking frames, where a call that failed is called again. No row is
+ * lost or repeated, and nothing is leaked. */
+
+struct failing {
+    struct fletch_allocator allocator;
+    uint64_t requests;
+    uint64_t fail_at; /* 0: never */
+    uint64_t live_bytes;
+    uint64_t failures;
+};
+
+static void *failing_allocate(void *context, size_t bytes, size_t alignment)
+{
+    struct failing *failing = context;
+    failing->requests++;
+    if (failing->requests == failing->fail_at) {
+        failing->failures++;
+        return NULL;
+    }
+    failing->live_bytes += bytes;
+    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void failing_release(void *context, void *memory, size_t bytes, size_t alignment)
+{
+    struct failing *failing = context;
+    (void)alignment;
+    failing->live_bytes -= bytes;
+    free(memory);
+}
+
+static struct failing failing_from(uint64_t n)
+{
+    return (struct failing){.fail_at = n};
+}
+
+static void failing_attach(struct failing *failing)
+{
+    failing->allocator = (struct fletch_allocator){
+        .allocate = failing_allocate, .release = failing_release, .context = failing};
+}
+
+enum { PARTITIONS = 20, BATCHES = 3, TRIES_MOST = 400 };
+
+struct scene {
+    struct failing failing; /* of the writer and of its pool */
+    struct test_pool pool;  /* of the batches that are pushed */
+    struct fletch_schema *schema;
+    struct fletch_batch *batches[BATCHES];
+    struct fletch_buffer_pool *frames;
+    struct fletch_buffer_cache *cache;
+    struct fletch_partition_writer *writer;
+    int64_t rows;
+    uint64_t sum;
+};
+
+/* Repeats a call that ran out of memory; the allocator fails once only. */
+#define INSIST(call) \
+    do { \
+        enum fletch_status insisted = (call); \
+        if (insisted == FLETCH_RESOURCE_EXHAUSTED) \
+            insisted = (call); \
+        assert_ok(insisted); \
+    } while (0)
+
+static enum fletch_status make_writer(struct scene *scene)
+{
+    static const uint32_t keys[] = {0, 1};
+    struct fletch_partitioner_options options = {.struct_size = sizeof options,
+                                                 .partition_count = PARTITIONS,
+                                                 .key_columns = keys,
+                                                 .key_column_count = 2,
+                                                 .virtual_node_count = 100};
+    struct fletch_partition_writer_options writer = {
+        .struct_size = sizeof writer, .cache = scene->cache, .frame_bytes = 8192};
+    struct fletch_partitioner *partitioner = NULL;
+    struct fletch_error error;
+    enum fletch_status status = fletch_partitioner_create(
+        scene->schema, &options, &scene->failing.allocator, &partitioner, &error);
+    if (status != FLETCH_OK) {
+        assert_contains(error.message, "no memory");
+        return status;
+    }
+    status =
+        fletch_partition_writer_create(scene->schema, partitioner, &writer, &scene->writer, &error);
+    if (status != FLETCH_OK) {
+        assert_contains(error.message, "no memory");
+        fletch_partitioner_destroy(partitioner);
+    }
+    return status;
+}
+
+static void take_frames(struct scene *scene)
+{
+    struct fletch_partition_frame frame;
+    for (;;) {
+        INSIST(fletch_partition_writer_next(scene->writer, &frame, NULL));
+        if (frame.batch == NULL)
+            return;
+        assert_ok(fletch_batch_validate(frame.batch, FLETCH_VALIDATION_FULL, NULL));
+        scene->rows += frame.batch->row_count;
+        scene->sum += fletch_hash_row_sum(frame.batch);
+        fletch_batch_release(scene->cache, frame.batch);
+    }
+}
+
+static void push(struct scene *scene, struct fletch_batch *batch)
+{
+    struct fletch_error error;
+    enum fletch_status status = fletch_partition_writer_push(scene->writer, batch, &error);
+    if (status == FLETCH_RESOURCE_EXHAUSTED) {
+        /* Either nothing was taken in, or the rest waits. */
+        status = fletch_partition_writer_push(scene->writer, batch, NULL);
+        if (status == FLETCH_FAILED_PRECONDITION)
+            status = fletch_partition_writer_resume(scene->writer, NULL);
+    }
+    assert_ok(status);
+}
+
+static void use_writer(struct scene *scene)
+{
+    for (size_t i = 0; i < BATCHES; i++) {
+        push(scene, scene->batches[i]);
+        if (i == 1)
+            take_frames(scene);
+    }
+    INSIST(fletch_partition_writer_flush(scene->writer, NULL));
+    take_frames(scene);
+}
+
+static void open_scene(struct scene *scene, uint64_t rows_of_a_batch)
+{
+    struct fletch_random random = fletch_random_from_seed(4);
+    scene->pool = test_pool_make();
+    scene->schema = schema_new("a=l b=u c=b d=i<u> e=+l(item=U) f=+s(x=g y=z)");
+    for (size_t i = 0; i < BATCHES; i++)
+        scene->batches[i] =
+            random_batch(&random, scene->pool.cache, scene->schema, (int64_t)rows_of_a_batch);
+}
+
+static void close_scene(struct scene *scene)
+{
+    for (size_t i = 0; i < BATCHES; i++)
+        fletch_batch_release(scene->pool.cache, scene->batches[i]);
+    fletch_schema_release(scene->schema);
+    test_pool_end(&scene->pool);
+}
+
+/* False: the n-th request was never made. */
+static bool fail_once(struct scene *scene, uint64_t n)
+{
+    struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
+    scene->failing = failing_from(0);
+    failing_attach(&scene->failing);
+    assert_ok(fletch_buffer_pool_create(&options, &scene->failing.allocator, &scene->frames, NULL));
+    assert_ok(fletch_buffer_cache_open(scene->frames, &scene->cache, NULL));
+    scene->failing.requests = 0;
+    scene->failing.fail_at = n;
+    scene->rows = 0;
+    scene->sum = 0;
+    if (make_writer(scene) != FLETCH_OK)
+        assert_ok(make_writer(scene));
+    use_writer(scene);
+    fletch_partition_writer_destroy(scene->writer);
+    fletch_buffer_cache_close(scene->cache);
+    assert_ok(fletch_buffer_pool_destroy(scene->frames, NULL));
+    assert_int_equal(scene->failing.live_bytes, 0);
+    uint64_t sum = 0;
+    int64_t rows = 0;
+    for (size_t i = 0; i < BATCHES; i++) {
+        rows += scene->batches[i]->row_count;
+        sum += fletch_hash_row_sum(scene->batches[i]);
+    }
+    assert_int_equal(scene->rows, rows);
+    assert_true(scene->sum == sum);
+    return scene->failing.failures > 0;
+}
+
+static void every_request_may_fail_once(void **state)
+{
+    (void)state;
+    struct scene scene = {.rows = 0};
+    open_scene(&scene, 1500);
+    uint64_t n = 1;
+    while (n < TRIES_MOST && fail_once(&scene, n))
+        n++;
+    print_message("[ INFO     ] %llu requests\n", (unsigned long long)n - 1);
+    assert_true(n > 10 && n < TRIES_MOST);
+    close_scene(&scene);
+}
+
+/* Once buffers come back, nothing is asked of the system any more. */
+static void the_steady_state_asks_for_nothing(void **state)
+{
+    (void)state;
+    struct scene scene = {.rows = 0};
+    struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
+    open_scene(&scene, 3000);
+    scene.failing = failing_from(0);
+    failing_attach(&scene.failing);
+    assert_ok(fletch_buffer_pool_create(&options, &scene.failing.allocator, &scene.frames, NULL));
+    assert_ok(fletch_buffer_cache_open(scene.frames, &scene.cache, NULL));
+    assert_ok(make_writer(&scene));
+    for (int warm = 0; warm < 5; warm++)
+        use_writer(&scene);
+    uint64_t before = scene.failing.requests;
+    for (int round = 0; round < 20; round++)
+        use_writer(&scene);
+    assert_int_equal(scene.failing.requests, before);
+    fletch_partition_writer_destroy(scene.writer);
+    fletch_buffer_cache_close(scene.cache);
+    assert_ok(fletch_buffer_pool_destroy(scene.frames, NULL));
+    assert_int_equal(scene.failing.live_bytes, 0);
+    close_scene(&scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_request_may_fail_once),
+        cmocka_unit_test(the_steady_state_asks_for_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
