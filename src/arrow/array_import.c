@@ -220,6 +220,8 @@ static enum fletch_status align_span(struct import *import, struct array_set *se
     const enum fletch_span_kind kind = (enum fletch_span_kind)layout->spans[index];
     const bool is_typed = kind == FLETCH_SPAN_VALUES || kind == FLETCH_SPAN_OFFSETS32 ||
                           kind == FLETCH_SPAN_OFFSETS64;
+    if (span->bytes > INT64_MAX - import->bytes)
+        return fail(import, set, row, "more bytes than memory has addresses");
     if (!is_typed || (uintptr_t)span->data % layout->alignment == 0) {
         import->bytes += span->bytes;
         return FLETCH_OK;

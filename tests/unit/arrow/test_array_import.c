@@ -518,6 +518,30 @@ static void a_full_account_refuses_it(void **state)
     test_pool_end(&pool);
 }
 
+/* Four columns of 2^62 bytes each, by their lengths: a sum of 64 bits would wrap to nothing. */
+static void bytes_that_do_not_add_up_are_refused(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct hand_arrays arrays = {.count = 0};
+    const int64_t most = INT64_MAX / 512;
+    struct fletch_schema *schema = schema_new("a=w:256 b=w:256 c=w:256 d=w:256");
+    const struct fletch_import_options options = options_of(&pool, FLETCH_VALIDATION_STRUCTURE);
+    struct fletch_batch *batch = NULL;
+    struct fletch_error error = {.message = ""};
+    struct ArrowArray root = hand_root(&arrays, 1);
+    for (int i = 0; i < 4; i++)
+        hand_child(&root, hand_array(&arrays, &(struct hand_array){1, 0, most, 2, {NULL, longs}}));
+    assert_int_equal(fletch_batch_import(&root, schema, &options, &batch, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "field 'b'");
+    assert_contains(error.message, "more bytes than memory has addresses");
+    assert_non_null(root.release);
+    assert_int_equal(arrays.released, 0);
+    fletch_schema_release(schema);
+    test_pool_end(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_dictionary_keeps_the_array_alive),
         cmocka_unit_test(what_is_damaged_is_refused_and_left_alone),
         cmocka_unit_test(rows_that_are_said_to_be_valid_are_looked_up),
+        cmocka_unit_test(bytes_that_do_not_add_up_are_refused),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(a_full_account_refuses_it),
     };
