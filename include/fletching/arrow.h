@@ -113,7 +113,8 @@ fletch_batch_import(struct ArrowArray *source, struct fletch_schema *schema,
 
 /** Writes `*out_array`, whose old content is not looked at: a struct array of the batch's columns
  *  where they lie. It holds a reference to the batch. The memory for it comes from `cache`, the
- *  calling thread's. RESOURCE_EXHAUSTED. Does not block. */
+ *  calling thread's. INVALID_ARGUMENT: a batch without schema; RESOURCE_EXHAUSTED. Does not
+ *  block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_batch_export(struct fletch_batch *batch, struct fletch_buffer_cache *cache,
                     struct ArrowArray *out_array, struct fletch_error *error);
@@ -142,7 +143,8 @@ fletch_stream_import(struct ArrowArrayStream *source, const struct fletch_import
 /** Takes a source and writes `*out_stream`, whose old content is not looked at; the stream's
  *  release closes the source. On failure the source stays the caller's. `cache` belongs to
  *  whichever thread calls the stream's functions, and outlives it. Errors of the source reach the
- *  consumer as errno and message. RESOURCE_EXHAUSTED. Does not block. */
+ *  consumer as errno and message; after one, get_next repeats it and the source is not asked again.
+ *  RESOURCE_EXHAUSTED. Does not block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_stream_export(const struct fletch_batch_source *source, struct fletch_buffer_cache *cache,
                      const struct fletch_allocator *allocator, struct ArrowArrayStream *out_stream,

@@ -158,6 +158,7 @@ static enum fletch_status last_offset(const struct import *import, const struct 
 static enum fletch_status place_validity(const struct import *import, struct array_set *set,
                                          uint32_t row)
 {
+    char detail[DETAIL_BYTES];
     struct fletch_batch_node *node = &set->nodes[row];
     struct fletch_batch_span *span = &set->spans[set->schema->fields[row].first_span];
     const uint8_t *bits = set->arrays[row]->buffers[0];
@@ -165,6 +166,13 @@ static enum fletch_status place_validity(const struct import *import, struct arr
         return fail(import, set, row, "nulls and no validity to tell them by");
     if (bits == NULL || node->length == 0)
         node->null_count = 0;
+    /* A validity that is said to have no nulls is let go, so that validation cannot see it. */
+    if (bits != NULL && node->length > 0 && node->null_count == 0 &&
+        import->options->validation >= FLETCH_VALIDATION_FULL) {
+        const int64_t nulls = node->length - fletch_bits_count(bits, node->offset, node->length);
+        if (nulls != 0)
+            return FAIL(import, set, row, "null count 0, its validity has %" PRId64, nulls);
+    }
     *span = (struct fletch_batch_span){NULL, 0};
     if (node->null_count != 0)
         *span = (struct fletch_batch_span){bits, (size_t)(node->offset + node->length + 7) / 8};
@@ -212,6 +220,8 @@ static enum fletch_status align_span(struct import *import, struct array_set *se
     const enum fletch_span_kind kind = (enum fletch_span_kind)layout->spans[index];
     const bool is_typed = kind == FLETCH_SPAN_VALUES || kind == FLETCH_SPAN_OFFSETS32 ||
                           kind == FLETCH_SPAN_OFFSETS64;
+    if (span->bytes > INT64_MAX - import->bytes)
+        return fail(import, set, row, "more bytes than memory has addresses");
     if (!is_typed || (uintptr_t)span->data % layout->alignment == 0) {
         import->bytes += span->bytes;
         return FLETCH_OK;
@@ -302,6 +312,14 @@ static enum fletch_status check_root(const struct ArrowArray *source,
         return fletch_error_set(
             error, FLETCH_INVALID_ARGUMENT, "batch: %" PRId64 " buffers%s, expected a struct's 1",
             source->n_buffers, source->dictionary == NULL ? "" : " and a dictionary");
+    if (source->null_count < -1 || source->null_count > source->length)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "batch: null count %" PRId64 ", expected -1 to %" PRId64,
+                                source->null_count, source->length);
+    if (source->null_count > 0 && source->buffers[0] == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "batch: null count %" PRId64 " and no validity, expected no nulls",
+                                source->null_count);
     if (source->null_count != 0 && source->buffers[0] != NULL &&
         fletch_bits_count(source->buffers[0], source->offset, source->length) != source->length)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,

@@ -16,8 +16,11 @@ struct walk {
     struct fletch_error *error;
 };
 
+/* Nothing of a structure that was released is read: what it pointed to may be gone. */
 static const char *name_of(const struct ArrowSchema *source)
 {
+    if (source->release == NULL)
+        return "?";
     return source->name == NULL ? "" : source->name;
 }
 

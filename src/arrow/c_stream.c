@@ -161,24 +161,34 @@ struct exported {
     struct fletch_batch_source source;
     struct fletch_buffer_cache *cache;
     struct fletch_allocator allocator;
-    bool has_failed;
-    struct fletch_error failure; /* of the last call that failed */
+    struct fletch_error schema_failure;
+    struct fletch_error failure; /* of get_next; OK: it has not failed */
+    const char *message;         /* of the last call; NULL: it did not fail */
 };
+
+/* Notes how a call went, and says it by number. */
+static int answer(struct exported *exported, enum fletch_status status,
+                  const struct fletch_error *failure)
+{
+    exported->message = status == FLETCH_OK ? NULL : failure->message;
+    return status == FLETCH_OK ? 0 : number_of(status);
+}
 
 static int export_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
 {
     struct exported *exported = stream->private_data;
     enum fletch_status status = fletch_schema_export(exported->source.schema, &exported->allocator,
-                                                     out, &exported->failure);
-    exported->has_failed = status != FLETCH_OK;
-    return status == FLETCH_OK ? 0 : number_of(status);
+                                                     out, &exported->schema_failure);
+    return answer(exported, status, &exported->schema_failure);
 }
 
 static int export_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
 {
     struct exported *exported = stream->private_data;
     struct fletch_batch *batch = NULL;
-    exported->failure.message[0] = '\0';
+    /* Went it on, the batch that could not be given out would be missing and nobody know. */
+    if (exported->failure.status != FLETCH_OK)
+        return answer(exported, exported->failure.status, &exported->failure);
     enum fletch_status status =
         exported->source.next(exported->source.context, &batch, &exported->failure);
     if (status == FLETCH_OK && batch == NULL)
@@ -186,14 +196,14 @@ static int export_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
     else if (status == FLETCH_OK)
         status = fletch_batch_export(batch, exported->cache, out, &exported->failure);
     fletch_batch_release(exported->cache, batch);
-    exported->has_failed = status != FLETCH_OK;
-    return status == FLETCH_OK ? 0 : number_of(status);
+    exported->failure.status = status;
+    return answer(exported, status, &exported->failure);
 }
 
 static const char *export_error(struct ArrowArrayStream *stream)
 {
     const struct exported *exported = stream->private_data;
-    return exported->has_failed ? exported->failure.message : NULL;
+    return exported->message;
 }
 
 static void export_release(struct ArrowArrayStream *stream)
@@ -218,6 +228,7 @@ enum fletch_status fletch_stream_export(const struct fletch_batch_source *source
         .source = *source,
         .cache = cache,
         .allocator = fletch_allocator_or_default(allocator),
+        .failure = {.status = FLETCH_OK},
     };
     *out_stream = (struct ArrowArrayStream){
         .get_schema = export_schema,

@@ -41,11 +41,12 @@ static void values_stay_where_they_are(void **state)
     struct test_pool pool = test_pool_make();
     struct hand_arrays arrays = {.count = 0};
     static const uint8_t validity[] = {0xB6, 0x03}; /* 0 1 1 0 1 1 0 1 | 1 1 */
+    static const uint8_t all[] = {0x1E};            /* all of 1 to 4 */
     static const uint8_t bits[] = {0x5A, 0x01};
     struct fletch_schema *schema = schema_new("a=l b=b n=n");
     struct ArrowArray root = hand_root(&arrays, 4);
     hand_child(&root, hand_array(&arrays, &(struct hand_array){5, -1, 3, 2, {validity, longs}}));
-    hand_child(&root, hand_array(&arrays, &(struct hand_array){4, 0, 1, 2, {validity, bits}}));
+    hand_child(&root, hand_array(&arrays, &(struct hand_array){4, 0, 1, 2, {all, bits}}));
     hand_child(&root, hand_array(&arrays, &(struct hand_array){.length = 9, .null_count = 9}));
     struct fletch_batch *batch = taken(&pool, &root, schema);
     assert_int_equal(fletch_batch_row_count(batch), 4);
@@ -292,6 +293,14 @@ static void damage_root_nulls(struct victim *victim)
     victim->root.null_count = -1;
     victim->root.buffers[0] = bits;
 }
+static void damage_lost_root_nulls(struct victim *victim)
+{
+    victim->root.null_count = 1;
+}
+static void damage_root_null_count(struct victim *victim)
+{
+    victim->root.null_count = 5;
+}
 static void damage_length(struct victim *victim)
 {
     column(victim, 0)->length = INT64_MAX;
@@ -307,6 +316,11 @@ static void damage_null_count(struct victim *victim)
 static void damage_lost_validity(struct victim *victim)
 {
     column(victim, 0)->null_count = 1;
+}
+static void damage_no_nulls(struct victim *victim)
+{
+    static const uint8_t bits[] = {0x0B};
+    column(victim, 0)->buffers[0] = bits;
 }
 static void damage_buffer_count(struct victim *victim)
 {
@@ -390,6 +404,8 @@ static const struct {
     {damage_root_length, 1, "batch: length -1 at offset 0"},
     {damage_root_offset, 1, "field 'a' (int64): length 4, expected at least its parent's 1 + 4"},
     {damage_root_nulls, 1, "batch: rows that are null as a whole, expected none"},
+    {damage_lost_root_nulls, 1, "batch: null count 1 and no validity, expected no nulls"},
+    {damage_root_null_count, 1, "batch: null count 5, expected -1 to 4"},
     {damage_length, 1, "field 'a' (int64): length 9223372036854775807 at offset 0"},
     {damage_offset, 1, "field 'a' (int64): length 4 at offset -1"},
     {damage_null_count, 1, "field 'a' (int64): null count 5, expected -1 to 4"},
@@ -409,6 +425,7 @@ static const struct {
     {damage_offsets, 2, "field 'u' (utf8): element 1 ends at 2, expected at least its begin, 5"},
     {damage_list, 2, "field 'li' (list): offsets end at 4, expected at most the child's length 3"},
     {damage_text, 3, "field 'u' (utf8): element 2, 3 bytes at 2, is not UTF-8"},
+    {damage_no_nulls, 3, "field 'a' (int64): null count 0, its validity has 1"},
     {damage_indices, 3, "element 2 has index 4, expected 0 or more and below the dictionary's 4"},
 };
 
@@ -501,6 +518,30 @@ static void a_full_account_refuses_it(void **state)
     test_pool_end(&pool);
 }
 
+/* Four columns of 2^62 bytes each, by their lengths: a sum of 64 bits would wrap to nothing. */
+static void bytes_that_do_not_add_up_are_refused(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct hand_arrays arrays = {.count = 0};
+    const int64_t most = INT64_MAX / 512;
+    struct fletch_schema *schema = schema_new("a=w:256 b=w:256 c=w:256 d=w:256");
+    const struct fletch_import_options options = options_of(&pool, FLETCH_VALIDATION_STRUCTURE);
+    struct fletch_batch *batch = NULL;
+    struct fletch_error error = {.message = ""};
+    struct ArrowArray root = hand_root(&arrays, 1);
+    for (int i = 0; i < 4; i++)
+        hand_child(&root, hand_array(&arrays, &(struct hand_array){1, 0, most, 2, {NULL, longs}}));
+    assert_int_equal(fletch_batch_import(&root, schema, &options, &batch, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "field 'b'");
+    assert_contains(error.message, "more bytes than memory has addresses");
+    assert_non_null(root.release);
+    assert_int_equal(arrays.released, 0);
+    fletch_schema_release(schema);
+    test_pool_end(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_dictionary_keeps_the_array_alive),
         cmocka_unit_test(what_is_damaged_is_refused_and_left_alone),
         cmocka_unit_test(rows_that_are_said_to_be_valid_are_looked_up),
+        cmocka_unit_test(bytes_that_do_not_add_up_are_refused),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(a_full_account_refuses_it),
     };

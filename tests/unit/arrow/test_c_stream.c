@@ -128,6 +128,34 @@ static void a_failure_travels_with_its_message_and_stays(void **state)
     test_pool_end(&pool);
 }
 
+static void nothing_follows_a_failure(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct supply supply;
+    struct ArrowArray array = {.release = NULL};
+    supply_make(&supply, &pool);
+    supply.fail_at = 2;
+    struct ArrowArrayStream stream = exported(&supply);
+    assert_int_equal(stream.get_next(&stream, &array), 0);
+    array.release(&array);
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(stream.get_next(&stream, &array), EIO);
+        assert_string_equal(stream.get_last_error(&stream), "the third shelf is empty");
+        assert_null(array.release);
+    }
+    assert_int_equal(supply.given, 1);
+    /* The schema is there all the same; the failure stays. */
+    struct ArrowSchema schema;
+    assert_int_equal(stream.get_schema(&stream, &schema), 0);
+    schema.release(&schema);
+    assert_int_equal(stream.get_next(&stream, &array), EIO);
+    assert_string_equal(stream.get_last_error(&stream), "the third shelf is empty");
+    stream.release(&stream);
+    supply_end(&supply);
+    test_pool_end(&pool);
+}
+
 static int no_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
 {
     (void)stream;
@@ -216,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_pass_through_a_stream),
         cmocka_unit_test(a_failure_travels_with_its_message_and_stays),
+        cmocka_unit_test(nothing_follows_a_failure),
         cmocka_unit_test(a_stream_that_cannot_begin_is_left_alone),
         cmocka_unit_test(an_array_that_is_refused_is_released),
     };

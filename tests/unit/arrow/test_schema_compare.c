@@ -1,5 +1,7 @@
 #include "arrow/schema_compare.h"
 
+#include <fletching/arrow.h>
+
 #include <string.h>
 
 #include "support/cmocka_tests.h"
@@ -86,6 +88,46 @@ static void dictionaries_can_be_seen_through(void **state)
     compare("x=+s(a=c<+s(k=l v=u)> b=i)", "x=+s(a=+s(k=l) b=i)", flags, "another type");
 }
 
+/* One dictionary-encoded column; what is around its values' type differs between libraries. */
+static struct fletch_schema *encoded(const char *values_name, int64_t values_flags)
+{
+    struct fletch_schema *schema = schema_new("a=c<u>");
+    struct fletch_schema *again = NULL;
+    struct ArrowSchema exported;
+    assert_ok(fletch_schema_export(schema, NULL, &exported, NULL));
+    exported.children[0]->dictionary->name = values_name;
+    exported.children[0]->dictionary->flags = values_flags;
+    assert_ok(fletch_schema_import(&exported, NULL, &again, NULL));
+    fletch_schema_release(schema);
+    return again;
+}
+
+static void only_the_type_of_dictionary_values_counts(void **state)
+{
+    (void)state;
+    struct fletch_schema *a = encoded("", ARROW_FLAG_NULLABLE);
+    struct fletch_schema *b = encoded("values", 0);
+    struct fletch_error error = {.message = ""};
+    for (unsigned flags = 0; flags < 4; flags++) {
+        if (fletch_schema_compare(a, b, flags, &error) != FLETCH_OK)
+            fail_msg("%u: %s", flags, error.message);
+        assert_true(same(fletch_schema_fingerprint(a, flags), fletch_schema_fingerprint(b, flags)));
+    }
+    fletch_schema_release(a);
+    fletch_schema_release(b);
+}
+
+static void metadata_below_dictionary_values_counts_on_demand(void **state)
+{
+    (void)state;
+    compare("a=c<+s(x=l{k:1})>", "a=c<+s(x=l{k:2})>", 0, NULL);
+    compare("a=c<+s(x=l{k:1})>", "a=c<+s(x=l{k:1})>", FLETCH_COMPARE_METADATA, NULL);
+    compare("a=c<+s(x=l{k:1})>", "a=c<+s(x=l{k:2})>", FLETCH_COMPARE_METADATA,
+            "field 'a': another dictionary");
+    compare("a=c<+s(x=l{k:1})>", "a=+s(x=l{k:2})",
+            FLETCH_COMPARE_METADATA | FLETCH_COMPARE_VALUE_TYPES, "field 'a.x': another metadata");
+}
+
 static void fingerprints_are_the_published_function(void **state)
 {
     (void)state;
@@ -106,6 +148,8 @@ int main(void)
         cmocka_unit_test(names_in_lists_and_maps_do_not_count),
         cmocka_unit_test(metadata_counts_on_demand),
         cmocka_unit_test(dictionaries_can_be_seen_through),
+        cmocka_unit_test(only_the_type_of_dictionary_values_counts),
+        cmocka_unit_test(metadata_below_dictionary_values_counts_on_demand),
         cmocka_unit_test(fingerprints_are_the_published_function),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
