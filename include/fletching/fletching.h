@@ -5,6 +5,7 @@
 
 #include <fletching/allocator.h>
 #include <fletching/answer.h>
+#include <fletching/epoch.h>
 #include <fletching/eventcount.h>
 #include <fletching/export.h>
 #include <fletching/inbox.h>

@@ -66,12 +66,25 @@ fletch_add_model(eventcount 2x1_timed DEFINES WAITERS=2 UNITS=2 TIMED=1 DEEP)
 fletch_add_model(eventcount 2_armed_2_units_long DEFINES WAITERS=2 ARMED=2 UNITS=2
                  ARGS --random 2 5000000 DEEP)
 
+fletch_add_model(epoch 1x1)
+fletch_add_model(epoch 1x1_full_fences ARGS --full-fences)
+fletch_add_model(epoch 1x2 DEFINES REPLACES=2)
+fletch_add_model(epoch 1x3_merged DEFINES LOOKS=2 REPLACES=3)
+fletch_add_model(epoch 2x1 DEFINES READERS=2)
+fletch_add_model(epoch nested DEFINES NESTED=1 LOOKS=2)
+fletch_add_model(epoch 1x1x1 DEFINES WRITERS=2 ARGS --no-spurious)
+fletch_add_model(epoch orphan DEFINES ORPHAN=1 READERS=2 ARGS --no-spurious)
+fletch_add_model(epoch opens DEFINES OPENS=1 ARGS --no-spurious)
+fletch_add_model(epoch classes DEFINES CLASSES=1)
+fletch_add_model(epoch 2x2 DEFINES READERS=2 REPLACES=2 LOOKS=2 ARGS --random 1 100000)
+fletch_add_model(epoch 2x2_long DEFINES READERS=2 REPLACES=2 LOOKS=2 ARGS --random 2 5000000 DEEP)
+
 # Reduction loses no execution and repeats none (checker/README.md).
 fletch_add_model(eventcount 1x1_compared ARGS --compare)
 fletch_add_model(eventcount 1x1_timed_compared DEFINES TIMED=1 ARGS --compare)
 fletch_add_model(eventcount payload_compared DEFINES PAYLOAD=1 ARGS --compare)
 fletch_add_model(inbox 2x1_compared ARGS --compare)
 
-foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount)
+foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount epoch)
   fletch_add_model_mutants(${structure})
 endforeach()
