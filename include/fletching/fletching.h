@@ -10,6 +10,7 @@
 #include <fletching/export.h>
 #include <fletching/inbox.h>
 #include <fletching/mpsc_queue.h>
+#include <fletching/partition_store.h>
 #include <fletching/ring.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>

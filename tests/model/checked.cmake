@@ -25,12 +25,13 @@ endfunction()
 # The library as it is checked: without those files of src/base that the checker stands in for.
 set(MODEL_LIBRARY_SOURCES
     base/allocator.c base/clock.c base/options.c base/status.c
-    sync/epoch.c sync/eventcount.c sync/inbox.c sync/mpsc_queue.c sync/placement.c sync/ring.c
+    sync/epoch.c sync/eventcount.c sync/inbox.c sync/mpsc_queue.c sync/partition_store.c
+    sync/partition_store_scan.c sync/placement.c sync/ring.c sync/store_table.c sync/store_value.c
     sync/spsc_ring.c
     sync/wait.c)
 list(TRANSFORM MODEL_LIBRARY_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/
      OUTPUT_VARIABLE MODEL_LIBRARY_FILES)
-add_library(model_library STATIC ${MODEL_LIBRARY_FILES} event_fd_model.c)
+add_library(model_library STATIC ${MODEL_LIBRARY_FILES} event_fd_model.c pages_model.c)
 model_checked_target(model_library)
 
 # fletch_add_model(<structure> <configuration> [DEFINES <macro>...] [DEEP] [TIMEOUT <seconds>]

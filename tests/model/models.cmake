@@ -79,12 +79,19 @@ fletch_add_model(epoch classes DEFINES CLASSES=1)
 fletch_add_model(epoch 2x2 DEFINES READERS=2 REPLACES=2 LOOKS=2 ARGS --random 1 100000)
 fletch_add_model(epoch 2x2_long DEFINES READERS=2 REPLACES=2 LOOKS=2 ARGS --random 2 5000000 DEEP)
 
+fletch_add_model(partition_store publish DEFINES T1=i0 T2=v0)
+fletch_add_model(partition_store insert_insert DEFINES T1=i0 T2=i0)
+fletch_add_model(partition_store insert_insert_2_keys DEFINES T1=i0 T2=i1)
+fletch_add_model(partition_store take_take DEFINES PRE=i0 T1=t0 T2=t0 BATCH=1)
+fletch_add_model(partition_store replace_get DEFINES PRE=i0 T1=r0 T2=g0 BATCH=1)
+fletch_add_model(partition_store remove_view DEFINES PRE=i0 T1=d0 T2=v0 BATCH=1)
+
 # Reduction loses no execution and repeats none (checker/README.md).
 fletch_add_model(eventcount 1x1_compared ARGS --compare)
 fletch_add_model(eventcount 1x1_timed_compared DEFINES TIMED=1 ARGS --compare)
 fletch_add_model(eventcount payload_compared DEFINES PAYLOAD=1 ARGS --compare)
 fletch_add_model(inbox 2x1_compared ARGS --compare)
 
-foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount epoch)
+foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount epoch partition_store)
   fletch_add_model_mutants(${structure})
 endforeach()
