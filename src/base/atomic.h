@@ -82,6 +82,10 @@
 #define cas_weak_acquire(address, expected, value) \
     atomic_compare_exchange_weak_explicit((address), (expected), (value), memory_order_acquire, \
                                           memory_order_relaxed)
+/* What was found is read acquire too. */
+#define cas_weak_acquire_both(address, expected, value) \
+    atomic_compare_exchange_weak_explicit((address), (expected), (value), memory_order_acquire, \
+                                          memory_order_acquire)
 
 /* Full barrier between all earlier and all later accesses, in the one order that all threads agree
  * on. Used by base/asymmetric_fence.h alone. */

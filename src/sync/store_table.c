@@ -10,11 +10,6 @@
 /* Smaller ones come from the allocator, and are cleared at once. */
 #define PAGES_FROM_BYTES ((size_t)256 << 10)
 
-static uint32_t count_or_one(uint32_t count)
-{
-    return count > 0 ? count : 1;
-}
-
 static void *allocate_zeros(const struct fletch_allocator *allocator, size_t bytes)
 {
     void *memory = NULL;
@@ -61,8 +56,8 @@ struct fletch_store_table *fletch_store_table_create(struct fletch_epoch_domain 
     table->level = level;
     table->shift = 63 - level;
     table->bucket_count = UINT32_C(1) << level;
-    table->writers_count = count_or_one(table->bucket_count / 2);
-    table->overflow_count = 2 * table->bucket_count + table->writers_count;
+    table->writers_count = table->bucket_count / 2 + 2;
+    table->overflow_count = 2 * table->bucket_count + 2 + table->writers_count;
     table->group_count = 0;
     size_t count = (size_t)table->bucket_count + table->overflow_count;
     table->bytes = count * sizeof(struct fletch_store_bucket) +
@@ -186,9 +181,9 @@ static bool install(struct fletch_store_table *table, struct place *place, uint3
     struct fletch_store_bucket *bucket = &table->buckets[place->index];
     uint32_t no_tag = 0;
     uint64_t no_word = 0;
-    /* relaxed: released with the word */
+    /* relaxed, both: E3 and E4 publish them */
     cas_strong_relaxed(&bucket->tag[place->slot], &no_tag, tag);
-    cas_strong_release(&bucket->word[place->slot], &no_word, word); /* E2 release */
+    cas_strong_relaxed(&bucket->word[place->slot], &no_word, word); /* relaxed: as above */
     place->slot++;
     return true;
 }

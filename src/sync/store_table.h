@@ -23,16 +23,17 @@
  * 0 again, one that comes late changes nothing.
  *
  * Room. Overflow buckets are appended in such a way that no race wastes one: the next free bucket
- * is first given to a parent, then linked, then counted, each step by anybody. Writers may use half
- * as many of them as there are buckets; the rest is for moving, which needs at most as many as the
- * old table uses, and one more for each pair of buckets that becomes one. A table uses W = B/2 by
- * writers, and so at most W + 2B in all if the table before was of twice its size and used W at
- * most, or W + W if it was of this size and did, or W + 5B/4 if it was of half the size: 5B/2.
+ * is first given to a parent, then linked, then counted, each step by anybody. Of a table of B
+ * buckets, writers may append while fewer than W = B/2 + 2 are in use. Moving into it needs at most
+ * as many as the old table uses, and one more for each pair of buckets that becomes one:
+ *   from half the size:  used before <= B + 2 + W/2, so at most that and W
+ *   from the same size:  only while used before <= W, so at most 2W
+ *   from twice the size: only while used before <= B + 2, so at most B + 2 + B and W
+ * With 2B + 2 + W there is always room to move, so moving cannot fail.
  *
  * Edges:
  *   E1: builder cas_strong_acq_rel(store.root) -> any load_acquire(store.root): the table's fields.
- *   E2: writer cas_strong_acq_rel(word) or mover cas_strong_release(word) -> reader or writer
- *       load_acquire(word), freezer fetch_or_acq_rel(word), loser cas_strong_acq_rel(word): the value
+ *   E2: writer cas_strong_acq_rel(word) -> reader or writer load_acquire(word), freezer fetch_or_acq_rel(word), loser cas_strong_acq_rel(word): the value
  *       or bundle that the word leads to, and the tag beside it.
  *   E3: mover fetch_or_release(state: READY) -> any load_acquire(state): all words of the bucket.
  *   E4: finisher cas_strong_acq_rel(previous) -> any load_acquire(previous): all buckets are READY.
@@ -82,7 +83,7 @@ struct fletch_store_table {
     uint32_t level;
     uint32_t bucket_count;
     uint32_t overflow_count;  /* 5/2 of that */
-    uint32_t writers_count;   /* overflow buckets that writers may use: half of it */
+    uint32_t writers_count;   /* overflow buckets in use at which writers stop */
     uint32_t group_count;     /* of the moving into this table */
     _Atomic uint32_t *owners; /* of each overflow bucket: its parent's index + 1 */
     size_t bytes;             /* of buckets and owners together */
@@ -92,7 +93,7 @@ struct fletch_store_table {
     FLETCH_ISOLATED _Atomic uint32_t overflow_used;
     _Atomic uint32_t next_group; /* that somebody should move */
     _Atomic uint32_t moved;      /* groups */
-    struct fletch_epoch_object object;
+    _Alignas(FLETCH_EPOCH_ALIGNMENT) struct fletch_epoch_object object;
 };
 
 /* The bytes of a table in use: what was touched, not what is reserved. */

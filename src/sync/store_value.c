@@ -64,13 +64,12 @@ void fletch_store_value_acquire(struct fletch_store_value *value)
 
 bool fletch_store_value_try_acquire(struct fletch_store_value *value)
 {
-    /* relaxed, both: the value was found by E2 of sync/store_table.h; the count orders nothing */
-    uint32_t references = load_relaxed(&value->references);
+    uint32_t references = load_acquire(&value->references); /* E1 acquire */
     do {
         if (references == 0)
             return false;
-        /* relaxed: as above */
-    } while (!cas_weak_relaxed(&value->references, &references, references + 1));
+    } while (!cas_weak_acquire_both(&value->references, &references, /* E1 acquire */
+                                    references + 1));
     return true;
 }
 

@@ -11,7 +11,9 @@
  *
  * Edges:
  *   E1: holder fetch_sub_acq_rel(references) -> last holder fetch_sub_acq_rel(references): what
- *       every holder did with the value comes before its end.
+ *       every holder did with the value comes before its end. And -> load_acquire(references) of
+ *       who would raise it and finds 0: the value was unlinked before, so looking again finds
+ *       something else.
  *
  * Reclamation: the last release retires the value (sync/epoch.h), since a reader inside a section may
  * hold its address without a count. From then on the version's place is the epoch's link. */
