@@ -18,6 +18,7 @@ class FletchStore
   public:
     static constexpr const char *kName = "fletching";
     static constexpr std::size_t kPayloadBytes = 32;
+    static constexpr std::size_t kManyMost = 64;
 
     explicit FletchStore(std::size_t entries)
     {
@@ -40,7 +41,7 @@ class FletchStore
     /** Bytes of table and header for each entry. */
     double bytes_per_entry()
     {
-        fletch_partition_store_statistics statistics = {};
+        fletch_store_statistics statistics = {};
         statistics.struct_size = sizeof statistics;
         Thread thread(*this);
         if (fletch_partition_store_statistics(store_, thread.reader_, &statistics, nullptr) !=
@@ -89,7 +90,7 @@ class FletchStore
         }
         std::size_t find_many(const StoreKey *keys, std::size_t count, const std::uint64_t **words)
         {
-            auto *values = reinterpret_cast<fletch_store_value **>(words);
+            fletch_store_value *values[kManyMost];
             const std::size_t found =
                 fletch_partition_store_view_many(store_, reader_, key_of(*keys), count, values);
             for (std::size_t i = 0; i < count; ++i)
@@ -122,10 +123,9 @@ class FletchStore
          * call to ask for it is what a caller pays who does not keep the address. */
         static const std::uint64_t *word_of(const fletch_store_value *value)
         {
-            return value == nullptr
-                       ? nullptr
-                       : reinterpret_cast<const std::uint64_t *>(
-                             reinterpret_cast<const char *>(value) + 32);
+            return value == nullptr ? nullptr
+                                    : reinterpret_cast<const std::uint64_t *>(
+                                          reinterpret_cast<const char *>(value) + 32);
         }
         fletch_store_value *make(const StoreKey &key)
         {

@@ -199,7 +199,7 @@ fletch_partition_store_remove_shuffle(struct fletch_partition_store *store,
 /* ---- figures ---- */
 
 /** They may lag behind while other threads work. */
-struct fletch_partition_store_statistics {
+struct fletch_store_statistics {
     size_t struct_size;
     uint64_t entries;
     uint64_t buckets;          /* of 64 bytes and five entries, without the next: */
@@ -215,7 +215,7 @@ struct fletch_partition_store_statistics {
 /** INVALID_ARGUMENT: struct_size. Any thread. Enters a section of `reader`. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_partition_store_statistics(
     const struct fletch_partition_store *store, struct fletch_epoch_reader *reader,
-    struct fletch_partition_store_statistics *out_statistics, struct fletch_error *error);
+    struct fletch_store_statistics *out_statistics, struct fletch_error *error);
 
 FLETCH_END_DECLS
 

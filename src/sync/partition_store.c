@@ -623,7 +623,7 @@ enum fletch_status fletch_partition_store_wait(struct fletch_partition_store *st
 /* ---- figures ---- */
 
 static void count_tables(const struct fletch_partition_store *store,
-                         struct fletch_partition_store_statistics *statistics)
+                         struct fletch_store_statistics *statistics)
 {
     const struct fletch_store_table *table = load_acquire(&store->root); /* E1 acquire */
     /* The one before, while entries move. */
@@ -636,9 +636,10 @@ static void count_tables(const struct fletch_partition_store *store,
         statistics->table_bytes += fletch_store_table_bytes(previous);
 }
 
-enum fletch_status fletch_partition_store_statistics(
-    const struct fletch_partition_store *store, struct fletch_epoch_reader *reader,
-    struct fletch_partition_store_statistics *out_statistics, struct fletch_error *error)
+enum fletch_status fletch_partition_store_statistics(const struct fletch_partition_store *store,
+                                                     struct fletch_epoch_reader *reader,
+                                                     struct fletch_store_statistics *out_statistics,
+                                                     struct fletch_error *error)
 {
     size_t wanted = out_statistics->struct_size;
     struct fletch_epoch_statistics limbo = {.struct_size = sizeof limbo};
@@ -649,7 +650,7 @@ enum fletch_status fletch_partition_store_statistics(
     enum fletch_status status = fletch_epoch_domain_statistics(store->domain, &limbo, error);
     if (status != FLETCH_OK)
         return status;
-    struct fletch_partition_store_statistics statistics = {
+    struct fletch_store_statistics statistics = {
         .struct_size = wanted,
         .entries = fletch_partition_store_living(store),
         .tables_made = load_relaxed(&store->tables_made), /* relaxed: a statistic */

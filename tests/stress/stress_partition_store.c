@@ -319,7 +319,7 @@ static void what_stays_is_found_while_the_table_grows_and_shrinks(void **state)
     for (size_t i = 0; i < 3; i++)
         roles[i] = (struct team_role){i < 2 ? make_tides : look_at_the_steady, &workers[i + 1]};
     team_run(roles, 3);
-    struct fletch_partition_store_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_store_statistics statistics = {.struct_size = sizeof statistics};
     assert_int_equal(fletch_partition_store_statistics(store, workers[0].reader, &statistics, NULL),
                      FLETCH_OK);
     assert_int_equal(statistics.entries, STEADY);
@@ -402,7 +402,7 @@ static void churn_stays_within_its_memory(void **state)
     }
     team_run(roles, 2);
     open_worker(&looker);
-    struct fletch_partition_store_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_store_statistics statistics = {.struct_size = sizeof statistics};
     assert_int_equal(fletch_partition_store_statistics(store, looker.reader, &statistics, NULL),
                      FLETCH_OK);
     assert_int_equal(statistics.entries, 100);
@@ -431,7 +431,7 @@ static void a_stopped_reader_holds_back_memory_and_nobody(void **state)
     }
     team_run(roles, 2);
     assert_int_equal(drops.dropped, 0);
-    struct fletch_partition_store_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_store_statistics statistics = {.struct_size = sizeof statistics};
     assert_int_equal(fletch_partition_store_statistics(store, sleeper.reader, &statistics, NULL),
                      FLETCH_OK);
     assert_true(statistics.limbo_objects >= 2 * (5000 - 50));

@@ -91,9 +91,9 @@ static int64_t look_up(struct fixture *fixture, struct fletch_store_key key)
     return number;
 }
 
-static struct fletch_partition_store_statistics statistics_of(struct fixture *fixture)
+static struct fletch_store_statistics statistics_of(struct fixture *fixture)
 {
-    struct fletch_partition_store_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_store_statistics statistics = {.struct_size = sizeof statistics};
     assert_int_equal(
         fletch_partition_store_statistics(fixture->store, fixture->reader, &statistics, NULL),
         FLETCH_OK);
@@ -274,9 +274,9 @@ static void a_table_grows_and_shrinks(void **state)
     (void)state;
     struct fixture fixture;
     open_fixture(&fixture, 0, UINT64_MAX);
-    struct fletch_partition_store_statistics small = statistics_of(&fixture);
+    struct fletch_store_statistics small = statistics_of(&fixture);
     fill(&fixture, MANY);
-    struct fletch_partition_store_statistics large = statistics_of(&fixture);
+    struct fletch_store_statistics large = statistics_of(&fixture);
     assert_int_equal(large.entries, MANY);
     assert_true(large.buckets > 8 * small.buckets);
     assert_true(large.tables_made > 3);
@@ -284,7 +284,7 @@ static void a_table_grows_and_shrinks(void **state)
         assert_int_equal(look_up(&fixture, store_key(i % 7, i)), i);
     for (uint32_t i = 0; i < MANY; i++)
         assert_int_equal(remove_key(&fixture, store_key(i % 7, i)), FLETCH_OK);
-    struct fletch_partition_store_statistics emptied = statistics_of(&fixture);
+    struct fletch_store_statistics emptied = statistics_of(&fixture);
     assert_int_equal(emptied.entries, 0);
     assert_true(emptied.buckets * 8 <= large.buckets);
     for (uint32_t i = 0; i < MANY; i++)
@@ -312,7 +312,7 @@ static void churn_does_not_grow_the_table(void **state)
         if (i >= 100)
             assert_int_equal(remove_key(&fixture, store_key(1, i - 100)), FLETCH_OK);
     }
-    struct fletch_partition_store_statistics statistics = statistics_of(&fixture);
+    struct fletch_store_statistics statistics = statistics_of(&fixture);
     assert_int_equal(statistics.entries, 100);
     assert_int_equal(statistics.buckets, 1u << FLETCH_STORE_LEVEL_LEAST);
     assert_true(statistics.tables_made > 10);
@@ -556,7 +556,7 @@ static void wrong_arguments_are_refused(void **state)
     assert_int_equal(fletch_partition_store_create(fixture.domain, &options, NULL, &store, &error),
                      FLETCH_INVALID_ARGUMENT);
     assert_contains(error.message, "struct_size 3");
-    struct fletch_partition_store_statistics statistics = {.struct_size = 1};
+    struct fletch_store_statistics statistics = {.struct_size = 1};
     assert_int_equal(
         fletch_partition_store_statistics(fixture.store, fixture.reader, &statistics, &error),
         FLETCH_INVALID_ARGUMENT);
