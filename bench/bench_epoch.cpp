@@ -10,8 +10,8 @@
 #include "peers/ck_tables.hpp"
 #include "peers/urcu_flavors.hpp"
 
-/** Sections and retirements alone: nanoseconds each. Ours are calls into a shared library, the peers'
- *  sections are inlined. */
+/** Sections and retirements alone: nanoseconds each. Ours are calls into a shared library; the
+ *  peers' sections are called too, and beside that inlined. */
 
 namespace bench
 {
@@ -139,7 +139,7 @@ template <class Flavor> class Urcu
         void retire(StoreObject *object)
         {
             retired_.push_back(object);
-            if (retired_.size() == 128)
+            if (retired_.size() == 512)
                 free_all();
         }
 
@@ -152,6 +152,27 @@ template <class Flavor> class Urcu
             retired_.clear();
         }
         std::vector<StoreObject *> retired_;
+    };
+};
+
+/** The same as calls, as ours are. */
+template <class Epoch> class CalledEpoch : public Epoch
+{
+  public:
+    class Thread : public Epoch::Thread
+    {
+      public:
+        using Epoch::Thread::Thread;
+        __attribute__((noinline, noclone)) void enter()
+        {
+            Epoch::Thread::enter();
+            asm volatile("");
+        }
+        __attribute__((noinline, noclone)) void exit()
+        {
+            Epoch::Thread::exit();
+            asm volatile("");
+        }
     };
 };
 
@@ -208,8 +229,11 @@ std::vector<Case> make_cases()
         const std::string beside = threads == 1 ? "one thread" : "two threads";
         const auto sections = [threads](auto *epoch, Role role) {
             using Epoch = std::remove_pointer_t<decltype(epoch)>;
-            return Contestant{Epoch::kName, role, [threads](std::uint64_t count) {
-                                  return run_sections<Epoch>(count, threads);
+            const bool called = role == Role::kPeer;
+            const std::string inlined = role == Role::kReference ? " (inlined)" : "";
+            return Contestant{Epoch::kName + inlined, role, [threads, called](std::uint64_t count) {
+                                  return called ? run_sections<CalledEpoch<Epoch>>(count, threads)
+                                                : run_sections<Epoch>(count, threads);
                               }};
         };
         const auto retirements = [threads](auto *epoch, Role role) {
@@ -225,7 +249,8 @@ std::vector<Case> make_cases()
         cases.push_back({"section, " + beside,
                          {metric(kNs, "ns", 1.0)},
                          {sections(ours, Role::kOurs), sections(ck, Role::kPeer),
-                          sections(memb, Role::kPeer), sections(qsbr, Role::kReference)}});
+                          sections(memb, Role::kPeer), sections(ck, Role::kReference),
+                          sections(memb, Role::kReference), sections(qsbr, Role::kReference)}});
         cases.push_back({"object made, section, object retired, " + beside,
                          {metric(kNs, "ns", kNone)},
                          {retirements(ours, Role::kOurs), retirements(ck, Role::kPeer),

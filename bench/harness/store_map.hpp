@@ -36,8 +36,8 @@ inline std::uint64_t hash_of(const StoreKey &key)
         return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
     };
     const std::uint64_t place = static_cast<std::uint64_t>(key.slot) << 32 | key.partition;
-    return fold(place ^ 0x2d358dccaa6c78a5u,
-                fold(key.shuffle ^ 0x8bb84b93962eacc9u, 0xa0761d6478bd642fu));
+    return fold(place ^ 0x2d358dccaa6c78a5u, 0xe7037ed1a0b428dbu) ^
+           fold(key.shuffle ^ 0x8bb84b93962eacc9u, 0xa0761d6478bd642fu);
 }
 
 /** A peer's object: one line, as a value of ours with its header. */

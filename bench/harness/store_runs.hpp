@@ -224,7 +224,7 @@ template <class Work> void each(std::uint64_t first, std::uint64_t count, const 
 }
 
 /** Registrations (an object made and entered), replacements and removals, each by itself, of keys
- *  that come on top of those that are there: an eighth at most. With two writers each has its own. */
+ *  that come on top of those that are there: an eighth at most. Each writer has its own. */
 template <class Map> Sample run_writes(std::size_t entries, unsigned writers, std::uint64_t count)
 {
     Map &map = filled_map<Map>(entries);

@@ -60,7 +60,7 @@ class CkEpochThread
         if (object == nullptr)
             return false;
         ck_epoch_call(record_, reinterpret_cast<ck_epoch_entry_t *>(object->links), reclaim);
-        if (++retired_ % 128 == 0)
+        if (++retired_ % 512 == 0)
             ck_epoch_poll(record_);
         return true;
     }

@@ -6,8 +6,8 @@
 
 #include "harness/store_map.hpp"
 
-/** C++ maps that lock a bucket for each look-up, so what a section protects is what the last look-up
- *  holds. */
+/** C++ maps that lock a bucket for each look-up, so what a section protects is what the last
+ *  look-up holds. */
 
 namespace bench
 {

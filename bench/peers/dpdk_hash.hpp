@@ -32,12 +32,14 @@ inline bool start_dpdk()
     return started;
 }
 
-/** Cuckoo buckets with lock-free reads and an extendable table; one writer. Readers are protected by
- *  quiescent states, reported at the end of each section. */
+/** Cuckoo buckets with lock-free reads and an extendable table; one writer. Readers are protected
+ *  by quiescent states, reported at the end of each section. */
 class DpdkHash
 {
   public:
     static constexpr const char *kName = "DPDK rte_hash + QSBR";
+
+    static constexpr std::size_t kBatch = 512;
 
     explicit DpdkHash(std::size_t entries)
     {
@@ -47,7 +49,8 @@ class DpdkHash
         const std::string name = "bench" + std::to_string(number++);
         rte_hash_parameters parameters = {};
         parameters.name = name.c_str();
-        parameters.entries = static_cast<std::uint32_t>(entries < 64 ? 64 : entries);
+        /* What is removed keeps its place until it is freed. */
+        parameters.entries = static_cast<std::uint32_t>(entries + entries / 8 + 2 * kBatch);
         parameters.key_len = sizeof(StoreKey);
         parameters.hash_func = [](const void *key, std::uint32_t, std::uint32_t) {
             return static_cast<std::uint32_t>(hash_of(*static_cast<const StoreKey *>(key)) >> 32);
@@ -139,7 +142,6 @@ class DpdkHash
 
       private:
         static constexpr std::int32_t kNoPosition = -1;
-        static constexpr std::size_t kBatch = 128;
         struct Removed {
             void *object;
             std::int32_t position; /* of the key, to be given back too */

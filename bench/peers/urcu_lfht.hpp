@@ -89,7 +89,7 @@ template <class Flavor> class UrcuLfht
         }
 
       private:
-        static constexpr std::size_t kBatch = 128;
+        static constexpr std::size_t kBatch = 512;
         static cds_lfht_node *make_node(const StoreKey &key)
         {
             auto *node = reinterpret_cast<cds_lfht_node *>(make_object(key)->links);

@@ -14,8 +14,8 @@ FLETCH_BEGIN_DECLS
  *  freeing it; it is freed when every reader that was inside a section then has left it.
  *
  *  A domain is what its readers share. A reader is a thread's handle: it belongs to one thread at a
- *  time and can be handed over outside of sections. Readers pay two plain stores for a section where
- *  the system offers membarrier, and a full fence besides where it does not
+ *  time and can be handed over outside of sections. Readers pay two plain stores for a section
+ *  where the system offers membarrier, and a full fence besides where it does not
  *  (the statistics tell). A reader that stays inside a section stops freeing, and
  *  nothing else. */
 struct fletch_epoch_domain;
@@ -33,7 +33,7 @@ struct fletch_epoch_object {
 struct fletch_epoch_options {
     size_t struct_size;
     /** A reader frees what it can when it has retired so many objects, or so many bytes, since it
-     *  last did. 0: 128 objects and 1 MiB. */
+     *  last did. 0: 512 objects and 1 MiB. */
     uint32_t batch_objects;
     size_t batch_bytes;
 };
@@ -73,8 +73,8 @@ FLETCH_EXPORT void fletch_epoch_exit(struct fletch_epoch_reader *reader);
 FLETCH_EXPORT void fletch_epoch_retire(struct fletch_epoch_reader *reader,
                                        struct fletch_epoch_object *object, size_t bytes);
 
-/** The same for a thread without a reader, where one is at hand to nobody (a callback, say); slower.
- *  The next reader that frees takes it. Any thread; lock-free. */
+/** The same for a thread without a reader, where one is at hand to nobody (a callback, say);
+ *  slower. The next reader that frees takes it. Any thread; lock-free. */
 FLETCH_EXPORT void fletch_epoch_retire_orphan(struct fletch_epoch_domain *domain,
                                               struct fletch_epoch_object *object, size_t bytes);
 

@@ -14,6 +14,7 @@
 #include <fletching/ring.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>
+#include <fletching/store_scan.h>
 #include <fletching/version.h>
 #include <fletching/wait.h>
 

@@ -164,30 +164,7 @@ fletch_partition_store_take(struct fletch_partition_store *store,
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_partition_store_wait(struct fletch_partition_store *store,
                             struct fletch_epoch_reader *reader, const struct fletch_store_key *key,
-                            uint64_t timeout_ns, struct fletch_store_value **out_value,
-                            struct fletch_error *error);
-
-/* ---- many keys ---- */
-
-/** Where a scan stands: a place in the order of hashes, so it stays right while the table grows and
- *  shrinks, and holds nothing. Fields are the store's. */
-struct fletch_store_scan {
-    uint64_t hash;
-    struct fletch_store_key key;
-    uint64_t shuffle;
-    uint32_t one_shuffle;
-    uint32_t state;
-};
-
-/** Begins a scan over all entries (`shuffle` NULL) or those of one shuffle. */
-FLETCH_EXPORT void fletch_store_scan_start(struct fletch_store_scan *scan, const uint64_t *shuffle);
-
-/** The next entry's value, or NULL at the end. Only inside a section, and good until its end; a
- *  section may end and another begin between two calls. What is there from the beginning of the
- *  scan to its end is seen exactly once; what comes or goes meanwhile, once or not at all. */
-FLETCH_EXPORT struct fletch_store_value *
-fletch_store_scan_next(const struct fletch_partition_store *store,
-                       const struct fletch_epoch_reader *reader, struct fletch_store_scan *scan);
+                            uint64_t timeout_ns, struct fletch_store_value **out_value);
 
 /** Removes every entry of a shuffle that is there at the beginning of the call; others of it that
  *  come meanwhile may stay. `*out_removed` (NULL allowed) is written in any case. */

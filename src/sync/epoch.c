@@ -7,7 +7,7 @@
 #include "base/options.h"
 #include "base/status.h"
 
-enum { BATCH_OBJECTS_DEFAULT = 128, BATCH_BYTES_DEFAULT = 1 << 20 };
+enum { BATCH_OBJECTS_DEFAULT = 512, BATCH_BYTES_DEFAULT = 1 << 20 };
 
 _Static_assert(offsetof(struct fletch_epoch_object, link) == 0 &&
                    sizeof(struct fletch_epoch_link) == sizeof(uintptr_t),
@@ -39,7 +39,7 @@ enum fletch_status fletch_epoch_domain_create(const struct fletch_epoch_options 
     domain->allocator.release = copied.release;
     domain->allocator.context = copied.context;
     /* relaxed, all of these: nobody else knows the domain yet */
-    store_relaxed(&domain->epoch, 1);
+    store_relaxed(&domain->epoch, 1);            /* relaxed: as above */
     store_relaxed(&domain->readers, NULL);       /* relaxed: as above */
     store_relaxed(&domain->numbers, 0);          /* relaxed: as above */
     store_relaxed(&domain->classes_used, 1);     /* relaxed: as above */
@@ -134,7 +134,7 @@ void fletch_epoch_enter(struct fletch_epoch_reader *reader)
 
 void fletch_epoch_exit(struct fletch_epoch_reader *reader)
 {
-    FLETCH_ASSERT(reader->depth > 0 && "exit without enter");
+    FLETCH_ASSERT(fletch_epoch_is_inside(reader) && "exit without enter");
     fletch_epoch_exit_inline(reader);
 }
 
@@ -314,7 +314,7 @@ void fletch_epoch_retire_link(struct fletch_epoch_domain *domain,
     count_up(&reader->retired_bytes, bytes);
     if (reader->open.objects < domain->batch_objects && reader->open.bytes < domain->batch_bytes)
         return;
-    if (reader->depth == 0)
+    if (!fletch_epoch_is_inside(reader))
         fletch_epoch_close_bag(reader);
     else
         reader->due = true;
@@ -349,7 +349,7 @@ void fletch_epoch_reader_close(struct fletch_epoch_reader *reader)
 {
     if (reader == NULL)
         return;
-    FLETCH_ASSERT(reader->depth == 0 && "closed inside a section");
+    FLETCH_ASSERT(!fletch_epoch_is_inside(reader) && "closed inside a section");
     fletch_epoch_close_bag(reader);
     for (uint32_t i = 0; i < reader->closed_count; i++)
         orphan_bag(reader->domain, &reader->closed[i]);

@@ -8,8 +8,8 @@
  * 2012) and a counter instead of three epochs, so that nobody has to agree on a step.
  *
  * Roles: any number of readers, each of them one thread at a time, which also retire; any number of
- * threads without a reader, which retire orphans. Progress: enter, exit and retire are wait-free but
- * for the batch that falls due, opening, closing and freeing lock-free. A reader that stalls or
+ * threads without a reader, which retire orphans. Progress: enter, exit and retire are wait-free
+ * but for the batch that falls due, opening, closing and freeing lock-free. A reader that stalls or
  * dies inside a section stops the freeing of what is retired from then on, and nothing else.
  *
  *   enter:   epoch of the reader = epoch of the domain; light fence F1
@@ -40,11 +40,11 @@
  *       last use of a class comes before its number stands for another.
  *
  * A reader has a fixed number of closed bags; when all are in use, a new one is merged into the
- * youngest, which then has the new tag. So retiring needs no memory, whatever a stalled reader holds
- * back.
+ * youngest, which then has the new tag. So retiring needs no memory, whatever a stalled reader
+ * holds back.
  *
- * Reclamation: records are freed with the domain. ABA: records and orphans are pushed, and taken all
- * at once or never. Wrap: the epoch is 64 bits wide. */
+ * Reclamation: records are freed with the domain. ABA: records and orphans are pushed, and taken
+ * all at once or never. Wrap: the epoch is 64 bits wide. */
 
 #include <fletching/epoch.h>
 
@@ -86,7 +86,7 @@ struct fletch_epoch_bag {
 struct fletch_epoch_reader {
     /* Written by the owner at each section, read by closers. */
     FLETCH_ISOLATED _Atomic uint64_t epoch; /* 0: outside */
-    uint32_t depth;                         /* sections entered */
+    uint32_t nested;                        /* sections inside the outermost one */
     uint32_t fence_kind;                    /* enum fletch_fence_kind, fixed */
     const _Atomic uint64_t *domain_epoch;   /* fixed */
     bool due;                               /* the open bag is full */
@@ -143,10 +143,19 @@ void fletch_epoch_drain(struct fletch_epoch_domain *domain);
 /* The outermost exit with a full bag, or a reader's wish: closes the bag and frees what it can. */
 void fletch_epoch_close_bag(struct fletch_epoch_reader *reader);
 
+static inline bool fletch_epoch_is_inside(const struct fletch_epoch_reader *reader)
+{
+    return load_relaxed(&reader->epoch) != 0; /* relaxed: written by the caller's thread only */
+}
+
 static inline void fletch_epoch_enter_inline(struct fletch_epoch_reader *reader)
 {
-    if (reader->depth++ != 0)
+    /* No counter on the way in and out: it would make each section wait for the last one's store. A
+     * branch that is foreseen waits for nothing. relaxed: written by this thread only */
+    if (__builtin_expect(load_relaxed(&reader->epoch) != 0, 0)) {
+        reader->nested++;
         return;
+    }
     uint64_t epoch = load_acquire(reader->domain_epoch);               /* E1 acquire */
     store_release(&reader->epoch, epoch);                              /* E2 release */
     fletch_fence_frequent((enum fletch_fence_kind)reader->fence_kind); /* F1 */
@@ -154,8 +163,10 @@ static inline void fletch_epoch_enter_inline(struct fletch_epoch_reader *reader)
 
 static inline void fletch_epoch_exit_inline(struct fletch_epoch_reader *reader)
 {
-    if (--reader->depth != 0)
+    if (__builtin_expect(reader->nested != 0, 0)) {
+        reader->nested--;
         return;
+    }
     store_release(&reader->epoch, 0); /* E2 release */
     if (__builtin_expect(reader->due, 0))
         fletch_epoch_close_bag(reader);

@@ -26,8 +26,8 @@ static void start_counters(struct fletch_partition_store *store)
 {
     for (size_t i = 0; i < FLETCH_STORE_STRIPES; i++) {
         /* relaxed, all of these: nobody else knows the store yet */
-        store_relaxed(&store->stripes[i].versions, 0);
-        store_relaxed(&store->stripes[i].gone, 0); /* relaxed: as above */
+        store_relaxed(&store->stripes[i].versions, 0); /* relaxed: as above */
+        store_relaxed(&store->stripes[i].gone, 0);     /* relaxed: as above */
     }
     for (size_t i = 0; i < FLETCH_STORE_EVENTCOUNTS; i++)
         fletch_eventcount_start(&store->alarms[i].eventcount, FLETCH_SHARING_PROCESS);
@@ -116,7 +116,7 @@ void fletch_partition_store_destroy(struct fletch_partition_store *store)
 {
     if (store == NULL)
         return;
-    struct fletch_store_table *table = load_acquire(&store->root); /* E1 acquire */
+    struct fletch_store_table *table = fletch_partition_store_root(store);
     fletch_store_table_finish(table, NULL);
     uint32_t used = load_relaxed(&table->overflow_used); /* relaxed: nobody else is there */
     for (uint32_t i = 0; i < table->bucket_count + used; i++)
@@ -135,7 +135,7 @@ static struct fletch_store_value *find(const struct fletch_partition_store *stor
                                        const struct fletch_store_key *key)
 {
     uint64_t hash = fletch_store_hash(store, key);
-    const struct fletch_store_table *table = load_acquire(&store->root); /* E1 acquire */
+    const struct fletch_store_table *table = fletch_partition_store_root(store);
     return fletch_store_word_find(fletch_store_find(table, hash), key);
 }
 
@@ -143,7 +143,7 @@ struct fletch_store_value *fletch_partition_store_view(const struct fletch_parti
                                                        const struct fletch_epoch_reader *reader,
                                                        const struct fletch_store_key *key)
 {
-    FLETCH_ASSERT(reader->depth > 0 && "a view needs a section");
+    FLETCH_ASSERT(fletch_epoch_is_inside(reader) && "a view needs a section");
     (void)reader;
     return find(store, key);
 }
@@ -153,9 +153,14 @@ struct fletch_store_value *fletch_partition_store_get(const struct fletch_partit
                                                       const struct fletch_store_key *key)
 {
     struct fletch_store_value *value;
+    uint64_t hash = fletch_store_hash(store, key);
     fletch_epoch_enter_inline(reader);
-    do
-        value = find(store, key);
+    do {
+        uint64_t word = fletch_store_find(fletch_partition_store_root(store), hash);
+        /* Its line will be written to: fetched for that at once, not for reading first. */
+        __builtin_prefetch((void *)(uintptr_t)(word & ~FLETCH_WORD_FLAGS), 1);
+        value = fletch_store_word_find(word, key);
+    }
     /* A value without references has been removed since: look again. */
     while (value != NULL && !fletch_store_value_try_acquire(value));
     fletch_epoch_exit_inline(reader);
@@ -191,9 +196,9 @@ size_t fletch_partition_store_view_many(const struct fletch_partition_store *sto
                                         const struct fletch_store_key *keys, size_t count,
                                         struct fletch_store_value **out_values)
 {
-    FLETCH_ASSERT(reader->depth > 0 && "a view needs a section");
+    FLETCH_ASSERT(fletch_epoch_is_inside(reader) && "a view needs a section");
     (void)reader;
-    const struct fletch_store_table *table = load_acquire(&store->root); /* E1 acquire */
+    const struct fletch_store_table *table = fletch_partition_store_root(store);
     size_t found = 0;
     if (table->bucket_count < PREFETCH_FROM_BUCKETS) {
         for (size_t i = 0; i < count; i++)
@@ -285,8 +290,8 @@ static void follow_early(struct fletch_partition_store *store, struct fletch_sto
                          uint32_t level)
 {
     /* relaxed, all of these: the flag only saves work, the root decides */
-    if (load_acquire(&table->previous) != NULL || /* E2 acquire */
-        exchange_relaxed(&store->building, 1) != 0)
+    if (fletch_store_table_is_moving(table) ||
+        exchange_relaxed(&store->building, 1) != 0) /* relaxed: as above */
         return;
     if (load_relaxed(&store->root) == table) /* relaxed: as above */
         (void)follow(store, table, level);
@@ -297,7 +302,7 @@ static void follow_early(struct fletch_partition_store *store, struct fletch_sto
 static bool follow_now(struct fletch_partition_store *store, struct fletch_epoch_reader *reader,
                        struct fletch_store_table *table)
 {
-    if (load_acquire(&store->root) != table) /* E1 acquire */
+    if (fletch_partition_store_root(store) != table)
         return true;
     fletch_store_table_finish(table, reader);
     return follow(store, table, level_with_room(store, table));
@@ -305,7 +310,7 @@ static bool follow_now(struct fletch_partition_store *store, struct fletch_epoch
 
 static void shrink_if_empty(struct fletch_partition_store *store)
 {
-    struct fletch_store_table *table = load_acquire(&store->root); /* E1 acquire */
+    struct fletch_store_table *table = fletch_partition_store_root(store);
     uint64_t slots = (uint64_t)table->bucket_count * FLETCH_STORE_SLOTS;
     if (table->level > FLETCH_STORE_LEVEL_LEAST && overflow_is_small(table) &&
         fletch_partition_store_living(store) * 8 < slots)
@@ -337,7 +342,7 @@ struct write {
 /* The root, with the bucket of the write's key ready in it. */
 static void begin_in_root(struct write *write)
 {
-    write->table = load_acquire(&write->store->root); /* E1 acquire */
+    write->table = fletch_partition_store_root(write->store);
     fletch_store_table_help(write->table, write->hash, write->reader);
 }
 
@@ -596,8 +601,7 @@ enum fletch_status fletch_partition_store_wait(struct fletch_partition_store *st
                                                struct fletch_epoch_reader *reader,
                                                const struct fletch_store_key *key,
                                                uint64_t timeout_ns,
-                                               struct fletch_store_value **out_value,
-                                               struct fletch_error *error)
+                                               struct fletch_store_value **out_value)
 {
     struct wait_call call = {.store = store, .reader = reader, .key = key};
     struct fletch_wait_history history;
@@ -609,13 +613,10 @@ enum fletch_status fletch_partition_store_wait(struct fletch_partition_store *st
         .attempt = attempt_get,
         .call = &call,
     };
-    FLETCH_ASSERT(reader->depth == 0 && "waiting inside a section");
+    FLETCH_ASSERT(!fletch_epoch_is_inside(reader) && "waiting inside a section");
     fletch_wait_history_start(&history, &policy);
     if (attempt_get(&call) != FLETCH_DONE && fletch_wait_for(&wait, timeout_ns) != FLETCH_DONE)
-        return fletch_error_set(error, FLETCH_DEADLINE_EXCEEDED,
-                                "partition %u slot %u of shuffle %llu did not come within %llu ns",
-                                key->partition, key->slot, (unsigned long long)key->shuffle,
-                                (unsigned long long)timeout_ns);
+        return FLETCH_DEADLINE_EXCEEDED;
     *out_value = call.value;
     return FLETCH_OK;
 }
@@ -625,9 +626,9 @@ enum fletch_status fletch_partition_store_wait(struct fletch_partition_store *st
 static void count_tables(const struct fletch_partition_store *store,
                          struct fletch_store_statistics *statistics)
 {
-    const struct fletch_store_table *table = load_acquire(&store->root); /* E1 acquire */
+    const struct fletch_store_table *table = fletch_partition_store_root(store);
     /* The one before, while entries move. */
-    const struct fletch_store_table *previous = load_acquire(&table->previous); /* E2 acquire */
+    const struct fletch_store_table *previous = fletch_store_table_previous(table);
     statistics->buckets = table->bucket_count;
     statistics->overflow_buckets = load_relaxed(&table->overflow_used); /* relaxed: a statistic */
     statistics->table_bytes = fletch_store_table_bytes(table);

@@ -114,7 +114,8 @@ static uint32_t next_in_chain(struct fletch_store_table *table, uint32_t parent,
             return 0;
         /* The next free one is ours, or we help whose it is. */
         uint32_t owner = 0;
-        if (cas_strong_acq_rel(&table->owners[used], &owner, parent + 1)) /* E5 release, acquire */
+        if (cas_strong_acq_rel(&table->owners[used], &owner,
+                               parent + 1)) /* E5 release, E5 acquire */
             owner = parent + 1;
         link_bucket(&table->buckets[owner - 1], table->bucket_count + used);
         cas_strong_acq_rel(&table->overflow_used, &used, used + 1); /* E5 release, E5 acquire */
@@ -126,7 +127,7 @@ static uint32_t next_in_chain(struct fletch_store_table *table, uint32_t parent,
 static uint32_t claim_in_bucket(struct fletch_store_bucket *bucket, uint32_t tag)
 {
     for (uint32_t i = 0; i < FLETCH_STORE_SLOTS; i++) {
-        /* relaxed, both: what counts comes to the word, and its writers release the tag with it */
+        /* relaxed: what counts comes to the word, and its writers release the tag with it */
         uint32_t found = load_relaxed(&bucket->tag[i]);
         if (found == 0 && cas_strong_relaxed(&bucket->tag[i], &found, tag)) /* relaxed: as above */
             return i;
@@ -181,7 +182,7 @@ static bool install(struct fletch_store_table *table, struct place *place, uint3
     struct fletch_store_bucket *bucket = &table->buckets[place->index];
     uint32_t no_tag = 0;
     uint64_t no_word = 0;
-    /* relaxed, both: E3 and E4 publish them */
+    /* relaxed: E3 and E4 publish both */
     cas_strong_relaxed(&bucket->tag[place->slot], &no_tag, tag);
     cas_strong_relaxed(&bucket->word[place->slot], &no_word, word); /* relaxed: as above */
     place->slot++;
@@ -320,7 +321,7 @@ void fletch_store_table_help(struct fletch_store_table *table, uint64_t hash,
         return;
     help_group(table, previous, fletch_store_index(table, hash) / buckets_of_group(table), reader);
     for (uint32_t i = 0; i < HELPS; i++) {
-        /* relaxed, both: who moves what is of no importance */
+        /* relaxed: who moves what is of no importance */
         if (load_relaxed(&table->next_group) >= table->group_count)
             return;
         uint32_t group = fetch_add_relaxed(&table->next_group, 1); /* relaxed: as above */

@@ -8,8 +8,8 @@
  * freezing before copying as in C. Click's non-blocking hash table (2007).
  *
  * Roles: any number of readers and writers, all inside sections of an epoch. Progress: finding is
- * wait-free; claiming, appending and moving are lock-free: whoever needs what another has begun does
- * the rest himself. A thread that stalls or dies anywhere holds up nobody.
+ * wait-free; claiming, appending and moving are lock-free: whoever needs what another has begun
+ * does the rest himself. A thread that stalls or dies anywhere holds up nobody.
  *
  * A tag, once claimed, belongs to its slot as long as the table lives, and slots are claimed in
  * order along the chain: so all keys of a bucket with one tag meet in one word, and what happens to
@@ -19,8 +19,8 @@
  * two new ones (growing), one and one, or two and one (shrinking). A group is moved by freezing
  * the old chains, after which no word of them changes; by installing what lives in them, in the
  * order of the old slots, by compare-and-swaps from 0; and by saying READY. All of that follows
- * from the frozen words alone, so all helpers do the same; and as neither a tag nor a word ever becomes
- * 0 again, one that comes late changes nothing.
+ * from the frozen words alone, so all helpers do the same; and as neither a tag nor a word ever
+ * becomes 0 again, one that comes late changes nothing.
  *
  * Room. Overflow buckets are appended in such a way that no race wastes one: the next free bucket
  * is first given to a parent, then linked, then counted, each step by anybody. Of a table of B
@@ -32,17 +32,18 @@
  * With 2B + 2 + W there is always room to move, so moving cannot fail.
  *
  * Edges:
- *   E1: builder cas_strong_acq_rel(store.root) -> any load_acquire(store.root): the table's fields.
- *   E2: writer cas_strong_acq_rel(word) -> reader or writer load_acquire(word), freezer fetch_or_acq_rel(word), loser cas_strong_acq_rel(word): the value
- *       or bundle that the word leads to, and the tag beside it.
+ *   E2: writer cas_strong_acq_rel(word) -> reader or writer load_acquire(word), freezer
+ *       fetch_or_acq_rel(word), loser cas_strong_acq_rel(word): the value or bundle that the word
+ *       leads to, and the tag beside it.
  *   E3: mover fetch_or_release(state: READY) -> any load_acquire(state): all words of the bucket.
- *   E4: finisher cas_strong_acq_rel(previous) -> any load_acquire(previous): all buckets are READY.
+ *   E4: finisher cas_strong_acq_rel(previous) -> any load_acquire(previous): all buckets are
+ *       READY.
  *   E5: appender cas_strong_acq_rel(owner, state, overflow_used) -> appender the same or
- *       load_acquire(state, overflow_used): an index counts after it was linked, is linked after it
- *       was given away.
+ *       load_acquire(state, overflow_used): an index counts after it was linked, is linked after
+ *       it was given away.
  *
- * Reclamation: a table is retired by who made `previous` NULL. ABA: a word holds addresses of objects
- * that are not freed while anybody is inside; an equal word means equal contents. */
+ * Reclamation: a table is retired by who made `previous` NULL. ABA: a word holds addresses of
+ * objects that are not freed while anybody is inside; an equal word means equal contents. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -64,7 +65,7 @@ enum { FLETCH_STORE_SLOTS = 5, FLETCH_STORE_TAG_SHIFT = 24, FLETCH_STORE_LEVEL_M
  * split. */
 enum { FLETCH_STORE_LEVEL_LEAST = 32 - FLETCH_STORE_TAG_SHIFT };
 
-/* A bucket's state: two flags, and above them the index of the next bucket of its chain, 0: none. */
+/* A bucket's state: two flags, and above them the index of the next bucket of its chain. */
 #define FLETCH_BUCKET_READY UINT32_C(1)  /* everything of the table before is in it */
 #define FLETCH_BUCKET_FROZEN UINT32_C(2) /* it never changes any more */
 #define FLETCH_BUCKET_LINK_SHIFT 2
@@ -126,6 +127,7 @@ static inline uint32_t fletch_store_link(uint32_t state)
 static inline uint32_t fletch_store_match(const struct fletch_store_bucket *bucket, uint32_t tag)
 {
     uint32_t match = 0;
+#pragma GCC unroll 8
     for (uint32_t i = 0; i < FLETCH_STORE_SLOTS; i++) {
         /* relaxed: a tag that is there stays; the word beside it is acquired */
         uint32_t equal = load_relaxed(&bucket->tag[i]) == tag;
@@ -159,6 +161,35 @@ fletch_store_source(const struct fletch_store_table *table, uint64_t hash)
     const struct fletch_store_bucket *bucket = &table->buckets[fletch_store_index(table, hash)];
     uint32_t state = load_acquire(&bucket->state); /* E3 acquire */
     return (state & FLETCH_BUCKET_READY) != 0 ? table : previous;
+}
+
+/* The table that entries still move from, or NULL. */
+static inline struct fletch_store_table *
+fletch_store_table_previous(const struct fletch_store_table *table)
+{
+    return load_acquire(&table->previous); /* E4 acquire */
+}
+
+static inline bool fletch_store_table_is_moving(const struct fletch_store_table *table)
+{
+    return fletch_store_table_previous(table) != NULL;
+}
+
+/* The word of a slot, and what its tag's byte of the shuffle is, for scans. */
+static inline uint64_t fletch_store_word_at(const struct fletch_store_bucket *bucket, uint32_t slot)
+{
+    return load_acquire(&bucket->word[slot]); /* E2 acquire */
+}
+
+static inline uint32_t fletch_store_shuffle_byte_at(const struct fletch_store_bucket *bucket,
+                                                    uint32_t slot)
+{
+    return load_relaxed(&bucket->tag[slot]) & 0xff; /* relaxed: as in fletch_store_match */
+}
+
+static inline uint32_t fletch_store_next_index(const struct fletch_store_bucket *bucket)
+{
+    return fletch_store_link(load_acquire(&bucket->state)); /* E5 acquire */
 }
 
 /* What a reader finds for a hash: a word, 0 for none. */

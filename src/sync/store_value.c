@@ -48,7 +48,7 @@ struct fletch_store_key fletch_store_value_key(const struct fletch_store_value *
 
 uint64_t fletch_store_value_version(const struct fletch_store_value *value)
 {
-    /* relaxed, both: who sees a link instead of the version comes after the release that made the
+    /* relaxed: who sees a link instead of the version comes after the release that made the
      * count zero, or reads a number that no value has, which every use of it notices */
     uint64_t version = load_relaxed(&value->version.next);
     return load_relaxed(&value->references) == 0 ? 0 : version; /* relaxed: as above */

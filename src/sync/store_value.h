@@ -15,8 +15,8 @@
  *       who would raise it and finds 0: the value was unlinked before, so looking again finds
  *       something else.
  *
- * Reclamation: the last release retires the value (sync/epoch.h), since a reader inside a section may
- * hold its address without a count. From then on the version's place is the epoch's link. */
+ * Reclamation: the last release retires the value (sync/epoch.h), since a reader inside a section
+ * may hold its address without a count. From then on the version's place is the epoch's link. */
 
 #include <fletching/partition_store.h>
 

@@ -8,7 +8,7 @@
 
 /* The edges of sync/epoch.h. What a test reclaims it also poisons, and looks again. */
 
-enum { ROUNDS = 50000 };
+enum { ROUNDS = 20000 };
 
 static struct test_arguments arguments;
 

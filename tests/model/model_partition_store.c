@@ -15,6 +15,8 @@
 
 #include "sync/partition_store.h"
 
+#include <fletching/store_scan.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +52,7 @@
 
 enum { KEYS = 4, STEPS = 8, THREADS = 3, NONE = -1, FAILED = -2 };
 
-/* One step, and what it came to: a value's number, NONE or FAILED; for a scan, a bit for each key. */
+/* One step, and what it came to: a value's number, NONE or FAILED; a scan: a bit for each key. */
 struct step {
     char what;
     int key;
@@ -144,7 +146,7 @@ static int look_up(struct thread *thread, const struct step *step)
     }
     if (step->what == 'w')
         harness_assert(fletch_partition_store_wait(store, thread->reader, &key, FLETCH_NO_TIMEOUT,
-                                                   &value, NULL) == FLETCH_OK);
+                                                   &value) == FLETCH_OK);
     else
         value = fletch_partition_store_get(store, thread->reader, &key);
     number = read_value(value, step->key);

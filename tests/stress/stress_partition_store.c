@@ -1,5 +1,7 @@
 #include "sync/partition_store.h"
 
+#include <fletching/store_scan.h>
+
 #include <stdlib.h>
 #include <string.h>
 

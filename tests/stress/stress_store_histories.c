@@ -10,8 +10,8 @@
 
 /* Linearizability: short random programs on one or two keys run on real threads, in a table that is
  * made to move meanwhile; each step notes when it began and ended by a shared clock. Some order of
- * all steps that keeps the order of those that did not overlap must explain every answer and what is
- * left in the end. */
+ * all steps that keeps the order of those that did not overlap must explain every answer and what
+ * is left in the end. */
 
 enum { THREADS = 3, STEPS = 4, KEYS = 2, FILLERS = 1100, NONE = -1, FAILED = -2 };
 

@@ -1,7 +1,8 @@
-#include "sync/partition_store.h"
+#include <fletching/store_scan.h>
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "sync/partition_store.h"
 
 /* A scan goes through the entries in the order of (hash, key), which no table changes. Each step
  * looks at the one bucket in which the order goes on, for the least entry after the last one. */
@@ -68,10 +69,10 @@ static void consider(struct look *look, struct fletch_store_value *value)
 static void consider_bucket(struct look *look, const struct fletch_store_bucket *bucket)
 {
     for (uint32_t i = 0; i < FLETCH_STORE_SLOTS; i++) {
-        uint32_t tag = load_relaxed(&bucket->tag[i]); /* relaxed: as in fletch_store_match */
-        if (tag == 0 || (look->scan->one_shuffle != 0 && (tag & 0xff) != look->shuffle_byte))
+        uint32_t byte = fletch_store_shuffle_byte_at(bucket, i);
+        if (byte == 0 || (look->scan->one_shuffle != 0 && byte != look->shuffle_byte))
             continue;
-        uint64_t word = load_acquire(&bucket->word[i]); /* E2 acquire */
+        uint64_t word = fletch_store_word_at(bucket, i);
         size_t count = fletch_store_word_lives(word) ? fletch_store_word_count(word) : 0;
         for (size_t k = 0; k < count; k++)
             consider(look, fletch_store_word_value(word, k));
@@ -81,7 +82,7 @@ static void consider_bucket(struct look *look, const struct fletch_store_bucket 
 /* Looks through the bucket in which the scan goes on. */
 static void look_through(struct look *look)
 {
-    const struct fletch_store_table *table = load_acquire(&look->store->root); /* E1 acquire */
+    const struct fletch_store_table *table = fletch_partition_store_root(look->store);
     table = fletch_store_source(table, look->scan->hash);
     uint32_t index = fletch_store_index(table, look->scan->hash);
     /* The last hash of the bucket: all ones below the index. */
@@ -90,7 +91,7 @@ static void look_through(struct look *look)
     do {
         const struct fletch_store_bucket *bucket = &table->buckets[index];
         consider_bucket(look, bucket);
-        index = fletch_store_link(load_acquire(&bucket->state)); /* E3 acquire */
+        index = fletch_store_next_index(bucket);
     } while (index != 0);
 }
 
@@ -111,7 +112,7 @@ struct fletch_store_value *fletch_store_scan_next(const struct fletch_partition_
                                                   struct fletch_store_scan *scan)
 {
     struct look look = {.store = store, .scan = scan};
-    FLETCH_ASSERT(reader->depth > 0 && "a scan needs a section");
+    FLETCH_ASSERT(fletch_epoch_is_inside(reader) && "a scan needs a section");
     (void)reader;
     if (scan->state == SCAN_OVER)
         return NULL;
