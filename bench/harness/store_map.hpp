@@ -27,7 +27,7 @@ inline StoreKey store_key(std::uint64_t number, std::uint32_t slot = 0)
     return {42, static_cast<std::uint32_t>(number), slot};
 }
 
-/** Two multiplications, as ours has. */
+/** As ours. */
 inline std::uint64_t hash_of(const StoreKey &key)
 {
     const auto fold = [](std::uint64_t a, std::uint64_t b) {
@@ -35,9 +35,11 @@ inline std::uint64_t hash_of(const StoreKey &key)
         const Wide product = static_cast<Wide>(a) * b;
         return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
     };
-    const std::uint64_t place = static_cast<std::uint64_t>(key.slot) << 32 | key.partition;
-    return fold(place ^ 0x2d358dccaa6c78a5u, 0xe7037ed1a0b428dbu) ^
-           fold(key.shuffle ^ 0x8bb84b93962eacc9u, 0xa0761d6478bd642fu);
+    std::uint64_t place = static_cast<std::uint64_t>(key.slot) << 32 | key.partition;
+    place = (place ^ 0x2d358dccaa6c78a5u) * 0xe7037ed1a0b428dbu;
+    place ^= place >> 32;
+    return fold(place ^ fold(key.shuffle ^ 0x8bb84b93962eacc9u, 0xa0761d6478bd642fu),
+                0x8ebc6af09c88c6e3u);
 }
 
 /** A peer's object: one line, as a value of ours with its header. */

@@ -95,13 +95,18 @@ static inline uint64_t fletch_store_mix_shuffle(const struct fletch_partition_st
 
 #define FLETCH_STORE_PLACE_FACTOR UINT64_C(0xe7037ed1a0b428db)
 
+#define FLETCH_STORE_LAST_FACTOR UINT64_C(0x8ebc6af09c88c6e3)
+
 static inline uint64_t fletch_store_hash(const struct fletch_partition_store *store,
                                          const struct fletch_store_key *key)
 {
     uint64_t mixed = fletch_store_mix_shuffle(store, key->shuffle);
     uint64_t place = (uint64_t)key->slot << 32 | key->partition;
-    /* Side by side, not one after the other: half the time. */
-    uint64_t hash = mixed ^ fletch_store_fold(place ^ store->seeds[1], FLETCH_STORE_PLACE_FACTOR);
+    /* Twice, as numbers in a row would else stay a grid, of which some buckets get too many. The
+     * first multiplications of both halves run side by side. */
+    place = (place ^ store->seeds[1]) * FLETCH_STORE_PLACE_FACTOR;
+    place ^= place >> 32;
+    uint64_t hash = fletch_store_fold(place ^ mixed, FLETCH_STORE_LAST_FACTOR);
     uint64_t byte = fletch_store_shuffle_byte(mixed, store->hash_mask);
     hash &= store->hash_mask & ~(UINT64_C(0xff) << FLETCH_STORE_TAG_SHIFT);
     return hash | byte << FLETCH_STORE_TAG_SHIFT;
