@@ -20,6 +20,7 @@ test                git                    command git
 test                binutils               command nm
 test                libcmocka-dev          module cmocka
 bench               libck-dev              header ck_ring.h
+bench               libcuckoo-dev          header libcuckoo/cuckoohash_map.hh
 bench               libdpdk-dev            module libdpdk
 bench               liburcu-dev            header urcu/wfcqueue.h
 bench               libboost-dev           header boost/lockfree/queue.hpp

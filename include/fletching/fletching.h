@@ -11,6 +11,7 @@
 #include <fletching/budget.h>
 #include <fletching/buffer.h>
 #include <fletching/buffer_pool.h>
+#include <fletching/epoch.h>
 #include <fletching/eventcount.h>
 #include <fletching/export.h>
 #include <fletching/inbox.h>
@@ -21,11 +22,13 @@
 #include <fletching/partition.h>
 #include <fletching/partition_writer.h>
 #include <fletching/range_sample.h>
+#include <fletching/partition_store.h>
 #include <fletching/ring.h>
 #include <fletching/schema.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>
 #include <fletching/validation.h>
+#include <fletching/store_scan.h>
 #include <fletching/version.h>
 #include <fletching/wait.h>
 

@@ -38,23 +38,37 @@
     atomic_fetch_add_explicit((address), (value), memory_order_relaxed)
 #define fetch_add_release(address, value) \
     atomic_fetch_add_explicit((address), (value), memory_order_release)
+#define fetch_add_acq_rel(address, value) \
+    atomic_fetch_add_explicit((address), (value), memory_order_acq_rel)
 #define fetch_sub_relaxed(address, value) \
     atomic_fetch_sub_explicit((address), (value), memory_order_relaxed)
 #define fetch_sub_acq_rel(address, value) \
     atomic_fetch_sub_explicit((address), (value), memory_order_acq_rel)
+#define fetch_and_relaxed(address, value) \
+    atomic_fetch_and_explicit((address), (value), memory_order_relaxed)
+#define fetch_and_release(address, value) \
+    atomic_fetch_and_explicit((address), (value), memory_order_release)
 #define fetch_or_relaxed(address, value) \
     atomic_fetch_or_explicit((address), (value), memory_order_relaxed)
 #define fetch_or_release(address, value) \
     atomic_fetch_or_explicit((address), (value), memory_order_release)
+#define fetch_or_acq_rel(address, value) \
+    atomic_fetch_or_explicit((address), (value), memory_order_acq_rel)
 
 /* Adds one to a counter that only one thread writes: no locked instruction. */
 #define count_one(address) store_relaxed((address), load_relaxed(address) + 1)
 
 /* Compare-and-swap: true if `*address` was `*expected` and is now `value`; otherwise `*expected` is
- * what was found, read relaxed (acquire: cas_strong_acq_rel). The weak forms
- * may fail for no reason and belong into loops. */
+ * what was found, read relaxed (acquire: cas_strong_acq_rel). The weak
+ * forms may fail for no reason and belong into loops. */
 #define cas_strong_relaxed(address, expected, value) \
     atomic_compare_exchange_strong_explicit((address), (expected), (value), memory_order_relaxed, \
+                                            memory_order_relaxed)
+#define cas_strong_acquire(address, expected, value) \
+    atomic_compare_exchange_strong_explicit((address), (expected), (value), memory_order_acquire, \
+                                            memory_order_relaxed)
+#define cas_strong_release(address, expected, value) \
+    atomic_compare_exchange_strong_explicit((address), (expected), (value), memory_order_release, \
                                             memory_order_relaxed)
 #define cas_strong_acq_rel(address, expected, value) \
     atomic_compare_exchange_strong_explicit((address), (expected), (value), memory_order_acq_rel, \
@@ -77,6 +91,10 @@
 #define cas_weak_acquire(address, expected, value) \
     atomic_compare_exchange_weak_explicit((address), (expected), (value), memory_order_acquire, \
                                           memory_order_relaxed)
+/* What was found is read acquire too. */
+#define cas_weak_acquire_both(address, expected, value) \
+    atomic_compare_exchange_weak_explicit((address), (expected), (value), memory_order_acquire, \
+                                          memory_order_acquire)
 
 /* Full barrier between all earlier and all later accesses, in the one order that all threads agree
  * on. Used by base/asymmetric_fence.h alone. */

@@ -97,13 +97,59 @@ fletch_add_model(budget wait_steps DEFINES WAITS=1 STEP=1 STEPPED=1 ARGS --no-sp
 fletch_add_model(budget transfer DEFINES TRANSFERS=1)
 fletch_add_model(budget wait DEFINES WAITS=1 ARGS --no-spurious)
 
+fletch_add_model(epoch 1x1)
+fletch_add_model(epoch 1x1_full_fences ARGS --full-fences)
+fletch_add_model(epoch 1x2 DEFINES REPLACES=2)
+fletch_add_model(epoch 1x3_merged DEFINES LOOKS=2 REPLACES=3)
+fletch_add_model(epoch 2x1 DEFINES READERS=2)
+fletch_add_model(epoch nested DEFINES NESTED=1 LOOKS=2)
+fletch_add_model(epoch 1x1x1 DEFINES WRITERS=2 ARGS --no-spurious)
+fletch_add_model(epoch orphan DEFINES ORPHAN=1 READERS=2 ARGS --no-spurious)
+fletch_add_model(epoch opens DEFINES OPENS=1 ARGS --no-spurious)
+fletch_add_model(epoch classes DEFINES CLASSES=1)
+fletch_add_model(epoch 2x2 DEFINES READERS=2 REPLACES=2 LOOKS=2 ARGS --random 1 100000)
+fletch_add_model(epoch 2x2_long DEFINES READERS=2 REPLACES=2 LOOKS=2 ARGS --random 2 5000000 DEEP)
+
+fletch_add_model(partition_store publish DEFINES T1=i0 T2=v0)
+fletch_add_model(partition_store insert_insert DEFINES T1=i0 T2=i0)
+fletch_add_model(partition_store insert_insert_2_keys DEFINES T1=i0 T2=i1)
+fletch_add_model(partition_store insert_remove DEFINES T1=i0 T2=d0v0)
+fletch_add_model(partition_store take_take DEFINES PRE=i0 T1=t0 T2=t0 BATCH=1)
+fletch_add_model(partition_store take_take_take DEFINES PRE=i0 T1=t0 T2=t0 T3=t0)
+fletch_add_model(partition_store replace_get DEFINES PRE=i0 T1=r0 T2=g0 BATCH=1)
+fletch_add_model(partition_store replace_replace DEFINES PRE=i0 T1=r0 T2=r0 BATCH=1
+                 ARGS --no-spurious)
+fletch_add_model(partition_store remove_view DEFINES PRE=i0 T1=d0 T2=v0 BATCH=1)
+fletch_add_model(partition_store replace_remove_version DEFINES PRE=i0 T1=r0 T2=c0)
+fletch_add_model(partition_store wait DEFINES T1=i0 T2=w0)
+fletch_add_model(partition_store equal_hashes DEFINES MASK=0 T1=i0 T2=i1)
+fletch_add_model(partition_store equal_hashes_remove DEFINES MASK=0 PRE=i0 T1=d0 T2=i1 BATCH=1)
+fletch_add_model(partition_store equal_hashes_view DEFINES MASK=0 PRE=i0i1 T1=t0 T2=v1 BATCH=1)
+fletch_add_model(partition_store root_view DEFINES PRE=i0i1 T1=i2 T2=v0 TABLES=2)
+fletch_add_model(partition_store move_view DEFINES PRE=i0i1i2 T1=d0 T2=v1 TABLES=2)
+fletch_add_model(partition_store move_view_moved DEFINES PRE=i0i1i2 T1=d0i0 T2=v0 TABLES=2)
+fletch_add_model(partition_store move_scan DEFINES PRE=i0i1i2 T1=d0 T2=s0 TABLES=2)
+fletch_add_model(partition_store append_append DEFINES PRE=i0i1 T1=i2 T2=i3 TABLES=2
+                 ARGS --no-spurious)
+# Two movers at once are too many executions to see all of.
+fletch_add_model(partition_store move_insert DEFINES PRE=i0i1i2 T1=d0 T2=i0 TABLES=2
+                 ARGS --no-spurious --random 1 20000)
+fletch_add_model(partition_store move_take DEFINES PRE=i0i1i2 T1=t0 T2=t0 TABLES=2
+                 ARGS --no-spurious --random 1 20000)
+fletch_add_model(partition_store move_replace DEFINES PRE=i0i1 T1=i2d0 T2=r1 T3=g1 BATCH=1
+                 ARGS --no-spurious --random 1 20000)
+fletch_add_model(partition_store move_late_helper DEFINES PRE=i0i1i2 T1=d0 T2=d0i3 T3=v3
+                 ARGS --no-spurious --random 1 20000)
+fletch_add_model(partition_store move_insert_long DEFINES PRE=i0i1i2 T1=d0i0 T2=i0t0 T3=g0 BATCH=1
+                 ARGS --no-spurious --random 2 2000000 DEEP)
+
 # Reduction loses no execution and repeats none (checker/README.md).
 fletch_add_model(eventcount 1x1_compared ARGS --compare)
 fletch_add_model(eventcount 1x1_timed_compared DEFINES TIMED=1 ARGS --compare)
 fletch_add_model(eventcount payload_compared DEFINES PAYLOAD=1 ARGS --compare)
 fletch_add_model(inbox 2x1_compared ARGS --compare)
 
-foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount node_stack shared
-                          buffer_pool budget)
+foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount epoch partition_store node_stack
+                          shared buffer_pool budget)
   fletch_add_model_mutants(${structure})
 endforeach()

@@ -12,6 +12,7 @@ import argparse
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -109,6 +110,8 @@ class Builder:
         includes = [ROOT / "src", ROOT / "include", HERE]
         objects = []
         if mutant:
+            # What an earlier table mutated under this number would be included before the sources.
+            shutil.rmtree(self.folder / name, ignore_errors=True)
             changed = self.folder / name / "src" / mutant.file
             changed.parent.mkdir(parents=True, exist_ok=True)
             changed.write_text(mutated((ROOT / "src" / mutant.file).read_text(), mutant))
