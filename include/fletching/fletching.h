@@ -20,15 +20,15 @@
 #include <fletching/ipc_writer.h>
 #include <fletching/mpsc_queue.h>
 #include <fletching/partition.h>
+#include <fletching/partition_store.h>
 #include <fletching/partition_writer.h>
 #include <fletching/range_sample.h>
-#include <fletching/partition_store.h>
 #include <fletching/ring.h>
 #include <fletching/schema.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>
-#include <fletching/validation.h>
 #include <fletching/store_scan.h>
+#include <fletching/validation.h>
 #include <fletching/version.h>
 #include <fletching/wait.h>
 
