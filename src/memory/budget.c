@@ -207,9 +207,6 @@ static struct fletch_account *charge_below(struct fletch_account *to, uint64_t b
     for (struct fletch_account *at = to; at != until; at = at->parent) {
         if (settle_here(at, bytes))
             continue;
-        give_stock_back(at);
-        if (settle_here(at, bytes))
-            continue;
         unsettle(to, bytes, at);
         return at;
     }
@@ -297,22 +294,69 @@ struct reservation {
     struct fletch_account *full; /* who refused */
 };
 
+/* The lowest account of the branch that is full, or NULL. Only looks. */
+static struct fletch_account *find_full(const struct reservation *reservation)
+{
+    uint64_t bytes = reservation->bytes;
+    struct fletch_account *at = reservation->account;
+    for (; at != reservation->until; at = at->parent) {
+        /* relaxed: a look; the charge that follows decides */
+        uint64_t stock = load_relaxed(&at->stock);
+        if (reservation->until == NULL && (stock & FLETCH_STOCK_CLOSED) == 0) {
+            if (stock >= bytes)
+                return NULL;
+            bytes -= stock;
+        }
+        uint64_t limit = load_relaxed(&at->limit_bytes); /* relaxed: fixed while it is open */
+        /* relaxed: as above */
+        if (bytes > limit - settled_bytes(load_relaxed(&at->settled)))
+            return at;
+    }
+    return NULL;
+}
+
+static void wake_waiters(struct fletch_budget *budget)
+{
+    fletch_eventcount_notify_inline(&budget->room, UINT32_MAX);
+}
+
+/* Whether there is room, once the stocks below an account that is full have been given back. Takes
+ * nothing, so that those who wait may look as often as they are woken and never wake each other
+ * for nothing. */
+static bool make_room(struct reservation *reservation)
+{
+    struct fletch_budget *budget = reservation->account->budget;
+    for (;;) {
+        struct fletch_account *full = find_full(reservation);
+        reservation->full = full;
+        if (full == NULL)
+            return true;
+        /* relaxed: an account with a step was opened before it could have a stock */
+        if (load_relaxed(&budget->has_steps) == 0 || give_stocks_back(full) == 0)
+            return false;
+        wake_waiters(budget); /* others may have looked while this thread had them in hand */
+    }
+}
+
+/* Somebody who looks while a charge is taken back, or a step is on its way to a stock, finds no
+ * room, and may be asleep by the time that it is there: both wake who waits. */
 static enum fletch_answer attempt(void *call)
 {
     struct reservation *reservation = call;
     struct fletch_account *account = reservation->account;
-    for (;;) {
+    struct fletch_budget *budget = account->budget;
+    while (make_room(reservation)) {
         struct fletch_account *full =
             reservation->until == NULL
                 ? charge(account, reservation->bytes)
                 : charge_below(account, reservation->bytes, reservation->until);
-        reservation->full = full;
+        /* relaxed: as in make_room */
+        if (full != NULL || load_relaxed(&budget->has_steps) != 0)
+            wake_waiters(budget);
         if (full == NULL)
             return FLETCH_DONE;
-        /* relaxed: an account with a step was opened before it could have a stock */
-        if (load_relaxed(&account->budget->has_steps) == 0 || give_stocks_back(full) == 0)
-            return FLETCH_FULL;
     }
+    return FLETCH_FULL;
 }
 
 /* Whether an account of the branch could never hold that much. */
