@@ -67,8 +67,8 @@ FLETCH_EXPORT void fletch_account_close(struct fletch_account *account);
 
 /** Charges `bytes` to the account and all above it, or to none. Waits for room up to `timeout_ns`
  *  (0: does not), unless there can never be enough. RESOURCE_EXHAUSTED: names the account that is
- *  full, its limit, what is used, how much was asked for, and which account below it holds the
- *  most. FAILED_PRECONDITION: the account is closed. */
+ *  full, its limit, what is used, how much was asked for, and who holds the most of it: one of the
+ *  accounts below it, or itself. FAILED_PRECONDITION: the account is closed. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_account_reserve(struct fletch_account *account, uint64_t bytes, uint64_t timeout_ns,
                        struct fletch_error *error);

@@ -229,23 +229,6 @@ static struct fletch_account *meeting_of(struct fletch_account *a, struct fletch
 
 /* ---- refusing ---- */
 
-struct largest {
-    const struct fletch_account *account;
-    uint64_t bytes;
-};
-
-static struct largest largest_child(const struct fletch_account *account)
-{
-    struct largest largest = {.account = NULL};
-    const struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
-    for (; child != NULL; child = child->sibling) {
-        uint64_t bytes = settled_bytes(load_relaxed(&child->settled)); /* relaxed: a statistic */
-        if (bytes > largest.bytes)
-            largest = (struct largest){.account = child, .bytes = bytes};
-    }
-    return largest;
-}
-
 static uint64_t used_bytes(const struct fletch_account *account)
 {
     /* relaxed: statistics; the two may not fit, so the difference is not let wrap */
@@ -254,11 +237,35 @@ static uint64_t used_bytes(const struct fletch_account *account)
     return stock < settled ? settled - stock : 0;
 }
 
+struct largest {
+    const struct fletch_account *account;
+    uint64_t bytes;
+};
+
+/* Who holds the most of an account: one below it, or itself, by what is charged to none of those.
+ * Nobody, if there is none below. */
+static struct largest largest_holder(const struct fletch_account *account)
+{
+    struct largest largest = {.account = NULL};
+    uint64_t below = 0;
+    const struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
+    for (; child != NULL; child = child->sibling) {
+        uint64_t bytes = settled_bytes(load_relaxed(&child->settled)); /* relaxed: a statistic */
+        below += bytes;
+        if (bytes > largest.bytes)
+            largest = (struct largest){.account = child, .bytes = bytes};
+    }
+    uint64_t used = used_bytes(account);
+    if (largest.account != NULL && used > below && used - below > largest.bytes)
+        largest = (struct largest){.account = account, .bytes = used - below};
+    return largest;
+}
+
 static enum fletch_status refuse(struct fletch_account *full, uint64_t bytes,
                                  struct fletch_error *error)
 {
     char name[FLETCH_ACCOUNT_NAME_BYTES], holder[FLETCH_ACCOUNT_NAME_BYTES];
-    struct largest largest = largest_child(full);
+    struct largest largest = largest_holder(full);
     uint64_t limit = load_relaxed(&full->limit_bytes); /* relaxed: fixed while it is open */
     fetch_add_relaxed(&full->refused, 1);              /* relaxed: a statistic */
     if (error == NULL)

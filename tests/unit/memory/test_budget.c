@@ -102,6 +102,26 @@ static void a_refusal_names_who_is_full_and_who_holds_the_most(void **state)
     end(budget);
 }
 
+static void an_account_that_holds_the_most_itself_is_named(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(1000);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *small = account_make(process, "small", 0, 10);
+    struct fletch_error error;
+    assert_ok(fletch_account_reserve(process, 900, 0, NULL));
+    assert_ok(fletch_account_reserve(small, 50, 0, NULL));
+    assert_int_equal(fletch_account_reserve(small, 100, 0, &error), FLETCH_RESOURCE_EXHAUSTED);
+    assert_contains(error.message, "used 950, asked for 100; 'process' holds the most of it, 900");
+    fletch_account_release(process, 860);
+    assert_int_equal(fletch_account_reserve(small, 911, 0, &error), FLETCH_RESOURCE_EXHAUSTED);
+    assert_contains(error.message, "used 90, asked for 911; 'small' holds the most of it, 50");
+    fletch_account_release(process, 40);
+    fletch_account_release(small, 50);
+    fletch_account_close(small);
+    end(budget);
+}
+
 static void options_are_checked(void **state)
 {
     (void)state;
@@ -450,6 +470,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_charge_counts_on_every_level),
         cmocka_unit_test(a_refusal_names_who_is_full_and_who_holds_the_most),
+        cmocka_unit_test(an_account_that_holds_the_most_itself_is_named),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(a_tree_has_so_many_levels),
         cmocka_unit_test(an_account_with_steps_touches_the_one_above_seldom),
