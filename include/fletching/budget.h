@@ -83,6 +83,21 @@ FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_account_transfer(struct fletch_account *from, struct fletch_account *to, uint64_t bytes,
                         uint64_t timeout_ns, struct fletch_error *error);
 
+/** A descriptor for an epoll loop, for those who wait for room in it: see
+ *  fletch_eventcount_open_fd. Any thread; does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_budget_open_fd(struct fletch_budget *budget, int *out_fd, struct fletch_error *error);
+
+/** After a refusal. True: sleep on the descriptor now, which was opened before, then disarm with
+ *  `*out_key` and try again. False: there is room for `bytes` already, or there can never be, or
+ *  the account is closed; nothing was armed, and the next try tells. `from`: NULL before
+ *  fletch_account_reserve; before fletch_account_transfer the account that the charge comes from.
+ *  Any thread; does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK bool fletch_account_arm(struct fletch_account *account,
+                                                        struct fletch_account *from, uint64_t bytes,
+                                                        uint32_t *out_key);
+FLETCH_EXPORT void fletch_account_disarm(struct fletch_account *account, uint32_t key);
+
 /** What an account says of itself. */
 struct fletch_budget_statistics {
     size_t struct_size;

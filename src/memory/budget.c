@@ -458,6 +458,38 @@ enum fletch_status fletch_account_transfer(struct fletch_account *from, struct f
     return status;
 }
 
+/* ---- waiting by descriptor ---- */
+
+enum fletch_status fletch_budget_open_fd(struct fletch_budget *budget, int *out_fd,
+                                         struct fletch_error *error)
+{
+    return fletch_eventcount_open_fd(&budget->room, out_fd, error);
+}
+
+bool fletch_account_arm(struct fletch_account *account, struct fletch_account *from, uint64_t bytes,
+                        uint32_t *out_key)
+{
+    struct fletch_eventcount *room = &account->budget->room;
+    struct reservation reservation = {
+        .account = account,
+        .until = from == NULL ? NULL : meeting_of(from, account),
+        .bytes = bytes,
+    };
+    FLETCH_ASSERT(from == NULL || from->budget == account->budget);
+    uint32_t key = fletch_eventcount_arm(room);
+    if (!is_open(account) || is_hopeless(&reservation) || make_room(&reservation)) {
+        fletch_eventcount_disarm(room, key);
+        return false;
+    }
+    *out_key = key;
+    return true;
+}
+
+void fletch_account_disarm(struct fletch_account *account, uint32_t key)
+{
+    fletch_eventcount_disarm(&account->budget->room, key);
+}
+
 /* ---- opening and closing ---- */
 
 static enum fletch_status check_options(const struct fletch_account_options *options,
