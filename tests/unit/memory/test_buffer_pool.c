@@ -76,7 +76,7 @@ static void a_pool_knows_what_is_missing(void **state)
     struct fletch_buffer *buffer = plain(pool.cache, 100);
     struct fletch_error error;
     assert_int_equal(fletch_buffer_pool_destroy(pool.pool, &error), FLETCH_FAILED_PRECONDITION);
-    assert_contains(error.message, "1 buffers of the pool are still referred to");
+    assert_contains(error.message, "1 buffers of the pool are still referred to, 128 bytes in all");
     fletch_buffer_release(NULL, buffer);
     pool.cache = open_cache(pool.pool); /* the first one was closed */
     test_pool_end(&pool);
