@@ -245,25 +245,29 @@ static void flush(struct fletch_buffer_cache *cache, struct fletch_stack_node *r
     }
 }
 
-/* Gives what was not needed since the last call. */
+/* Gives the last `surplus` blocks of a chain of `count`. */
+static void give_tail(struct fletch_buffer_cache *cache, struct fletch_stack_node **link,
+                      uint32_t count, uint32_t surplus)
+{
+    if (surplus == 0)
+        return;
+    for (uint32_t i = surplus; i < count; i++)
+        link = &(*link)->next;
+    fletch_buffer_pool_give(cache->pool, *link, surplus);
+    *link = NULL;
+}
+
+/* Gives what was not needed since the last call: last in, first out, so it lies at the end, that
+ * of the spare list first. */
 static void give_surplus(struct fletch_buffer_cache *cache, struct fletch_class_list *list)
 {
-    if (list->spare != NULL && list->low >= list->spare_count) {
-        fletch_buffer_pool_give(cache->pool, list->spare, list->spare_count);
-        list->count -= list->spare_count;
-        list->low -= list->spare_count;
-        list->spare = NULL;
-        list->spare_count = 0;
-        list->limit = list->half;
-    }
-    if (list->spare == NULL && list->low > 0) {
-        struct fletch_stack_node **link = &list->first;
-        for (uint32_t i = list->low; i < list->count; i++)
-            link = &(*link)->next;
-        fletch_buffer_pool_give(cache->pool, *link, list->low);
-        *link = NULL;
-        list->count -= list->low;
-    }
+    uint32_t of_spare = list->low < list->spare_count ? list->low : list->spare_count;
+    give_tail(cache, &list->spare, list->spare_count, of_spare);
+    list->spare_count -= of_spare;
+    list->limit = list->spare_count + list->half;
+    list->count -= of_spare;
+    give_tail(cache, &list->first, list->count - list->spare_count, list->low - of_spare);
+    list->count -= list->low - of_spare;
     list->low = list->count;
 }
 

@@ -236,6 +236,41 @@ static void what_was_idle_is_given_back(void **state)
     test_pool_end(&pool);
 }
 
+/* A cache that now and then needs most of what it has gives the rest away all the same. */
+static void a_busy_cache_gives_what_it_never_needed(void **state)
+{
+    (void)state;
+    struct fletch_buffer_pool_options options = {.struct_size = sizeof options,
+                                                 .cache_bytes = 16 << 20};
+    struct fletch_buffer_pool *pool;
+    struct fletch_buffer *buffers[7]; /* a region each */
+    assert_ok(fletch_buffer_pool_create(&options, NULL, &pool, NULL));
+    struct fletch_buffer_cache *cache = open_cache(pool);
+    for (size_t i = 0; i < 7; i++)
+        buffers[i] = plain(cache, 2 << 20);
+    for (size_t i = 0; i < 7; i++)
+        fletch_buffer_release(cache, buffers[i]);
+    fletch_buffer_cache_idle(cache); /* all were needed since the last call */
+    for (size_t i = 0; i < 5; i++)
+        buffers[i] = plain(cache, 2 << 20);
+    for (size_t i = 0; i < 5; i++)
+        fletch_buffer_release(cache, buffers[i]);
+    assert_int_equal(cache->lists[buffers[0]->size_class].spare_count, 4);
+    fletch_buffer_cache_idle(cache); /* two were not */
+    assert_int_equal(cache->lists[buffers[0]->size_class].count, 5);
+    uint64_t made = regions_made(pool);
+    for (size_t i = 0; i < 5; i++)
+        buffers[i] = plain(cache, 2 << 20);
+    assert_int_equal(regions_made(pool), made);
+    struct fletch_buffer_cache *other = open_cache(pool);
+    for (size_t i = 5; i < 7; i++)
+        buffers[i] = plain(other, 2 << 20);
+    assert_int_equal(regions_made(pool), made); /* the two are everybody's */
+    for (size_t i = 0; i < 7; i++)
+        fletch_buffer_release(i < 5 ? cache : other, buffers[i]);
+    assert_ok(fletch_buffer_pool_destroy(pool, NULL));
+}
+
 static void what_is_in_use_is_never_given_back(void **state)
 {
     (void)state;
@@ -282,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_cache_keeps_no_more_than_it_may),
         cmocka_unit_test(trimming_gives_free_regions_back),
         cmocka_unit_test(what_was_idle_is_given_back),
+        cmocka_unit_test(a_busy_cache_gives_what_it_never_needed),
         cmocka_unit_test(what_is_in_use_is_never_given_back),
         cmocka_unit_test(statistics_are_cut_to_what_the_caller_knows),
     };
