@@ -1,6 +1,10 @@
 #include "memory/buffer_pool.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "support/cmocka_tests.h"
 #include "support/pools.h"
@@ -271,6 +275,69 @@ static void a_busy_cache_gives_what_it_never_needed(void **state)
     assert_ok(fletch_buffer_pool_destroy(pool, NULL));
 }
 
+/* Bytes of the process in memory, as the system counts them. */
+static size_t resident_bytes(void)
+{
+    unsigned long total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu", &total, &resident), 2);
+    fclose(file);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Whether the page is one of the process's, and in memory. */
+static bool is_resident(const uint8_t *address)
+{
+    uintptr_t page = (uintptr_t)address & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+    unsigned char state = 0;
+    return mincore((void *)page, 1, &state) == 0 && (state & 1) != 0;
+}
+
+static void check_that_memory_returns(size_t bytes, bool on_demand)
+{
+    /* Sanitizers and the test itself have memory too. */
+    enum { TOTAL_BYTES = 64 << 20, MOST_BYTES = 48 << 20 };
+    struct test_pool pool = test_pool_make();
+    size_t count = TOTAL_BYTES / bytes;
+    struct fletch_buffer **buffers = calloc(count, sizeof *buffers);
+    const uint8_t **addresses = calloc(count, sizeof *addresses);
+    size_t before = resident_bytes();
+    for (size_t i = 0; i < count; i++) {
+        buffers[i] = plain(pool.cache, bytes);
+        addresses[i] = fletch_buffer_data(buffers[i]);
+        assert_true(is_resident(addresses[i]));
+    }
+    size_t filled = resident_bytes();
+    assert_true(filled >= before + MOST_BYTES);
+    for (size_t i = 0; i < count; i++)
+        fletch_buffer_release(pool.cache, buffers[i]);
+    assert_true(resident_bytes() >= before + MOST_BYTES); /* kept, for the next ones */
+    if (on_demand)
+        assert_true(fletch_buffer_pool_trim(pool.pool, pool.cache) >= TOTAL_BYTES);
+    for (int call = 0; call < 3 && !on_demand; call++) {
+        fletch_buffer_cache_idle(pool.cache);
+        fletch_buffer_pool_idle(pool.pool);
+    }
+    assert_true(resident_bytes() + MOST_BYTES <= filled);
+    for (size_t i = 0; i < count; i++)
+        assert_false(is_resident(addresses[i]));
+    assert_int_equal(pool_statistics(pool.pool).mapped_bytes, 0);
+    free(buffers);
+    free(addresses);
+    test_pool_end(&pool);
+}
+
+static void memory_really_goes_back_to_the_system(void **state)
+{
+    static const size_t sizes[] = {1 << 16, 1 << 20, 8 << 20};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        check_that_memory_returns(sizes[i], true);
+        check_that_memory_returns(sizes[i], false);
+    }
+}
+
 static void what_is_in_use_is_never_given_back(void **state)
 {
     (void)state;
@@ -318,6 +385,7 @@ int main(void)
         cmocka_unit_test(trimming_gives_free_regions_back),
         cmocka_unit_test(what_was_idle_is_given_back),
         cmocka_unit_test(a_busy_cache_gives_what_it_never_needed),
+        cmocka_unit_test(memory_really_goes_back_to_the_system),
         cmocka_unit_test(what_is_in_use_is_never_given_back),
         cmocka_unit_test(statistics_are_cut_to_what_the_caller_knows),
     };
