@@ -67,8 +67,8 @@ FLETCH_EXPORT void fletch_account_close(struct fletch_account *account);
 
 /** Charges `bytes` to the account and all above it, or to none. Waits for room up to `timeout_ns`
  *  (0: does not), unless there can never be enough. RESOURCE_EXHAUSTED: names the account that is
- *  full, its limit, what is used, how much was asked for, and which account below it holds the
- *  most. FAILED_PRECONDITION: the account is closed. */
+ *  full, its limit, what is used, how much was asked for, and who holds the most of it: one of the
+ *  accounts below it, or itself. FAILED_PRECONDITION: the account is closed. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_account_reserve(struct fletch_account *account, uint64_t bytes, uint64_t timeout_ns,
                        struct fletch_error *error);
@@ -82,6 +82,21 @@ FLETCH_EXPORT void fletch_account_release(struct fletch_account *account, uint64
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_account_transfer(struct fletch_account *from, struct fletch_account *to, uint64_t bytes,
                         uint64_t timeout_ns, struct fletch_error *error);
+
+/** A descriptor for an epoll loop, for those who wait for room in it: see
+ *  fletch_eventcount_open_fd. Any thread; does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_budget_open_fd(struct fletch_budget *budget, int *out_fd, struct fletch_error *error);
+
+/** After a refusal. True: sleep on the descriptor now, which was opened before, then disarm with
+ *  `*out_key` and try again. False: there is room for `bytes` already, or there can never be, or
+ *  the account is closed; nothing was armed, and the next try tells. `from`: NULL before
+ *  fletch_account_reserve; before fletch_account_transfer the account that the charge comes from.
+ *  Any thread; does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK bool fletch_account_arm(struct fletch_account *account,
+                                                        struct fletch_account *from, uint64_t bytes,
+                                                        uint32_t *out_key);
+FLETCH_EXPORT void fletch_account_disarm(struct fletch_account *account, uint32_t key);
 
 /** What an account says of itself. */
 struct fletch_budget_statistics {

@@ -28,8 +28,8 @@ enum fletch_huge_pages {
 struct fletch_buffer_pool_options {
     size_t struct_size;
     enum fletch_huge_pages huge_pages;
-    /** Bytes of free buffers of one size that one cache keeps for its thread; what is beyond goes
-     *  where all caches find it. 0: FLETCH_CACHE_BYTES_DEFAULT. */
+    /** Bytes of free buffers of one size that one cache keeps for its thread, but at least one
+     *  buffer; what is beyond goes where all caches find it. 0: FLETCH_CACHE_BYTES_DEFAULT. */
     size_t cache_bytes;
 };
 
@@ -45,7 +45,8 @@ fletch_buffer_pool_create(const struct fletch_buffer_pool_options *options,
 
 /** Gives everything back to the system. Nobody may use the pool or its caches any more; open caches
  *  are closed. FAILED_PRECONDITION: buffers are still referred to, tells how many and how large;
- *  the pool stays as it was and can be destroyed later. NULL allowed. */
+ *  the pool and these stay, its caches closed all the same, and it can be destroyed later. NULL
+ *  allowed. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_buffer_pool_destroy(struct fletch_buffer_pool *pool, struct fletch_error *error);
 

@@ -207,9 +207,6 @@ static struct fletch_account *charge_below(struct fletch_account *to, uint64_t b
     for (struct fletch_account *at = to; at != until; at = at->parent) {
         if (settle_here(at, bytes))
             continue;
-        give_stock_back(at);
-        if (settle_here(at, bytes))
-            continue;
         unsettle(to, bytes, at);
         return at;
     }
@@ -232,23 +229,6 @@ static struct fletch_account *meeting_of(struct fletch_account *a, struct fletch
 
 /* ---- refusing ---- */
 
-struct largest {
-    const struct fletch_account *account;
-    uint64_t bytes;
-};
-
-static struct largest largest_child(const struct fletch_account *account)
-{
-    struct largest largest = {.account = NULL};
-    const struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
-    for (; child != NULL; child = child->sibling) {
-        uint64_t bytes = settled_bytes(load_relaxed(&child->settled)); /* relaxed: a statistic */
-        if (bytes > largest.bytes)
-            largest = (struct largest){.account = child, .bytes = bytes};
-    }
-    return largest;
-}
-
 static uint64_t used_bytes(const struct fletch_account *account)
 {
     /* relaxed: statistics; the two may not fit, so the difference is not let wrap */
@@ -257,11 +237,35 @@ static uint64_t used_bytes(const struct fletch_account *account)
     return stock < settled ? settled - stock : 0;
 }
 
+struct largest {
+    const struct fletch_account *account;
+    uint64_t bytes;
+};
+
+/* Who holds the most of an account: one below it, or itself, by what is charged to none of those.
+ * Nobody, if there is none below. */
+static struct largest largest_holder(const struct fletch_account *account)
+{
+    struct largest largest = {.account = NULL};
+    uint64_t below = 0;
+    const struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
+    for (; child != NULL; child = child->sibling) {
+        uint64_t bytes = settled_bytes(load_relaxed(&child->settled)); /* relaxed: a statistic */
+        below += bytes;
+        if (bytes > largest.bytes)
+            largest = (struct largest){.account = child, .bytes = bytes};
+    }
+    uint64_t used = used_bytes(account);
+    if (largest.account != NULL && used > below && used - below > largest.bytes)
+        largest = (struct largest){.account = account, .bytes = used - below};
+    return largest;
+}
+
 static enum fletch_status refuse(struct fletch_account *full, uint64_t bytes,
                                  struct fletch_error *error)
 {
     char name[FLETCH_ACCOUNT_NAME_BYTES], holder[FLETCH_ACCOUNT_NAME_BYTES];
-    struct largest largest = largest_child(full);
+    struct largest largest = largest_holder(full);
     uint64_t limit = load_relaxed(&full->limit_bytes); /* relaxed: fixed while it is open */
     fetch_add_relaxed(&full->refused, 1);              /* relaxed: a statistic */
     if (error == NULL)
@@ -297,22 +301,69 @@ struct reservation {
     struct fletch_account *full; /* who refused */
 };
 
+/* The lowest account of the branch that is full, or NULL. Only looks. */
+static struct fletch_account *find_full(const struct reservation *reservation)
+{
+    uint64_t bytes = reservation->bytes;
+    struct fletch_account *at = reservation->account;
+    for (; at != reservation->until; at = at->parent) {
+        /* relaxed: a look; the charge that follows decides */
+        uint64_t stock = load_relaxed(&at->stock);
+        if (reservation->until == NULL && (stock & FLETCH_STOCK_CLOSED) == 0) {
+            if (stock >= bytes)
+                return NULL;
+            bytes -= stock;
+        }
+        uint64_t limit = load_relaxed(&at->limit_bytes); /* relaxed: fixed while it is open */
+        /* relaxed: as above */
+        if (bytes > limit - settled_bytes(load_relaxed(&at->settled)))
+            return at;
+    }
+    return NULL;
+}
+
+static void wake_waiters(struct fletch_budget *budget)
+{
+    fletch_eventcount_notify_inline(&budget->room, UINT32_MAX);
+}
+
+/* Whether there is room, once the stocks below an account that is full have been given back. Takes
+ * nothing, so that those who wait may look as often as they are woken and never wake each other
+ * for nothing. */
+static bool make_room(struct reservation *reservation)
+{
+    struct fletch_budget *budget = reservation->account->budget;
+    for (;;) {
+        struct fletch_account *full = find_full(reservation);
+        reservation->full = full;
+        if (full == NULL)
+            return true;
+        /* relaxed: an account with a step was opened before it could have a stock */
+        if (load_relaxed(&budget->has_steps) == 0 || give_stocks_back(full) == 0)
+            return false;
+        wake_waiters(budget); /* others may have looked while this thread had them in hand */
+    }
+}
+
+/* Somebody who looks while a charge is taken back, or a step is on its way to a stock, finds no
+ * room, and may be asleep by the time that it is there: both wake who waits. */
 static enum fletch_answer attempt(void *call)
 {
     struct reservation *reservation = call;
     struct fletch_account *account = reservation->account;
-    for (;;) {
+    struct fletch_budget *budget = account->budget;
+    while (make_room(reservation)) {
         struct fletch_account *full =
             reservation->until == NULL
                 ? charge(account, reservation->bytes)
                 : charge_below(account, reservation->bytes, reservation->until);
-        reservation->full = full;
+        /* relaxed: as in make_room */
+        if (full != NULL || load_relaxed(&budget->has_steps) != 0)
+            wake_waiters(budget);
         if (full == NULL)
             return FLETCH_DONE;
-        /* relaxed: an account with a step was opened before it could have a stock */
-        if (load_relaxed(&account->budget->has_steps) == 0 || give_stocks_back(full) == 0)
-            return FLETCH_FULL;
     }
+    return FLETCH_FULL;
 }
 
 /* Whether an account of the branch could never hold that much. */
@@ -405,6 +456,38 @@ enum fletch_status fletch_account_transfer(struct fletch_account *from, struct f
     if (status == FLETCH_OK)
         fletch_account_end_transfer(from, to, bytes);
     return status;
+}
+
+/* ---- waiting by descriptor ---- */
+
+enum fletch_status fletch_budget_open_fd(struct fletch_budget *budget, int *out_fd,
+                                         struct fletch_error *error)
+{
+    return fletch_eventcount_open_fd(&budget->room, out_fd, error);
+}
+
+bool fletch_account_arm(struct fletch_account *account, struct fletch_account *from, uint64_t bytes,
+                        uint32_t *out_key)
+{
+    struct fletch_eventcount *room = &account->budget->room;
+    struct reservation reservation = {
+        .account = account,
+        .until = from == NULL ? NULL : meeting_of(from, account),
+        .bytes = bytes,
+    };
+    FLETCH_ASSERT(from == NULL || from->budget == account->budget);
+    uint32_t key = fletch_eventcount_arm(room);
+    if (!is_open(account) || is_hopeless(&reservation) || make_room(&reservation)) {
+        fletch_eventcount_disarm(room, key);
+        return false;
+    }
+    *out_key = key;
+    return true;
+}
+
+void fletch_account_disarm(struct fletch_account *account, uint32_t key)
+{
+    fletch_eventcount_disarm(&account->budget->room, key);
 }
 
 /* ---- opening and closing ---- */

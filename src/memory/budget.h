@@ -30,8 +30,11 @@
  *   E2: cas_weak_acq_rel(stock) of who puts -> that of who drains, exchange_acquire(stock) of the
  *       closer: the stock is given back after those who put something there have left the account.
  *   E3: opener cas_weak_release(children) -> visitor load_acquire(children): the account is made.
- * Vacant accounts travel by memory/node_stack.h. Waiting is sync/eventcount.h: a release changes
- * `settled` or `stock`, then looks for sleepers; a sleeper announces itself, then tries again.
+ * Vacant accounts travel by memory/node_stack.h. Waiting is sync/eventcount.h: whoever leaves more
+ * room behind than somebody may have seen (by a release, by taking back what it had charged below
+ * a level that is full, by a step that has reached a stock, by giving stocks back) looks for
+ * sleepers after that; a sleeper announces itself, then tries again. Its tries begin with a look
+ * that changes nothing, so that sleepers do not wake each other in circles.
  *
  * Linearization: a reservation at the last counter that it changes, a release at its first. ABA:
  * counters are only added to and compared with limits. Reclamation: none before the end. */

@@ -171,7 +171,8 @@ bool fletch_buffer_is_sparse(const struct fletch_buffer *buffer)
 {
     if (buffer->kind != FLETCH_BUFFER_SLICE)
         return false;
-    return buffer->bytes < fletch_buffer_source_of(buffer)->parent->bytes / 2;
+    size_t others = fletch_buffer_source_of(buffer)->parent->bytes - buffer->bytes;
+    return buffer->bytes < others;
 }
 
 enum fletch_status fletch_buffer_compact(struct fletch_buffer_cache *cache,

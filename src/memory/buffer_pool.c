@@ -1,5 +1,6 @@
 #include "memory/buffer_pool.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/allocator.h"
@@ -244,25 +245,29 @@ static void flush(struct fletch_buffer_cache *cache, struct fletch_stack_node *r
     }
 }
 
-/* Gives what was not needed since the last call. */
+/* Gives the last `surplus` blocks of a chain of `count`. */
+static void give_tail(struct fletch_buffer_cache *cache, struct fletch_stack_node **link,
+                      uint32_t count, uint32_t surplus)
+{
+    if (surplus == 0)
+        return;
+    for (uint32_t i = surplus; i < count; i++)
+        link = &(*link)->next;
+    fletch_buffer_pool_give(cache->pool, *link, surplus);
+    *link = NULL;
+}
+
+/* Gives what was not needed since the last call: last in, first out, so it lies at the end, that
+ * of the spare list first. */
 static void give_surplus(struct fletch_buffer_cache *cache, struct fletch_class_list *list)
 {
-    if (list->spare != NULL && list->low >= list->spare_count) {
-        fletch_buffer_pool_give(cache->pool, list->spare, list->spare_count);
-        list->count -= list->spare_count;
-        list->low -= list->spare_count;
-        list->spare = NULL;
-        list->spare_count = 0;
-        list->limit = list->half;
-    }
-    if (list->spare == NULL && list->low > 0) {
-        struct fletch_stack_node **link = &list->first;
-        for (uint32_t i = list->low; i < list->count; i++)
-            link = &(*link)->next;
-        fletch_buffer_pool_give(cache->pool, *link, list->low);
-        *link = NULL;
-        list->count -= list->low;
-    }
+    uint32_t of_spare = list->low < list->spare_count ? list->low : list->spare_count;
+    give_tail(cache, &list->spare, list->spare_count, of_spare);
+    list->spare_count -= of_spare;
+    list->limit = list->spare_count + list->half;
+    list->count -= of_spare;
+    give_tail(cache, &list->first, list->count - list->spare_count, list->low - of_spare);
+    list->count -= list->low - of_spare;
     list->low = list->count;
 }
 
@@ -338,6 +343,7 @@ void fletch_buffer_cache_idle(struct fletch_buffer_cache *cache)
 struct harvest {
     struct fletch_stack_node *bundles;
     uint64_t blocks;
+    uint64_t bytes; /* of the blocks */
 };
 
 /* Takes the bundles of a class: all of them, or those that lie there since before `generation`. */
@@ -353,6 +359,7 @@ static void harvest_class(struct fletch_buffer_pool *pool, uint32_t size_class,
             continue;
         }
         harvest->blocks += first->bundle_count;
+        harvest->bytes += first->bundle_count * fletch_size_class_bytes(size_class);
         first->bundle.next = harvest->bundles;
         harvest->bundles = &first->bundle;
     }
@@ -490,17 +497,22 @@ static void close_caches(struct fletch_buffer_pool *pool)
     }
 }
 
-/* Blocks of all regions; what a trimmer found in them is forgotten. */
-static uint64_t count_blocks(struct fletch_buffer_pool *pool)
+/* Blocks of all regions without those of a harvest: `bundles` of the answer stays NULL. What a
+ * trimmer found is forgotten. */
+static struct harvest count_missing(struct fletch_buffer_pool *pool, const struct harvest *harvest)
 {
-    uint64_t blocks = 0;
+    struct harvest missing = {.bundles = NULL};
     struct fletch_stack_node *regions = fletch_node_stack_take(&pool->regions);
     for (struct fletch_stack_node *node = regions; node != NULL; node = node->next) {
-        region_of_node(node)->found = 0;
-        blocks += region_of_node(node)->count;
+        struct fletch_buffer_region *region = region_of_node(node);
+        region->found = 0;
+        missing.blocks += region->count;
+        missing.bytes += region->count * fletch_size_class_bytes(region->size_class);
     }
     fletch_node_stack_give_back(&pool->regions, regions);
-    return blocks;
+    missing.blocks -= harvest->blocks;
+    missing.bytes -= harvest->bytes;
+    return missing;
 }
 
 static void end_pool(struct fletch_buffer_pool *pool)
@@ -527,8 +539,8 @@ enum fletch_status fletch_buffer_pool_destroy(struct fletch_buffer_pool *pool,
         return FLETCH_OK;
     close_caches(pool);
     struct harvest harvest = harvest_all(pool, NULL);
-    uint64_t blocks = count_blocks(pool);
-    if (blocks == harvest.blocks) {
+    struct harvest missing = count_missing(pool, &harvest);
+    if (missing.blocks == 0) {
         end_pool(pool);
         return FLETCH_OK;
     }
@@ -538,8 +550,9 @@ enum fletch_status fletch_buffer_pool_destroy(struct fletch_buffer_pool *pool,
         push_bundle(pool, first);
     }
     return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
-                            "%llu buffers of the pool are still referred to",
-                            (unsigned long long)(blocks - harvest.blocks));
+                            "%" PRIu64 " buffers of the pool are still referred to, %" PRIu64
+                            " bytes in all",
+                            missing.blocks, missing.bytes);
 }
 
 void fletch_buffer_pool_statistics(const struct fletch_buffer_pool *pool,

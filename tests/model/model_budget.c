@@ -5,7 +5,10 @@
  * WAITS      they wait for room, until they get it
  * CLOSES     one thread releases the last byte of an account that another closes and opens again
  * VISITS     one thread opens an account while another looks at those there are
- * TRANSFERS  one thread moves a byte from its account to another, both full at the top */
+ * TRANSFERS  one thread moves a byte from its account to another, both full at the top
+ * REFUSES    one thread asks for all there is; the other one takes BYTES of that at the top, and
+ *            then waits for as many below
+ * KEEPS      one thread releases nothing until the other one, which waits, has what it waits for */
 
 #include "memory/budget.h"
 
@@ -41,6 +44,12 @@
 #ifndef TRANSFERS
 #define TRANSFERS 0
 #endif
+#ifndef REFUSES
+#define REFUSES 0
+#endif
+#ifndef KEEPS
+#define KEEPS 0
+#endif
 
 static struct fletch_budget *budget;
 static struct fletch_account *top, *accounts[THREADS];
@@ -49,8 +58,10 @@ static bool got[THREADS];
 static struct fletch_account *open_account(uint64_t step_bytes)
 {
     struct fletch_account *account;
-    const struct fletch_account_options options = {
-        .struct_size = sizeof options, .name = "a", .step_bytes = step_bytes};
+    const struct fletch_account_options options = {.struct_size = sizeof options,
+                                                   .name = "a",
+                                                   .limit_bytes = REFUSES ? LIMIT : 0,
+                                                   .step_bytes = step_bytes};
     harness_assert(fletch_account_open(top, &options, &account, NULL) == FLETCH_OK);
     return account;
 }
@@ -60,7 +71,7 @@ static void *reserve_and_release(void *argument)
     int number = (int)(intptr_t)argument;
     uint64_t timeout_ns = WAITS ? FLETCH_NO_TIMEOUT : 0;
     got[number] = fletch_account_reserve(accounts[number], BYTES, timeout_ns, NULL) == FLETCH_OK;
-    if (got[number])
+    if (got[number] && !(KEEPS && number == 0))
         fletch_account_release(accounts[number], BYTES);
     return NULL;
 }
@@ -108,6 +119,23 @@ static void *transfer(void *unused)
     return unused;
 }
 
+static void *ask_for_all(void *unused)
+{
+    if (fletch_account_reserve(accounts[0], LIMIT, 0, NULL) == FLETCH_OK)
+        fletch_account_release(accounts[0], LIMIT);
+    return unused;
+}
+
+static void *wait_below(void *unused)
+{
+    bool above = fletch_account_reserve(top, BYTES, FLETCH_NO_TIMEOUT, NULL) == FLETCH_OK;
+    got[1] = fletch_account_reserve(accounts[0], BYTES, FLETCH_NO_TIMEOUT, NULL) == FLETCH_OK;
+    harness_assert(above && got[1]);
+    fletch_account_release(accounts[0], BYTES);
+    fletch_account_release(top, BYTES);
+    return unused;
+}
+
 static void run(void *(*first)(void *), void *(*second)(void *))
 {
     struct harness_thread threads[2];
@@ -141,8 +169,12 @@ void harness(void)
         run(open_and_close, visit);
     else if (TRANSFERS)
         run(transfer, reserve_and_release);
+    else if (REFUSES)
+        run(ask_for_all, wait_below);
     else
         run(reserve_and_release, reserve_and_release);
+    if (KEEPS)
+        fletch_account_release(accounts[0], BYTES);
     harness_assert(CLOSES || VISITS || TRANSFERS || got[0] || got[1]);
     harness_assert(!WAITS || (got[0] && got[1]));
     for (int i = CLOSES; i < THREADS; i++)

@@ -96,6 +96,9 @@ fletch_add_model(budget visit DEFINES VISITS=1)
 fletch_add_model(budget wait_steps DEFINES WAITS=1 STEP=1 STEPPED=1 ARGS --no-spurious)
 fletch_add_model(budget transfer DEFINES TRANSFERS=1)
 fletch_add_model(budget wait DEFINES WAITS=1 ARGS --no-spurious)
+fletch_add_model(budget wait_refused DEFINES REFUSES=1 LIMIT=2 ARGS --no-spurious)
+fletch_add_model(budget wait_stock DEFINES WAITS=1 KEEPS=1 STEP=1 STEPPED=1 LIMIT=2
+                 ARGS --no-spurious)
 
 fletch_add_model(epoch 1x1)
 fletch_add_model(epoch 1x1_full_fences ARGS --full-fences)

@@ -2,6 +2,7 @@
 
 #include <fletching/wait.h>
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,26 @@ static void a_refusal_names_who_is_full_and_who_holds_the_most(void **state)
     fletch_account_release(modest, 200);
     fletch_account_close(greedy);
     fletch_account_close(modest);
+    end(budget);
+}
+
+static void an_account_that_holds_the_most_itself_is_named(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(1000);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *small = account_make(process, "small", 0, 10);
+    struct fletch_error error;
+    assert_ok(fletch_account_reserve(process, 900, 0, NULL));
+    assert_ok(fletch_account_reserve(small, 50, 0, NULL));
+    assert_int_equal(fletch_account_reserve(small, 100, 0, &error), FLETCH_RESOURCE_EXHAUSTED);
+    assert_contains(error.message, "used 950, asked for 100; 'process' holds the most of it, 900");
+    fletch_account_release(process, 860);
+    assert_int_equal(fletch_account_reserve(small, 911, 0, &error), FLETCH_RESOURCE_EXHAUSTED);
+    assert_contains(error.message, "used 90, asked for 911; 'small' holds the most of it, 50");
+    fletch_account_release(process, 40);
+    fletch_account_release(small, 50);
+    fletch_account_close(small);
     end(budget);
 }
 
@@ -445,11 +466,105 @@ static void a_transfer_waits_for_room_too(void **state)
     end(budget);
 }
 
+/* ---- waiting by descriptor ---- */
+
+static bool is_ready(int fd)
+{
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    return poll(&one, 1, 0) == 1;
+}
+
+static void a_descriptor_tells_of_room(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(100);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *channel = account_make(process, "channel", 0, 0);
+    int fd = -1, again = -2;
+    uint32_t key = 0, other = 0;
+    assert_ok(fletch_budget_open_fd(budget, &fd, NULL));
+    assert_ok(fletch_budget_open_fd(budget, &again, NULL));
+    assert_int_equal(fd, again);
+    assert_ok(fletch_account_reserve(channel, 60, 0, NULL));
+    assert_false(fletch_account_arm(channel, NULL, 40, &key));  /* there is room */
+    assert_false(fletch_account_arm(channel, NULL, 101, &key)); /* there can never be */
+    assert_true(fletch_account_arm(channel, NULL, 41, &key));
+    assert_true(fletch_account_arm(process, NULL, 50, &other)); /* any number may wait */
+    assert_false(is_ready(fd));
+    fletch_account_release(channel, 10);
+    assert_true(is_ready(fd));
+    fletch_account_disarm(channel, key);
+    assert_true(is_ready(fd)); /* the other one has not seen it yet */
+    fletch_account_disarm(process, other);
+    assert_false(is_ready(fd));
+    assert_ok(fletch_account_reserve(channel, 41, 0, NULL));
+    assert_true(fletch_account_arm(channel, NULL, 41, &key)); /* and again */
+    fletch_account_disarm(channel, key);
+    fletch_account_release(channel, 91); /* nobody is armed */
+    assert_false(is_ready(fd));
+    fletch_account_close(channel);
+    assert_false(fletch_account_arm(channel, NULL, 1, &key)); /* the next try tells */
+    end(budget);
+}
+
+static void a_descriptor_tells_of_room_for_a_transfer(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(100);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *channel = account_make(process, "channel", 0, 0);
+    struct fletch_account *delivered = account_make(process, "delivered", 50, 0);
+    int fd = -1;
+    uint32_t key = 0;
+    assert_ok(fletch_budget_open_fd(budget, &fd, NULL));
+    assert_ok(fletch_account_reserve(channel, 70, 0, NULL));
+    assert_ok(fletch_account_reserve(delivered, 30, 0, NULL));
+    assert_true(fletch_account_arm(delivered, NULL, 20, &key)); /* the process is full */
+    fletch_account_disarm(delivered, key);
+    assert_false(fletch_account_arm(delivered, channel, 20, &key)); /* which does not matter */
+    assert_false(fletch_account_arm(process, channel, 70, &key));   /* nor does it upwards */
+    assert_true(fletch_account_arm(delivered, channel, 21, &key));
+    fletch_account_release(delivered, 1);
+    assert_true(is_ready(fd));
+    fletch_account_disarm(delivered, key);
+    assert_ok(fletch_account_transfer(channel, delivered, 21, 0, NULL));
+    fletch_account_release(channel, 49);
+    fletch_account_release(delivered, 50);
+    fletch_account_close(channel);
+    fletch_account_close(delivered);
+    end(budget);
+}
+
+static void who_arms_takes_stocks_back(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(100);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *idle = account_make(process, "idle", 0, 40);
+    struct fletch_account *busy = account_make(process, "busy", 0, 0);
+    int fd = -1;
+    uint32_t key = 0;
+    assert_ok(fletch_budget_open_fd(budget, &fd, NULL));
+    assert_ok(fletch_account_reserve(idle, 1, 0, NULL));
+    assert_int_equal(used(process), 41);
+    assert_true(fletch_account_arm(busy, NULL, 100, &key)); /* one byte is in use */
+    assert_int_equal(used(process), 1);
+    fletch_account_release(idle, 1); /* into the stock */
+    assert_true(is_ready(fd));
+    fletch_account_disarm(busy, key);
+    assert_false(fletch_account_arm(busy, NULL, 100, &key));
+    assert_false(is_ready(fd));
+    fletch_account_close(idle);
+    fletch_account_close(busy);
+    end(budget);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_charge_counts_on_every_level),
         cmocka_unit_test(a_refusal_names_who_is_full_and_who_holds_the_most),
+        cmocka_unit_test(an_account_that_holds_the_most_itself_is_named),
         cmocka_unit_test(options_are_checked),
         cmocka_unit_test(a_tree_has_so_many_levels),
         cmocka_unit_test(an_account_with_steps_touches_the_one_above_seldom),
@@ -461,6 +576,9 @@ int main(void)
         cmocka_unit_test(waiting_lasts_no_less_than_its_timeout),
         cmocka_unit_test(a_release_elsewhere_wakes_who_waits_above),
         cmocka_unit_test(a_transfer_waits_for_room_too),
+        cmocka_unit_test(a_descriptor_tells_of_room),
+        cmocka_unit_test(a_descriptor_tells_of_room_for_a_transfer),
+        cmocka_unit_test(who_arms_takes_stocks_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,6 +170,25 @@ static void a_sparse_slice_is_compacted(void **state)
     test_pool_end(&pool);
 }
 
+static void the_half_of_an_odd_parent_is_no_whole_number(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_buffer *buffer = buffer_filled(&pool, 101, 3), *one = buffer_filled(&pool, 1, 3);
+    struct fletch_buffer *less = slice_of(&pool, buffer, 0, 50);
+    struct fletch_buffer *more = slice_of(&pool, buffer, 0, 51);
+    struct fletch_buffer *all = slice_of(&pool, one, 0, 1);
+    assert_true(fletch_buffer_is_sparse(less)); /* keeps 51 bytes that nobody reads */
+    assert_false(fletch_buffer_is_sparse(more));
+    assert_false(fletch_buffer_is_sparse(all));
+    fletch_buffer_release(pool.cache, less);
+    fletch_buffer_release(pool.cache, more);
+    fletch_buffer_release(pool.cache, all);
+    fletch_buffer_release(pool.cache, one);
+    fletch_buffer_release(pool.cache, buffer);
+    test_pool_end(&pool);
+}
+
 static void compacting_that_fails_changes_nothing(void **state)
 {
     (void)state;
@@ -290,6 +309,7 @@ int main(void)
         cmocka_unit_test(a_slice_keeps_its_parent_alive),
         cmocka_unit_test(a_slice_lies_inside_its_parent),
         cmocka_unit_test(a_sparse_slice_is_compacted),
+        cmocka_unit_test(the_half_of_an_odd_parent_is_no_whole_number),
         cmocka_unit_test(compacting_that_fails_changes_nothing),
         cmocka_unit_test(foreign_memory_is_released_once),
         cmocka_unit_test(foreign_memory_that_is_refused_stays_the_callers),

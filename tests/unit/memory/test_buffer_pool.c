@@ -1,6 +1,10 @@
 #include "memory/buffer_pool.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "support/cmocka_tests.h"
 #include "support/pools.h"
@@ -76,7 +80,7 @@ static void a_pool_knows_what_is_missing(void **state)
     struct fletch_buffer *buffer = plain(pool.cache, 100);
     struct fletch_error error;
     assert_int_equal(fletch_buffer_pool_destroy(pool.pool, &error), FLETCH_FAILED_PRECONDITION);
-    assert_contains(error.message, "1 buffers of the pool are still referred to");
+    assert_contains(error.message, "1 buffers of the pool are still referred to, 128 bytes in all");
     fletch_buffer_release(NULL, buffer);
     pool.cache = open_cache(pool.pool); /* the first one was closed */
     test_pool_end(&pool);
@@ -236,6 +240,104 @@ static void what_was_idle_is_given_back(void **state)
     test_pool_end(&pool);
 }
 
+/* A cache that now and then needs most of what it has gives the rest away all the same. */
+static void a_busy_cache_gives_what_it_never_needed(void **state)
+{
+    (void)state;
+    struct fletch_buffer_pool_options options = {.struct_size = sizeof options,
+                                                 .cache_bytes = 16 << 20};
+    struct fletch_buffer_pool *pool;
+    struct fletch_buffer *buffers[7]; /* a region each */
+    assert_ok(fletch_buffer_pool_create(&options, NULL, &pool, NULL));
+    struct fletch_buffer_cache *cache = open_cache(pool);
+    for (size_t i = 0; i < 7; i++)
+        buffers[i] = plain(cache, 2 << 20);
+    for (size_t i = 0; i < 7; i++)
+        fletch_buffer_release(cache, buffers[i]);
+    fletch_buffer_cache_idle(cache); /* all were needed since the last call */
+    for (size_t i = 0; i < 5; i++)
+        buffers[i] = plain(cache, 2 << 20);
+    for (size_t i = 0; i < 5; i++)
+        fletch_buffer_release(cache, buffers[i]);
+    assert_int_equal(cache->lists[buffers[0]->size_class].spare_count, 4);
+    fletch_buffer_cache_idle(cache); /* two were not */
+    assert_int_equal(cache->lists[buffers[0]->size_class].count, 5);
+    uint64_t made = regions_made(pool);
+    for (size_t i = 0; i < 5; i++)
+        buffers[i] = plain(cache, 2 << 20);
+    assert_int_equal(regions_made(pool), made);
+    struct fletch_buffer_cache *other = open_cache(pool);
+    for (size_t i = 5; i < 7; i++)
+        buffers[i] = plain(other, 2 << 20);
+    assert_int_equal(regions_made(pool), made); /* the two are everybody's */
+    for (size_t i = 0; i < 7; i++)
+        fletch_buffer_release(i < 5 ? cache : other, buffers[i]);
+    assert_ok(fletch_buffer_pool_destroy(pool, NULL));
+}
+
+/* Bytes of the process in memory, as the system counts them. */
+static size_t resident_bytes(void)
+{
+    unsigned long total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu", &total, &resident), 2);
+    fclose(file);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Whether the page is one of the process's, and in memory. */
+static bool is_resident(const uint8_t *address)
+{
+    uintptr_t page = (uintptr_t)address & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+    unsigned char state = 0;
+    return mincore((void *)page, 1, &state) == 0 && (state & 1) != 0;
+}
+
+static void check_that_memory_returns(size_t bytes, bool on_demand)
+{
+    /* Sanitizers and the test itself have memory too. */
+    enum { TOTAL_BYTES = 64 << 20, MOST_BYTES = 48 << 20 };
+    struct test_pool pool = test_pool_make();
+    size_t count = TOTAL_BYTES / bytes;
+    struct fletch_buffer **buffers = calloc(count, sizeof *buffers);
+    const uint8_t **addresses = calloc(count, sizeof *addresses);
+    size_t before = resident_bytes();
+    for (size_t i = 0; i < count; i++) {
+        buffers[i] = plain(pool.cache, bytes);
+        addresses[i] = fletch_buffer_data(buffers[i]);
+        assert_true(is_resident(addresses[i]));
+    }
+    size_t filled = resident_bytes();
+    assert_true(filled >= before + MOST_BYTES);
+    for (size_t i = 0; i < count; i++)
+        fletch_buffer_release(pool.cache, buffers[i]);
+    assert_true(resident_bytes() >= before + MOST_BYTES); /* kept, for the next ones */
+    if (on_demand)
+        assert_true(fletch_buffer_pool_trim(pool.pool, pool.cache) >= TOTAL_BYTES);
+    for (int call = 0; call < 3 && !on_demand; call++) {
+        fletch_buffer_cache_idle(pool.cache);
+        fletch_buffer_pool_idle(pool.pool);
+    }
+    assert_true(resident_bytes() + MOST_BYTES <= filled);
+    for (size_t i = 0; i < count; i++)
+        assert_false(is_resident(addresses[i]));
+    assert_int_equal(pool_statistics(pool.pool).mapped_bytes, 0);
+    free(buffers);
+    free(addresses);
+    test_pool_end(&pool);
+}
+
+static void memory_really_goes_back_to_the_system(void **state)
+{
+    static const size_t sizes[] = {1 << 16, 1 << 20, 8 << 20};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        check_that_memory_returns(sizes[i], true);
+        check_that_memory_returns(sizes[i], false);
+    }
+}
+
 static void what_is_in_use_is_never_given_back(void **state)
 {
     (void)state;
@@ -282,6 +384,8 @@ int main(void)
         cmocka_unit_test(a_cache_keeps_no_more_than_it_may),
         cmocka_unit_test(trimming_gives_free_regions_back),
         cmocka_unit_test(what_was_idle_is_given_back),
+        cmocka_unit_test(a_busy_cache_gives_what_it_never_needed),
+        cmocka_unit_test(memory_really_goes_back_to_the_system),
         cmocka_unit_test(what_is_in_use_is_never_given_back),
         cmocka_unit_test(statistics_are_cut_to_what_the_caller_knows),
     };
