@@ -169,7 +169,7 @@ static enum fletch_status place_validity(const struct import *import, struct arr
     /* A validity that is said to have no nulls is let go, so that validation cannot see it. */
     if (bits != NULL && node->length > 0 && node->null_count == 0 &&
         import->options->validation >= FLETCH_VALIDATION_FULL) {
-        const int64_t nulls = node->length - fletch_bits_count(bits, node->offset, node->length);
+        const int64_t nulls = node->length - fletch_bitmap_count(bits, node->offset, node->length);
         if (nulls != 0)
             return FAIL(import, set, row, "null count 0, its validity has %" PRId64, nulls);
     }
@@ -321,7 +321,7 @@ static enum fletch_status check_root(const struct ArrowArray *source,
                                 "batch: null count %" PRId64 " and no validity, expected no nulls",
                                 source->null_count);
     if (source->null_count != 0 && source->buffers[0] != NULL &&
-        fletch_bits_count(source->buffers[0], source->offset, source->length) != source->length)
+        fletch_bitmap_count(source->buffers[0], source->offset, source->length) != source->length)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "batch: rows that are null as a whole, expected none");
     return FLETCH_OK;

@@ -194,7 +194,7 @@ static enum fletch_status check_presence(const struct fletch_validated *validate
     int64_t nulls = 0;
     if (column.spans[0].data != NULL)
         nulls = column.node->length -
-                fletch_bits_count(column.spans[0].data, column.node->offset, column.node->length);
+                fletch_bitmap_count(column.spans[0].data, column.node->offset, column.node->length);
     if (nulls == column.node->length)
         return FLETCH_OK;
     return fletch_validate_fail(validated, row,
