@@ -183,6 +183,11 @@ static enum fletch_status check_dictionary(struct fletch_schema_builder *builder
         return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
                     "field '%s': dictionary indices of type %s, expected an integer", path,
                     fletch_type_layout(&options->type)->name);
+    for (uint32_t i = 0; i < options->dictionary_values->field_count; i++)
+        if (builder->depth + options->dictionary_values->fields[i].depth > FLETCH_SCHEMA_DEPTH_MAX)
+            return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
+                        "field '%s': its dictionary is nested deeper than %d levels", path,
+                        FLETCH_SCHEMA_DEPTH_MAX);
     if (options->dictionary_values->dictionary_count > 0)
         return FAIL(builder, error, FLETCH_UNIMPLEMENTED,
                     "field '%s': a dictionary within a dictionary is not implemented", path);
