@@ -224,6 +224,7 @@ static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
         .room = decoder->room,
         .cache = decoder->options.cache,
         .account = decoder->options.account,
+        .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
     };
     struct fletch_batch *batch = NULL;
     status = fletch_ipc_batch_read(&source, &header, body, &batch, error);
@@ -324,6 +325,7 @@ static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
         .dictionaries = decoder->current,
         .cache = decoder->options.cache,
         .account = decoder->options.account,
+        .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
     };
     struct fletch_batch *batch = NULL;
     status = fletch_ipc_batch_read(&source, &header, body, &batch, error);
