@@ -368,6 +368,12 @@ enum fletch_status fletch_ipc_decoder_message(struct fletch_ipc_decoder *decoder
         return refuse_failed(error);
     struct fletch_ipc_message *message = &decoder->message;
     struct fletch_ipc_event event = {.kind = FLETCH_IPC_EVENT_NONE};
+    if (input->metadata_bytes > decoder->options.metadata_limit_bytes)
+        return fail(decoder,
+                    fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                     "message has %zu bytes of metadata, expected at most "
+                                     "%zu",
+                                     input->metadata_bytes, decoder->options.metadata_limit_bytes));
     enum fletch_status status = fletch_ipc_message_open(
         message, input->metadata, input->metadata_bytes, decoder->options.body_limit_bytes, error);
     if (status == FLETCH_OK && message->body_bytes > input->body.bytes)

@@ -233,11 +233,37 @@ static void the_null_type_has_only_nulls(void **state)
     test_pool_end(&pool);
 }
 
+/* Wherever the message lies: in a stream, a file, or apart. */
+static void metadata_in_memory_has_its_limit_too(void **state)
+{
+    (void)state;
+    static const int64_t counts[] = {1};
+    pool = test_pool_make();
+    struct fletch_schema *schema = schema_new("a=l");
+    struct fletch_batch *batch = longs(schema, 20, false);
+    uint8_t *node;
+    struct fletch_buffer *buffers[2] = {stream_of(schema, batch, &node), file_of_deltas(counts, 1)};
+    struct fletch_ipc_read_options options = read_options();
+    options.metadata_limit_bytes = 64;
+    for (int i = 0; i < 2; i++) {
+        struct fletch_ipc_reader *reader = NULL;
+        struct fletch_error error = {.message = ""};
+        assert_int_equal(open_memory(buffers[i], &options, &reader, &error),
+                         FLETCH_INVALID_ARGUMENT);
+        assert_contains(error.message, "bytes of metadata, expected at most 64");
+        fletch_buffer_release(pool.cache, buffers[i]);
+    }
+    fletch_batch_release(NULL, batch);
+    fletch_schema_release(schema);
+    test_pool_end(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_null_count_of_0_is_compared_at_level_3),
         cmocka_unit_test(the_null_type_has_only_nulls),
+        cmocka_unit_test(metadata_in_memory_has_its_limit_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
