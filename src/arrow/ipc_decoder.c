@@ -21,6 +21,7 @@ struct fletch_ipc_decoder {
     struct fletch_ipc_read_options options;
     struct fletch_allocator allocator;
     enum phase phase;
+    bool is_file;      /* where no dictionary is replaced */
     bool is_modern;    /* a prefix with a continuation marker was seen */
     size_t filled;     /* bytes of the phase that are there */
     uint64_t position; /* of the message's first byte in the stream */
@@ -150,10 +151,10 @@ static enum fletch_status make_room(struct fletch_ipc_decoder *decoder,
     return FLETCH_OK;
 }
 
-enum fletch_status fletch_ipc_decoder_read_schema(struct fletch_ipc_decoder *decoder,
-                                                  struct fletch_flatbuffer *buffer,
-                                                  const struct fletch_flatbuffer_table *table,
-                                                  struct fletch_error *error)
+static enum fletch_status read_schema(struct fletch_ipc_decoder *decoder,
+                                      struct fletch_flatbuffer *buffer,
+                                      const struct fletch_flatbuffer_table *table,
+                                      struct fletch_error *error)
 {
     if (decoder->schema != NULL)
         return fail(decoder, fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
@@ -177,6 +178,14 @@ enum fletch_status fletch_ipc_decoder_read_schema(struct fletch_ipc_decoder *dec
     else
         fletch_schema_release(schema);
     return fail(decoder, status);
+}
+
+enum fletch_status fletch_ipc_decoder_read_footer(struct fletch_ipc_decoder *decoder,
+                                                  struct fletch_ipc_footer *footer,
+                                                  struct fletch_error *error)
+{
+    decoder->is_file = true;
+    return read_schema(decoder, &footer->buffer, &footer->schema, error);
 }
 
 /* ---- batches ---- */
@@ -219,6 +228,11 @@ static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
     if (is_delta && entry->batch == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "delta for dictionary %" PRId64 ", which has not come yet", id);
+    if (!is_delta && entry->batch != NULL && decoder->is_file)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "dictionary %" PRId64 " comes a second time and is no delta, which "
+                                "a file cannot have",
+                                id);
     const struct fletch_ipc_batch_source source = {
         .schema = entry->values,
         .room = decoder->room,
@@ -346,7 +360,7 @@ static enum fletch_status read_message(struct fletch_ipc_decoder *decoder,
 {
     if (message->type == FLETCH_IPC_HEADER_SCHEMA) {
         event->kind = FLETCH_IPC_EVENT_SCHEMA;
-        return fletch_ipc_decoder_read_schema(decoder, &message->buffer, &message->header, error);
+        return read_schema(decoder, &message->buffer, &message->header, error);
     }
     if (decoder->schema == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,

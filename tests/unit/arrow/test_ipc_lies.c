@@ -139,6 +139,36 @@ static void expect_refused(struct fletch_buffer *buffer, enum fletch_status expe
     assert_null(reader);
 }
 
+/* The first batches would get the last values, and nobody would know. */
+static void a_replaced_dictionary_of_a_file_is_refused(void **state)
+{
+    (void)state;
+    static const int64_t counts[] = {1, 2, 3};
+    pool = test_pool_make();
+    struct fletch_buffer *file = file_of_deltas(counts, 3);
+    copy_block(file, 2, 0);
+    expect_refused(file, FLETCH_INVALID_ARGUMENT,
+                   "dictionary 0 comes a second time and is no delta");
+    fletch_buffer_release(pool.cache, file);
+    test_pool_end(&pool);
+}
+
+/* 24 bytes of a footer are not to be worth a dictionary each. */
+static void a_delta_is_not_read_again_and_again(void **state)
+{
+    (void)state;
+    int64_t counts[MESSAGES_MOST] = {1, 2000};
+    for (int64_t i = 2; i < MESSAGES_MOST; i++)
+        counts[i] = counts[i - 1] + 1;
+    pool = test_pool_make();
+    struct fletch_buffer *file = file_of_deltas(counts, MESSAGES_MOST);
+    for (size_t i = 2; i < MESSAGES_MOST; i++)
+        copy_block(file, i, 1);
+    expect_refused(file, FLETCH_INVALID_ARGUMENT, "footer's dictionaries overlap");
+    fletch_buffer_release(pool.cache, file);
+    test_pool_end(&pool);
+}
+
 /* A stream of one batch of "a=l" or "a=n"; `*out_node` is the node's bytes in it. */
 static struct fletch_buffer *stream_of(struct fletch_schema *schema, struct fletch_batch *batch,
                                        uint8_t **out_node)
@@ -261,6 +291,8 @@ static void metadata_in_memory_has_its_limit_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_replaced_dictionary_of_a_file_is_refused),
+        cmocka_unit_test(a_delta_is_not_read_again_and_again),
         cmocka_unit_test(a_null_count_of_0_is_compared_at_level_3),
         cmocka_unit_test(the_null_type_has_only_nulls),
         cmocka_unit_test(metadata_in_memory_has_its_limit_too),
