@@ -5,6 +5,7 @@
 
 #include "arrow/ipc_dictionaries.h"
 #include "arrow/ipc_schema_reader.h"
+#include "arrow/validate.h"
 #include "base/allocator.h"
 #include "base/options.h"
 
@@ -344,7 +345,7 @@ static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
     struct fletch_batch *batch = NULL;
     status = fletch_ipc_batch_read(&source, &header, body, &batch, error);
     if (status == FLETCH_OK)
-        status = fletch_batch_validate(batch, decoder->options.validation, error);
+        status = fletch_batch_validate_columns(batch, decoder->options.validation, error);
     if (status == FLETCH_OK)
         event->batch = batch;
     else

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arrow/bitmap.h"
+#include "arrow/column.h"
 #include "arrow/flatbuffer_reader.h"
 #include "base/allocator.h"
 
@@ -254,7 +255,7 @@ static bool join_offsets(struct appending *appending, uint32_t index, const stru
     int64_t first = offset_at(added, width, window->first);
     int64_t last = offset_at(added, width, window->first + window->count);
     *out_inner = (struct window){end, first, last - first};
-    int64_t limit = width == 4 ? INT32_MAX : INT64_MAX;
+    int64_t limit = width == 4 ? INT32_MAX : FLETCH_ELEMENTS_MAX;
     if (last - first > limit - end) {
         fletch_error_set(appending->error, FLETCH_INVALID_ARGUMENT,
                          "a dictionary grows to %" PRId64 " + %" PRId64
@@ -416,7 +417,7 @@ enum fletch_status fletch_ipc_dictionaries_append(struct fletch_ipc_dictionaries
 {
     if (delta->row_count == 0)
         return FLETCH_OK;
-    if (delta->row_count > INT64_MAX - entry->batch->row_count)
+    if (delta->row_count > FLETCH_ELEMENTS_MAX - entry->batch->row_count)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "a dictionary grows to %" PRId64 " + %" PRId64 " values",
                                 entry->batch->row_count, delta->row_count);
