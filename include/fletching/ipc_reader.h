@@ -66,7 +66,8 @@ fletch_ipc_reader_open_memory(const struct fletch_foreign_memory *memory,
                               const struct fletch_ipc_read_options *options,
                               struct fletch_ipc_reader **out_reader, struct fletch_error *error);
 
-/** The same for the file `path`, which is mapped and must not be cut short while it is read.
+/** The same for the file `path`, which is mapped and must not be cut short while the reader or one
+ *  of its batches is there: who touches a page that is gone gets SIGBUS.
  *  NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE: the system's answer, named. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_ipc_reader_open_path(const char *path, const struct fletch_ipc_read_options *options,

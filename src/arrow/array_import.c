@@ -169,7 +169,7 @@ static enum fletch_status place_validity(const struct import *import, struct arr
     /* A validity that is said to have no nulls is let go, so that validation cannot see it. */
     if (bits != NULL && node->length > 0 && node->null_count == 0 &&
         import->options->validation >= FLETCH_VALIDATION_FULL) {
-        const int64_t nulls = node->length - fletch_bits_count(bits, node->offset, node->length);
+        const int64_t nulls = node->length - fletch_bitmap_count(bits, node->offset, node->length);
         if (nulls != 0)
             return FAIL(import, set, row, "null count 0, its validity has %" PRId64, nulls);
     }
@@ -290,9 +290,28 @@ static enum fletch_status place_all(struct import *import, const struct ArrowArr
     return status;
 }
 
+/* Rows of a batch are not null; whether a count that says so is right, only level 3 asks. */
+static enum fletch_status check_root_nulls(const struct ArrowArray *source,
+                                           enum fletch_validation level, struct fletch_error *error)
+{
+    const uint8_t *bits = source->buffers[0];
+    if (bits == NULL || (source->null_count == 0 && level < FLETCH_VALIDATION_FULL))
+        return FLETCH_OK;
+    const int64_t nulls =
+        source->length - fletch_bitmap_count(bits, source->offset, source->length);
+    if (nulls == 0)
+        return FLETCH_OK;
+    if (source->null_count == 0)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "batch: null count 0, its validity has %" PRId64, nulls);
+    return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                            "batch: rows that are null as a whole, expected none");
+}
+
 /* What is around the columns: a struct array without nulls. */
 static enum fletch_status check_root(const struct ArrowArray *source,
-                                     const struct fletch_schema *schema, struct fletch_error *error)
+                                     const struct fletch_schema *schema,
+                                     enum fletch_validation level, struct fletch_error *error)
 {
     if (source->release == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
@@ -320,11 +339,7 @@ static enum fletch_status check_root(const struct ArrowArray *source,
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "batch: null count %" PRId64 " and no validity, expected no nulls",
                                 source->null_count);
-    if (source->null_count != 0 && source->buffers[0] != NULL &&
-        fletch_bits_count(source->buffers[0], source->offset, source->length) != source->length)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "batch: rows that are null as a whole, expected none");
-    return FLETCH_OK;
+    return check_root_nulls(source, level, error);
 }
 
 /* Bytes that the scratch of one set takes, each part of it a multiple of 8. */
@@ -482,7 +497,7 @@ enum fletch_status fletch_batch_import(struct ArrowArray *source, struct fletch_
     struct fletch_batch *batch = NULL;
     enum fletch_status status = fletch_import_options_read(options, &known, error);
     if (status == FLETCH_OK)
-        status = check_root(source, schema, error);
+        status = check_root(source, schema, known.validation, error);
     if (status != FLETCH_OK)
         return status;
     struct import import = {.options = &known, .error = error};

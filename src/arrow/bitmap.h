@@ -9,7 +9,7 @@
 
 static inline bool fletch_bitmap_get(const uint8_t *bits, int64_t index)
 {
-    return (bits[index / 8] >> (index % 8) & 1) != 0;
+    return (bits[index >> 3] >> (index & 7) & 1) != 0;
 }
 
 static inline size_t fletch_bitmap_bytes(int64_t count)

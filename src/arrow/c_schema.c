@@ -13,6 +13,7 @@ struct walk {
     struct fletch_schema_builder *builder;
     const struct fletch_allocator *allocator;
     int64_t *next_dictionary_id; /* NULL: within a dictionary */
+    uint32_t *fields_left;       /* those of dictionaries counted */
     struct fletch_error *error;
 };
 
@@ -78,7 +79,11 @@ static enum fletch_status import_values(const struct walk *walk, const struct Ar
 {
     struct fletch_schema_builder builder;
     const struct walk inner = {
-        .builder = &builder, .allocator = walk->allocator, .error = walk->error};
+        .builder = &builder,
+        .allocator = walk->allocator,
+        .fields_left = walk->fields_left,
+        .error = walk->error,
+    };
     fletch_schema_builder_init(&builder, walk->allocator);
     builder.prefix = *path;
     fletch_field_path_add(&builder.prefix, ".", 1);
@@ -120,6 +125,11 @@ static enum fletch_status import_field(const struct walk *walk, const struct Arr
     struct fletch_field_path path = path_of(walk, source);
     struct fletch_field_options options = {.name = ""};
     enum fletch_status status = check_source(source, path.text, walk->error);
+    if (status == FLETCH_OK && *walk->fields_left == 0)
+        return fletch_error_set(walk->error, FLETCH_INVALID_ARGUMENT,
+                                "field '%s': more fields than the %d that a schema may have",
+                                path.text, FLETCH_SCHEMA_FIELDS_MAX);
+    --*walk->fields_left;
     if (status == FLETCH_OK)
         status = read_options(walk, source, &path, &options);
     if (status == FLETCH_OK)
@@ -139,7 +149,8 @@ enum fletch_status fletch_schema_import(struct ArrowSchema *source,
 {
     struct fletch_schema_builder builder;
     int64_t next_dictionary_id = 0;
-    const struct walk walk = {&builder, allocator, &next_dictionary_id, error};
+    uint32_t fields_left = FLETCH_SCHEMA_FIELDS_MAX;
+    const struct walk walk = {&builder, allocator, &next_dictionary_id, &fields_left, error};
     enum fletch_status status = check_source(source, "", error);
     if (status != FLETCH_OK)
         return status;

@@ -4,6 +4,7 @@
 /* One array of a batch: a row of its schema with the node and the spans that belong to it. What may
  * be relied on is in docs/ARROW.md, "Columns of a batch". */
 
+#include "arrow/bitmap.h"
 #include "arrow/schema.h"
 #include "memory/batch.h"
 
@@ -20,19 +21,13 @@ static inline struct fletch_column fletch_column_of(const struct fletch_batch *b
     return (struct fletch_column){field, &batch->nodes[row], batch->spans + field->first_span};
 }
 
-/* Whether bit `index` of a bitmap is set. */
-static inline bool fletch_bit_is_set(const uint8_t *bits, int64_t index)
-{
-    return (bits[index >> 3] >> (index & 7) & 1) != 0;
-}
-
 /* Whether element `index` is not null; the null type has none that is. */
 static inline bool fletch_column_is_valid(const struct fletch_column *column, int64_t index)
 {
     if (column->field->span_count == 0)
         return false;
     return column->spans[0].data == NULL ||
-           fletch_bit_is_set(column->spans[0].data, column->node->offset + index);
+           fletch_bitmap_get(column->spans[0].data, column->node->offset + index);
 }
 
 /* Whether the spans of the array hold its offsets as int64. */
@@ -59,8 +54,5 @@ static inline int64_t fletch_column_offset(const struct fletch_column *column, i
  * FLETCH_SPAN_BYTES only the offsets know: 0. UINT64_MAX stands for more than that. */
 uint64_t fletch_span_bytes(const struct fletch_type *type, enum fletch_span_kind kind,
                            uint64_t end);
-
-/* Bits that are set among `count` from bit `first`. */
-int64_t fletch_bits_count(const uint8_t *bits, int64_t first, int64_t count);
 
 #endif

@@ -50,6 +50,9 @@ static enum fletch_status read_nodes(const struct reading *reading,
             return fletch_error_set(reading->error, FLETCH_INVALID_ARGUMENT,
                                     "field '%s' has length %" PRId64 " and null count %" PRId64,
                                     fletch_field_path_of(schema, row).text, length, null_count);
+        /* What is null without a bitmap is so whatever the count says. */
+        if (schema->fields[row].span_count == 0)
+            null_count = length;
         nodes[row] = (struct fletch_batch_node){.length = length, .null_count = null_count};
     }
     return FLETCH_OK;
@@ -102,7 +105,7 @@ static enum fletch_status read_span(struct reading *reading, uint32_t row, uint3
     enum fletch_span_kind kind =
         (enum fletch_span_kind)fletch_type_layout(&field->type)->spans[index];
     *span = (struct fletch_batch_span){0};
-    if (kind == FLETCH_SPAN_VALIDITY && node->null_count == 0)
+    if (kind == FLETCH_SPAN_VALIDITY && node->null_count == 0 && !reading->source->keeps_validity)
         return FLETCH_OK;
     if (range[1] == 0) {
         if (kind == FLETCH_SPAN_VALUES || kind == FLETCH_SPAN_BYTES)

@@ -27,6 +27,7 @@ struct fletch_ipc_batch_source {
     struct fletch_batch *const *dictionaries; /* as many as the schema has; acquired */
     struct fletch_buffer_cache *cache;
     struct fletch_account *account; /* of copies and the batch's own block; may be NULL */
+    bool keeps_validity; /* also of fields that have no nulls, so that it can be compared */
 };
 
 /* Makes a batch, with one reference, that holds one to the body's buffer. A buffer that is not

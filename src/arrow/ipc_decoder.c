@@ -5,6 +5,7 @@
 
 #include "arrow/ipc_dictionaries.h"
 #include "arrow/ipc_schema_reader.h"
+#include "arrow/validate.h"
 #include "base/allocator.h"
 #include "base/options.h"
 
@@ -21,6 +22,7 @@ struct fletch_ipc_decoder {
     struct fletch_ipc_read_options options;
     struct fletch_allocator allocator;
     enum phase phase;
+    bool is_file;      /* where no dictionary is replaced */
     bool is_modern;    /* a prefix with a continuation marker was seen */
     size_t filled;     /* bytes of the phase that are there */
     uint64_t position; /* of the message's first byte in the stream */
@@ -150,10 +152,10 @@ static enum fletch_status make_room(struct fletch_ipc_decoder *decoder,
     return FLETCH_OK;
 }
 
-enum fletch_status fletch_ipc_decoder_read_schema(struct fletch_ipc_decoder *decoder,
-                                                  struct fletch_flatbuffer *buffer,
-                                                  const struct fletch_flatbuffer_table *table,
-                                                  struct fletch_error *error)
+static enum fletch_status read_schema(struct fletch_ipc_decoder *decoder,
+                                      struct fletch_flatbuffer *buffer,
+                                      const struct fletch_flatbuffer_table *table,
+                                      struct fletch_error *error)
 {
     if (decoder->schema != NULL)
         return fail(decoder, fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
@@ -177,6 +179,14 @@ enum fletch_status fletch_ipc_decoder_read_schema(struct fletch_ipc_decoder *dec
     else
         fletch_schema_release(schema);
     return fail(decoder, status);
+}
+
+enum fletch_status fletch_ipc_decoder_read_footer(struct fletch_ipc_decoder *decoder,
+                                                  struct fletch_ipc_footer *footer,
+                                                  struct fletch_error *error)
+{
+    decoder->is_file = true;
+    return read_schema(decoder, &footer->buffer, &footer->schema, error);
 }
 
 /* ---- batches ---- */
@@ -219,11 +229,17 @@ static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
     if (is_delta && entry->batch == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "delta for dictionary %" PRId64 ", which has not come yet", id);
+    if (!is_delta && entry->batch != NULL && decoder->is_file)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "dictionary %" PRId64 " comes a second time and is no delta, which "
+                                "a file cannot have",
+                                id);
     const struct fletch_ipc_batch_source source = {
         .schema = entry->values,
         .room = decoder->room,
         .cache = decoder->options.cache,
         .account = decoder->options.account,
+        .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
     };
     struct fletch_batch *batch = NULL;
     status = fletch_ipc_batch_read(&source, &header, body, &batch, error);
@@ -324,11 +340,12 @@ static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
         .dictionaries = decoder->current,
         .cache = decoder->options.cache,
         .account = decoder->options.account,
+        .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
     };
     struct fletch_batch *batch = NULL;
     status = fletch_ipc_batch_read(&source, &header, body, &batch, error);
     if (status == FLETCH_OK)
-        status = fletch_batch_validate(batch, decoder->options.validation, error);
+        status = fletch_batch_validate_columns(batch, decoder->options.validation, error);
     if (status == FLETCH_OK)
         event->batch = batch;
     else
@@ -344,7 +361,7 @@ static enum fletch_status read_message(struct fletch_ipc_decoder *decoder,
 {
     if (message->type == FLETCH_IPC_HEADER_SCHEMA) {
         event->kind = FLETCH_IPC_EVENT_SCHEMA;
-        return fletch_ipc_decoder_read_schema(decoder, &message->buffer, &message->header, error);
+        return read_schema(decoder, &message->buffer, &message->header, error);
     }
     if (decoder->schema == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
@@ -366,6 +383,12 @@ enum fletch_status fletch_ipc_decoder_message(struct fletch_ipc_decoder *decoder
         return refuse_failed(error);
     struct fletch_ipc_message *message = &decoder->message;
     struct fletch_ipc_event event = {.kind = FLETCH_IPC_EVENT_NONE};
+    if (input->metadata_bytes > decoder->options.metadata_limit_bytes)
+        return fail(decoder,
+                    fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                     "message has %zu bytes of metadata, expected at most "
+                                     "%zu",
+                                     input->metadata_bytes, decoder->options.metadata_limit_bytes));
     enum fletch_status status = fletch_ipc_message_open(
         message, input->metadata, input->metadata_bytes, decoder->options.body_limit_bytes, error);
     if (status == FLETCH_OK && message->body_bytes > input->body.bytes)

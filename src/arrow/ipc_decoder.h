@@ -15,6 +15,7 @@
 #include <fletching/ipc_reader.h>
 
 #include "arrow/ipc_batch_reader.h"
+#include "arrow/ipc_file.h"
 #include "arrow/ipc_message.h"
 #include "arrow/schema.h"
 #include "memory/batch.h"
@@ -83,10 +84,10 @@ enum fletch_status fletch_ipc_decoder_message(struct fletch_ipc_decoder *decoder
 /* The schema, not counted; NULL: none yet. */
 struct fletch_schema *fletch_ipc_decoder_schema(const struct fletch_ipc_decoder *decoder);
 
-/* Reads the schema from a Schema table elsewhere, a footer's, once. */
-enum fletch_status fletch_ipc_decoder_read_schema(struct fletch_ipc_decoder *decoder,
-                                                  struct fletch_flatbuffer *buffer,
-                                                  const struct fletch_flatbuffer_table *table,
+/* Begins with a file's footer, once: takes the schema from there. All dictionaries come before the
+ * first batch, from wherever they lie, so that none may be replaced. */
+enum fletch_status fletch_ipc_decoder_read_footer(struct fletch_ipc_decoder *decoder,
+                                                  struct fletch_ipc_footer *footer,
                                                   struct fletch_error *error);
 
 #endif

@@ -1,9 +1,11 @@
 #include "arrow/ipc_dictionaries.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "arrow/bitmap.h"
+#include "arrow/column.h"
 #include "arrow/flatbuffer_reader.h"
 #include "base/allocator.h"
 
@@ -43,30 +45,41 @@ static enum fletch_status check_same_values(const struct fletch_schema *schema, 
                             dictionaries[first].id);
 }
 
-/* The entries, their growth counted, none allocated. */
+static int compare_entries(const void *left, const void *right)
+{
+    const struct fletch_ipc_dictionary *a = left;
+    const struct fletch_ipc_dictionary *b = right;
+    if (a->id != b->id)
+        return a->id < b->id ? -1 : 1;
+    return a->first < b->first ? -1 : a->first > b->first;
+}
+
+/* The entries in the order of their ids, their growth counted, none allocated. */
 static enum fletch_status number_entries(struct fletch_ipc_dictionaries *dictionaries,
                                          const struct fletch_schema *schema,
                                          struct fletch_error *error)
 {
-    for (uint32_t i = 0; i < schema->dictionary_count; i++) {
-        const struct fletch_schema_dictionary *dictionary = &schema->dictionaries[i];
-        struct fletch_ipc_dictionary *entry =
-            fletch_ipc_dictionaries_find(dictionaries, dictionary->id);
-        if (entry == NULL) {
-            entry = &dictionaries->entries[dictionaries->entry_count++];
-            *entry =
-                (struct fletch_ipc_dictionary){.id = dictionary->id, .values = dictionary->values};
-            dictionaries->growth_count += dictionary->values->span_count;
-        }
-        dictionaries->entry_of[i] = (uint32_t)(entry - dictionaries->entries);
-        uint32_t first = 0;
-        while (dictionaries->entry_of[first] != dictionaries->entry_of[i])
-            first++;
-        enum fletch_status status = check_same_values(schema, first, i, error);
-        if (status != FLETCH_OK)
-            return status;
+    struct fletch_ipc_dictionary *entries = dictionaries->entries;
+    uint32_t count = schema->dictionary_count;
+    for (uint32_t i = 0; i < count; i++)
+        entries[i] = (struct fletch_ipc_dictionary){
+            .id = schema->dictionaries[i].id, .first = i, .values = schema->dictionaries[i].values};
+    qsort(entries, count, sizeof *entries, compare_entries);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0 && entries[i].id == entries[dictionaries->entry_count - 1].id)
+            continue;
+        entries[dictionaries->entry_count++] = entries[i];
+        dictionaries->growth_count += entries[i].values->span_count;
     }
-    return FLETCH_OK;
+    enum fletch_status status = FLETCH_OK;
+    for (uint32_t i = 0; i < count && status == FLETCH_OK; i++) {
+        const struct fletch_ipc_dictionary *entry =
+            fletch_ipc_dictionaries_find(dictionaries, schema->dictionaries[i].id);
+        dictionaries->entry_of[i] = (uint32_t)(entry - entries);
+        if (entry->first != i)
+            status = check_same_values(schema, entry->first, i, error);
+    }
+    return status;
 }
 
 static enum fletch_status allocate_growths(struct fletch_ipc_dictionaries *dictionaries,
@@ -158,9 +171,17 @@ void fletch_ipc_dictionaries_deinit(struct fletch_ipc_dictionaries *dictionaries
 struct fletch_ipc_dictionary *
 fletch_ipc_dictionaries_find(struct fletch_ipc_dictionaries *dictionaries, int64_t id)
 {
-    for (uint32_t i = 0; i < dictionaries->entry_count; i++)
-        if (dictionaries->entries[i].id == id)
-            return &dictionaries->entries[i];
+    uint32_t low = 0;
+    uint32_t high = dictionaries->entry_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (dictionaries->entries[middle].id == id)
+            return &dictionaries->entries[middle];
+        if (dictionaries->entries[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return NULL;
 }
 
@@ -254,7 +275,7 @@ static bool join_offsets(struct appending *appending, uint32_t index, const stru
     int64_t first = offset_at(added, width, window->first);
     int64_t last = offset_at(added, width, window->first + window->count);
     *out_inner = (struct window){end, first, last - first};
-    int64_t limit = width == 4 ? INT32_MAX : INT64_MAX;
+    int64_t limit = width == 4 ? INT32_MAX : FLETCH_ELEMENTS_MAX;
     if (last - first > limit - end) {
         fletch_error_set(appending->error, FLETCH_INVALID_ARGUMENT,
                          "a dictionary grows to %" PRId64 " + %" PRId64
@@ -416,7 +437,7 @@ enum fletch_status fletch_ipc_dictionaries_append(struct fletch_ipc_dictionaries
 {
     if (delta->row_count == 0)
         return FLETCH_OK;
-    if (delta->row_count > INT64_MAX - entry->batch->row_count)
+    if (delta->row_count > FLETCH_ELEMENTS_MAX - entry->batch->row_count)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "a dictionary grows to %" PRId64 " + %" PRId64 " values",
                                 entry->batch->row_count, delta->row_count);

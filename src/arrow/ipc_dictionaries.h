@@ -20,6 +20,7 @@ struct fletch_ipc_growth {
 
 struct fletch_ipc_dictionary {
     int64_t id;
+    uint32_t first;                   /* of the schema's dictionaries that have it */
     struct fletch_schema *values;     /* of the stream's schema, not counted */
     struct fletch_batch *batch;       /* counted; NULL: none has come yet */
     struct fletch_ipc_growth *growth; /* one for each span of `values` */
@@ -29,8 +30,8 @@ struct fletch_ipc_dictionaries {
     struct fletch_allocator allocator;
     struct fletch_buffer_cache *cache;
     struct fletch_account *account;
-    struct fletch_ipc_dictionary *entries;
-    uint32_t *entry_of; /* by the schema's dictionaries */
+    struct fletch_ipc_dictionary *entries; /* in the order of their ids */
+    uint32_t *entry_of;                    /* by the schema's dictionaries */
     uint32_t entry_count;
     uint32_t dictionary_count; /* of the schema */
     uint32_t growth_count;     /* in all */

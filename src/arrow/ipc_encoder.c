@@ -374,10 +374,8 @@ static enum fletch_status check_shared(const struct fletch_ipc_encoder *encoder,
                                        const struct fletch_batch *batch, uint32_t index,
                                        struct fletch_error *error)
 {
-    const uint32_t *entry_of = encoder->dictionaries.entry_of;
-    uint32_t first = 0;
-    while (entry_of[first] != entry_of[index])
-        first++;
+    const struct fletch_ipc_dictionaries *dictionaries = &encoder->dictionaries;
+    uint32_t first = dictionaries->entries[dictionaries->entry_of[index]].first;
     const struct fletch_batch *a = batch->dictionaries[first];
     const struct fletch_batch *b = batch->dictionaries[index];
     const struct fletch_schema_dictionary *told = encoder->schema->dictionaries;

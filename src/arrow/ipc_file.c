@@ -111,6 +111,27 @@ enum fletch_status fletch_ipc_footer_find(const struct fletch_ipc_footer *footer
     return FLETCH_OK;
 }
 
+enum fletch_status fletch_ipc_footer_check_dictionaries(const struct fletch_ipc_footer *footer,
+                                                        struct fletch_error *error)
+{
+    size_t left = footer->start;
+    for (uint32_t i = 0; i < footer->dictionaries.count; i++) {
+        struct fletch_ipc_place place;
+        enum fletch_status status =
+            fletch_ipc_footer_find(footer, &footer->dictionaries, i, &place, error);
+        if (status != FLETCH_OK)
+            return status;
+        size_t bytes = place.metadata_bytes + place.body_bytes;
+        if (bytes > left)
+            return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                    "footer's dictionaries overlap: the first %" PRIu32
+                                    " of %" PRIu32 " have more than the %zu bytes before it",
+                                    i + 1, footer->dictionaries.count, footer->start);
+        left -= bytes;
+    }
+    return FLETCH_OK;
+}
+
 enum fletch_status fletch_ipc_stream_find(const uint8_t *bytes, size_t size, size_t position,
                                           struct fletch_ipc_place *out_place,
                                           struct fletch_error *error)

@@ -37,6 +37,12 @@ enum fletch_status fletch_ipc_footer_find(const struct fletch_ipc_footer *footer
                                           size_t index, struct fletch_ipc_place *out_place,
                                           struct fletch_error *error);
 
+/* Whether every block of the dictionaries lies in the file, and all of them together have no more
+ * bytes than it: a delta that is read again and again would make much of little.
+ * INVALID_ARGUMENT. */
+enum fletch_status fletch_ipc_footer_check_dictionaries(const struct fletch_ipc_footer *footer,
+                                                        struct fletch_error *error);
+
 /* Finds the message at `position` of a stream of `size` bytes; its body is all that follows.
  * DATA_LOSS: the stream ends in prefix or metadata. */
 enum fletch_status fletch_ipc_stream_find(const uint8_t *bytes, size_t size, size_t position,

@@ -176,8 +176,9 @@ static enum fletch_status read_footer(struct fletch_ipc_reader *reader, struct f
     enum fletch_status status = fletch_ipc_footer_open(footer, fletch_buffer_data(reader->memory),
                                                        fletch_buffer_bytes(reader->memory), error);
     if (status == FLETCH_OK)
-        status = fletch_ipc_decoder_read_schema(reader->decoder, &footer->buffer, &footer->schema,
-                                                error);
+        status = fletch_ipc_decoder_read_footer(reader->decoder, footer, error);
+    if (status == FLETCH_OK)
+        status = fletch_ipc_footer_check_dictionaries(footer, error);
     struct fletch_ipc_event event;
     for (uint32_t i = 0; i < footer->dictionaries.count && status == FLETCH_OK; i++)
         status = read_block(reader, &footer->dictionaries, i, &event, error);

@@ -1,6 +1,7 @@
 #include "arrow/ipc_schema_reader.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "arrow/ipc_format.h"
 #include "arrow/schema_builder.h"
@@ -89,6 +90,10 @@ static enum fletch_status read_parameters(struct reading *reading,
         return FLETCH_OK;
     struct fletch_flatbuffer_string zone = fletch_flatbuffer_string(buffer, table, 1);
     type->time_zone = zone.text == NULL ? "" : zone.text; /* ends with NUL: that was checked */
+    if (strlen(type->time_zone) != zone.bytes)
+        return fletch_error_set(reading->error, FLETCH_INVALID_ARGUMENT,
+                                "time zone of %" PRIu32 " bytes has a NUL after %zu", zone.bytes,
+                                strlen(type->time_zone));
     return take_text(reading, zone.bytes);
 }
 

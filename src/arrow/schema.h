@@ -14,6 +14,10 @@
 /* How deep fields may lie in each other: a column is at depth 1. */
 enum { FLETCH_SCHEMA_DEPTH_MAX = 64 };
 
+/* How many fields a schema may have: far more than anybody has columns, and few enough that a
+ * source whose fields share their children, twice as many at each level, comes to an end soon. */
+enum { FLETCH_SCHEMA_FIELDS_MAX = 1 << 18 };
+
 #define FLETCH_NO_INDEX UINT32_MAX
 
 /* The children of row p: the first is row p + 1 if there is any, and the one behind child c is row

@@ -23,9 +23,6 @@ struct fletch_schema_row {
 
 enum { ROWS_FIRST = 16, TEXT_FIRST = 512, TEXT_ALIGNMENT = 8 };
 
-/* Rows are addressed by 32 bits, and so are spans: at most three for each. */
-#define ROWS_MAX (UINT32_MAX / FLETCH_SPANS_MAX - 1)
-
 void fletch_schema_builder_init(struct fletch_schema_builder *builder,
                                 const struct fletch_allocator *allocator)
 {
@@ -158,10 +155,10 @@ static enum fletch_status check_place(struct fletch_schema_builder *builder, con
     if (builder->depth == FLETCH_SCHEMA_DEPTH_MAX)
         return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
                     "field '%s': nested deeper than %d levels", path, FLETCH_SCHEMA_DEPTH_MAX);
-    if (builder->row_count >= ROWS_MAX)
+    if (builder->row_count >= FLETCH_SCHEMA_FIELDS_MAX)
         return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
-                    "field '%s': more fields than the %" PRIu32 " that a schema may have", path,
-                    ROWS_MAX);
+                    "field '%s': more fields than the %d that a schema may have", path,
+                    FLETCH_SCHEMA_FIELDS_MAX);
     if (builder->depth == 0)
         return FLETCH_OK;
     const struct fletch_field *parent = &builder->rows[builder->open[builder->depth - 1]].field;
@@ -183,6 +180,11 @@ static enum fletch_status check_dictionary(struct fletch_schema_builder *builder
         return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
                     "field '%s': dictionary indices of type %s, expected an integer", path,
                     fletch_type_layout(&options->type)->name);
+    for (uint32_t i = 0; i < options->dictionary_values->field_count; i++)
+        if (builder->depth + options->dictionary_values->fields[i].depth > FLETCH_SCHEMA_DEPTH_MAX)
+            return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
+                        "field '%s': its dictionary is nested deeper than %d levels", path,
+                        FLETCH_SCHEMA_DEPTH_MAX);
     if (options->dictionary_values->dictionary_count > 0)
         return FAIL(builder, error, FLETCH_UNIMPLEMENTED,
                     "field '%s': a dictionary within a dictionary is not implemented", path);

@@ -194,7 +194,7 @@ static enum fletch_status check_presence(const struct fletch_validated *validate
     int64_t nulls = 0;
     if (column.spans[0].data != NULL)
         nulls = column.node->length -
-                fletch_bits_count(column.spans[0].data, column.node->offset, column.node->length);
+                fletch_bitmap_count(column.spans[0].data, column.node->offset, column.node->length);
     if (nulls == column.node->length)
         return FLETCH_OK;
     return fletch_validate_fail(validated, row,
@@ -270,8 +270,8 @@ static enum fletch_status check_dictionary(const struct fletch_validated *valida
     return status;
 }
 
-enum fletch_status fletch_batch_validate(const struct fletch_batch *batch,
-                                         enum fletch_validation level, struct fletch_error *error)
+static enum fletch_status validate(const struct fletch_batch *batch, enum fletch_validation level,
+                                   bool with_dictionaries, struct fletch_error *error)
 {
     const struct fletch_validated validated = {batch, batch->schema, NULL, error};
     if (level == FLETCH_VALIDATION_DEFAULT)
@@ -280,9 +280,23 @@ enum fletch_status fletch_batch_validate(const struct fletch_batch *batch,
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "batch without a schema");
     enum fletch_status status = check_levels(&validated, level);
     /* Before the indices into them, which level 3 follows. */
-    for (uint32_t i = 0; status == FLETCH_OK && i < batch->dictionary_count; i++)
+    for (uint32_t i = 0; with_dictionaries && status == FLETCH_OK && i < batch->dictionary_count;
+         i++)
         status = check_dictionary(&validated, i, level);
     if (status == FLETCH_OK && level >= FLETCH_VALIDATION_FULL)
         status = check_rows(&validated, fletch_validate_values);
     return status;
+}
+
+enum fletch_status fletch_batch_validate(const struct fletch_batch *batch,
+                                         enum fletch_validation level, struct fletch_error *error)
+{
+    return validate(batch, level, true, error);
+}
+
+enum fletch_status fletch_batch_validate_columns(const struct fletch_batch *batch,
+                                                 enum fletch_validation level,
+                                                 struct fletch_error *error)
+{
+    return validate(batch, level, false, error);
 }

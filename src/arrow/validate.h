@@ -21,4 +21,10 @@ enum fletch_status fletch_validate_fail(const struct fletch_validated *validated
                                         const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* fletch_batch_validate for a batch whose dictionaries were validated to that level when they came,
+ * and are not looked at again with each batch that uses them. */
+enum fletch_status fletch_batch_validate_columns(const struct fletch_batch *batch,
+                                                 enum fletch_validation level,
+                                                 struct fletch_error *error);
+
 #endif

@@ -246,7 +246,7 @@ static enum fletch_status check_null_count(const struct fletch_validated *valida
     if (column->field->span_count == 0 || node->null_count < 0 || column->spans[0].data == NULL)
         return FLETCH_OK;
     const int64_t found =
-        node->length - fletch_bits_count(column->spans[0].data, node->offset, node->length);
+        node->length - fletch_bitmap_count(column->spans[0].data, node->offset, node->length);
     if (found == node->null_count)
         return FLETCH_OK;
     return fletch_validate_fail(validated, row, "null count %" PRId64 ", its validity has %" PRId64,

@@ -32,6 +32,22 @@ const char *fletch_status_name(enum fletch_status status)
     return status_names[index];
 }
 
+/* Takes the last character away if the message, which was cut, has not all bytes of it. */
+static void drop_part_of_character(char *message, size_t bytes)
+{
+    size_t lead = bytes;
+    while (lead > 0 && bytes - lead < 3 && ((unsigned char)message[lead - 1] & 0xC0) == 0x80)
+        lead--;
+    if (lead == 0)
+        return;
+    unsigned char first = (unsigned char)message[--lead];
+    size_t whole = 1;
+    if (first >= 0xC0)
+        whole = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    if (bytes - lead < whole)
+        message[lead] = '\0';
+}
+
 enum fletch_status fletch_error_set(struct fletch_error *error, enum fletch_status status,
                                     const char *format, ...)
 {
@@ -40,7 +56,9 @@ enum fletch_status fletch_error_set(struct fletch_error *error, enum fletch_stat
     va_list arguments;
     va_start(arguments, format);
     error->status = status;
-    vsnprintf(error->message, sizeof error->message, format, arguments);
+    int bytes = vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
+    if (bytes >= (int)sizeof error->message)
+        drop_part_of_character(error->message, sizeof error->message - 1);
     return status;
 }

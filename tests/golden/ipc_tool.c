@@ -165,7 +165,7 @@ static void print_element(const struct fletch_batch *batch, uint32_t row, int64_
     } else if (layout->span_count == 1) {
         print_struct(batch, row, index);
     } else if (layout->spans[1] == FLETCH_SPAN_BITS) {
-        printf("%d", fletch_bit_is_set(column.spans[1].data, at));
+        printf("%d", fletch_bitmap_get(column.spans[1].data, at));
     } else if (layout->spans[1] == FLETCH_SPAN_VALUES) {
         size_t width = fletch_type_byte_width(&column.field->type);
         print_hex(column.spans[1].data + (size_t)at * width, width);

@@ -215,7 +215,7 @@ static void fill_validity(struct draft *draft, uint32_t row, bool is_nullable)
 static bool is_valid(const struct draft *draft, uint32_t row, int64_t index)
 {
     const uint8_t *bits = draft->spans[draft->schema->fields[row].first_span].data;
-    return bits == NULL || fletch_bit_is_set(bits, draft->nodes[row].offset + index);
+    return bits == NULL || fletch_bitmap_get(bits, draft->nodes[row].offset + index);
 }
 
 /* Numbers of digits below the precision: small magnitudes of either sign, sign extended. */
@@ -536,8 +536,8 @@ bool batch_elements_equal(struct batch_element a, struct batch_element b)
     case FLETCH_SPAN_BYTES:
         return bytes_equal(a, b);
     case FLETCH_SPAN_BITS:
-        return fletch_bit_is_set(x.spans[1].data, x.node->offset + a.index) ==
-               fletch_bit_is_set(y.spans[1].data, y.node->offset + b.index);
+        return fletch_bitmap_get(x.spans[1].data, x.node->offset + a.index) ==
+               fletch_bitmap_get(y.spans[1].data, y.node->offset + b.index);
     default:
         return width == 0 ||
                memcmp(x.spans[1].data + (size_t)(x.node->offset + a.index) * width,

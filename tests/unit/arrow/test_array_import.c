@@ -293,6 +293,11 @@ static void damage_root_nulls(struct victim *victim)
     victim->root.null_count = -1;
     victim->root.buffers[0] = bits;
 }
+static void damage_no_root_nulls(struct victim *victim)
+{
+    static const uint8_t bits[] = {0x07};
+    victim->root.buffers[0] = bits;
+}
 static void damage_lost_root_nulls(struct victim *victim)
 {
     victim->root.null_count = 1;
@@ -426,6 +431,7 @@ static const struct {
     {damage_list, 2, "field 'li' (list): offsets end at 4, expected at most the child's length 3"},
     {damage_text, 3, "field 'u' (utf8): element 2, 3 bytes at 2, is not UTF-8"},
     {damage_no_nulls, 3, "field 'a' (int64): null count 0, its validity has 1"},
+    {damage_no_root_nulls, 3, "batch: null count 0, its validity has 1"},
     {damage_indices, 3, "element 2 has index 4, expected 0 or more and below the dictionary's 4"},
 };
 

@@ -89,12 +89,31 @@ static void bits_are_copied_between_others(void **state)
     }
 }
 
+static void bits_are_counted_from_anywhere(void **state)
+{
+    (void)state;
+    struct fletch_random random = fletch_random_from_seed(1);
+    uint8_t bits[48];
+    for (size_t i = 0; i < sizeof bits; i++)
+        bits[i] = (uint8_t)fletch_random_u64(&random);
+    for (int64_t first = 0; first < 80; first++) {
+        int64_t expected = 0;
+        for (int64_t count = 0; first + count <= 8 * (int64_t)sizeof bits; count++) {
+            assert_int_equal(fletch_bitmap_count(bits, first, count), expected);
+            if (first + count < 8 * (int64_t)sizeof bits)
+                expected += fletch_bitmap_get(bits, first + count);
+        }
+    }
+    assert_int_equal(fletch_bitmap_count(NULL, 0, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_are_counted),
         cmocka_unit_test(bits_are_shifted),
         cmocka_unit_test(bits_are_copied_between_others),
+        cmocka_unit_test(bits_are_counted_from_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,6 +196,35 @@ static void what_is_not_as_it_should_be_is_refused(void **state)
             FLETCH_UNIMPLEMENTED);
 }
 
+static void keep(struct ArrowSchema *schema)
+{
+    (void)schema;
+}
+
+/* A struct whose children are all one struct, whose children are all one field: 2^20 fields in a
+ * few words. */
+static void fields_that_multiply_end_at_a_limit(void **state)
+{
+    (void)state;
+    enum { WIDTH = 1024, LEVELS = 2 };
+    static struct ArrowSchema *children[LEVELS][WIDTH];
+    struct ArrowSchema levels[LEVELS + 1];
+    for (int i = 0; i <= LEVELS; i++)
+        levels[i] = (struct ArrowSchema){.format = "+s", .name = "x", .release = keep};
+    for (int i = 0; i < LEVELS; i++) {
+        for (int k = 0; k < WIDTH; k++)
+            children[i][k] = &levels[i + 1];
+        levels[i].n_children = WIDTH;
+        levels[i].children = children[i];
+    }
+    struct fletch_schema *schema = NULL;
+    struct fletch_error error = {.message = ""};
+    assert_int_equal(fletch_schema_import(&levels[0], NULL, &schema, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "more fields than the 262144 that a schema may have");
+    fletch_schema_release(schema);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +232,7 @@ int main(void)
         cmocka_unit_test(sorted_keys_and_order_are_flags),
         cmocka_unit_test(children_outlive_what_they_were_moved_out_of),
         cmocka_unit_test(what_is_not_as_it_should_be_is_refused),
+        cmocka_unit_test(fields_that_multiply_end_at_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

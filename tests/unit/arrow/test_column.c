@@ -8,24 +8,6 @@
 #include "support/random_batches.h"
 #include "support/schemas.h"
 
-static void bits_are_counted_from_anywhere(void **state)
-{
-    (void)state;
-    struct fletch_random random = fletch_random_from_seed(1);
-    uint8_t bits[48];
-    for (size_t i = 0; i < sizeof bits; i++)
-        bits[i] = (uint8_t)fletch_random_u64(&random);
-    for (int64_t first = 0; first < 80; first++) {
-        int64_t expected = 0;
-        for (int64_t count = 0; first + count <= 8 * (int64_t)sizeof bits; count++) {
-            assert_int_equal(fletch_bits_count(bits, first, count), expected);
-            if (first + count < 8 * (int64_t)sizeof bits)
-                expected += fletch_bit_is_set(bits, first + count);
-        }
-    }
-    assert_int_equal(fletch_bits_count(NULL, 0, 0), 0);
-}
-
 static void spans_have_the_bytes_that_elements_take(void **state)
 {
     (void)state;
@@ -80,7 +62,6 @@ static void elements_of_a_batch_are_reached(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bits_are_counted_from_anywhere),
         cmocka_unit_test(spans_have_the_bytes_that_elements_take),
         cmocka_unit_test(elements_of_a_batch_are_reached),
     };

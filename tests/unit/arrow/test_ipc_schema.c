@@ -185,6 +185,25 @@ static void types_that_are_none_are_refused(void **state)
     patch_type("a=w:3", 0, -1, "field 'a'");
 }
 
+/* It would be read as another one. */
+static void a_zone_with_a_nul_is_refused(void **state)
+{
+    (void)state;
+    uint8_t bytes[BYTES_MOST];
+    struct fletch_schema *schema = schema_new("a=tsn:Europe/Vienna");
+    size_t size = write_schema(schema, bytes, sizeof bytes);
+    uint8_t *zone = memmem(bytes, size, "Europe/Vienna", 13);
+    assert_non_null(zone);
+    zone[6] = 0;
+    struct fletch_ipc_schema_options options = default_options();
+    struct fletch_schema *read = NULL;
+    struct fletch_error error = {0};
+    assert_int_equal(read_schema(bytes, size, &options, &read, &error), FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "time zone of 13 bytes has a NUL after 6");
+    assert_null(read);
+    fletch_schema_release(schema);
+}
+
 static void big_endian_is_refused(void **state)
 {
     (void)state;
@@ -210,6 +229,7 @@ int main(void)
         cmocka_unit_test(limits_are_kept),
         cmocka_unit_test(a_field_inside_itself_ends_at_the_depth_limit),
         cmocka_unit_test(types_that_are_none_are_refused),
+        cmocka_unit_test(a_zone_with_a_nul_is_refused),
         cmocka_unit_test(big_endian_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

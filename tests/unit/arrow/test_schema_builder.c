@@ -142,6 +142,34 @@ static void a_builder_that_failed_stays_so(void **state)
     assert_null(schema);
 }
 
+/* The values of a dictionary lie where its field does. */
+static void nesting_ends_at_64_in_a_dictionary_too(void **state)
+{
+    (void)state;
+    enum { OUTSIDE = 40 };
+    for (int levels = 64; levels <= 65; levels++) {
+        char text[1000] = "";
+        for (int i = 0; i < OUTSIDE; i++)
+            strcat(text, "a=+s(");
+        strcat(text, "d=c<");
+        for (int i = OUTSIDE + 1; i < levels; i++)
+            strcat(text, "+s(a=");
+        strcat(text, "l");
+        for (int i = OUTSIDE + 1; i < levels; i++)
+            strcat(text, ")");
+        strcat(text, ">");
+        for (int i = 0; i < OUTSIDE; i++)
+            strcat(text, ")");
+        struct fletch_schema *schema = NULL;
+        struct fletch_error error = {.message = ""};
+        enum fletch_status status = schema_try(text, NULL, &schema, &error);
+        assert_int_equal(status, levels == 64 ? FLETCH_OK : FLETCH_INVALID_ARGUMENT);
+        if (levels == 65)
+            assert_contains(error.message, "its dictionary is nested deeper than 64 levels");
+        fletch_schema_release(schema);
+    }
+}
+
 static void nesting_ends_at_64(void **state)
 {
     (void)state;
@@ -186,6 +214,7 @@ int main(void)
         cmocka_unit_test(what_a_schema_cannot_have_is_refused_by_path),
         cmocka_unit_test(a_builder_that_failed_stays_so),
         cmocka_unit_test(nesting_ends_at_64),
+        cmocka_unit_test(nesting_ends_at_64_in_a_dictionary_too),
         cmocka_unit_test(long_paths_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -479,6 +479,23 @@ static int end(void **state)
     return 0;
 }
 
+/* A dictionary that was validated when it came is not read again with each batch. */
+static void known_dictionaries_are_not_looked_at(void **state)
+{
+    (void)state;
+    struct fletch_batch *batch = zeros("a=c<u>", 3);
+    batch->dictionaries[0]->nodes[0].length = 2;
+    assert_int_equal(fletch_batch_validate(batch, FLETCH_VALIDATION_STRUCTURE, NULL),
+                     FLETCH_INVALID_ARGUMENT);
+    for (int i = FLETCH_VALIDATION_STRUCTURE; i <= FLETCH_VALIDATION_FULL; i++)
+        assert_ok(fletch_batch_validate_columns(batch, (enum fletch_validation)i, NULL));
+    /* What the indices say is the batch's own. */
+    batch->dictionaries[0]->row_count = 0;
+    assert_int_equal(fletch_batch_validate_columns(batch, FLETCH_VALIDATION_FULL, NULL),
+                     FLETCH_INVALID_ARGUMENT);
+    fletch_batch_release(pool.cache, batch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +510,7 @@ int main(void)
         cmocka_unit_test(a_carry_into_the_upper_half_is_not_forgotten),
         cmocka_unit_test(null_counts_are_right),
         cmocka_unit_test(damaged_batches_are_survived),
+        cmocka_unit_test(known_dictionaries_are_not_looked_at),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

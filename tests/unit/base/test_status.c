@@ -68,6 +68,26 @@ static void a_long_message_is_cut_at_its_limit(void **state)
     assert_int_equal(guarded.behind, 'x');
 }
 
+/* Of two, three and four bytes each, the limit at every place in them. */
+static void a_long_message_is_not_cut_within_a_character(void **state)
+{
+    static const char *const characters[] = {"\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x8f\xb9"};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        size_t width = i + 2;
+        for (size_t shift = 0; shift < width; shift++) {
+            char text[2 * FLETCH_ERROR_MESSAGE_BYTES] = "";
+            struct fletch_error error;
+            memset(text, 'a', shift);
+            while (strlen(text) < FLETCH_ERROR_MESSAGE_BYTES)
+                strcat(text, characters[i]);
+            (void)fletch_error_set(&error, FLETCH_INTERNAL, "%s", text);
+            size_t most = FLETCH_ERROR_MESSAGE_BYTES - 1 - shift;
+            assert_int_equal(strlen(error.message), shift + most / width * width);
+        }
+    }
+}
+
 static void a_message_that_just_fits_is_whole(void **state)
 {
     char text[FLETCH_ERROR_MESSAGE_BYTES];
@@ -92,6 +112,7 @@ int main(void)
         cmocka_unit_test(a_value_that_is_no_status_has_a_name_too),
         cmocka_unit_test(an_error_gets_status_and_message),
         cmocka_unit_test(a_long_message_is_cut_at_its_limit),
+        cmocka_unit_test(a_long_message_is_not_cut_within_a_character),
         cmocka_unit_test(a_message_that_just_fits_is_whole),
         cmocka_unit_test(no_error_structure_is_needed),
     };
