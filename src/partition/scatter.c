@@ -8,6 +8,11 @@
 
 enum { ALIGNMENT = 64, SEGMENTS_MAX = 4096, CLOSED_AT_FIRST = 64 };
 
+/* Open frames of so many bytes are written past the caches: whatever is written has left them long
+ * before the frame is full. With more partitions than this a block seldom has a line for each. */
+#define BYTES_TO_STREAM ((size_t)8 << 20)
+enum { PARTITIONS_TO_STREAM = FLETCH_BLOCK_ROWS / 16 };
+
 /* Rows after which what was seen counts half: frames follow data that changes. */
 static const double rows_to_remember = 1 << 16;
 
@@ -78,6 +83,8 @@ enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
         .kernels = fletch_gather_kernels_best(),
         .partition_count = options->partition_count,
         .target_bytes = options->target_bytes,
+        .is_streamed = options->partition_count <= PARTITIONS_TO_STREAM &&
+                       options->partition_count * options->target_bytes >= BYTES_TO_STREAM,
     };
     scatter->block_bytes = carve_arrays(scatter, NULL);
     scatter->block = fletch_allocate(&scatter->allocator, scatter->block_bytes, ALIGNMENT);
