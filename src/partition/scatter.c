@@ -297,18 +297,6 @@ static enum fletch_status open_for_row(struct fletch_scatter *scatter,
     return FLETCH_OK;
 }
 
-static uint64_t sum_of(const uint64_t *hashes, const uint16_t *order, size_t count)
-{
-    uint64_t a = 0;
-    uint64_t b = 0;
-    size_t i = 0;
-    for (; i + 2 <= count; i += 2) {
-        a += hashes[order[i]];
-        b += hashes[order[i + 1]];
-    }
-    return a + b + (i < count ? hashes[order[i]] : 0);
-}
-
 static void add_segment(struct fletch_scatter *scatter, struct fletch_frame_builder *frame,
                         const struct fletch_scatter_block *block, uint32_t first, uint32_t count)
 {
@@ -319,8 +307,12 @@ static void add_segment(struct fletch_scatter *scatter, struct fletch_frame_buil
         .row = frame->row_count,
     };
     frame->row_count += count;
-    if (block->hashes != NULL)
-        frame->key_sum += sum_of(block->hashes, block->lists->order + first, count);
+    if (block->hashes == NULL)
+        return;
+    const struct fletch_row_run *run = &block->lists->runs[block->run];
+    frame->key_sum += count == run->count
+                          ? run->hash_sum
+                          : fletch_row_lists_sum(block->hashes, block->lists->order + first, count);
 }
 
 /* Where the strings of a run will write their offsets is fetched while others are placed. */
