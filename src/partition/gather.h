@@ -48,6 +48,11 @@ struct fletch_gather_room {
 struct fletch_gather_kernels {
     const char *name;
     fletch_gather_values *values[FLETCH_GATHER_WIDTHS];
+    /* The same past the caches, for destinations that will have left them before they are read:
+     * whole lines are written to memory without being fetched from it. `flush` comes behind the
+     * last one and before anybody else may learn of the destination. */
+    fletch_gather_values *streamed[FLETCH_GATHER_WIDTHS];
+    void (*flush)(void);
     /* Appends bits of `source` at bit `at` of `destination`. */
     void (*bits)(uint8_t *destination, size_t at, const struct fletch_gather_bits *source,
                  const uint16_t *order, size_t count);

@@ -48,6 +48,89 @@ static void values_16(uint8_t *destination, const uint8_t *source, const uint16_
     fletch_gather_scalar.values[4](destination, source, order, count);
 }
 
+/* ---- past the caches ---- */
+
+enum { LINE = 64 };
+
+static inline uint64_t load_8(const uint8_t *source)
+{
+    uint64_t word;
+    memcpy(&word, source, sizeof word);
+    return word;
+}
+
+static inline uint64_t load_4(const uint8_t *source)
+{
+    uint32_t half;
+    memcpy(&half, source, sizeof half);
+    return half;
+}
+
+/* Bytes 8 * `word` to 8 * `word` + 7 of a line of gathered values. */
+static inline uint64_t word_of_line(const uint8_t *source, const uint16_t *order, size_t width,
+                                    size_t word)
+{
+    if (width == 4)
+        return load_4(source + 4 * (size_t)order[2 * word]) |
+               load_4(source + 4 * (size_t)order[2 * word + 1]) << 32;
+    size_t words = width / 8;
+    return load_8(source + width * order[word / words] + 8 * (word % words));
+}
+
+static inline void stream_line(uint8_t *destination, const uint8_t *source, const uint16_t *order,
+                               size_t width)
+{
+    for (size_t word = 0; word < LINE / 8; word++)
+        _mm_stream_si64((void *)(destination + 8 * word),
+                        (long long)word_of_line(source, order, width, word));
+}
+
+/* Lines that the list does not fill are written as usual: what they lack comes with other lists,
+ * and half a line past the caches costs as much as a whole one. */
+static inline void stream_values(uint8_t *destination, const uint8_t *source, const uint16_t *order,
+                                 size_t count, unsigned kernel)
+{
+    size_t width = (size_t)1 << kernel;
+    size_t per_line = LINE / width;
+    size_t head = (LINE - (uintptr_t)destination % LINE) % LINE / width;
+    if ((uintptr_t)destination % width != 0 || head > count)
+        head = count;
+    fletch_gather_avx2.values[kernel](destination, source, order, head);
+    size_t i = head;
+    for (; i + per_line <= count; i += per_line)
+        stream_line(destination + i * width, source, order + i, width);
+    fletch_gather_avx2.values[kernel](destination + i * width, source, order + i, count - i);
+}
+
+static void streamed_4(uint8_t *destination, const uint8_t *source, const uint16_t *order,
+                       size_t count)
+{
+    stream_values(destination, source, order, count, 2);
+}
+
+static void streamed_8(uint8_t *destination, const uint8_t *source, const uint16_t *order,
+                       size_t count)
+{
+    stream_values(destination, source, order, count, 3);
+}
+
+static void streamed_16(uint8_t *destination, const uint8_t *source, const uint16_t *order,
+                        size_t count)
+{
+    stream_values(destination, source, order, count, 4);
+}
+
+static void streamed_32(uint8_t *destination, const uint8_t *source, const uint16_t *order,
+                        size_t count)
+{
+    stream_values(destination, source, order, count, 5);
+}
+
+static void flush(void)
+{
+    _mm_sfence();
+}
+
 static void bits(uint8_t *destination, size_t at, const struct fletch_gather_bits *source,
                  const uint16_t *order, size_t count)
 {
@@ -88,6 +171,8 @@ static void strings(uint8_t *destination, const struct fletch_gather_strings *so
 const struct fletch_gather_kernels fletch_gather_avx2 = {
     .name = "avx2",
     .values = {values_1, values_2, values_4, values_8, values_16, values_32},
+    .streamed = {values_1, values_2, streamed_4, streamed_8, streamed_16, streamed_32},
+    .flush = flush,
     .bits = bits,
     .strings = strings,
 };

@@ -95,9 +95,15 @@ static void strings(uint8_t *destination, const struct fletch_gather_strings *so
         copy_strings(destination, source, order, count, false);
 }
 
+static void flush(void)
+{
+}
+
 const struct fletch_gather_kernels fletch_gather_scalar = {
     .name = "scalar",
     .values = {values_1, values_2, values_4, values_8, values_16, values_32},
+    .streamed = {values_1, values_2, values_4, values_8, values_16, values_32},
+    .flush = flush,
     .bits = bits,
     .strings = strings,
 };

@@ -223,7 +223,7 @@ static void sort_block(struct fletch_partition_writer *writer)
     };
     fletch_partitioner_assign_checked(writer->partitioner, writer->batch, range, writer->partitions,
                                       writer->hashes);
-    fletch_row_lists_sort(&writer->lists, writer->partitions, range.count);
+    fletch_row_lists_sort(&writer->lists, writer->partitions, writer->hashes, range.count);
     writer->block.lists = &writer->lists;
     writer->block.hashes = writer->hashes;
     writer->block.run = 0;

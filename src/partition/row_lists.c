@@ -23,15 +23,20 @@ bool fletch_row_lists_init(struct fletch_row_lists *lists, uint32_t partition_co
     };
     size_t cursor_bytes = lists->cursor_count * sizeof lists->cursors[0];
     lists->cursors = fletch_allocate(&lists->allocator, cursor_bytes, ALIGNMENT);
+    lists->tally_count = partition_count <= FEW_PARTITIONS ? lists->cursor_count : 1;
+    size_t tally_bytes = lists->tally_count * sizeof lists->tallies[0];
+    lists->tallies = fletch_allocate(&lists->allocator, tally_bytes, ALIGNMENT);
     lists->order =
         fletch_allocate(&lists->allocator, FLETCH_BLOCK_ROWS * sizeof lists->order[0], ALIGNMENT);
     lists->runs =
         fletch_allocate(&lists->allocator, run_capacity * sizeof lists->runs[0], ALIGNMENT);
-    if (lists->cursors == NULL || lists->order == NULL || lists->runs == NULL) {
+    if (lists->cursors == NULL || lists->tallies == NULL || lists->order == NULL ||
+        lists->runs == NULL) {
         fletch_row_lists_deinit(lists);
         return false;
     }
     memset(lists->cursors, 0, cursor_bytes);
+    memset(lists->tallies, 0, tally_bytes);
     return true;
 }
 
@@ -42,6 +47,9 @@ void fletch_row_lists_deinit(struct fletch_row_lists *lists)
     if (lists->cursors != NULL)
         fletch_release(&lists->allocator, lists->cursors,
                        lists->cursor_count * sizeof lists->cursors[0], ALIGNMENT);
+    if (lists->tallies != NULL)
+        fletch_release(&lists->allocator, lists->tallies,
+                       lists->tally_count * sizeof lists->tallies[0], ALIGNMENT);
     if (lists->order != NULL)
         fletch_release(&lists->allocator, lists->order, FLETCH_BLOCK_ROWS * sizeof lists->order[0],
                        ALIGNMENT);
@@ -51,44 +59,84 @@ void fletch_row_lists_deinit(struct fletch_row_lists *lists)
     *lists = (struct fletch_row_lists){0};
 }
 
-static void add_run(struct fletch_row_lists *lists, uint32_t partition, uint32_t first,
-                    uint32_t end)
+static inline void tally(fletch_row_tally *tallies, uint16_t id, uint64_t hash)
 {
-    lists->runs[lists->run_count] =
-        (struct fletch_row_run){.partition = partition, .first = first, .count = end - first};
-    lists->run_count += end > first;
+    tallies[id] += (fletch_row_tally){hash, 1};
+}
+
+/* Counts by tallies, and leaves the rows of each quarter and partition in the cursors. */
+static void tally_quarters(struct fletch_row_lists *lists, const uint16_t *ids,
+                           const uint64_t *hashes, size_t count)
+{
+    fletch_row_tally *a = lists->tallies;
+    fletch_row_tally *b = a + lists->partition_count;
+    fletch_row_tally *c = b + lists->partition_count;
+    fletch_row_tally *d = c + lists->partition_count;
+    size_t quarter = count / QUARTERS;
+    for (size_t i = 0; i < quarter; i++) {
+        tally(a, ids[i], hashes[i]);
+        tally(b, ids[i + quarter], hashes[i + quarter]);
+        tally(c, ids[i + 2 * quarter], hashes[i + 2 * quarter]);
+        tally(d, ids[i + 3 * quarter], hashes[i + 3 * quarter]);
+    }
+    for (size_t i = QUARTERS * quarter; i < count; i++)
+        tally(d, ids[i], hashes[i]);
+    for (uint32_t q = 0; q < lists->cursor_count; q++)
+        lists->cursors[q] = (uint32_t)lists->tallies[q][FLETCH_TALLY_ROWS];
+}
+
+static void count_quarters(struct fletch_row_lists *lists, const uint16_t *ids, size_t count)
+{
+    uint32_t *a = lists->cursors;
+    uint32_t *b = a + lists->partition_count;
+    uint32_t *c = b + lists->partition_count;
+    uint32_t *d = c + lists->partition_count;
+    size_t quarter = count / QUARTERS;
+    for (size_t i = 0; i < quarter; i++) {
+        a[ids[i]]++;
+        b[ids[i + quarter]]++;
+        c[ids[i + 2 * quarter]]++;
+        d[ids[i + 3 * quarter]]++;
+    }
+    for (size_t i = QUARTERS * quarter; i < count; i++)
+        d[ids[i]]++;
+}
+
+/* Cursors become where each quarter of a run begins. */
+static void make_runs(struct fletch_row_lists *lists)
+{
+    uint32_t next = 0;
+    for (uint32_t p = 0; p < lists->partition_count; p++) {
+        struct fletch_row_run run = {.partition = p, .first = next};
+        for (uint32_t q = p; q < lists->cursor_count; q += lists->partition_count) {
+            uint32_t rows = lists->cursors[q];
+            lists->cursors[q] = next;
+            next += rows;
+            run.hash_sum += lists->tallies[q][FLETCH_TALLY_SUM];
+        }
+        run.count = next - run.first;
+        lists->runs[lists->run_count] = run;
+        lists->run_count += run.count > 0;
+    }
 }
 
 /* `cursors` of quarter q and partition p stand at [q * P + p]. */
-static void sort_by_quarters(struct fletch_row_lists *lists, const uint16_t *ids, size_t count)
+static void sort_by_quarters(struct fletch_row_lists *lists, const uint16_t *ids,
+                             const uint64_t *hashes, size_t count)
 {
-    uint32_t partitions = lists->partition_count;
+    if (hashes != NULL)
+        tally_quarters(lists, ids, hashes, count);
+    else
+        count_quarters(lists, ids, count);
+    make_runs(lists);
     uint32_t *a = lists->cursors;
-    uint32_t *b = a + partitions;
-    uint32_t *c = b + partitions;
-    uint32_t *d = c + partitions;
+    uint32_t *b = a + lists->partition_count;
+    uint32_t *c = b + lists->partition_count;
+    uint32_t *d = c + lists->partition_count;
     size_t quarter = count / QUARTERS;
     const uint16_t *ids_b = ids + quarter;
     const uint16_t *ids_c = ids_b + quarter;
     const uint16_t *ids_d = ids_c + quarter;
-    for (size_t i = 0; i < quarter; i++) {
-        a[ids[i]]++;
-        b[ids_b[i]]++;
-        c[ids_c[i]]++;
-        d[ids_d[i]]++;
-    }
-    for (size_t i = QUARTERS * quarter; i < count; i++)
-        d[ids[i]]++;
-    uint32_t next = 0;
-    for (uint32_t p = 0; p < partitions; p++) {
-        uint32_t first = next;
-        for (uint32_t q = p; q < lists->cursor_count; q += partitions) {
-            uint32_t rows = lists->cursors[q];
-            lists->cursors[q] = next;
-            next += rows;
-        }
-        add_run(lists, p, first, next);
-    }
     uint16_t *order = lists->order;
     for (size_t i = 0; i < quarter; i++) {
         order[a[ids[i]]++] = (uint16_t)i;
@@ -99,10 +147,25 @@ static void sort_by_quarters(struct fletch_row_lists *lists, const uint16_t *ids
     for (size_t i = QUARTERS * quarter; i < count; i++)
         order[d[ids[i]]++] = (uint16_t)i;
     memset(lists->cursors, 0, lists->cursor_count * sizeof lists->cursors[0]);
+    if (hashes != NULL)
+        memset(lists->tallies, 0, lists->tally_count * sizeof lists->tallies[0]);
+}
+
+uint64_t fletch_row_lists_sum(const uint64_t *hashes, const uint16_t *order, size_t count)
+{
+    uint64_t a = 0;
+    uint64_t b = 0;
+    size_t i = 0;
+    for (; i + 2 <= count; i += 2) {
+        a += hashes[order[i]];
+        b += hashes[order[i + 1]];
+    }
+    return a + b + (i < count ? hashes[order[i]] : 0);
 }
 
 /* Only partitions that get rows are looked at: their runs are made as they are met. */
-static void sort_sparsely(struct fletch_row_lists *lists, const uint16_t *ids, size_t count)
+static void sort_sparsely(struct fletch_row_lists *lists, const uint16_t *ids,
+                          const uint64_t *hashes, size_t count)
 {
     uint32_t *cursors = lists->cursors;
     for (size_t i = 0; i < count; i++) {
@@ -119,15 +182,21 @@ static void sort_sparsely(struct fletch_row_lists *lists, const uint16_t *ids, s
     }
     for (size_t i = 0; i < count; i++)
         lists->order[cursors[ids[i]]++] = (uint16_t)i;
-    for (uint32_t r = 0; r < lists->run_count; r++)
-        cursors[lists->runs[r].partition] = 0;
+    for (uint32_t r = 0; r < lists->run_count; r++) {
+        struct fletch_row_run *run = &lists->runs[r];
+        cursors[run->partition] = 0;
+        run->hash_sum = hashes == NULL
+                            ? 0
+                            : fletch_row_lists_sum(hashes, lists->order + run->first, run->count);
+    }
 }
 
-void fletch_row_lists_sort(struct fletch_row_lists *lists, const uint16_t *ids, size_t count)
+void fletch_row_lists_sort(struct fletch_row_lists *lists, const uint16_t *ids,
+                           const uint64_t *hashes, size_t count)
 {
     lists->run_count = 0;
     if (lists->partition_count <= FEW_PARTITIONS)
-        sort_by_quarters(lists, ids, count);
+        sort_by_quarters(lists, ids, hashes, count);
     else
-        sort_sparsely(lists, ids, count);
+        sort_sparsely(lists, ids, hashes, count);
 }

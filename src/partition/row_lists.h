@@ -19,14 +19,22 @@ struct fletch_row_run {
     uint32_t partition;
     uint32_t first;
     uint32_t count;
+    uint64_t hash_sum; /* if hashes were given */
 };
+
+/* Rows of a partition and the sum of their hashes. One register, so that counting and adding are
+ * one addition: the sum costs little more than the count that is needed anyway. */
+typedef uint64_t fletch_row_tally __attribute__((vector_size(16)));
+enum { FLETCH_TALLY_SUM, FLETCH_TALLY_ROWS };
 
 struct fletch_row_lists {
     struct fletch_allocator allocator;
     uint32_t partition_count;
     uint32_t cursor_count;
-    uint32_t *cursors; /* zero between two calls */
-    uint16_t *order;   /* FLETCH_BLOCK_ROWS */
+    uint32_t tally_count;
+    uint32_t *cursors;         /* zero between two calls */
+    fletch_row_tally *tallies; /* the same, but only for few partitions */
+    uint16_t *order;           /* FLETCH_BLOCK_ROWS */
     struct fletch_row_run *runs;
     uint32_t run_count;
 };
@@ -37,7 +45,12 @@ bool fletch_row_lists_init(struct fletch_row_lists *lists, uint32_t partition_co
 void fletch_row_lists_deinit(struct fletch_row_lists *lists);
 
 /* Sorts rows 0 to `count` - 1 <= FLETCH_BLOCK_ROWS by their partition `ids`, all below the number
- * of partitions. Runs come in no particular order; none is empty. */
-void fletch_row_lists_sort(struct fletch_row_lists *lists, const uint16_t *ids, size_t count);
+ * of partitions, and adds up their `hashes` (NULL: none). Runs come in no particular order; none is
+ * empty. */
+void fletch_row_lists_sort(struct fletch_row_lists *lists, const uint16_t *ids,
+                           const uint64_t *hashes, size_t count);
+
+/* The sum of the hashes of some of a run's rows. */
+uint64_t fletch_row_lists_sum(const uint64_t *hashes, const uint16_t *order, size_t count);
 
 #endif

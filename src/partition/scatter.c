@@ -8,6 +8,11 @@
 
 enum { ALIGNMENT = 64, SEGMENTS_MAX = 4096, CLOSED_AT_FIRST = 64 };
 
+/* Open frames of so many bytes are written past the caches: whatever is written has left them long
+ * before the frame is full. With more partitions than this a block seldom has a line for each. */
+#define BYTES_TO_STREAM ((size_t)8 << 20)
+enum { PARTITIONS_TO_STREAM = FLETCH_BLOCK_ROWS / 16 };
+
 /* Rows after which what was seen counts half: frames follow data that changes. */
 static const double rows_to_remember = 1 << 16;
 
@@ -78,6 +83,8 @@ enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
         .kernels = fletch_gather_kernels_best(),
         .partition_count = options->partition_count,
         .target_bytes = options->target_bytes,
+        .is_streamed = options->partition_count <= PARTITIONS_TO_STREAM &&
+                       options->partition_count * options->target_bytes >= BYTES_TO_STREAM,
     };
     scatter->block_bytes = carve_arrays(scatter, NULL);
     scatter->block = fletch_allocate(&scatter->allocator, scatter->block_bytes, ALIGNMENT);
@@ -290,18 +297,6 @@ static enum fletch_status open_for_row(struct fletch_scatter *scatter,
     return FLETCH_OK;
 }
 
-static uint64_t sum_of(const uint64_t *hashes, const uint16_t *order, size_t count)
-{
-    uint64_t a = 0;
-    uint64_t b = 0;
-    size_t i = 0;
-    for (; i + 2 <= count; i += 2) {
-        a += hashes[order[i]];
-        b += hashes[order[i + 1]];
-    }
-    return a + b + (i < count ? hashes[order[i]] : 0);
-}
-
 static void add_segment(struct fletch_scatter *scatter, struct fletch_frame_builder *frame,
                         const struct fletch_scatter_block *block, uint32_t first, uint32_t count)
 {
@@ -312,8 +307,12 @@ static void add_segment(struct fletch_scatter *scatter, struct fletch_frame_buil
         .row = frame->row_count,
     };
     frame->row_count += count;
-    if (block->hashes != NULL)
-        frame->key_sum += sum_of(block->hashes, block->lists->order + first, count);
+    if (block->hashes == NULL)
+        return;
+    const struct fletch_row_run *run = &block->lists->runs[block->run];
+    frame->key_sum += count == run->count
+                          ? run->hash_sum
+                          : fletch_row_lists_sum(block->hashes, block->lists->order + first, count);
 }
 
 /* Where the strings of a run will write their offsets is fetched while others are placed. */

@@ -49,6 +49,7 @@ struct fletch_scatter {
     const struct fletch_gather_kernels *kernels;
     uint32_t partition_count;
     size_t target_bytes;
+    bool is_streamed; /* open frames do not fit into the caches: values are written past them */
     struct fletch_frame_builder *frames; /* by partition */
     struct fletch_frame_plan *plan;
     struct fletch_frame_builder *closed; /* in the order in which they were closed */

@@ -33,6 +33,8 @@ struct copy {
     const struct fletch_scatter_block *block;
     const struct fletch_node_view *column;
     const struct fletch_scatter_node *node;
+    fletch_gather_values *values;
+    bool is_past_caches; /* that is where `values` writes whole lines */
     struct fletch_gather_strings strings;
     int64_t rows; /* of the block */
 };
@@ -77,7 +79,7 @@ static void copy_values(const struct copy *copy, const struct fletch_segment *se
         };
         fletch_index_gather(to, &map, order, segment->count);
     } else if (copy->node->rule == FLETCH_COPY_VALUES) {
-        copy->scatter->kernels->values[copy->node->kernel](to, from, order, segment->count);
+        copy->values(to, from, order, segment->count);
     } else {
         struct fletch_gather_wide source = {.values = from, .byte_width = width};
         fletch_gather_wide_values(to, &source, order, segment->count);
@@ -126,6 +128,11 @@ static void prefetch_target(const struct copy *copy, const struct fletch_segment
     }
     const uint8_t *to =
         fletch_builder_region(frame, field->first_span + field->span_count - 1) + at;
+    if (copy->is_past_caches) { /* only the lines at both ends come to the cache */
+        __builtin_prefetch(to, 1, 3);
+        __builtin_prefetch(to + bytes, 1, 3);
+        return;
+    }
     for (size_t line = 0; line < bytes + LINE && line < LINES_MOST * LINE; line += LINE)
         __builtin_prefetch(to + line, 1, 3);
 }
@@ -192,6 +199,13 @@ static void copy_segment(const struct copy *copy, const struct fletch_segment *s
 static void copy_column(struct copy *copy, struct ahead *ahead)
 {
     const struct fletch_scatter *scatter = copy->scatter;
+    copy->is_past_caches = false;
+    if (copy->node->rule == FLETCH_COPY_VALUES) {
+        const struct fletch_gather_kernels *kernels = scatter->kernels;
+        copy->values =
+            (scatter->is_streamed ? kernels->streamed : kernels->values)[copy->node->kernel];
+        copy->is_past_caches = copy->values != kernels->values[copy->node->kernel];
+    }
     if (copy->node->rule == FLETCH_COPY_STRINGS) {
         copy->strings = fletch_scatter_strings(copy->column, copy->block->first_row);
         double mean = scatter->seen.bytes[copy->column->field->first_span + 2] / scatter->seen_rows;
@@ -231,5 +245,7 @@ void fletch_scatter_copy_segments(struct fletch_scatter *scatter,
         copy_column(&copy, &ahead);
         row = next;
     }
+    if (scatter->is_streamed)
+        scatter->kernels->flush();
     scatter->segment_count = 0;
 }

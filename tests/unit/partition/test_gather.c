@@ -22,13 +22,17 @@ static void shuffle_rows(struct fletch_random *random)
 
 static uint8_t source_bytes[ROWS * 32 + 1];
 
-/* Values of 2^`log2_width` bytes, `count` of them, and nothing behind. */
-static void check_values(fletch_gather_values *gather, size_t log2_width, size_t count)
+/* Values of 2^`log2_width` bytes, `count` of them `shift` bytes into a line, and nothing around. */
+static void check_values(fletch_gather_values *gather, size_t log2_width, size_t count,
+                         size_t shift)
 {
-    static uint8_t found[ROWS * 32 + TAIL];
+    static _Alignas(64) uint8_t line[TAIL + ROWS * 32 + TAIL];
+    uint8_t *found = line + shift;
     size_t width = (size_t)1 << log2_width;
-    memset(found, 0xee, sizeof found);
+    memset(line, 0xee, sizeof line);
     gather(found, source_bytes + 1, order, count);
+    for (size_t i = 0; i < shift; i++)
+        assert_int_equal(line[i], 0xee);
     for (size_t i = 0; i < count; i++)
         assert_memory_equal(found + i * width, source_bytes + 1 + order[i] * width, width);
     for (size_t i = count * width; i < count * width + TAIL; i++)
@@ -40,7 +44,11 @@ static void check_widths(const struct fletch_gather_kernels *kernels, struct fle
     for (size_t w = 0; w < FLETCH_GATHER_WIDTHS; w++)
         for (size_t count = 0; count <= ROWS; count += count < 20 ? 1 : 70) {
             shuffle_rows(random);
-            check_values(kernels->values[w], w, count);
+            check_values(kernels->values[w], w, count, fletch_random_below(random, TAIL));
+            size_t whole = fletch_random_below(random, TAIL) >> w << w;
+            check_values(kernels->streamed[w], w, count, whole);
+            check_values(kernels->streamed[w], w, count, fletch_random_below(random, TAIL));
+            kernels->flush();
         }
 }
 

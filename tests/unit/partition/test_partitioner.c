@@ -287,8 +287,9 @@ static void key_types_that_a_method_cannot_take_are_refused(void **state)
 
 /* ---- row lists ---- */
 
-/* Every row once, in its partition's run, in order. */
-static void check_lists(const struct fletch_row_lists *lists, const uint16_t *of, size_t rows)
+/* Every row once, in its partition's run, in order, and the sum of its hash in the run's. */
+static void check_lists(const struct fletch_row_lists *lists, const uint16_t *of,
+                        const uint64_t *row_hashes, size_t rows)
 {
     static uint8_t seen[FLETCH_BLOCK_ROWS];
     size_t listed = 0;
@@ -297,11 +298,14 @@ static void check_lists(const struct fletch_row_lists *lists, const uint16_t *of
         const struct fletch_row_run *run = &lists->runs[r];
         assert_true(run->count > 0);
         listed += run->count;
+        uint64_t sum = 0;
         for (uint32_t i = run->first; i < run->first + run->count; i++) {
             assert_int_equal(of[lists->order[i]], run->partition);
             assert_true(i == run->first || lists->order[i] > lists->order[i - 1]);
             assert_int_equal(seen[lists->order[i]]++, 0);
+            sum += row_hashes == NULL ? 0 : row_hashes[lists->order[i]];
         }
+        assert_int_equal(run->hash_sum, sum);
     }
     assert_int_equal(listed, rows);
 }
@@ -311,15 +315,20 @@ static void rows_are_sorted_by_partition_in_order(void **state)
     (void)state;
     static const uint32_t counts[] = {1, 2, 16, 200, 2048, 2049, 65536};
     static uint16_t of[FLETCH_BLOCK_ROWS];
+    static uint64_t row_hashes[FLETCH_BLOCK_ROWS];
     struct fletch_random random = fletch_random_from_seed(9);
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
         struct fletch_row_lists lists;
         assert_true(fletch_row_lists_init(&lists, counts[c], NULL));
         for (size_t rows = 0; rows <= FLETCH_BLOCK_ROWS; rows += rows < 9 ? 1 : 4093) {
-            for (size_t i = 0; i < rows; i++)
+            for (size_t i = 0; i < rows; i++) {
                 of[i] = (uint16_t)fletch_random_below(&random, counts[c]);
-            fletch_row_lists_sort(&lists, of, rows);
-            check_lists(&lists, of, rows);
+                row_hashes[i] = fletch_random_u64(&random);
+            }
+            fletch_row_lists_sort(&lists, of, row_hashes, rows);
+            check_lists(&lists, of, row_hashes, rows);
+            fletch_row_lists_sort(&lists, of, NULL, rows);
+            check_lists(&lists, of, NULL, rows);
         }
         fletch_row_lists_deinit(&lists);
     }
