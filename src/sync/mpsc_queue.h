@@ -48,8 +48,8 @@
 /* Written by the consumer only. */
 struct fletch_mpsc_consumer {
     _Atomic uint64_t head;   /* position of the next element to pop */
-    uint64_t head_returned;  /* what head_published holds */
-    bool missed;             /* the last try found no element */
+    uint64_t return_at;      /* at this position room is returned next */
+    uint64_t missed_at;      /* where the last try found no element */
     _Atomic uint64_t emptys; /* statistic */
     struct fletch_wait_history waits;
     struct fletch_end_guard guard;
