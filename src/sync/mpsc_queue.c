@@ -33,39 +33,46 @@ enum { CATCH_UP_PAUSES = 8, CATCH_UP_RUN = 8 };
 
 /* ---- layout ---- */
 
-static char *slot_at(struct fletch_mpsc_queue *queue, uint64_t position)
-{
-    const struct fletch_ring_layout *layout = &queue->header.layout;
-    uint64_t index = (position / FLETCH_MPSC_STEP) & (layout->slot_count - 1);
-    return (char *)queue + layout->slots_offset + index * layout->stride_bytes;
-}
-
 /* The slots as a loop sees them, read once: what it stores could be anywhere, for all the compiler
  * knows. */
 struct slot_array {
     char *first;
-    uint64_t mask;
+    uint64_t mask; /* of an index */
+    uint64_t stride_bytes;
+    uint64_t element_bytes;
 };
 
-static inline struct slot_array slots_of(struct fletch_mpsc_queue *queue)
+/* `words`: of an element of fixed size, for which code of its own is made, or 0. */
+static FLETCH_ALWAYS_INLINE struct slot_array slots_of(struct fletch_mpsc_queue *queue,
+                                                       size_t words)
 {
     const struct fletch_ring_layout *layout = &queue->header.layout;
     return (struct slot_array){
         .first = (char *)queue + layout->slots_offset,
-        .mask = layout->slots_bytes - 1,
+        .mask = layout->slot_count - 1,
+        .stride_bytes = words > 0 ? fletch_slot_bytes(words) : layout->stride_bytes,
+        .element_bytes = words > 0 ? words * sizeof(uint64_t) : layout->element_bytes,
     };
 }
 
-/* The slot of an element of `words` words: such slots have a power of two for their size. */
-static inline char *word_slot_at(struct slot_array slots, uint64_t position, size_t words)
+static FLETCH_ALWAYS_INLINE char *slot_in(struct slot_array slots, uint64_t position)
 {
-    uint64_t offset = position * (fletch_slot_bytes(words) / FLETCH_MPSC_STEP);
-    return slots.first + (offset & slots.mask);
+    return slots.first + ((position / FLETCH_MPSC_STEP) & slots.mask) * slots.stride_bytes;
+}
+
+static char *slot_at(struct fletch_mpsc_queue *queue, uint64_t position)
+{
+    return slot_in(slots_of(queue, 0), position);
 }
 
 static _Atomic uint64_t *sequence_of(char *slot)
 {
     return (_Atomic uint64_t *)(void *)slot;
+}
+
+static char *payload_of(char *slot)
+{
+    return slot + sizeof(uint64_t);
 }
 
 /* ---- making and ending ---- */
@@ -120,6 +127,7 @@ void fletch_mpsc_queue_restart_at(struct fletch_mpsc_queue *queue, uint64_t star
     store_relaxed(&queue->tail, start);          /* relaxed: see above */
     store_relaxed(&queue->consumer.head, start); /* relaxed: see above */
     queue->consumer.return_at = start + queue->header.layout.return_threshold * FLETCH_MPSC_STEP;
+    queue->consumer.run_end = start;
     queue->consumer.missed_at = start;
     store_relaxed(&queue->consumer.emptys, 0);        /* relaxed: see above */
     store_relaxed(&queue->consumer.guard.entered, 0); /* relaxed: see above */
@@ -209,7 +217,7 @@ enum fletch_answer fletch_mpsc_queue_claim(struct fletch_mpsc_queue *queue, size
         /* A tail that is older than this head makes the difference negative: there is room. */
         if ((int64_t)(tail - head) > (int64_t)(limit - wanted))
             return FLETCH_FULL;
-        /* relaxed: the claim hands nothing over; E1 and E2 do, slot by slot */
+        /* relaxed: the claim hands nothing over; E1 and E2 do, run by run */
         if (cas_weak_relaxed(&queue->tail, &tail, tail + wanted))
             break;
         back_off(queue, &backoff);
@@ -218,47 +226,28 @@ enum fletch_answer fletch_mpsc_queue_claim(struct fletch_mpsc_queue *queue, size
     return FLETCH_DONE;
 }
 
-/* From the last element to the first: a consumer that finds the first finds the others too, and
- * until then looks at one line only of those that are being written. */
-static void write_slots(struct fletch_mpsc_queue *queue, uint64_t position, const void *elements,
-                        size_t count)
+/* Writes a run, upwards: whole lines then come in from the consumer one after the other. */
+static FLETCH_ALWAYS_INLINE void write_run(struct slot_array slots, uint64_t position,
+                                           const void *elements, size_t count)
 {
-    const struct fletch_ring_layout *layout = &queue->header.layout;
-    const char *element = (const char *)elements + count * layout->element_bytes;
-    for (uint64_t at = position + count * FLETCH_MPSC_STEP; at != position;
-         at -= FLETCH_MPSC_STEP) {
-        char *slot = slot_at(queue, at - FLETCH_MPSC_STEP);
-        element -= layout->element_bytes;
-        fletch_element_copy(slot + layout->payload_offset, element, layout->element_bytes);
-        store_release(sequence_of(slot), at); /* E1 release */
-    }
-}
-
-/* write_slots for elements of `words` words. */
-static FLETCH_ALWAYS_INLINE void write_word_slots(struct fletch_mpsc_queue *queue,
-                                                  uint64_t position, const void *elements,
-                                                  size_t count, size_t words)
-{
-    const struct slot_array slots = slots_of(queue);
-    const char *element = (const char *)elements + count * words * sizeof(uint64_t);
-    for (uint64_t at = position + count * FLETCH_MPSC_STEP; at != position;
-         at -= FLETCH_MPSC_STEP) {
-        char *slot = word_slot_at(slots, at - FLETCH_MPSC_STEP, words);
-        element -= words * sizeof(uint64_t);
-        fletch_words_push(slot + sizeof(uint64_t), element, words);
-        store_release(sequence_of(slot), at); /* E1 release */
-    }
+    uint64_t end = position + count * FLETCH_MPSC_STEP;
+    const char *element = elements;
+    for (uint64_t at = position; at != end; at += FLETCH_MPSC_STEP, element += slots.element_bytes)
+        fletch_element_copy(payload_of(slot_in(slots, at)), element, slots.element_bytes);
+    store_release(sequence_of(slot_in(slots, position)), end); /* E1 release */
 }
 
 void fletch_mpsc_queue_publish(struct fletch_mpsc_queue *queue, uint64_t position,
                                const void *elements, size_t count)
 {
+    if (count == 0)
+        return;
     if (queue->header.layout.fast_words == 3)
-        write_word_slots(queue, position, elements, count, 3);
+        write_run(slots_of(queue, 3), position, elements, count);
     else if (queue->header.layout.fast_words == 1)
-        write_word_slots(queue, position, elements, count, 1);
+        write_run(slots_of(queue, 1), position, elements, count);
     else
-        write_slots(queue, position, elements, count);
+        write_run(slots_of(queue, 0), position, elements, count);
     fletch_ring_notify(&queue->header, FLETCH_END_CONSUMER);
 }
 
@@ -283,9 +272,9 @@ enum fletch_answer fletch_mpsc_queue_try_push_many(struct fletch_mpsc_queue *que
     return answer;
 }
 
-/* Pushes one element of `words` words if the first claim succeeds; does not notify. */
-static FLETCH_ALWAYS_INLINE bool push_words(struct fletch_mpsc_queue *queue, const void *element,
-                                            size_t words)
+/* Pushes one element if the first claim succeeds; does not notify. */
+static FLETCH_ALWAYS_INLINE bool push_fast(struct fletch_mpsc_queue *queue, const void *element,
+                                           size_t words)
 {
     uint64_t limit = (queue->header.layout.element_limit - 1) * FLETCH_MPSC_STEP;
     /* relaxed: only a compare-and-swap that finds the same value uses it */
@@ -294,10 +283,10 @@ static FLETCH_ALWAYS_INLINE bool push_words(struct fletch_mpsc_queue *queue, con
     if (__builtin_expect(
             (tail & FLETCH_MPSC_CLOSED) != 0 || (int64_t)(tail - head) > (int64_t)limit, 0))
         return false;
-    /* relaxed: the claim hands nothing over; E1 and E2 do, slot by slot */
+    /* relaxed: the claim hands nothing over; E1 and E2 do, run by run */
     if (__builtin_expect(!cas_weak_relaxed(&queue->tail, &tail, tail + FLETCH_MPSC_STEP), 0))
         return false;
-    write_word_slots(queue, tail, element, 1, words);
+    write_run(slots_of(queue, words), tail, element, 1);
     return true;
 }
 
@@ -319,9 +308,11 @@ enum fletch_answer fletch_mpsc_queue_try_push(struct fletch_mpsc_queue *queue, c
     uint64_t words = queue->header.layout.fast_words;
     bool pushed = false;
     if (__builtin_expect(words == 3, 1))
-        pushed = push_words(queue, element, 3);
+        pushed = push_fast(queue, element, 3);
     else if (words == 1)
-        pushed = push_words(queue, element, 1);
+        pushed = push_fast(queue, element, 1);
+    else
+        pushed = push_fast(queue, element, 0);
     if (__builtin_expect(!pushed, 0))
         return push_slowly(queue, element);
     if (__builtin_expect(fletch_ring_is_awaited(&queue->header, FLETCH_END_CONSUMER), 0))
@@ -378,14 +369,28 @@ void fletch_mpsc_queue_close(struct fletch_mpsc_queue *queue)
 
 /* ---- the consumer ---- */
 
-static inline bool has_number_of(char *slot, uint64_t position)
+static FLETCH_ALWAYS_INLINE bool is_ahead(uint64_t position, uint64_t of)
 {
-    return load_acquire(sequence_of(slot)) == position + FLETCH_MPSC_STEP; /* E1 acquire */
+    return (int64_t)(position - of) > 0;
 }
 
-static bool element_is_at(struct fletch_mpsc_queue *queue, uint64_t position)
+/* Whether the element at `head` is known to be there: in a run that was seen before, or in one that
+ * begins here. */
+static FLETCH_ALWAYS_INLINE bool element_is_at(struct fletch_mpsc_queue *queue,
+                                               struct slot_array slots, uint64_t head)
 {
-    return has_number_of(slot_at(queue, position), position);
+    if (is_ahead(queue->consumer.run_end, head))
+        return true;
+    uint64_t sequence = load_acquire(sequence_of(slot_in(slots, head))); /* E1 acquire */
+    if (__builtin_expect(!is_ahead(sequence, head), 0))
+        return false;
+    queue->consumer.run_end = sequence;
+    return true;
+}
+
+static bool consumer_finds(struct fletch_mpsc_queue *queue, uint64_t head)
+{
+    return element_is_at(queue, slots_of(queue, 0), head);
 }
 
 /* Lets producers have the slots of everything that was taken. */
@@ -413,7 +418,7 @@ static bool found_after_pause(struct fletch_mpsc_queue *queue, uint64_t head)
         return false;
     for (int i = 0; i < CATCH_UP_PAUSES; i++)
         fletch_cpu_relax();
-    return element_is_at(queue, head);
+    return consumer_finds(queue, head);
 }
 
 /* What to answer when no element was found at `head`. DONE: there is one after all. */
@@ -426,7 +431,7 @@ static enum fletch_answer look_again(struct fletch_mpsc_queue *queue, uint64_t h
     uint64_t tail = load_relaxed(&queue->tail);
     if (tail == (head | FLETCH_MPSC_CLOSED))
         return FLETCH_CLOSED;
-    if (tail != head && element_is_at(queue, head))
+    if (tail != head && consumer_finds(queue, head))
         return FLETCH_DONE;
     return tail == head ? FLETCH_EMPTY : FLETCH_HELD;
 }
@@ -439,92 +444,73 @@ static FLETCH_ALWAYS_INLINE void move_head(struct fletch_mpsc_queue *queue, uint
         return_room(queue);
 }
 
-/* Pops up to `max_count` elements that are there, any element. */
-static size_t pop_there(struct fletch_mpsc_queue *queue, void *out_elements, size_t max_count)
+/* Copies the element at `head` out and takes its lines over. */
+static FLETCH_ALWAYS_INLINE void take(struct slot_array slots, uint64_t head, void *out_element)
 {
-    const struct fletch_ring_layout *layout = &queue->header.layout;
-    uint64_t head = load_relaxed(&queue->consumer.head); /* relaxed: written by this end only */
-    char *to = out_elements;
-    size_t popped = 0;
-    while (popped < max_count && element_is_at(queue, head)) {
-        char *slot = slot_at(queue, head);
-        fletch_element_copy(to, slot + layout->payload_offset, layout->element_bytes);
-        fletch_lines_take_over(slot, layout->stride_bytes);
-        to += layout->element_bytes;
-        popped++;
-        head += FLETCH_MPSC_STEP;
-        move_head(queue, head);
-    }
-    return popped;
+    char *slot = slot_in(slots, head);
+    memcpy(out_element, payload_of(slot), slots.element_bytes);
+    fletch_lines_take_over(slot, slots.stride_bytes);
 }
 
-/* Takes the element at `head`, of `words` words, if it is there. */
-static FLETCH_ALWAYS_INLINE bool take_words(struct slot_array slots, uint64_t head,
-                                            void *out_element, size_t words)
+static FLETCH_ALWAYS_INLINE bool pop_one(struct fletch_mpsc_queue *queue, void *out_element,
+                                         size_t words)
 {
-    char *slot = word_slot_at(slots, head, words);
-    if (__builtin_expect(!has_number_of(slot, head), 0))
-        return false;
-    memcpy(out_element, slot + sizeof(uint64_t), words * sizeof(uint64_t));
-    if (__builtin_expect(fletch_ends_line(slot + fletch_slot_bytes(words)), words > 1))
-        /* relaxed: changes nothing, as in fletch_lines_take_over */
-        store_relaxed(sequence_of(slot), head + FLETCH_MPSC_STEP);
-    return true;
-}
-
-static FLETCH_ALWAYS_INLINE bool pop_one_of_words(struct fletch_mpsc_queue *queue,
-                                                  void *out_element, size_t words)
-{
+    const struct slot_array slots = slots_of(queue, words);
     uint64_t head = load_relaxed(&queue->consumer.head); /* relaxed: written by this end only */
-    if (!take_words(slots_of(queue), head, out_element, words))
+    if (!element_is_at(queue, slots, head))
         return false;
+    take(slots, head, out_element);
     move_head(queue, head + FLETCH_MPSC_STEP);
     return true;
 }
 
-/* pop_there for elements of `words` words. Room is returned where it is due, in mid-batch too. */
-static FLETCH_ALWAYS_INLINE size_t pop_words(struct fletch_mpsc_queue *queue, void *out_elements,
-                                             size_t max_count, size_t words)
+static uint64_t nearest(uint64_t from, uint64_t a, uint64_t b)
 {
-    const struct slot_array slots = slots_of(queue);
+    return a - from < b - from ? a : b;
+}
+
+/* Pops what is there, run by run. Room is returned where it is due, in mid-run too. */
+static FLETCH_ALWAYS_INLINE size_t pop_runs(struct fletch_mpsc_queue *queue, void *out_elements,
+                                            size_t max_count, size_t words)
+{
+    const struct slot_array slots = slots_of(queue, words);
     uint64_t start = load_relaxed(&queue->consumer.head); /* relaxed: written by this end only */
     uint64_t end = start + max_count * FLETCH_MPSC_STEP;
     uint64_t head = start;
     char *to = out_elements;
-    while (head != end && take_words(slots, head, to, words)) {
-        to += words * sizeof(uint64_t);
-        head += FLETCH_MPSC_STEP;
-        if (__builtin_expect(head == queue->consumer.return_at, 0))
-            move_head(queue, head);
+    while (head != end && element_is_at(queue, slots, head)) {
+        uint64_t stop = nearest(head, queue->consumer.run_end, end);
+        stop = nearest(head, stop, queue->consumer.return_at);
+        for (; head != stop; head += FLETCH_MPSC_STEP, to += slots.element_bytes)
+            take(slots, head, to);
+        move_head(queue, head);
     }
-    store_relaxed(&queue->consumer.head, head); /* relaxed: read by statistics only */
     return (size_t)(head - start) / FLETCH_MPSC_STEP;
 }
 
 static FLETCH_ALWAYS_INLINE bool pop_one_fast(struct fletch_mpsc_queue *queue, void *out_element)
 {
     uint64_t words = queue->header.layout.fast_words;
-    bool popped = false;
+    bool popped;
     fletch_end_guard_enter(&queue->consumer.guard);
     if (__builtin_expect(words == 3, 1))
-        popped = pop_one_of_words(queue, out_element, 3);
+        popped = pop_one(queue, out_element, 3);
     else if (words == 1)
-        popped = pop_one_of_words(queue, out_element, 1);
+        popped = pop_one(queue, out_element, 1);
+    else
+        popped = pop_one(queue, out_element, 0);
     fletch_end_guard_leave(&queue->consumer.guard);
     return popped;
 }
 
-static inline size_t pop_fast(struct fletch_mpsc_queue *queue, void *out_elements, size_t max_count)
+static size_t pop_there(struct fletch_mpsc_queue *queue, void *out_elements, size_t max_count)
 {
     uint64_t words = queue->header.layout.fast_words;
-    size_t popped = 0;
-    fletch_end_guard_enter(&queue->consumer.guard);
     if (__builtin_expect(words == 3, 1))
-        popped = pop_words(queue, out_elements, max_count, 3);
-    else if (words == 1)
-        popped = pop_words(queue, out_elements, max_count, 1);
-    fletch_end_guard_leave(&queue->consumer.guard);
-    return popped;
+        return pop_runs(queue, out_elements, max_count, 3);
+    if (words == 1)
+        return pop_runs(queue, out_elements, max_count, 1);
+    return pop_runs(queue, out_elements, max_count, 0);
 }
 
 static enum fletch_answer pop_guarded(struct fletch_mpsc_queue *queue, void *out_elements,
@@ -534,7 +520,7 @@ static enum fletch_answer pop_guarded(struct fletch_mpsc_queue *queue, void *out
     fletch_end_guard_enter(&consumer->guard);
     uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
     enum fletch_answer answer = FLETCH_DONE;
-    if (max_count > 0 && !element_is_at(queue, head))
+    if (max_count > 0 && !consumer_finds(queue, head))
         answer = look_again(queue, head);
     *out_popped = answer == FLETCH_DONE ? pop_there(queue, out_elements, max_count) : 0;
     fletch_end_guard_leave(&consumer->guard);
@@ -556,7 +542,9 @@ enum fletch_answer fletch_mpsc_queue_try_pop_many(struct fletch_mpsc_queue *queu
                                                   void *out_elements, size_t max_count,
                                                   size_t *out_popped)
 {
-    *out_popped = pop_fast(queue, out_elements, max_count);
+    fletch_end_guard_enter(&queue->consumer.guard);
+    *out_popped = pop_there(queue, out_elements, max_count);
+    fletch_end_guard_leave(&queue->consumer.guard);
     if (__builtin_expect(*out_popped > 0, 1))
         return FLETCH_DONE;
     return pop_slowly(queue, out_elements, max_count, out_popped);
@@ -622,8 +610,8 @@ void fletch_mpsc_queue_deinit(struct fletch_mpsc_queue *queue, fletch_drop_funct
     uint64_t head = load_relaxed(&queue->consumer.head); /* relaxed: all have stopped */
     uint64_t tail = load_relaxed(&queue->tail) & ~FLETCH_MPSC_CLOSED; /* relaxed: as above */
     for (; drop != NULL && head != tail; head += FLETCH_MPSC_STEP)
-        if (element_is_at(queue, head))
-            drop(drop_context, slot_at(queue, head) + queue->header.layout.payload_offset);
+        if (consumer_finds(queue, head))
+            drop(drop_context, payload_of(slot_at(queue, head)));
     fletch_ring_end(&queue->header);
 }
 
@@ -658,7 +646,7 @@ static bool consumer_has_nothing_to_do(void *memory)
 {
     struct fletch_mpsc_queue *queue = memory;
     uint64_t head = load_relaxed(&queue->consumer.head); /* relaxed: written by this end only */
-    if (element_is_at(queue, head))
+    if (consumer_finds(queue, head))
         return false;
     enum fletch_answer answer = look_again(queue, head);
     return answer == FLETCH_EMPTY || answer == FLETCH_HELD;

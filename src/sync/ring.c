@@ -34,10 +34,10 @@ static size_t stride_of(size_t element_bytes, bool slot_sequence)
     if (!slot_sequence)
         return fletch_round_up(element_bytes, sizeof(uint64_t));
     size_t slot_bytes = fletch_round_up(sizeof(uint64_t) + element_bytes, sizeof(uint64_t));
-    /* A slot straddles no line if it need not. */
+    /* A slot straddles no line if it need not, and wastes none of a line if it must. */
     if (slot_bytes <= FLETCH_LINE_BYTES)
         return fletch_power_of_two_ceiling(slot_bytes);
-    return fletch_round_up(slot_bytes, FLETCH_LINE_BYTES);
+    return slot_bytes;
 }
 
 /* The element sizes that single calls are compiled for: a word, and the three of which two slots

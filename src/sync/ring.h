@@ -19,7 +19,7 @@
 #include "sync/wait.h"
 
 /* Changes whenever the meaning of a byte of the block does: a process attaches only to its own. */
-#define FLETCH_RING_LAYOUT_VERSION 2
+#define FLETCH_RING_LAYOUT_VERSION 3
 
 /* How many slots of what size, and where. */
 struct fletch_ring_layout {
@@ -202,6 +202,9 @@ static inline void fletch_words_push(char *to, const char *from, size_t words)
 }
 #endif
 
+/* Elements up to this size are copied word by word, larger ones as the C library likes. */
+#define FLETCH_WORDWISE_BYTES 256
+
 /* Copies one element. Under a model checker all elements are whole words. */
 static inline void fletch_element_copy(void *to, const void *from, size_t element_bytes)
 {
@@ -209,8 +212,8 @@ static inline void fletch_element_copy(void *to, const void *from, size_t elemen
         fletch_words_push(to, from, 3);
     else if (element_bytes == 8)
         fletch_words_push(to, from, 1);
-    else if (element_bytes == 16)
-        fletch_words_push(to, from, 2);
+    else if (element_bytes % 8 == 0 && element_bytes <= FLETCH_WORDWISE_BYTES)
+        fletch_words_push(to, from, element_bytes / 8);
     else
         memcpy(to, from, element_bytes);
 }

@@ -8,6 +8,7 @@
  * START      first position, even            BATCH     elements for each push; divides ITEMS
  * POP_MANY   elements for each pop           PARK      waiting calls that park
  * TIMEOUT_NS of waiting calls                CLOSES    another thread closes the queue
+ * SINGLE     pushes by try_push although pops park: room must be enough
  * WORDS      of an element: 3 have code of their own, 4 have not
  * TRIES      calls of each producer, POPS of the consumer, whatever they answer, instead of as many
  *            as it takes: what is left is popped at last, by the harness */
@@ -45,6 +46,9 @@
 #endif
 #ifndef CLOSES
 #define CLOSES 0
+#endif
+#ifndef SINGLE
+#define SINGLE 0
 #endif
 #ifndef TRIES
 #define TRIES 0
@@ -97,7 +101,7 @@ static enum fletch_answer push(int producer)
         memset(elements[i].filling, 0, sizeof elements[i].filling);
         elements[i].opposite = ~elements[i].name;
     }
-    if (PARK)
+    if (PARK && !SINGLE)
         return fletch_mpsc_queue_push_many(queue, elements, BATCH, TIMEOUT_NS);
     if (BATCH > 1)
         return fletch_mpsc_queue_try_push_many(queue, elements, BATCH);
