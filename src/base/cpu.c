@@ -14,6 +14,11 @@ uint32_t fletch_cpu_count(void)
     return online > 0 ? (uint32_t)online : 1;
 }
 
+uint32_t fletch_cpu_current(void)
+{
+    return (uint32_t)sched_getcpu();
+}
+
 size_t fletch_cpu_cache_line_bytes(void)
 {
     long bytes = sysconf(_SC_LEVEL1_DCACHE_LINESIZE);

@@ -28,6 +28,9 @@ static inline void fletch_cpu_relax(void)
 /* Processors that this process may run on, at least 1. */
 uint32_t fletch_cpu_count(void);
 
+/* The processor that the caller runs on, which it may leave at any time. */
+uint32_t fletch_cpu_current(void);
+
 /* Bytes of a level-1 data cache line as the system tells it, 64 where it does not. */
 size_t fletch_cpu_cache_line_bytes(void);
 

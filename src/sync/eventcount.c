@@ -5,6 +5,7 @@
 #include "base/allocator.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/event_fd.h"
 #include "base/futex.h"
 #include "base/status.h"
@@ -31,6 +32,8 @@ void fletch_eventcount_start(struct fletch_eventcount *eventcount, enum fletch_s
     store_relaxed(&eventcount->epoch, 0);
     store_relaxed(&eventcount->fd, FLETCH_NO_FD); /* relaxed: as above */
     store_relaxed(&eventcount->sleepers, 0);      /* relaxed: as above */
+    store_relaxed(&eventcount->woken_ns, 0);      /* relaxed: as above */
+    store_relaxed(&eventcount->waker, 0);         /* relaxed: as above */
 }
 
 enum fletch_status fletch_eventcount_init(void *memory, size_t memory_bytes,
@@ -169,6 +172,9 @@ static bool owe_to_armed(struct fletch_eventcount *eventcount, uint64_t sleepers
 void fletch_eventcount_wake(struct fletch_eventcount *eventcount, uint32_t count)
 {
     uint64_t sleepers = load_acquire(&eventcount->sleepers); /* E2 acquire */
+    /* relaxed: measurements; several notifiers may overwrite each other's */
+    store_relaxed(&eventcount->woken_ns, fletch_clock_now_ns());
+    store_relaxed(&eventcount->waker, fletch_cpu_current()); /* relaxed: as above */
     fetch_add_release(&eventcount->epoch, 1);                /* E1 release */
     if (futexes_in(sleepers) != 0)
         fletch_futex_wake(&eventcount->epoch, count, eventcount->sharing == FLETCH_SHARING_HOST);

@@ -53,6 +53,8 @@ struct fletch_eventcount {
     _Atomic uint64_t sleepers; /* who is announced, as four numbers: below */
     uint32_t fence_kind;       /* enum fletch_fence_kind, fixed */
     uint32_t sharing;          /* enum fletch_sharing, fixed */
+    _Atomic uint64_t woken_ns; /* when somebody was last woken, in the time of base/clock.h */
+    _Atomic uint32_t waker;    /* the processor that this was done on */
 };
 
 #define FLETCH_NO_FD (-1)
@@ -80,14 +82,19 @@ bool fletch_eventcount_sleep(struct fletch_eventcount *eventcount, uint32_t key,
 /* The part of notify that runs when somebody sleeps. */
 void fletch_eventcount_wake(struct fletch_eventcount *eventcount, uint32_t count);
 
+/* The first half of notify, after the change of the condition: whether anybody must be woken. */
+static inline bool fletch_eventcount_is_awaited(struct fletch_eventcount *eventcount)
+{
+    fletch_fence_frequent((enum fletch_fence_kind)eventcount->fence_kind); /* F2 */
+    /* relaxed: F2 orders it after the change; E2 is taken again in the slow part */
+    return (load_relaxed(&eventcount->sleepers) & FLETCH_SLEEPERS_MASK) != 0;
+}
+
 /* fletch_eventcount_notify, inlined up to the look for sleepers. */
 static inline void fletch_eventcount_notify_inline(struct fletch_eventcount *eventcount,
                                                    uint32_t count)
 {
-    fletch_fence_frequent((enum fletch_fence_kind)eventcount->fence_kind); /* F2 */
-    /* relaxed: F2 orders it after the change; E2 is taken again in the slow part */
-    uint64_t sleepers = load_relaxed(&eventcount->sleepers);
-    if (__builtin_expect((sleepers & FLETCH_SLEEPERS_MASK) != 0, 0))
+    if (__builtin_expect(fletch_eventcount_is_awaited(eventcount), 0))
         fletch_eventcount_wake(eventcount, count);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/allocator.h"
 #include "base/cpu.h"
+#include "base/inlining.h"
 #include "base/options.h"
 #include "base/thread.h"
 
@@ -22,26 +23,56 @@ _Static_assert(sizeof(struct fletch_mpsc_consumer) <= FLETCH_INTERFERENCE_BYTES,
  * processor is given away, if the queue's waits may do that. */
 enum { BACKOFF_PAUSES_MAX = 64 };
 
-/* PAUSEs of a consumer that has just run out of elements: about 0.3 us. None under a model checker,
- * to which a pause is a wait for somebody else. */
+/* PAUSEs of a consumer that has run out of elements after at least so many in a row: about 0.3 us.
+ * None under a model checker, to which a pause is a wait for somebody else. */
 #ifdef FLETCH_MODEL_CHECK
-enum { CATCH_UP_PAUSES = 0 };
+enum { CATCH_UP_PAUSES = 0, CATCH_UP_RUN = 1 };
 #else
-enum { CATCH_UP_PAUSES = 8 };
+enum { CATCH_UP_PAUSES = 8, CATCH_UP_RUN = 8 };
 #endif
 
 /* ---- layout ---- */
 
-static char *slot_at(struct fletch_mpsc_queue *queue, uint64_t position)
+/* The slots as a loop sees them, read once: what it stores could be anywhere, for all the compiler
+ * knows. */
+struct slot_array {
+    char *first;
+    uint64_t mask; /* of an index */
+    uint64_t stride_bytes;
+    uint64_t element_bytes;
+};
+
+/* `words`: of an element of fixed size, for which code of its own is made, or 0. */
+static FLETCH_ALWAYS_INLINE struct slot_array slots_of(struct fletch_mpsc_queue *queue,
+                                                       size_t words)
 {
     const struct fletch_ring_layout *layout = &queue->header.layout;
-    uint64_t index = (position / FLETCH_MPSC_STEP) & (layout->slot_count - 1);
-    return (char *)queue + layout->slots_offset + index * layout->stride_bytes;
+    return (struct slot_array){
+        .first = (char *)queue + layout->slots_offset,
+        .mask = layout->slot_count - 1,
+        .stride_bytes = words > 0 ? fletch_slot_bytes(words) : layout->stride_bytes,
+        .element_bytes = words > 0 ? words * sizeof(uint64_t) : layout->element_bytes,
+    };
+}
+
+static FLETCH_ALWAYS_INLINE char *slot_in(struct slot_array slots, uint64_t position)
+{
+    return slots.first + ((position / FLETCH_MPSC_STEP) & slots.mask) * slots.stride_bytes;
+}
+
+static char *slot_at(struct fletch_mpsc_queue *queue, uint64_t position)
+{
+    return slot_in(slots_of(queue, 0), position);
 }
 
 static _Atomic uint64_t *sequence_of(char *slot)
 {
     return (_Atomic uint64_t *)(void *)slot;
+}
+
+static char *payload_of(char *slot)
+{
+    return slot + sizeof(uint64_t);
 }
 
 /* ---- making and ending ---- */
@@ -95,8 +126,9 @@ void fletch_mpsc_queue_restart_at(struct fletch_mpsc_queue *queue, uint64_t star
     queue->start = start;
     store_relaxed(&queue->tail, start);          /* relaxed: see above */
     store_relaxed(&queue->consumer.head, start); /* relaxed: see above */
-    queue->consumer.head_returned = start;
-    queue->consumer.missed = false;
+    queue->consumer.return_at = start + queue->header.layout.return_threshold * FLETCH_MPSC_STEP;
+    queue->consumer.run_end = start;
+    queue->consumer.missed_at = start;
     store_relaxed(&queue->consumer.emptys, 0);        /* relaxed: see above */
     store_relaxed(&queue->consumer.guard.entered, 0); /* relaxed: see above */
     fletch_wait_history_start(&queue->consumer.waits, &queue->header.policy);
@@ -185,7 +217,7 @@ enum fletch_answer fletch_mpsc_queue_claim(struct fletch_mpsc_queue *queue, size
         /* A tail that is older than this head makes the difference negative: there is room. */
         if ((int64_t)(tail - head) > (int64_t)(limit - wanted))
             return FLETCH_FULL;
-        /* relaxed: the claim hands nothing over; E1 and E2 do, slot by slot */
+        /* relaxed: the claim hands nothing over; E1 and E2 do, run by run */
         if (cas_weak_relaxed(&queue->tail, &tail, tail + wanted))
             break;
         back_off(queue, &backoff);
@@ -194,23 +226,33 @@ enum fletch_answer fletch_mpsc_queue_claim(struct fletch_mpsc_queue *queue, size
     return FLETCH_DONE;
 }
 
+/* Writes a run, upwards: whole lines then come in from the consumer one after the other. */
+static FLETCH_ALWAYS_INLINE void write_run(struct slot_array slots, uint64_t position,
+                                           const void *elements, size_t count)
+{
+    uint64_t end = position + count * FLETCH_MPSC_STEP;
+    const char *element = elements;
+    for (uint64_t at = position; at != end; at += FLETCH_MPSC_STEP, element += slots.element_bytes)
+        fletch_element_copy(payload_of(slot_in(slots, at)), element, slots.element_bytes);
+    store_release(sequence_of(slot_in(slots, position)), end); /* E1 release */
+}
+
 void fletch_mpsc_queue_publish(struct fletch_mpsc_queue *queue, uint64_t position,
                                const void *elements, size_t count)
 {
-    const struct fletch_ring_layout *layout = &queue->header.layout;
-    const char *element = elements;
-    for (size_t i = 0; i < count; i++) {
-        char *slot = slot_at(queue, position);
-        fletch_element_copy(slot + layout->payload_offset, element, layout->element_bytes);
-        position += FLETCH_MPSC_STEP;
-        store_release(sequence_of(slot), position); /* E1 release */
-        element += layout->element_bytes;
-    }
+    if (count == 0)
+        return;
+    if (queue->header.layout.fast_words == 3)
+        write_run(slots_of(queue, 3), position, elements, count);
+    else if (queue->header.layout.fast_words == 1)
+        write_run(slots_of(queue, 1), position, elements, count);
+    else
+        write_run(slots_of(queue, 0), position, elements, count);
     fletch_ring_notify(&queue->header, FLETCH_END_CONSUMER);
 }
 
-static inline enum fletch_answer push_all(struct fletch_mpsc_queue *queue, const void *elements,
-                                          size_t count)
+static enum fletch_answer push_all(struct fletch_mpsc_queue *queue, const void *elements,
+                                   size_t count)
 {
     uint64_t position;
     enum fletch_answer answer = fletch_mpsc_queue_claim(queue, count, &position);
@@ -230,12 +272,52 @@ enum fletch_answer fletch_mpsc_queue_try_push_many(struct fletch_mpsc_queue *que
     return answer;
 }
 
+/* Pushes one element if the first claim succeeds; does not notify. */
+static FLETCH_ALWAYS_INLINE bool push_fast(struct fletch_mpsc_queue *queue, const void *element,
+                                           size_t words)
+{
+    uint64_t limit = (queue->header.layout.element_limit - 1) * FLETCH_MPSC_STEP;
+    /* relaxed: only a compare-and-swap that finds the same value uses it */
+    uint64_t tail = load_relaxed(&queue->tail);
+    uint64_t head = load_acquire(&queue->head_published); /* E2 acquire */
+    if (__builtin_expect(
+            (tail & FLETCH_MPSC_CLOSED) != 0 || (int64_t)(tail - head) > (int64_t)limit, 0))
+        return false;
+    /* relaxed: the claim hands nothing over; E1 and E2 do, run by run */
+    if (__builtin_expect(!cas_weak_relaxed(&queue->tail, &tail, tail + FLETCH_MPSC_STEP), 0))
+        return false;
+    write_run(slots_of(queue, words), tail, element, 1);
+    return true;
+}
+
+/* Apart, so that the fast way has no stack frame. */
+static FLETCH_NEVER_INLINE enum fletch_answer push_slowly(struct fletch_mpsc_queue *queue,
+                                                          const void *element)
+{
+    return fletch_mpsc_queue_try_push_many(queue, element, 1);
+}
+
+static FLETCH_NEVER_INLINE enum fletch_answer wake_consumer(struct fletch_mpsc_queue *queue)
+{
+    fletch_ring_wake(&queue->header, FLETCH_END_CONSUMER);
+    return FLETCH_DONE;
+}
+
 enum fletch_answer fletch_mpsc_queue_try_push(struct fletch_mpsc_queue *queue, const void *element)
 {
-    enum fletch_answer answer = push_all(queue, element, 1);
-    if (__builtin_expect(answer == FLETCH_FULL, 0))
-        count_one(&queue->producers.fulls);
-    return answer;
+    uint64_t words = queue->header.layout.fast_words;
+    bool pushed = false;
+    if (__builtin_expect(words == 3, 1))
+        pushed = push_fast(queue, element, 3);
+    else if (words == 1)
+        pushed = push_fast(queue, element, 1);
+    else
+        pushed = push_fast(queue, element, 0);
+    if (__builtin_expect(!pushed, 0))
+        return push_slowly(queue, element);
+    if (__builtin_expect(fletch_ring_is_awaited(&queue->header, FLETCH_END_CONSUMER), 0))
+        return wake_consumer(queue);
+    return FLETCH_DONE;
 }
 
 /* A waiting call, packed for sync/wait.h. */
@@ -287,35 +369,56 @@ void fletch_mpsc_queue_close(struct fletch_mpsc_queue *queue)
 
 /* ---- the consumer ---- */
 
-static bool element_is_at(struct fletch_mpsc_queue *queue, uint64_t position)
+static FLETCH_ALWAYS_INLINE bool is_ahead(uint64_t position, uint64_t of)
 {
-    _Atomic uint64_t *sequence = sequence_of(slot_at(queue, position));
-    return load_acquire(sequence) == position + FLETCH_MPSC_STEP; /* E1 acquire */
+    return (int64_t)(position - of) > 0;
+}
+
+/* Whether the element at `head` is known to be there: in a run that was seen before, or in one that
+ * begins here. */
+static FLETCH_ALWAYS_INLINE bool element_is_at(struct fletch_mpsc_queue *queue,
+                                               struct slot_array slots, uint64_t head)
+{
+    if (is_ahead(queue->consumer.run_end, head))
+        return true;
+    uint64_t sequence = load_acquire(sequence_of(slot_in(slots, head))); /* E1 acquire */
+    if (__builtin_expect(!is_ahead(sequence, head), 0))
+        return false;
+    queue->consumer.run_end = sequence;
+    return true;
+}
+
+static bool consumer_finds(struct fletch_mpsc_queue *queue, uint64_t head)
+{
+    return element_is_at(queue, slots_of(queue, 0), head);
 }
 
 /* Lets producers have the slots of everything that was taken. */
-static void return_room(struct fletch_mpsc_queue *queue)
+static FLETCH_NEVER_INLINE void return_room(struct fletch_mpsc_queue *queue)
 {
     struct fletch_mpsc_consumer *consumer = &queue->consumer;
     uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
-    if (head == consumer->head_returned)
+    uint64_t threshold = queue->header.layout.return_threshold * FLETCH_MPSC_STEP;
+    if (head + threshold == consumer->return_at)
         return;
-    consumer->head_returned = head;
+    consumer->return_at = head + threshold;
     store_release(&queue->head_published, head); /* E2 release */
     fletch_ring_notify(&queue->header, FLETCH_END_PRODUCER);
 }
 
 /* A consumer that has just caught up stands on the line that the next producer is about to write,
  * and telling empty from held takes the line that all producers fight for. So at the first miss
- * after an element it stays away from both for a moment, in which a producer that streams gets
- * ahead. */
+ * after several elements in a row it stays away from both for a moment, in which producers that
+ * stream get ahead. */
 static bool found_after_pause(struct fletch_mpsc_queue *queue, uint64_t head)
 {
-    if (queue->consumer.missed)
+    uint64_t run = head - queue->consumer.missed_at;
+    queue->consumer.missed_at = head;
+    if (run < CATCH_UP_RUN * FLETCH_MPSC_STEP)
         return false;
     for (int i = 0; i < CATCH_UP_PAUSES; i++)
         fletch_cpu_relax();
-    return element_is_at(queue, head);
+    return consumer_finds(queue, head);
 }
 
 /* What to answer when no element was found at `head`. DONE: there is one after all. */
@@ -324,42 +427,114 @@ static enum fletch_answer look_again(struct fletch_mpsc_queue *queue, uint64_t h
     return_room(queue);
     if (found_after_pause(queue, head))
         return FLETCH_DONE;
-    queue->consumer.missed = true;
     /* relaxed: the tail tells of claims and of the closing; elements are seen by E1 alone */
     uint64_t tail = load_relaxed(&queue->tail);
     if (tail == (head | FLETCH_MPSC_CLOSED))
         return FLETCH_CLOSED;
-    if (tail != head && element_is_at(queue, head))
+    if (tail != head && consumer_finds(queue, head))
         return FLETCH_DONE;
     return tail == head ? FLETCH_EMPTY : FLETCH_HELD;
 }
 
-static inline enum fletch_answer pop_guarded(struct fletch_mpsc_queue *queue, void *out_elements,
-                                             size_t max_count, size_t *out_popped)
+/* Everything up to `head` was taken. */
+static FLETCH_ALWAYS_INLINE void move_head(struct fletch_mpsc_queue *queue, uint64_t head)
+{
+    store_relaxed(&queue->consumer.head, head); /* relaxed: read by statistics only */
+    if (__builtin_expect(head == queue->consumer.return_at, 0))
+        return_room(queue);
+}
+
+/* Copies the element at `head` out and takes its lines over. */
+static FLETCH_ALWAYS_INLINE void take(struct slot_array slots, uint64_t head, void *out_element)
+{
+    char *slot = slot_in(slots, head);
+    memcpy(out_element, payload_of(slot), slots.element_bytes);
+    fletch_lines_take_over(slot, slots.stride_bytes);
+}
+
+static FLETCH_ALWAYS_INLINE bool pop_one(struct fletch_mpsc_queue *queue, void *out_element,
+                                         size_t words)
+{
+    const struct slot_array slots = slots_of(queue, words);
+    uint64_t head = load_relaxed(&queue->consumer.head); /* relaxed: written by this end only */
+    if (!element_is_at(queue, slots, head))
+        return false;
+    take(slots, head, out_element);
+    move_head(queue, head + FLETCH_MPSC_STEP);
+    return true;
+}
+
+static uint64_t nearest(uint64_t from, uint64_t a, uint64_t b)
+{
+    return a - from < b - from ? a : b;
+}
+
+/* Pops what is there, run by run. Room is returned where it is due, in mid-run too. */
+static FLETCH_ALWAYS_INLINE size_t pop_runs(struct fletch_mpsc_queue *queue, void *out_elements,
+                                            size_t max_count, size_t words)
+{
+    const struct slot_array slots = slots_of(queue, words);
+    uint64_t start = load_relaxed(&queue->consumer.head); /* relaxed: written by this end only */
+    uint64_t end = start + max_count * FLETCH_MPSC_STEP;
+    uint64_t head = start;
+    char *to = out_elements;
+    while (head != end && element_is_at(queue, slots, head)) {
+        uint64_t stop = nearest(head, queue->consumer.run_end, end);
+        stop = nearest(head, stop, queue->consumer.return_at);
+        for (; head != stop; head += FLETCH_MPSC_STEP, to += slots.element_bytes)
+            take(slots, head, to);
+        move_head(queue, head);
+    }
+    return (size_t)(head - start) / FLETCH_MPSC_STEP;
+}
+
+static FLETCH_ALWAYS_INLINE bool pop_one_fast(struct fletch_mpsc_queue *queue, void *out_element)
+{
+    uint64_t words = queue->header.layout.fast_words;
+    bool popped;
+    fletch_end_guard_enter(&queue->consumer.guard);
+    if (__builtin_expect(words == 3, 1))
+        popped = pop_one(queue, out_element, 3);
+    else if (words == 1)
+        popped = pop_one(queue, out_element, 1);
+    else
+        popped = pop_one(queue, out_element, 0);
+    fletch_end_guard_leave(&queue->consumer.guard);
+    return popped;
+}
+
+static size_t pop_there(struct fletch_mpsc_queue *queue, void *out_elements, size_t max_count)
+{
+    uint64_t words = queue->header.layout.fast_words;
+    if (__builtin_expect(words == 3, 1))
+        return pop_runs(queue, out_elements, max_count, 3);
+    if (words == 1)
+        return pop_runs(queue, out_elements, max_count, 1);
+    return pop_runs(queue, out_elements, max_count, 0);
+}
+
+static enum fletch_answer pop_guarded(struct fletch_mpsc_queue *queue, void *out_elements,
+                                      size_t max_count, size_t *out_popped)
 {
     struct fletch_mpsc_consumer *consumer = &queue->consumer;
-    const struct fletch_ring_layout *layout = &queue->header.layout;
-    char *to = out_elements;
-    size_t popped = 0;
     fletch_end_guard_enter(&consumer->guard);
     uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
     enum fletch_answer answer = FLETCH_DONE;
-    if (max_count > 0 && __builtin_expect(!element_is_at(queue, head), 0))
+    if (max_count > 0 && !consumer_finds(queue, head))
         answer = look_again(queue, head);
-    while (answer == FLETCH_DONE && popped < max_count && element_is_at(queue, head)) {
-        char *slot = slot_at(queue, head);
-        fletch_element_copy(to, slot + layout->payload_offset, layout->element_bytes);
-        fletch_lines_take_over(slot, layout->stride_bytes);
-        to += layout->element_bytes;
-        head += FLETCH_MPSC_STEP;
-        popped++;
-        consumer->missed = false;
-        store_relaxed(&consumer->head, head); /* relaxed: read by statistics only */
-        if (head - consumer->head_returned >= layout->return_threshold * FLETCH_MPSC_STEP)
-            return_room(queue);
-    }
+    *out_popped = answer == FLETCH_DONE ? pop_there(queue, out_elements, max_count) : 0;
     fletch_end_guard_leave(&consumer->guard);
-    *out_popped = popped;
+    return answer;
+}
+
+/* Apart, as push_slowly is. */
+static FLETCH_NEVER_INLINE enum fletch_answer pop_slowly(struct fletch_mpsc_queue *queue,
+                                                         void *out_elements, size_t max_count,
+                                                         size_t *out_popped)
+{
+    enum fletch_answer answer = pop_guarded(queue, out_elements, max_count, out_popped);
+    if (answer == FLETCH_EMPTY || answer == FLETCH_HELD)
+        count_one(&queue->consumer.emptys);
     return answer;
 }
 
@@ -367,16 +542,24 @@ enum fletch_answer fletch_mpsc_queue_try_pop_many(struct fletch_mpsc_queue *queu
                                                   void *out_elements, size_t max_count,
                                                   size_t *out_popped)
 {
-    enum fletch_answer answer = pop_guarded(queue, out_elements, max_count, out_popped);
-    if (__builtin_expect(answer == FLETCH_EMPTY || answer == FLETCH_HELD, 0))
-        count_one(&queue->consumer.emptys);
-    return answer;
+    fletch_end_guard_enter(&queue->consumer.guard);
+    *out_popped = pop_there(queue, out_elements, max_count);
+    fletch_end_guard_leave(&queue->consumer.guard);
+    if (__builtin_expect(*out_popped > 0, 1))
+        return FLETCH_DONE;
+    return pop_slowly(queue, out_elements, max_count, out_popped);
+}
+
+static FLETCH_NEVER_INLINE enum fletch_answer pop_one_slowly(struct fletch_mpsc_queue *queue,
+                                                             void *out_element)
+{
+    size_t popped;
+    return pop_slowly(queue, out_element, 1, &popped);
 }
 
 enum fletch_answer fletch_mpsc_queue_try_pop(struct fletch_mpsc_queue *queue, void *out_element)
 {
-    size_t popped;
-    return fletch_mpsc_queue_try_pop_many(queue, out_element, 1, &popped);
+    return pop_one_fast(queue, out_element) ? FLETCH_DONE : pop_one_slowly(queue, out_element);
 }
 
 static enum fletch_answer attempt_pop(void *call)
@@ -427,8 +610,8 @@ void fletch_mpsc_queue_deinit(struct fletch_mpsc_queue *queue, fletch_drop_funct
     uint64_t head = load_relaxed(&queue->consumer.head); /* relaxed: all have stopped */
     uint64_t tail = load_relaxed(&queue->tail) & ~FLETCH_MPSC_CLOSED; /* relaxed: as above */
     for (; drop != NULL && head != tail; head += FLETCH_MPSC_STEP)
-        if (element_is_at(queue, head))
-            drop(drop_context, slot_at(queue, head) + queue->header.layout.payload_offset);
+        if (consumer_finds(queue, head))
+            drop(drop_context, payload_of(slot_at(queue, head)));
     fletch_ring_end(&queue->header);
 }
 
@@ -463,7 +646,7 @@ static bool consumer_has_nothing_to_do(void *memory)
 {
     struct fletch_mpsc_queue *queue = memory;
     uint64_t head = load_relaxed(&queue->consumer.head); /* relaxed: written by this end only */
-    if (element_is_at(queue, head))
+    if (consumer_finds(queue, head))
         return false;
     enum fletch_answer answer = look_again(queue, head);
     return answer == FLETCH_EMPTY || answer == FLETCH_HELD;

@@ -4,9 +4,16 @@
 /* Bounded queue of any number of producers and one consumer.
  *
  * Origin: D. Vyukov's bounded queue (2010): a position is claimed by compare-and-swap on the tail,
- * and the slot's sequence tells when it has been filled. Different here: sequences only grow and
- * are written by producers alone, room is returned lazily (as in sync/spsc_ring.h), one claim can
- * cover several slots, and the tail carries the closed flag.
+ * and the slot's sequence tells when it has been filled. Different here: sequences only grow, room
+ * is returned lazily (as in sync/spsc_ring.h), one claim can cover several slots, and the tail
+ * carries the closed flag.
+ *
+ * Runs. A claim of n positions is published as one run: the sequence of its first slot becomes the
+ * position behind its last one (a single element: position + 1), after all elements are in place;
+ * the other slots keep what they had. A sequence above its slot's position thus says that elements
+ * up to there are ready. One from an earlier lap is at most the slot's position, since a run is at
+ * most as long as the ring: it says nothing. The consumer keeps the end of the run that it is in,
+ * in the queue itself, so that a successor in another process goes on where it stopped.
  *
  * Roles: any number of producers, none of which registers; one consumer, a thread at a time.
  * Progress: push and close are lock-free (a failed compare-and-swap means that another push won);
@@ -20,13 +27,14 @@
  * and the closing of the queue are ordered by one word.
  *
  * Edges:
- *   E1: producer store_release(slot sequence) -> consumer load_acquire(slot sequence): the element
- *       is in the slot.
+ *   E1: producer store_release(sequence of the first slot) -> consumer load_acquire(the same): the
+ *       elements of the run are in their slots.
  *   E2: consumer store_release(head_published) -> producer load_acquire(head_published): slots
  *       below that position have been read and may be written.
  *
  * Linearization: push at the compare-and-swap (its element becomes available at E1), close at the
- * fetch_or, pop at the load of E1 that finds the element; full at the load of E2, empty, held and
+ * fetch_or, pop at the load of E1 that finds the
+ * element's run; full at the load of E2, empty, held and
  * closed at the load of the tail.
  *
  * ABA: a stale tail equals the tail again after 2^63 claims only. Reclamation: none, slots are
@@ -48,8 +56,9 @@
 /* Written by the consumer only. */
 struct fletch_mpsc_consumer {
     _Atomic uint64_t head;   /* position of the next element to pop */
-    uint64_t head_returned;  /* what head_published holds */
-    bool missed;             /* the last try found no element */
+    uint64_t run_end;        /* elements below this position are known to be there */
+    uint64_t return_at;      /* at this position room is returned next */
+    uint64_t missed_at;      /* where the last try found no element */
     _Atomic uint64_t emptys; /* statistic */
     struct fletch_wait_history waits;
     struct fletch_end_guard guard;

@@ -8,7 +8,11 @@
 
 /* Room goes back to the producer an eighth of the ring at a time: then the line with the consumer's
  * position travels eight times a lap and not once an element. */
+#ifdef FLETCH_MODEL_CHECK
+enum { RETURNS_PER_LAP = 2 }; /* so that tiny rings have elements after which none is due */
+#else
 enum { RETURNS_PER_LAP = 8 };
+#endif
 
 static enum fletch_status check_choice(const struct fletch_ring_choice *choice,
                                        struct fletch_error *error)
@@ -30,10 +34,17 @@ static size_t stride_of(size_t element_bytes, bool slot_sequence)
     if (!slot_sequence)
         return fletch_round_up(element_bytes, sizeof(uint64_t));
     size_t slot_bytes = fletch_round_up(sizeof(uint64_t) + element_bytes, sizeof(uint64_t));
-    /* A slot straddles no line if it need not. */
+    /* A slot straddles no line if it need not, and wastes none of a line if it must. */
     if (slot_bytes <= FLETCH_LINE_BYTES)
         return fletch_power_of_two_ceiling(slot_bytes);
-    return fletch_round_up(slot_bytes, FLETCH_LINE_BYTES);
+    return slot_bytes;
+}
+
+/* The element sizes that single calls are compiled for: a word, and the three of which two slots
+ * fill a line. */
+static uint64_t fast_words_of(size_t element_bytes)
+{
+    return element_bytes == 8 || element_bytes == 24 ? element_bytes / 8 : 0;
 }
 
 enum fletch_status fletch_ring_plan(const struct fletch_ring_choice *choice,
@@ -71,6 +82,7 @@ enum fletch_status fletch_ring_plan(const struct fletch_ring_choice *choice,
         .slots_offset = offset,
         .slots_end = offset + slots * stride,
         .total_bytes = fletch_round_up(offset + slots * stride, FLETCH_INTERFERENCE_BYTES),
+        .fast_words = shape->slot_sequence ? fast_words_of(choice->element_bytes) : 0,
     };
     return FLETCH_OK;
 }
@@ -102,6 +114,10 @@ enum fletch_status fletch_ring_start(void *memory, size_t memory_bytes,
     store_relaxed(&header->shut, 0); /* relaxed: nobody else knows the ring yet */
     fletch_eventcount_start(&header->elements, choice->sharing);
     fletch_eventcount_start(&header->room, choice->sharing);
+    if (!header->sleeps) {
+        header->elements.fence_kind = FLETCH_FENCE_ASYMMETRIC;
+        header->room.fence_kind = FLETCH_FENCE_ASYMMETRIC;
+    }
     return FLETCH_OK;
 }
 

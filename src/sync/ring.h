@@ -19,7 +19,7 @@
 #include "sync/wait.h"
 
 /* Changes whenever the meaning of a byte of the block does: a process attaches only to its own. */
-#define FLETCH_RING_LAYOUT_VERSION 1
+#define FLETCH_RING_LAYOUT_VERSION 3
 
 /* How many slots of what size, and where. */
 struct fletch_ring_layout {
@@ -34,6 +34,7 @@ struct fletch_ring_layout {
     uint64_t slots_offset;     /* of the first slot, from the start of the block */
     uint64_t slots_end;        /* of the end of the last one */
     uint64_t total_bytes;      /* of the block */
+    uint64_t fast_words;       /* of an element whose single calls have code of their own, or 0 */
 };
 
 /* Fixed after the start, but for the two eventcounts and `shut`, which change when somebody sleeps
@@ -118,16 +119,42 @@ size_t fletch_spans_fill(const struct fletch_ring_spans *spans, const void *elem
 size_t fletch_spans_empty(const struct fletch_ring_spans *spans, void *out_elements,
                           size_t element_bytes);
 
-/* Wakes all sleepers of `end`, if the ring has any. All: of several producers that sleep, the one
- * that would be woken alone might be after more room than there is. */
-static inline void fletch_ring_notify(struct fletch_ring_header *header, enum fletch_ring_end end)
+/* Whether somebody sleeps at `end`: to be asked after what he sleeps for. A ring whose waits never
+ * sleep has light fences, so that it need not be told apart here. */
+static inline bool fletch_ring_is_awaited(struct fletch_ring_header *header,
+                                          enum fletch_ring_end end)
+{
+    return fletch_eventcount_is_awaited(fletch_ring_eventcount(header, end));
+}
+
+/* Wakes all sleepers of `end`. All: of several producers that sleep, the one that would be woken
+ * alone might be after more room than there is. */
+static inline void fletch_ring_wake(struct fletch_ring_header *header, enum fletch_ring_end end)
 {
     if (header->sleeps)
-        fletch_eventcount_notify_inline(fletch_ring_eventcount(header, end), UINT32_MAX);
+        fletch_eventcount_wake(fletch_ring_eventcount(header, end), UINT32_MAX);
+}
+
+static inline void fletch_ring_notify(struct fletch_ring_header *header, enum fletch_ring_end end)
+{
+    if (__builtin_expect(fletch_ring_is_awaited(header, end), 0))
+        fletch_ring_wake(header, end);
 }
 
 /* Lines are 64 bytes on the processors that matter. */
 #define FLETCH_LINE_BYTES 64
+
+/* From a slot with a sequence and an element of `words` words to the next; at most one line. */
+static inline size_t fletch_slot_bytes(size_t words)
+{
+    return sizeof(uint64_t) * (words == 1 ? 2 : words <= 3 ? 4 : 8);
+}
+
+/* Whether a line ends just before `end`. */
+static inline bool fletch_ends_line(const char *end)
+{
+    return (uintptr_t)end % FLETCH_LINE_BYTES == 0;
+}
 
 /* Any word of a slot, whatever the caller keeps there. */
 typedef _Atomic uint64_t fletch_slot_word __attribute__((may_alias));
@@ -147,24 +174,46 @@ static inline void fletch_lines_take_over(char *from, size_t bytes)
     }
 }
 
-/* Copies `words` words of 8 bytes, one by one: a caller has often just written the element field by
- * field, and a load wider than the stores before it would wait until they have left the core. (The
- * build keeps the compiler from joining these copies into wider ones.) */
-static inline void fletch_words_copy(char *to, const char *from, size_t words)
+#ifdef FLETCH_MODEL_CHECK
+static inline void fletch_words_push(char *to, const char *from, size_t words)
 {
     for (size_t i = 0; i < words; i++)
         memcpy(to + 8 * i, from + 8 * i, 8);
 }
+#else
+typedef uint64_t fletch_word_pair __attribute__((vector_size(16)));
+
+/* Copies `words` words of 8 bytes into a slot. They are read one by one: a caller has often just
+ * written the element field by field, and a load wider than the stores before it would wait until
+ * they have left the core, behind stores that wait for lines from another core. They are written in
+ * pairs: a store less in that queue. (The build keeps the compiler from joining the loads.) */
+static inline void fletch_words_push(char *to, const char *from, size_t words)
+{
+    size_t i = 0;
+    for (; i + 2 <= words; i += 2) {
+        uint64_t first, second;
+        memcpy(&first, from + 8 * i, 8);
+        memcpy(&second, from + 8 * i + 8, 8);
+        fletch_word_pair pair = {first, second};
+        memcpy(to + 8 * i, &pair, sizeof pair);
+    }
+    if (i < words)
+        memcpy(to + 8 * i, from + 8 * i, 8);
+}
+#endif
+
+/* Elements up to this size are copied word by word, larger ones as the C library likes. */
+#define FLETCH_WORDWISE_BYTES 256
 
 /* Copies one element. Under a model checker all elements are whole words. */
 static inline void fletch_element_copy(void *to, const void *from, size_t element_bytes)
 {
     if (element_bytes == 24)
-        fletch_words_copy(to, from, 3);
+        fletch_words_push(to, from, 3);
     else if (element_bytes == 8)
-        fletch_words_copy(to, from, 1);
-    else if (element_bytes == 16)
-        fletch_words_copy(to, from, 2);
+        fletch_words_push(to, from, 1);
+    else if (element_bytes % 8 == 0 && element_bytes <= FLETCH_WORDWISE_BYTES)
+        fletch_words_push(to, from, element_bytes / 8);
     else
         memcpy(to, from, element_bytes);
 }

@@ -4,6 +4,7 @@
 
 #include "base/allocator.h"
 #include "base/clock.h"
+#include "base/inlining.h"
 #include "base/options.h"
 
 #define SPSC_RING_MAGIC UINT64_C(0x676e69726370736c) /* "lspcring" */
@@ -35,12 +36,24 @@ static bool has_slot_sequence(const struct fletch_spsc_ring *ring)
     return ring->header.layout.payload_offset != 0;
 }
 
-/* The slot `count` slots behind the one at `offset`. */
-static uint64_t advanced(const struct fletch_spsc_ring *ring, uint64_t offset, uint64_t count)
+/* The slot behind the one at `offset`. */
+static uint64_t next_to(const struct fletch_spsc_ring *ring, uint64_t offset)
 {
     const struct fletch_ring_layout *layout = &ring->header.layout;
-    offset += count * layout->stride_bytes;
-    return offset >= layout->slots_end ? offset - layout->slots_bytes : offset;
+    uint64_t next = offset + layout->stride_bytes;
+    return next == layout->slots_end ? layout->slots_offset : next;
+}
+
+static uint64_t tail_offset(const struct fletch_spsc_ring *ring, uint64_t tail)
+{
+    const struct fletch_ring_layout *layout = &ring->header.layout;
+    return fletch_lap_slot_offset(&ring->producer.lap, layout, tail, layout->stride_bytes);
+}
+
+static uint64_t head_offset(const struct fletch_spsc_ring *ring, uint64_t head)
+{
+    const struct fletch_ring_layout *layout = &ring->header.layout;
+    return fletch_lap_slot_offset(&ring->consumer.lap, layout, head, layout->stride_bytes);
 }
 
 static void show_spans(struct fletch_spsc_ring *ring, uint64_t offset, uint64_t count,
@@ -115,10 +128,11 @@ size_t fletch_spsc_ring_alignment(void)
 /* relaxed throughout: nobody else knows the ring yet, and who tells them orders this before */
 static void start_positions(struct fletch_spsc_ring *ring, uint64_t start)
 {
+    const struct fletch_ring_layout *layout = &ring->header.layout;
     ring->start = start;
     store_relaxed(&ring->producer.tail, start); /* relaxed: see above */
     ring->producer.head_seen = start;
-    ring->producer.offset = ring->header.layout.slots_offset;
+    ring->producer.lap = fletch_lap_first(layout, start, layout->element_limit);
     ring->producer.claimed = 0;
     store_relaxed(&ring->producer.fulls, 0);         /* relaxed: see above */
     store_relaxed(&ring->producer.guard.entered, 0); /* relaxed: see above */
@@ -126,7 +140,7 @@ static void start_positions(struct fletch_spsc_ring *ring, uint64_t start)
     store_relaxed(&ring->consumer.head, start); /* relaxed: see above */
     ring->consumer.tail_seen = start;
     ring->consumer.head_returned = start;
-    ring->consumer.offset = ring->header.layout.slots_offset;
+    ring->consumer.lap = fletch_lap_first(layout, start, layout->return_threshold - 1);
     store_relaxed(&ring->consumer.emptys, 0);        /* relaxed: see above */
     store_relaxed(&ring->consumer.guard.entered, 0); /* relaxed: see above */
     fletch_wait_history_start(&ring->consumer.waits, &ring->header.policy);
@@ -137,10 +151,11 @@ static void start_positions(struct fletch_spsc_ring *ring, uint64_t start)
 /* Each slot gets the number that it would have from the lap before. */
 static void start_sequences(struct fletch_spsc_ring *ring, uint64_t start)
 {
-    uint64_t slots = ring->header.layout.slot_count;
-    for (uint64_t i = 0; i < slots; i++) {
-        char *slot = slot_at(ring, advanced(ring, ring->header.layout.slots_offset, i));
-        store_relaxed(sequence_of(slot), start + i + 1 - slots); /* relaxed: not shared yet */
+    const struct fletch_ring_layout *layout = &ring->header.layout;
+    for (uint64_t i = 0; i < layout->slot_count; i++) {
+        char *slot = slot_at(ring, layout->slots_offset + i * layout->stride_bytes);
+        /* relaxed: not shared yet */
+        store_relaxed(sequence_of(slot), start + i + 1 - layout->slot_count);
     }
 }
 
@@ -225,14 +240,15 @@ void fletch_spsc_ring_destroy(struct fletch_spsc_ring *ring, fletch_drop_functio
 
 /* ---- the producer's end ---- */
 
-/* Free slots, exactly known only if there are fewer than `wanted`. */
-static inline uint64_t room_for(struct fletch_spsc_ring *ring, uint64_t wanted)
+/* Free slots, exactly known only if there are fewer than `wanted`. Settles the lap. */
+static FLETCH_ALWAYS_INLINE uint64_t room_for(struct fletch_spsc_ring *ring, uint64_t wanted)
 {
     struct fletch_spsc_producer *producer = &ring->producer;
     uint64_t tail = load_relaxed(&producer->tail); /* relaxed: written by this end only */
     uint64_t limit = ring->header.layout.element_limit;
     if (limit - (tail - producer->head_seen) < wanted)
         producer->head_seen = load_acquire(&ring->head_published); /* E2 acquire */
+    fletch_lap_settle(&producer->lap, &ring->header.layout, tail, producer->head_seen + limit);
     return limit - (tail - producer->head_seen);
 }
 
@@ -243,40 +259,72 @@ static bool is_shut(const struct fletch_spsc_ring *ring)
 }
 
 /* Publishes the `count` elements that were written from `tail` on. */
-static inline void publish(struct fletch_spsc_ring *ring, uint64_t tail, uint64_t count)
+static FLETCH_ALWAYS_INLINE void publish(struct fletch_spsc_ring *ring, uint64_t tail,
+                                         uint64_t count)
 {
     struct fletch_spsc_producer *producer = &ring->producer;
     if (has_slot_sequence(ring)) {
-        uint64_t offset = producer->offset;
+        uint64_t offset = tail_offset(ring, tail);
         for (uint64_t i = 1; i <= count; i++) {
-            uint64_t next = advanced(ring, offset, 1);
             store_release(sequence_of(slot_at(ring, offset)), tail + i); /* E1 release */
-            offset = next;
+            offset = next_to(ring, offset);
         }
-        producer->offset = offset;
     } else {
-        producer->offset = advanced(ring, producer->offset, count);
         store_release(&ring->tail_published, tail + count); /* E3 release */
     }
     store_relaxed(&producer->tail, tail + count); /* relaxed: read by statistics only */
+    fletch_lap_settle(&producer->lap, &ring->header.layout, tail + count,
+                      producer->head_seen + ring->header.layout.element_limit);
     fletch_ring_notify(&ring->header, FLETCH_END_CONSUMER);
 }
 
-static inline enum fletch_answer push_one(struct fletch_spsc_ring *ring, const void *element)
+static FLETCH_ALWAYS_INLINE enum fletch_answer push_one(struct fletch_spsc_ring *ring,
+                                                        const void *element)
 {
-    if (__builtin_expect(is_shut(ring), 0))
+    if (is_shut(ring))
         return FLETCH_CLOSED;
-    if (__builtin_expect(room_for(ring, 1) == 0, 0))
+    if (room_for(ring, 1) == 0)
         return FLETCH_FULL;
     const struct fletch_ring_layout *layout = &ring->header.layout;
     uint64_t tail = load_relaxed(&ring->producer.tail); /* relaxed: written by this end only */
-    char *slot = slot_at(ring, ring->producer.offset);
+    char *slot = slot_at(ring, tail_offset(ring, tail));
     fletch_element_copy(slot + layout->payload_offset, element, layout->element_bytes);
     publish(ring, tail, 1);
     return FLETCH_DONE;
 }
 
-static inline enum fletch_answer push_guarded(struct fletch_spsc_ring *ring, const void *element)
+/* push_one for elements of `words` words in the slot form, short of the border; does not notify. */
+static FLETCH_ALWAYS_INLINE bool push_words(struct fletch_spsc_ring *ring, const void *element,
+                                            size_t words)
+{
+    struct fletch_spsc_producer *producer = &ring->producer;
+    uint64_t tail = load_relaxed(&producer->tail); /* relaxed: written by this end only */
+    if (__builtin_expect(is_shut(ring) || fletch_lap_border_is_at(&producer->lap, tail), 0))
+        return false;
+    char *slot = slot_at(ring, fletch_lap_slot_offset(&producer->lap, &ring->header.layout, tail,
+                                                      fletch_slot_bytes(words)));
+    fletch_words_push(slot + sizeof(uint64_t), element, words);
+    store_release(sequence_of(slot), tail + 1); /* E1 release */
+    store_relaxed(&producer->tail, tail + 1);   /* relaxed: read by statistics only */
+    return true;
+}
+
+/* push_one if that is a matter of a few instructions. */
+static FLETCH_ALWAYS_INLINE bool push_fast(struct fletch_spsc_ring *ring, const void *element)
+{
+    uint64_t words = ring->header.layout.fast_words;
+    bool pushed = false;
+    fletch_end_guard_enter(&ring->producer.guard);
+    if (__builtin_expect(words == 3, 1))
+        pushed = push_words(ring, element, 3);
+    else if (words == 1)
+        pushed = push_words(ring, element, 1);
+    fletch_end_guard_leave(&ring->producer.guard);
+    return pushed;
+}
+
+static FLETCH_ALWAYS_INLINE enum fletch_answer push_guarded(struct fletch_spsc_ring *ring,
+                                                            const void *element)
 {
     fletch_end_guard_enter(&ring->producer.guard);
     enum fletch_answer answer = push_one(ring, element);
@@ -284,12 +332,29 @@ static inline enum fletch_answer push_guarded(struct fletch_spsc_ring *ring, con
     return answer;
 }
 
-enum fletch_answer fletch_spsc_ring_try_push(struct fletch_spsc_ring *ring, const void *element)
+/* Apart, so that the fast way saves no registers: a store there costs throughput. */
+static FLETCH_NEVER_INLINE enum fletch_answer push_slowly(struct fletch_spsc_ring *ring,
+                                                          const void *element)
 {
     enum fletch_answer answer = push_guarded(ring, element);
-    if (__builtin_expect(answer == FLETCH_FULL, 0))
+    if (answer == FLETCH_FULL)
         count_one(&ring->producer.fulls);
     return answer;
+}
+
+static FLETCH_NEVER_INLINE enum fletch_answer wake_consumer(struct fletch_spsc_ring *ring)
+{
+    fletch_ring_wake(&ring->header, FLETCH_END_CONSUMER);
+    return FLETCH_DONE;
+}
+
+enum fletch_answer fletch_spsc_ring_try_push(struct fletch_spsc_ring *ring, const void *element)
+{
+    if (__builtin_expect(!push_fast(ring, element), 0))
+        return push_slowly(ring, element);
+    if (__builtin_expect(fletch_ring_is_awaited(&ring->header, FLETCH_END_CONSUMER), 0))
+        return wake_consumer(ring);
+    return FLETCH_DONE;
 }
 
 /* A waiting call, packed for sync/wait.h. */
@@ -345,7 +410,8 @@ static enum fletch_answer claim_guarded(struct fletch_spsc_ring *ring, size_t ma
         return FLETCH_FULL;
     }
     uint64_t count = room < max_count ? room : max_count;
-    show_spans(ring, ring->producer.offset, count, out_spans);
+    uint64_t tail = load_relaxed(&ring->producer.tail); /* relaxed: written by this end only */
+    show_spans(ring, tail_offset(ring, tail), count, out_spans);
     ring->producer.claimed = count;
     return FLETCH_DONE;
 }
@@ -428,14 +494,18 @@ void fletch_spsc_ring_close(struct fletch_spsc_ring *ring)
 
 /* ---- the consumer's end ---- */
 
-static inline bool element_is_there(struct fletch_spsc_ring *ring)
+static inline bool has_number_of(char *slot, uint64_t position)
+{
+    return load_acquire(sequence_of(slot)) == position + 1; /* E1 acquire */
+}
+
+static FLETCH_ALWAYS_INLINE bool element_is_there(struct fletch_spsc_ring *ring)
 {
     struct fletch_spsc_consumer *consumer = &ring->consumer;
     uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
-    if (has_slot_sequence(ring)) {
-        _Atomic uint64_t *sequence = sequence_of(slot_at(ring, consumer->offset));
-        return load_acquire(sequence) == head + 1; /* E1 acquire */
-    }
+    fletch_lap_reach(&consumer->lap, &ring->header.layout, head);
+    if (has_slot_sequence(ring))
+        return has_number_of(slot_at(ring, head_offset(ring, head)), head);
     if (consumer->tail_seen == head)
         consumer->tail_seen = load_acquire(&ring->tail_published); /* E3 acquire */
     return consumer->tail_seen != head;
@@ -452,10 +522,10 @@ static uint64_t elements_there(struct fletch_spsc_ring *ring, uint64_t wanted)
         uint64_t there = consumer->tail_seen - head;
         return there < wanted ? there : wanted;
     }
-    uint64_t offset = consumer->offset;
+    uint64_t offset = head_offset(ring, head);
     uint64_t there = 1;
     while (there < wanted) {
-        offset = advanced(ring, offset, 1);
+        offset = next_to(ring, offset);
         /* A slot that is one lap behind ends the run, so this stops after a lap at the latest. */
         if (load_acquire(sequence_of(slot_at(ring, offset))) != head + there + 1) /* E1 acquire */
             break;
@@ -477,7 +547,8 @@ static void return_room(struct fletch_spsc_ring *ring)
 }
 
 /* Takes over the lines of the `count` slots from `offset` on, which may go round the end. */
-static inline void take_lines_over(struct fletch_spsc_ring *ring, uint64_t offset, uint64_t count)
+static FLETCH_ALWAYS_INLINE void take_lines_over(struct fletch_spsc_ring *ring, uint64_t offset,
+                                                 uint64_t count)
 {
     const struct fletch_ring_layout *layout = &ring->header.layout;
     uint64_t bytes = count * layout->stride_bytes;
@@ -489,15 +560,19 @@ static inline void take_lines_over(struct fletch_spsc_ring *ring, uint64_t offse
     fletch_lines_take_over(slot_at(ring, offset), bytes);
 }
 
-static inline void take(struct fletch_spsc_ring *ring, uint64_t count)
+/* The border is one element before room is due: the call that moves this one returns the room. */
+static FLETCH_ALWAYS_INLINE void take(struct fletch_spsc_ring *ring, uint64_t count)
 {
     struct fletch_spsc_consumer *consumer = &ring->consumer;
-    take_lines_over(ring, consumer->offset, count);
-    uint64_t head = load_relaxed(&consumer->head) + count; /* relaxed: written by this end only */
-    store_relaxed(&consumer->head, head);                  /* relaxed: read by statistics only */
-    consumer->offset = advanced(ring, consumer->offset, count);
-    if (head - consumer->head_returned >= ring->header.layout.return_threshold)
+    uint64_t threshold = ring->header.layout.return_threshold;
+    uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
+    take_lines_over(ring, head_offset(ring, head), count);
+    head += count;
+    store_relaxed(&consumer->head, head); /* relaxed: read by statistics only */
+    if (head - consumer->head_returned >= threshold)
         return_room(ring);
+    fletch_lap_settle(&consumer->lap, &ring->header.layout, head,
+                      consumer->head_returned + threshold - 1);
 }
 
 /* What to answer when no element was found. DONE: there is one after all. */
@@ -509,21 +584,57 @@ static enum fletch_answer look_again(struct fletch_spsc_ring *ring)
     return FLETCH_EMPTY;
 }
 
-static inline enum fletch_answer pop_one(struct fletch_spsc_ring *ring, void *out_element)
+static FLETCH_ALWAYS_INLINE enum fletch_answer pop_one(struct fletch_spsc_ring *ring,
+                                                       void *out_element)
 {
-    if (__builtin_expect(!element_is_there(ring), 0)) {
+    if (!element_is_there(ring)) {
         enum fletch_answer answer = look_again(ring);
         if (answer != FLETCH_DONE)
             return answer;
     }
     const struct fletch_ring_layout *layout = &ring->header.layout;
-    const char *slot = slot_at(ring, ring->consumer.offset);
+    uint64_t head = load_relaxed(&ring->consumer.head); /* relaxed: written by this end only */
+    const char *slot = slot_at(ring, head_offset(ring, head));
     fletch_element_copy(out_element, slot + layout->payload_offset, layout->element_bytes);
     take(ring, 1);
     return FLETCH_DONE;
 }
 
-static inline enum fletch_answer pop_guarded(struct fletch_spsc_ring *ring, void *out_element)
+/* pop_one for elements of `words` words in the slot form, if one is there. */
+static FLETCH_ALWAYS_INLINE bool pop_words(struct fletch_spsc_ring *ring, void *out_element,
+                                           size_t words)
+{
+    struct fletch_spsc_consumer *consumer = &ring->consumer;
+    uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
+    char *slot = slot_at(ring, fletch_lap_slot_offset(&consumer->lap, &ring->header.layout, head,
+                                                      fletch_slot_bytes(words)));
+    if (__builtin_expect(
+            fletch_lap_border_is_at(&consumer->lap, head) || !has_number_of(slot, head), 0))
+        return false;
+    memcpy(out_element, slot + sizeof(uint64_t), words * sizeof(uint64_t));
+    if (__builtin_expect(fletch_ends_line(slot + fletch_slot_bytes(words)), words > 1))
+        /* relaxed: changes nothing, as in fletch_lines_take_over; E2 comes later */
+        store_relaxed(sequence_of(slot), head + 1);
+    store_relaxed(&consumer->head, head + 1); /* relaxed: read by statistics only */
+    return true;
+}
+
+/* pop_one if that is a matter of a few instructions. */
+static FLETCH_ALWAYS_INLINE bool pop_fast(struct fletch_spsc_ring *ring, void *out_element)
+{
+    uint64_t words = ring->header.layout.fast_words;
+    bool popped = false;
+    fletch_end_guard_enter(&ring->consumer.guard);
+    if (__builtin_expect(words == 3, 1))
+        popped = pop_words(ring, out_element, 3);
+    else if (words == 1)
+        popped = pop_words(ring, out_element, 1);
+    fletch_end_guard_leave(&ring->consumer.guard);
+    return popped;
+}
+
+static FLETCH_ALWAYS_INLINE enum fletch_answer pop_guarded(struct fletch_spsc_ring *ring,
+                                                           void *out_element)
 {
     fletch_end_guard_enter(&ring->consumer.guard);
     enum fletch_answer answer = pop_one(ring, out_element);
@@ -531,12 +642,19 @@ static inline enum fletch_answer pop_guarded(struct fletch_spsc_ring *ring, void
     return answer;
 }
 
-enum fletch_answer fletch_spsc_ring_try_pop(struct fletch_spsc_ring *ring, void *out_element)
+/* Apart, as push_slowly. */
+static FLETCH_NEVER_INLINE enum fletch_answer pop_slowly(struct fletch_spsc_ring *ring,
+                                                         void *out_element)
 {
     enum fletch_answer answer = pop_guarded(ring, out_element);
-    if (__builtin_expect(answer == FLETCH_EMPTY, 0))
+    if (answer == FLETCH_EMPTY)
         count_one(&ring->consumer.emptys);
     return answer;
+}
+
+enum fletch_answer fletch_spsc_ring_try_pop(struct fletch_spsc_ring *ring, void *out_element)
+{
+    return pop_fast(ring, out_element) ? FLETCH_DONE : pop_slowly(ring, out_element);
 }
 
 static enum fletch_answer attempt_pop(void *call)
@@ -561,8 +679,11 @@ static enum fletch_answer peek_guarded(struct fletch_spsc_ring *ring, size_t max
     FLETCH_ASSERT(max_count > 0 && "a look at nothing");
     fletch_end_guard_enter(&ring->consumer.guard);
     enum fletch_answer answer = element_is_there(ring) ? FLETCH_DONE : look_again(ring);
-    if (answer == FLETCH_DONE)
-        show_spans(ring, ring->consumer.offset, elements_there(ring, max_count), out_spans);
+    if (answer == FLETCH_DONE) {
+        uint64_t head = load_relaxed(&ring->consumer.head); /* relaxed: written by this end only */
+        uint64_t offset = head_offset(ring, head);
+        show_spans(ring, offset, elements_there(ring, max_count), out_spans);
+    }
     fletch_end_guard_leave(&ring->consumer.guard);
     return answer;
 }

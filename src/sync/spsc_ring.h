@@ -12,9 +12,11 @@
  * release is wait-free: no loop but over the elements it moves, no locked instruction. What a
  * stalled or dead side does to the other: the ring runs full or empty, and stays correct.
  *
- * Positions count elements since the start and wrap at 2^64; only differences are used. Each side
- * keeps its position twice, as a number and as the byte offset of the slot, so that the number of
- * slots can be anything.
+ * Positions count elements since the start and wrap at 2^64; only differences are used. The number
+ * of slots can be anything (sync/lap.h). A call that moves one element compares its position with
+ * the border of the lap and stores it, and writes nothing else of its own: each store takes a place
+ * in the queue of stores that wait for lines from the other core, and how many lines can be on
+ * their way at a time is how many of them that queue reaches.
  *
  * Two forms. In the slot form each slot carries the number of the element in it: position + 1. A
  * reader of the slot learns from the line that it needs anyway whether the element is there. In the
@@ -47,13 +49,14 @@
 
 #include "base/atomic.h"
 #include "sync/end_guard.h"
+#include "sync/lap.h"
 #include "sync/ring.h"
 
 /* Written by the producer only. */
 struct fletch_spsc_producer {
-    _Atomic uint64_t tail;  /* position of the next element to push */
+    _Atomic uint64_t tail; /* position of the next element to push */
+    struct fletch_lap lap;
     uint64_t head_seen;     /* the last head_published that was read */
-    uint64_t offset;        /* of the slot of `tail`, in bytes from the start of the ring */
     uint64_t claimed;       /* elements of the open claim */
     _Atomic uint64_t fulls; /* statistic */
     struct fletch_wait_history waits;
@@ -62,10 +65,10 @@ struct fletch_spsc_producer {
 
 /* Written by the consumer only. */
 struct fletch_spsc_consumer {
-    _Atomic uint64_t head;   /* position of the next element to pop */
+    _Atomic uint64_t head; /* position of the next element to pop */
+    struct fletch_lap lap;
     uint64_t tail_seen;      /* cursor form: the last tail_published that was read */
     uint64_t head_returned;  /* what head_published holds */
-    uint64_t offset;         /* of the slot of `head`, in bytes from the start of the ring */
     _Atomic uint64_t emptys; /* statistic */
     struct fletch_wait_history waits;
     struct fletch_end_guard guard;

@@ -61,6 +61,7 @@ void fletch_wait_history_start(struct fletch_wait_history *history,
     /* relaxed: whoever hands the structure to other threads orders this before their use */
     store_relaxed(&history->mean_ns, (uint32_t)(policy->spin_budget_ns / 2));
     store_relaxed(&history->slept_long, 0); /* relaxed: as above */
+    store_relaxed(&history->same_cpu, 0);   /* relaxed: as above */
     store_relaxed(&history->parks, 0);      /* relaxed: as above */
 }
 
@@ -148,6 +149,19 @@ static enum fletch_answer park_until(const struct fletch_wait *wait, uint64_t de
     return answer;
 }
 
+/* When a wait that parked was over for the other side: who spins would not have needed the wake-up
+ * that followed, so it is no part of what there is to learn. */
+static uint64_t end_of_park_ns(const struct fletch_wait *wait, uint64_t start_ns)
+{
+    uint64_t woken_ns = load_relaxed(&wait->eventcount->woken_ns); /* relaxed: a measurement */
+    if (woken_ns <= start_ns)
+        return fletch_clock_now_ns();
+    uint32_t waker = load_relaxed(&wait->eventcount->waker); /* relaxed: as above */
+    /* relaxed: a guess, no data behind it */
+    store_relaxed(&wait->history->same_cpu, waker == fletch_cpu_current());
+    return woken_ns;
+}
+
 static void learn(const struct fletch_wait *wait, uint64_t waited_ns)
 {
     uint32_t mean = load_relaxed(&wait->history->mean_ns); /* relaxed: a guess, no data behind it */
@@ -165,9 +179,16 @@ static enum fletch_answer adapt_until(const struct fletch_wait *wait, uint64_t s
         spin_ns = wait->policy->spin_budget_ns;
     uint64_t until_ns = start_ns + spin_ns < deadline_ns ? start_ns + spin_ns : deadline_ns;
     enum fletch_answer answer = spin_until(wait, until_ns, &now_ns);
+    /* relaxed: a guess */
+    bool same_cpu = load_relaxed(&wait->history->same_cpu) != 0;
+    if (!is_final(answer) && now_ns < deadline_ns && same_cpu) {
+        fletch_thread_yield();
+        answer = wait->attempt(wait->call);
+        now_ns = fletch_clock_now_ns();
+    }
     if (!is_final(answer) && now_ns < deadline_ns) {
         answer = park_until(wait, deadline_ns);
-        now_ns = fletch_clock_now_ns();
+        now_ns = end_of_park_ns(wait, start_ns);
     }
     learn(wait, now_ns - start_ns);
     return answer;

@@ -9,7 +9,13 @@
  * nonuniform problems", 1990); when waits have lately been long, spinning first is waste. So each
  * waiting end keeps a mean of its short waits, moved an eighth of the way by each wait that was
  * shorter than the budget and towards zero by each longer one, and spins for twice that mean, at
- * most the budget.
+ * most the budget. A wait that parked counts up to the notification and not up to the end of the
+ * wake-up: otherwise two threads that wake each other for every few elements would learn from the
+ * wake-ups that spinning is no use, although the next element is a microsecond away.
+ *
+ * Two threads that share a processor would change places for each element: the sleeper is woken by
+ * the first one. So who was last woken by a thread on its own processor gives the processor away
+ * once between spinning and parking: the other gets ahead by what it can do in its turn.
  *
  * Parking. Within one process the fence that a sleeper owes is a membarrier call, which interrupts
  * every running thread of the process; many sleeps are over before that would pay. So a waiter
@@ -41,6 +47,7 @@ struct fletch_wait_policy {
 struct fletch_wait_history {
     _Atomic uint32_t mean_ns;
     _Atomic uint32_t slept_long; /* the last sleep was worth a fence before it */
+    _Atomic uint32_t same_cpu;   /* who ended the last sleep did so on the sleeper's processor */
     _Atomic uint64_t parks;
 };
 

@@ -8,12 +8,15 @@
  * START      first position, even            BATCH     elements for each push; divides ITEMS
  * POP_MANY   elements for each pop           PARK      waiting calls that park
  * TIMEOUT_NS of waiting calls                CLOSES    another thread closes the queue
+ * SINGLE     pushes by try_push although pops park: room must be enough
+ * WORDS      of an element: 3 have code of their own, 4 have not
  * TRIES      calls of each producer, POPS of the consumer, whatever they answer, instead of as many
  *            as it takes: what is left is popped at last, by the harness */
 
 #include "sync/mpsc_queue.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "harness.h"
 
@@ -44,6 +47,9 @@
 #ifndef CLOSES
 #define CLOSES 0
 #endif
+#ifndef SINGLE
+#define SINGLE 0
+#endif
 #ifndef TRIES
 #define TRIES 0
 #endif
@@ -51,8 +57,13 @@
 #define POPS 0
 #endif
 
+#ifndef WORDS
+#define WORDS 3
+#endif
+
 struct element {
     uint64_t name; /* producer * ITEMS + number */
+    uint64_t filling[WORDS - 2];
     uint64_t opposite;
 };
 
@@ -87,9 +98,10 @@ static enum fletch_answer push(int producer)
     struct element elements[BATCH];
     for (int i = 0; i < BATCH; i++) {
         elements[i].name = (uint64_t)(producer * ITEMS + pushed[producer] + i);
+        memset(elements[i].filling, 0, sizeof elements[i].filling);
         elements[i].opposite = ~elements[i].name;
     }
-    if (PARK)
+    if (PARK && !SINGLE)
         return fletch_mpsc_queue_push_many(queue, elements, BATCH, TIMEOUT_NS);
     if (BATCH > 1)
         return fletch_mpsc_queue_try_push_many(queue, elements, BATCH);

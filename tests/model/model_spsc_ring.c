@@ -48,8 +48,13 @@
 #define CANCELS 0
 #endif
 
+#ifndef WORDS
+#define WORDS 3
+#endif
+
 struct element {
     uint64_t number;
+    uint64_t filling[WORDS - 2];
     uint64_t opposite;
 };
 

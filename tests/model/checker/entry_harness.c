@@ -59,6 +59,11 @@ void fletch_cpu_relax(void)
     mc_pause();
 }
 
+uint32_t fletch_cpu_current(void)
+{
+    return 0;
+}
+
 void fletch_thread_yield(void)
 {
     HERE();

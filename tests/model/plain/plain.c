@@ -62,6 +62,11 @@ void fletch_cpu_relax(void)
     sched_yield();
 }
 
+uint32_t fletch_cpu_current(void)
+{
+    return 0;
+}
+
 void fletch_thread_yield(void)
 {
     sched_yield();

@@ -50,6 +50,30 @@ static void those_on_line_count_where_the_system_names_none(void **state)
     assert_int_equal(child_run(count_without_affinity, NULL, false), 0);
 }
 
+/* Pinned to each allowed processor in turn, a thread is told that one. */
+static int current_when_pinned(void *context)
+{
+    const cpu_set_t *allowed = context;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        if (!CPU_ISSET(cpu, allowed))
+            continue;
+        if (sched_setaffinity(0, sizeof one, &one) != 0 || fletch_cpu_current() != cpu)
+            return 1;
+    }
+    return 0;
+}
+
+static void the_current_processor_is_the_one_that_runs_the_thread(void **state)
+{
+    cpu_set_t allowed;
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    assert_int_equal(child_run(current_when_pinned, &allowed, false), 0);
+}
+
 static void a_cache_line_is_a_power_of_two(void **state)
 {
     size_t bytes = fletch_cpu_cache_line_bytes();
@@ -114,6 +138,7 @@ int main(void)
         cmocka_unit_test(there_is_a_processor),
         cmocka_unit_test(only_allowed_processors_count),
         cmocka_unit_test(those_on_line_count_where_the_system_names_none),
+        cmocka_unit_test(the_current_processor_is_the_one_that_runs_the_thread),
         cmocka_unit_test(a_cache_line_is_a_power_of_two),
         cmocka_unit_test(features_are_those_that_the_system_lists),
         cmocka_unit_test(features_do_not_change),

@@ -242,6 +242,56 @@ static void half_of_a_batch_can_be_popped(void **state)
     fletch_mpsc_queue_destroy(queue, NULL, NULL);
 }
 
+struct dropped {
+    uint64_t next;
+    uint64_t wrong;
+};
+
+static void drop(void *context, void *element)
+{
+    struct dropped *dropped = context;
+    if (!payload_is(element, SIZE, 1, dropped->next))
+        dropped->wrong++;
+    dropped->next++;
+}
+
+/* A batch is one run, and the consumer's place in it lies in the queue: it can be left in the
+ * middle, popped one by one, found by drop, and begin at every slot. */
+static void a_batch_is_taken_in_parts(size_t before, size_t taken, size_t more)
+{
+    struct fletch_mpsc_queue *queue = make(CAPACITY);
+    struct dropped dropped = {.next = before + taken + more};
+    char elements[CAPACITY * SIZE];
+    size_t popped;
+    for (uint64_t i = 0; i < before; i++) {
+        assert_answer(push(queue, i), FLETCH_DONE);
+        assert_pops(queue, i);
+    }
+    for (uint64_t i = 0; i < CAPACITY - 2; i++)
+        payload_fill(elements + i * SIZE, SIZE, 1, before + i);
+    assert_answer(fletch_mpsc_queue_try_push_many(queue, elements, CAPACITY - 2), FLETCH_DONE);
+    assert_answer(push(queue, before + CAPACITY - 2), FLETCH_DONE);
+    for (uint64_t i = 0; i < taken; i++)
+        assert_pops(queue, before + i);
+    (void)claim(queue, 1);
+    assert_answer(fletch_mpsc_queue_try_pop_many(queue, elements, more, &popped), FLETCH_DONE);
+    assert_int_equal(popped, more);
+    for (uint64_t i = 0; i < more; i++)
+        assert_true(payload_is(elements + i * SIZE, SIZE, 1, before + taken + i));
+    fletch_mpsc_queue_destroy(queue, drop, &dropped);
+    assert_int_equal(dropped.next, before + CAPACITY - 1);
+    assert_int_equal(dropped.wrong, 0);
+}
+
+static void a_batch_can_be_left_in_the_middle(void **state)
+{
+    (void)state;
+    for (size_t before = 0; before < 2 * CAPACITY; before++)
+        for (size_t taken = 0; taken < CAPACITY - 1; taken++)
+            for (size_t more = 0; taken + more < CAPACITY; more++)
+                a_batch_is_taken_in_parts(before, taken, more);
+}
+
 static void closing_lets_what_is_there_be_drained(void **state)
 {
     struct fletch_mpsc_queue *queue = make(CAPACITY);
@@ -287,19 +337,6 @@ static void a_full_queue_that_is_closed_answers_closed(void **state)
     fletch_mpsc_queue_close(queue);
     assert_answer(push(queue, 1), FLETCH_CLOSED);
     fletch_mpsc_queue_destroy(queue, NULL, NULL);
-}
-
-struct dropped {
-    uint64_t next;
-    uint64_t wrong;
-};
-
-static void drop(void *context, void *element)
-{
-    struct dropped *dropped = context;
-    if (!payload_is(element, SIZE, 1, dropped->next))
-        dropped->wrong++;
-    dropped->next++;
 }
 
 static void what_is_left_is_dropped_oldest_first(void **state)
@@ -398,6 +435,7 @@ int main(void)
         cmocka_unit_test(claims_may_be_published_in_any_order),
         cmocka_unit_test(a_stalled_claim_lets_others_push_until_full),
         cmocka_unit_test(half_of_a_batch_can_be_popped),
+        cmocka_unit_test(a_batch_can_be_left_in_the_middle),
         cmocka_unit_test(closing_lets_what_is_there_be_drained),
         cmocka_unit_test(a_claim_outlives_the_closing),
         cmocka_unit_test(a_full_queue_that_is_closed_answers_closed),
