@@ -187,7 +187,7 @@ static void orphans_are_freed_by_the_next_who_frees(void **state)
 {
     (void)state;
     int reclaimed = 0;
-    struct fletch_epoch_domain *domain = make_domain(2, 0);
+    struct fletch_epoch_domain *domain = make_domain(3, 0);
     fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 10);
     fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 20);
     assert_int_equal(statistics_of(domain).limbo_objects, 2);
@@ -198,6 +198,69 @@ static void orphans_are_freed_by_the_next_who_frees(void **state)
     assert_int_equal(statistics_of(domain).limbo_bytes, 0);
     fletch_epoch_reader_close(reader);
     fletch_epoch_domain_destroy(domain);
+}
+
+/* Consumers that only let go, without a reader, must not need one that frees for them. */
+static void orphans_alone_are_freed_batch_by_batch(void **state)
+{
+    (void)state;
+    int reclaimed = 0;
+    struct fletch_epoch_domain *domain = make_domain(4, 1000);
+    for (int i = 0; i < 103; i++)
+        fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 1);
+    assert_int_equal(reclaimed, 100);
+    struct fletch_epoch_statistics statistics = statistics_of(domain);
+    assert_int_equal(statistics.retired, 103);
+    assert_int_equal(statistics.reclaimed, 100);
+    assert_int_equal(statistics.limbo_objects, 3);
+    assert_int_equal(statistics.limbo_bytes, 3);
+    /* And by bytes. */
+    fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 0);
+    assert_int_equal(reclaimed, 104);
+    fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 5000);
+    assert_int_equal(reclaimed, 105);
+    fletch_epoch_domain_destroy(domain);
+}
+
+static void a_reader_inside_holds_back_orphans(void **state)
+{
+    (void)state;
+    int reclaimed = 0;
+    struct fletch_epoch_domain *domain = make_domain(4, 0);
+    struct fletch_epoch_reader *reader = open_reader(domain);
+    fletch_epoch_enter(reader);
+    for (int i = 0; i < 10; i++)
+        fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 7);
+    assert_int_equal(reclaimed, 0);
+    assert_int_equal(statistics_of(domain).limbo_objects, 10);
+    assert_int_equal(statistics_of(domain).limbo_bytes, 70);
+    fletch_epoch_exit(reader);
+    for (int i = 0; i < 2; i++)
+        fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 7);
+    assert_int_equal(reclaimed, 12);
+    assert_int_equal(statistics_of(domain).limbo_bytes, 0);
+    fletch_epoch_reader_close(reader);
+    fletch_epoch_domain_destroy(domain);
+}
+
+/* A long list of which each retires the next one must not become a deep stack. */
+static void orphans_that_retire_orphans_do_not_nest(void **state)
+{
+    (void)state;
+    enum { LONG = 200000 };
+    int reclaimed = 0;
+    struct fletch_epoch_domain *domain = make_domain(1, 0);
+    struct thing *first = NULL;
+    for (int i = 0; i < LONG; i++) {
+        struct thing *thing = make_thing(&reclaimed);
+        thing->retires_to = domain;
+        thing->next = first;
+        first = thing;
+    }
+    fletch_epoch_retire_orphan(domain, &first->object, 1);
+    assert_int_equal(reclaimed, 1);
+    fletch_epoch_domain_destroy(domain);
+    assert_int_equal(reclaimed, LONG);
 }
 
 static void a_closed_reader_leaves_its_bags_to_others(void **state)
@@ -228,13 +291,14 @@ static void what_is_reclaimed_may_retire(void **state)
 {
     (void)state;
     int reclaimed = 0;
-    struct fletch_epoch_domain *domain = make_domain(1, 0);
+    struct fletch_epoch_domain *domain = make_domain(100, 0);
     struct fletch_epoch_reader *reader = open_reader(domain);
     struct thing *last = make_thing(&reclaimed);
     struct thing *first = make_thing(&reclaimed);
     first->retires_to = domain;
     first->next = last;
     fletch_epoch_retire(reader, &first->object, 1);
+    fletch_epoch_collect(reader);
     assert_int_equal(reclaimed, 1);
     fletch_epoch_collect(reader);
     assert_int_equal(reclaimed, 2);
@@ -352,6 +416,9 @@ int main(void)
         cmocka_unit_test(sections_nest),
         cmocka_unit_test(who_retires_inside_a_section_frees_at_its_end),
         cmocka_unit_test(orphans_are_freed_by_the_next_who_frees),
+        cmocka_unit_test(orphans_alone_are_freed_batch_by_batch),
+        cmocka_unit_test(a_reader_inside_holds_back_orphans),
+        cmocka_unit_test(orphans_that_retire_orphans_do_not_nest),
         cmocka_unit_test(a_closed_reader_leaves_its_bags_to_others),
         cmocka_unit_test(what_is_reclaimed_may_retire),
         cmocka_unit_test(a_domain_frees_what_is_left_at_its_end),

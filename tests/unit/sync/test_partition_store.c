@@ -491,6 +491,25 @@ static void many_keys_are_looked_up_at_once(void **state)
     }
 }
 
+/* Values that consumers take and let go without a reader do not pile up. */
+static void releases_without_a_reader_keep_memory_bounded(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_fixture(&fixture, 0, UINT64_MAX);
+    for (uint32_t i = 0; i < MANY; i++) {
+        const struct fletch_store_key key = store_key(1, i);
+        struct fletch_store_value *value = NULL;
+        assert_int_equal(insert(&fixture, key, i), FLETCH_OK);
+        assert_int_equal(
+            fletch_partition_store_take(fixture.store, fixture.reader, &key, &value, NULL),
+            FLETCH_OK);
+        fletch_store_value_release(fixture.store, NULL, value);
+    }
+    assert_true(statistics_of(&fixture).limbo_objects < 2048);
+    close_fixture(&fixture, MANY);
+}
+
 /* ---- waiting ---- */
 
 static struct fixture shared;
@@ -612,6 +631,7 @@ int main(void)
         cmocka_unit_test(a_scan_goes_on_in_another_table),
         cmocka_unit_test(a_shuffle_is_removed_and_no_other),
         cmocka_unit_test(many_keys_are_looked_up_at_once),
+        cmocka_unit_test(releases_without_a_reader_keep_memory_bounded),
         cmocka_unit_test(a_wait_ends_when_the_key_comes),
         cmocka_unit_test(a_wait_ends_at_its_deadline),
         cmocka_unit_test(a_domain_serves_fifteen_stores),
