@@ -1,12 +1,18 @@
 #include <fletching/epoch.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
+#include "support/child.h"
 #include "support/cmocka_tests.h"
 #include "support/counting_allocator.h"
+#include "support/seccomp.h"
 #include "support/team.h"
 #include "sync/epoch.h"
+
+enum { REFUSED = 250 };
 
 struct thing {
     struct fletch_epoch_object object;
@@ -327,6 +333,40 @@ static void a_domain_frees_what_is_left_at_its_end(void **state)
     fletch_epoch_reader_close(NULL);
 }
 
+/* Where the system refuses membarrier, sections cost a fence and everything else is the same. */
+static int work_without_membarrier(void *context)
+{
+    int reclaimed = 0;
+    (void)context;
+    if (!seccomp_refuse(SYS_membarrier, SECCOMP_ANY_ARGUMENT, EPERM))
+        return REFUSED;
+    struct fletch_epoch_domain *domain = make_domain(2, 0);
+    struct fletch_epoch_reader *writer = open_reader(domain), *reader = open_reader(domain);
+    if (statistics_of(domain).asymmetric != 0)
+        return 1;
+    fletch_epoch_enter(reader);
+    retire(writer, &reclaimed, 4);
+    if (reclaimed != 0 || statistics_of(domain).oldest_reader != fletch_epoch_reader_number(reader))
+        return 2;
+    fletch_epoch_exit(reader);
+    fletch_epoch_collect(writer);
+    if (reclaimed != 4)
+        return 3;
+    fletch_epoch_reader_close(writer);
+    fletch_epoch_reader_close(reader);
+    fletch_epoch_domain_destroy(domain);
+    return 0;
+}
+
+static void a_domain_works_without_membarrier(void **state)
+{
+    (void)state;
+    int end = child_run(work_without_membarrier, NULL, false);
+    if (end == REFUSED)
+        skip();
+    assert_int_equal(end, 0);
+}
+
 struct classed {
     struct fletch_epoch_link link;
     int number;
@@ -422,6 +462,7 @@ int main(void)
         cmocka_unit_test(a_closed_reader_leaves_its_bags_to_others),
         cmocka_unit_test(what_is_reclaimed_may_retire),
         cmocka_unit_test(a_domain_frees_what_is_left_at_its_end),
+        cmocka_unit_test(a_domain_works_without_membarrier),
         cmocka_unit_test(classes_share_a_function_and_can_be_given_back),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(a_missing_allocation_is_reported),
