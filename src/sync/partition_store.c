@@ -290,8 +290,13 @@ static void follow_early(struct fletch_partition_store *store, struct fletch_sto
                          uint32_t level)
 {
     /* relaxed, all of these: the flag only saves work, the root decides */
-    if (fletch_store_table_is_moving(table) ||
-        exchange_relaxed(&store->building, 1) != 0) /* relaxed: as above */
+    if (fletch_store_table_is_moving(table))
+        return;
+    /* What the level was chosen by may be old: movers may have used more overflow buckets since.
+     * Now that they are through, only writers append, and no further than there is room for. */
+    if (level <= table->level && !overflow_is_small(table))
+        return;
+    if (exchange_relaxed(&store->building, 1) != 0) /* relaxed: as above */
         return;
     if (load_relaxed(&store->root) == table) /* relaxed: as above */
         (void)follow(store, table, level);
