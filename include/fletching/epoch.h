@@ -74,7 +74,8 @@ FLETCH_EXPORT void fletch_epoch_retire(struct fletch_epoch_reader *reader,
                                        struct fletch_epoch_object *object, size_t bytes);
 
 /** The same for a thread without a reader, where one is at hand to nobody (a callback, say);
- *  slower. The next reader that frees takes it. Any thread; lock-free. */
+ *  slower. The next reader that frees takes it, and each time that a batch of them has come
+ *  together this call frees what it can. Any thread; lock-free. */
 FLETCH_EXPORT void fletch_epoch_retire_orphan(struct fletch_epoch_domain *domain,
                                               struct fletch_epoch_object *object, size_t bytes);
 

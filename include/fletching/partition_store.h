@@ -99,9 +99,9 @@ FLETCH_EXPORT void fletch_store_value_release(struct fletch_partition_store *sto
 
 /* ---- one key ---- */
 
-/** Enters a value that was never in a store. OK: the caller's reference is the store's now.
- *  ALREADY_EXISTS: another one is there and stays. RESOURCE_EXHAUSTED: no memory to grow. Unless OK
- *  the caller keeps the reference. Wakes waiters for the key. Lock-free. */
+/** Enters a value of this store that was never in it. OK: the caller's reference is the store's
+ *  now. ALREADY_EXISTS: another one is there and stays. RESOURCE_EXHAUSTED: no memory to grow.
+ *  Unless OK the caller keeps the reference. Wakes waiters for the key. Lock-free. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_partition_store_insert(struct fletch_partition_store *store,
                               struct fletch_epoch_reader *reader,

@@ -47,6 +47,7 @@ enum fletch_status fletch_epoch_domain_create(const struct fletch_epoch_options 
     store_relaxed(&domain->orphaned_objects, 0); /* relaxed: as above */
     store_relaxed(&domain->orphaned_bytes, 0);   /* relaxed: as above */
     store_relaxed(&domain->pending_bytes, 0);    /* relaxed: as above */
+    store_relaxed(&domain->collecting, 0);       /* relaxed: as above */
     store_relaxed(&domain->drained_objects, 0);  /* relaxed: as above */
     store_relaxed(&domain->drained_bytes, 0);    /* relaxed: as above */
     *out_domain = domain;
@@ -287,16 +288,53 @@ void fletch_epoch_collect(struct fletch_epoch_reader *reader)
     fletch_epoch_close_bag(reader);
 }
 
+/* Pushes a whole bag onto the orphans. */
+static void orphan_bag(struct fletch_epoch_domain *domain, const struct fletch_epoch_bag *bag)
+{
+    if (bag->first == 0)
+        return;
+    /* relaxed: a statistic */
+    fetch_add_relaxed(&domain->pending_bytes, bag->bytes);
+    uintptr_t newest = load_relaxed(&domain->orphans); /* relaxed: only linked to */
+    do
+        store_relaxed(&bag->last->next, newest);                      /* relaxed: E5 publishes it */
+    while (!cas_weak_release(&domain->orphans, &newest, bag->first)); /* E5 release */
+}
+
+/* Frees the orphans without a reader, or puts them back. One thread at a time, so that what is
+ * freed and retires others does not come back here; who finds it busy leaves them for later. */
+static void collect_orphans(struct fletch_epoch_domain *domain)
+{
+    struct fletch_epoch_bag bag = {.first = 0};
+    if (exchange_relaxed(&domain->collecting, 1) != 0) /* relaxed: it guards no memory */
+        return;
+    adopt_orphans(domain, &bag);
+    bag.tag = fetch_add_acq_rel(&domain->epoch, 1); /* E1 release, E1 acquire */
+    fletch_fence_seldom(domain->fence_kind);        /* F2 */
+    if (bag.tag < oldest_announced(domain)) {
+        reclaim_bag(domain, &bag);
+        fetch_add_relaxed(&domain->drained_objects, bag.objects); /* relaxed: a statistic */
+        fetch_add_relaxed(&domain->drained_bytes, bag.bytes);     /* relaxed: as above */
+    } else {
+        orphan_bag(domain, &bag);
+    }
+    store_relaxed(&domain->collecting, 0); /* relaxed: as above */
+}
+
 static void orphan(struct fletch_epoch_domain *domain, uintptr_t classed, size_t bytes)
 {
     struct fletch_epoch_link *link = link_of(classed);
-    fetch_add_relaxed(&domain->orphaned_objects, 1);   /* relaxed: a statistic */
-    fetch_add_relaxed(&domain->orphaned_bytes, bytes); /* relaxed: as above */
-    fetch_add_relaxed(&domain->pending_bytes, bytes);  /* relaxed: as above */
+    /* relaxed, all of these: statistics, and when it is time to free */
+    uint64_t objects = fetch_add_relaxed(&domain->orphaned_objects, 1) + 1; /* relaxed: as above */
+    uint64_t before = fetch_add_relaxed(&domain->orphaned_bytes, bytes);    /* relaxed: as above */
+    fetch_add_relaxed(&domain->pending_bytes, bytes);                       /* relaxed: as above */
     uintptr_t newest = load_relaxed(&domain->orphans); /* relaxed: only linked to */
     do
         store_relaxed(&link->next, newest);                        /* relaxed: E5 publishes it */
     while (!cas_weak_release(&domain->orphans, &newest, classed)); /* E5 release */
+    if (objects % domain->batch_objects == 0 ||
+        before / domain->batch_bytes != (before + bytes) / domain->batch_bytes)
+        collect_orphans(domain);
 }
 
 void fletch_epoch_retire_link(struct fletch_epoch_domain *domain,
@@ -330,19 +368,6 @@ void fletch_epoch_retire_orphan(struct fletch_epoch_domain *domain,
                                 struct fletch_epoch_object *object, size_t bytes)
 {
     fletch_epoch_retire_link(domain, NULL, (void *)object, 0, bytes);
-}
-
-/* Pushes a whole bag onto the orphans. */
-static void orphan_bag(struct fletch_epoch_domain *domain, const struct fletch_epoch_bag *bag)
-{
-    if (bag->first == 0)
-        return;
-    /* relaxed: a statistic */
-    fetch_add_relaxed(&domain->pending_bytes, bag->bytes);
-    uintptr_t newest = load_relaxed(&domain->orphans); /* relaxed: only linked to */
-    do
-        store_relaxed(&bag->last->next, newest);                      /* relaxed: E5 publishes it */
-    while (!cas_weak_release(&domain->orphans, &newest, bag->first)); /* E5 release */
 }
 
 void fletch_epoch_reader_close(struct fletch_epoch_reader *reader)

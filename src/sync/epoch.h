@@ -25,6 +25,10 @@
  * are over then (E2), or its announcement is not visible yet: then its loads come after F1, which
  * comes after F2 in the order of fences, and they see the unlinking.
  *
+ * Orphans: every so many of them, or bytes, whoever retires one plays the closer with all of them
+ * as the bag, and puts them back where a reader inside holds them. So they are bounded where nobody
+ * with a reader ever retires anything.
+ *
  * Edges:
  *   E1: closer fetch_add_acq_rel(domain.epoch) -> reader load_acquire(domain.epoch): what was
  *       unlinked before the epoch advanced cannot be found after an announcement of the new one.
@@ -119,7 +123,8 @@ struct fletch_epoch_domain {
     _Atomic uint64_t orphaned_objects;         /* retired as orphans so far */
     _Atomic uint64_t orphaned_bytes;
     _Atomic uint64_t pending_bytes;   /* of orphans that no bag has yet */
-    _Atomic uint64_t drained_objects; /* freed by fletch_epoch_drain so far */
+    _Atomic uint32_t collecting;      /* somebody frees orphans without a reader */
+    _Atomic uint64_t drained_objects; /* freed by no reader so far */
     _Atomic uint64_t drained_bytes;
 };
 

@@ -290,8 +290,13 @@ static void follow_early(struct fletch_partition_store *store, struct fletch_sto
                          uint32_t level)
 {
     /* relaxed, all of these: the flag only saves work, the root decides */
-    if (fletch_store_table_is_moving(table) ||
-        exchange_relaxed(&store->building, 1) != 0) /* relaxed: as above */
+    if (fletch_store_table_is_moving(table))
+        return;
+    /* What the level was chosen by may be old: movers may have used more overflow buckets since.
+     * Now that they are through, only writers append, and no further than there is room for. */
+    if (level <= table->level && !overflow_is_small(table))
+        return;
+    if (exchange_relaxed(&store->building, 1) != 0) /* relaxed: as above */
         return;
     if (load_relaxed(&store->root) == table) /* relaxed: as above */
         (void)follow(store, table, level);
@@ -389,6 +394,8 @@ static enum fletch_status change_word(struct write *write, uint64_t *found,
 static void claim_version(struct write *write, struct fletch_store_value *value)
 {
     struct fletch_store_stripe *stripe = stripe_of(write->store, write->reader);
+    /* relaxed: the caller is the only one who knows the value */
+    FLETCH_ASSERT(load_relaxed(&value->version.next) == 0 && "a value enters once");
     /* relaxed: a number, nothing more */
     uint64_t number = fetch_add_relaxed(&stripe->versions, 1) + 1;
     uint64_t version = number * FLETCH_STORE_STRIPES + (uint64_t)(stripe - write->store->stripes);
@@ -396,6 +403,12 @@ static void claim_version(struct write *write, struct fletch_store_value *value)
     value->key.partition = write->key->partition;
     value->key.slot = write->key->slot;
     store_relaxed(&value->version.next, version); /* relaxed: E2 publishes it */
+}
+
+/* Takes the version back from a value that did not enter. */
+static void unclaim_version(struct fletch_store_value *value)
+{
+    store_relaxed(&value->version.next, 0); /* relaxed: nobody else knows the value */
 }
 
 static struct write write_for(struct fletch_partition_store *store,
@@ -448,6 +461,7 @@ enum fletch_status fletch_partition_store_insert(struct fletch_partition_store *
         if (write.crowded)
             follow_early(store, write.table, level_with_room(store, write.table));
     } else {
+        unclaim_version(value);
         count_gone(store, reader);
     }
     fletch_epoch_exit_inline(reader);
@@ -505,6 +519,8 @@ enum fletch_status fletch_partition_store_replace(struct fletch_partition_store 
     count_gone(store, reader);
     if (status == FLETCH_OK)
         fletch_store_value_release(store, reader, removal.value);
+    else
+        unclaim_version(value);
     fletch_epoch_exit_inline(reader);
     if (status != FLETCH_OK)
         return fletch_error_set(error, status,

@@ -1,12 +1,18 @@
 #include <fletching/epoch.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
+#include "support/child.h"
 #include "support/cmocka_tests.h"
 #include "support/counting_allocator.h"
+#include "support/seccomp.h"
 #include "support/team.h"
 #include "sync/epoch.h"
+
+enum { REFUSED = 250 };
 
 struct thing {
     struct fletch_epoch_object object;
@@ -187,7 +193,7 @@ static void orphans_are_freed_by_the_next_who_frees(void **state)
 {
     (void)state;
     int reclaimed = 0;
-    struct fletch_epoch_domain *domain = make_domain(2, 0);
+    struct fletch_epoch_domain *domain = make_domain(3, 0);
     fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 10);
     fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 20);
     assert_int_equal(statistics_of(domain).limbo_objects, 2);
@@ -198,6 +204,69 @@ static void orphans_are_freed_by_the_next_who_frees(void **state)
     assert_int_equal(statistics_of(domain).limbo_bytes, 0);
     fletch_epoch_reader_close(reader);
     fletch_epoch_domain_destroy(domain);
+}
+
+/* Consumers that only let go, without a reader, must not need one that frees for them. */
+static void orphans_alone_are_freed_batch_by_batch(void **state)
+{
+    (void)state;
+    int reclaimed = 0;
+    struct fletch_epoch_domain *domain = make_domain(4, 1000);
+    for (int i = 0; i < 103; i++)
+        fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 1);
+    assert_int_equal(reclaimed, 100);
+    struct fletch_epoch_statistics statistics = statistics_of(domain);
+    assert_int_equal(statistics.retired, 103);
+    assert_int_equal(statistics.reclaimed, 100);
+    assert_int_equal(statistics.limbo_objects, 3);
+    assert_int_equal(statistics.limbo_bytes, 3);
+    /* And by bytes. */
+    fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 0);
+    assert_int_equal(reclaimed, 104);
+    fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 5000);
+    assert_int_equal(reclaimed, 105);
+    fletch_epoch_domain_destroy(domain);
+}
+
+static void a_reader_inside_holds_back_orphans(void **state)
+{
+    (void)state;
+    int reclaimed = 0;
+    struct fletch_epoch_domain *domain = make_domain(4, 0);
+    struct fletch_epoch_reader *reader = open_reader(domain);
+    fletch_epoch_enter(reader);
+    for (int i = 0; i < 10; i++)
+        fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 7);
+    assert_int_equal(reclaimed, 0);
+    assert_int_equal(statistics_of(domain).limbo_objects, 10);
+    assert_int_equal(statistics_of(domain).limbo_bytes, 70);
+    fletch_epoch_exit(reader);
+    for (int i = 0; i < 2; i++)
+        fletch_epoch_retire_orphan(domain, &make_thing(&reclaimed)->object, 7);
+    assert_int_equal(reclaimed, 12);
+    assert_int_equal(statistics_of(domain).limbo_bytes, 0);
+    fletch_epoch_reader_close(reader);
+    fletch_epoch_domain_destroy(domain);
+}
+
+/* A long list of which each retires the next one must not become a deep stack. */
+static void orphans_that_retire_orphans_do_not_nest(void **state)
+{
+    (void)state;
+    enum { LONG = 200000 };
+    int reclaimed = 0;
+    struct fletch_epoch_domain *domain = make_domain(1, 0);
+    struct thing *first = NULL;
+    for (int i = 0; i < LONG; i++) {
+        struct thing *thing = make_thing(&reclaimed);
+        thing->retires_to = domain;
+        thing->next = first;
+        first = thing;
+    }
+    fletch_epoch_retire_orphan(domain, &first->object, 1);
+    assert_int_equal(reclaimed, 1);
+    fletch_epoch_domain_destroy(domain);
+    assert_int_equal(reclaimed, LONG);
 }
 
 static void a_closed_reader_leaves_its_bags_to_others(void **state)
@@ -228,13 +297,14 @@ static void what_is_reclaimed_may_retire(void **state)
 {
     (void)state;
     int reclaimed = 0;
-    struct fletch_epoch_domain *domain = make_domain(1, 0);
+    struct fletch_epoch_domain *domain = make_domain(100, 0);
     struct fletch_epoch_reader *reader = open_reader(domain);
     struct thing *last = make_thing(&reclaimed);
     struct thing *first = make_thing(&reclaimed);
     first->retires_to = domain;
     first->next = last;
     fletch_epoch_retire(reader, &first->object, 1);
+    fletch_epoch_collect(reader);
     assert_int_equal(reclaimed, 1);
     fletch_epoch_collect(reader);
     assert_int_equal(reclaimed, 2);
@@ -261,6 +331,40 @@ static void a_domain_frees_what_is_left_at_its_end(void **state)
     assert_int_equal(reclaimed, 8);
     fletch_epoch_domain_destroy(NULL);
     fletch_epoch_reader_close(NULL);
+}
+
+/* Where the system refuses membarrier, sections cost a fence and everything else is the same. */
+static int work_without_membarrier(void *context)
+{
+    int reclaimed = 0;
+    (void)context;
+    if (!seccomp_refuse(SYS_membarrier, SECCOMP_ANY_ARGUMENT, EPERM))
+        return REFUSED;
+    struct fletch_epoch_domain *domain = make_domain(2, 0);
+    struct fletch_epoch_reader *writer = open_reader(domain), *reader = open_reader(domain);
+    if (statistics_of(domain).asymmetric != 0)
+        return 1;
+    fletch_epoch_enter(reader);
+    retire(writer, &reclaimed, 4);
+    if (reclaimed != 0 || statistics_of(domain).oldest_reader != fletch_epoch_reader_number(reader))
+        return 2;
+    fletch_epoch_exit(reader);
+    fletch_epoch_collect(writer);
+    if (reclaimed != 4)
+        return 3;
+    fletch_epoch_reader_close(writer);
+    fletch_epoch_reader_close(reader);
+    fletch_epoch_domain_destroy(domain);
+    return 0;
+}
+
+static void a_domain_works_without_membarrier(void **state)
+{
+    (void)state;
+    int end = child_run(work_without_membarrier, NULL, false);
+    if (end == REFUSED)
+        skip();
+    assert_int_equal(end, 0);
 }
 
 struct classed {
@@ -352,9 +456,13 @@ int main(void)
         cmocka_unit_test(sections_nest),
         cmocka_unit_test(who_retires_inside_a_section_frees_at_its_end),
         cmocka_unit_test(orphans_are_freed_by_the_next_who_frees),
+        cmocka_unit_test(orphans_alone_are_freed_batch_by_batch),
+        cmocka_unit_test(a_reader_inside_holds_back_orphans),
+        cmocka_unit_test(orphans_that_retire_orphans_do_not_nest),
         cmocka_unit_test(a_closed_reader_leaves_its_bags_to_others),
         cmocka_unit_test(what_is_reclaimed_may_retire),
         cmocka_unit_test(a_domain_frees_what_is_left_at_its_end),
+        cmocka_unit_test(a_domain_works_without_membarrier),
         cmocka_unit_test(classes_share_a_function_and_can_be_given_back),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(a_missing_allocation_is_reported),

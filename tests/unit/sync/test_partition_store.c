@@ -2,10 +2,12 @@
 
 #include <fletching/store_scan.h>
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "support/child.h"
 #include "support/cmocka_tests.h"
 #include "support/stores.h"
 #include "support/team.h"
@@ -199,6 +201,59 @@ static void a_taken_value_belongs_to_the_taker(void **state)
     assert_int_equal(fixture.drops.dropped, 1);
     close_fixture(&fixture, 1);
 }
+
+static void a_value_that_did_not_enter_has_no_version(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_fixture(&fixture, 0, UINT64_MAX);
+    const struct fletch_store_key key = store_key(1, 1), other = store_key(1, 2);
+    struct fletch_store_value *value = make_stored(fixture.store, &other, 5);
+    assert_int_equal(insert(&fixture, key, 4), FLETCH_OK);
+    assert_int_equal(fletch_store_value_version(value), 0);
+    assert_int_equal(
+        fletch_partition_store_insert(fixture.store, fixture.reader, &key, value, NULL),
+        FLETCH_ALREADY_EXISTS);
+    assert_int_equal(fletch_store_value_version(value), 0);
+    assert_int_equal(
+        fletch_partition_store_replace(fixture.store, fixture.reader, &other, value, NULL),
+        FLETCH_NOT_FOUND);
+    assert_int_equal(fletch_store_value_version(value), 0);
+    /* It may still enter, once. */
+    assert_int_equal(
+        fletch_partition_store_insert(fixture.store, fixture.reader, &other, value, NULL),
+        FLETCH_OK);
+    assert_true(fletch_store_value_version(value) != 0);
+    assert_int_equal(look_up(&fixture, other), 5);
+    close_fixture(&fixture, 2);
+}
+
+#ifdef FLETCH_CHECKS
+/* A value that was taken enters again: readers of its first time would see another key. */
+static int enter_again(void *context)
+{
+    struct fixture *fixture = context;
+    const struct fletch_store_key key = store_key(1, 1);
+    struct fletch_store_value *value = NULL;
+    if (insert(fixture, key, 4) != FLETCH_OK ||
+        fletch_partition_store_take(fixture->store, fixture->reader, &key, &value, NULL) !=
+            FLETCH_OK)
+        return 1;
+    return fletch_partition_store_insert(fixture->store, fixture->reader, &key, value, NULL) ==
+                   FLETCH_OK
+               ? 2
+               : 3;
+}
+
+static void a_value_enters_only_once(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_fixture(&fixture, 0, UINT64_MAX);
+    assert_int_equal(child_run(enter_again, &fixture, true), CHILD_KILLED + SIGABRT);
+    close_fixture(&fixture, 0);
+}
+#endif
 
 static void a_late_removal_does_not_hit_a_newer_entry(void **state)
 {
@@ -491,6 +546,25 @@ static void many_keys_are_looked_up_at_once(void **state)
     }
 }
 
+/* Values that consumers take and let go without a reader do not pile up. */
+static void releases_without_a_reader_keep_memory_bounded(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_fixture(&fixture, 0, UINT64_MAX);
+    for (uint32_t i = 0; i < MANY; i++) {
+        const struct fletch_store_key key = store_key(1, i);
+        struct fletch_store_value *value = NULL;
+        assert_int_equal(insert(&fixture, key, i), FLETCH_OK);
+        assert_int_equal(
+            fletch_partition_store_take(fixture.store, fixture.reader, &key, &value, NULL),
+            FLETCH_OK);
+        fletch_store_value_release(fixture.store, NULL, value);
+    }
+    assert_true(statistics_of(&fixture).limbo_objects < 2048);
+    close_fixture(&fixture, MANY);
+}
+
 /* ---- waiting ---- */
 
 static struct fixture shared;
@@ -601,6 +675,10 @@ int main(void)
         cmocka_unit_test(whole_keys_are_compared),
         cmocka_unit_test(replacing_needs_something_to_replace),
         cmocka_unit_test(a_taken_value_belongs_to_the_taker),
+        cmocka_unit_test(a_value_that_did_not_enter_has_no_version),
+#ifdef FLETCH_CHECKS
+        cmocka_unit_test(a_value_enters_only_once),
+#endif
         cmocka_unit_test(a_late_removal_does_not_hit_a_newer_entry),
         cmocka_unit_test(a_view_stays_whole_until_the_section_ends),
         cmocka_unit_test(a_table_grows_and_shrinks),
@@ -612,6 +690,7 @@ int main(void)
         cmocka_unit_test(a_scan_goes_on_in_another_table),
         cmocka_unit_test(a_shuffle_is_removed_and_no_other),
         cmocka_unit_test(many_keys_are_looked_up_at_once),
+        cmocka_unit_test(releases_without_a_reader_keep_memory_bounded),
         cmocka_unit_test(a_wait_ends_when_the_key_comes),
         cmocka_unit_test(a_wait_ends_at_its_deadline),
         cmocka_unit_test(a_domain_serves_fifteen_stores),
