@@ -26,8 +26,8 @@ endfunction()
 set(MODEL_LIBRARY_SOURCES
     base/allocator.c base/clock.c base/options.c base/status.c
     sync/epoch.c sync/eventcount.c sync/inbox.c sync/mpsc_queue.c sync/partition_store.c
-    sync/placement.c sync/ring.c sync/spsc_ring.c sync/store_scan.c sync/store_table.c
-    sync/store_value.c sync/wait.c)
+    sync/placement.c sync/ring.c sync/spsc_ring.c sync/store_pool.c sync/store_scan.c
+    sync/store_table.c sync/store_value.c sync/wait.c)
 list(TRANSFORM MODEL_LIBRARY_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/
      OUTPUT_VARIABLE MODEL_LIBRARY_FILES)
 add_library(model_library STATIC ${MODEL_LIBRARY_FILES} event_fd_model.c pages_model.c)
