@@ -130,8 +130,8 @@ class FletchStore
         fletch_store_value *make(const StoreKey &key)
         {
             fletch_store_value *value = nullptr;
-            if (fletch_partition_store_value_create(store_, kPayloadBytes, &value, nullptr) !=
-                FLETCH_OK)
+            if (fletch_partition_store_value_create(store_, reader_, kPayloadBytes, &value,
+                                                    nullptr) != FLETCH_OK)
                 throw std::bad_alloc();
             const std::uint64_t word = key.partition;
             std::memcpy(fletch_store_value_payload(value), &word, sizeof word);

@@ -51,7 +51,7 @@ struct fletch_partition_store_options {
 };
 
 /** Bytes that a payload can have at most. */
-#define FLETCH_STORE_PAYLOAD_BYTES_MAX ((size_t)UINT32_MAX)
+#define FLETCH_STORE_PAYLOAD_BYTES_MAX ((size_t)INT32_MAX)
 
 /** Makes an empty store. The domain must outlive it; it can serve 15 stores at a time and anything
  *  else besides. RESOURCE_EXHAUSTED, INVALID_ARGUMENT. Options NULL: all defaults. */
@@ -69,11 +69,12 @@ FLETCH_EXPORT void fletch_partition_store_destroy(struct fletch_partition_store 
 
 /** Makes a value with an uninitialised payload and one reference, the caller's, who fills it before
  *  inserting it. It is freed like any other value if it is never inserted.
- *  RESOURCE_EXHAUSTED, INVALID_ARGUMENT (too large). Any thread. */
-FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
-fletch_partition_store_value_create(struct fletch_partition_store *store, size_t payload_bytes,
-                                    struct fletch_store_value **out_value,
-                                    struct fletch_error *error);
+ *  With a reader, the thread's own, values up to 256 bytes with their header of 32 come from memory
+ *  that the store keeps for it, and gives back when it is destroyed; reader NULL: each from the
+ *  allocator. RESOURCE_EXHAUSTED, INVALID_ARGUMENT (too large). Any thread. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_partition_store_value_create(
+    struct fletch_partition_store *store, struct fletch_epoch_reader *reader, size_t payload_bytes,
+    struct fletch_store_value **out_value, struct fletch_error *error);
 
 /** The payload, aligned to 32 bytes. As readers share it, it is not written after the insertion but
  *  by atomic operations of the caller's. */

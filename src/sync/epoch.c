@@ -182,7 +182,7 @@ static void count_up(_Atomic uint64_t *counter, uint64_t count)
 }
 
 static void reclaim_bag(const struct fletch_epoch_domain *domain,
-                        const struct fletch_epoch_bag *bag)
+                        struct fletch_epoch_reader *reader, const struct fletch_epoch_bag *bag)
 {
     uintptr_t classed = bag->first;
     while (classed != 0) {
@@ -190,7 +190,7 @@ static void reclaim_bag(const struct fletch_epoch_domain *domain,
         uint32_t number = (uint32_t)(classed & CLASS_MASK);
         classed = load_relaxed(&link->next); /* relaxed: written by the bag's owner */
         if (number != 0) {
-            domain->classes[number].reclaim(domain->classes[number].context, link);
+            domain->classes[number].reclaim(domain->classes[number].context, reader, link);
         } else {
             struct fletch_epoch_object *object = (void *)link;
             object->reclaim(object);
@@ -260,7 +260,7 @@ static void reclaim_closed(struct fletch_epoch_reader *reader)
         reader->closed[i - count] = reader->closed[i];
     reader->closed_count -= count;
     for (uint32_t i = 0; i < count; i++) {
-        reclaim_bag(reader->domain, &ripe[i]);
+        reclaim_bag(reader->domain, reader, &ripe[i]);
         count_up(&reader->reclaimed_objects, ripe[i].objects);
         count_up(&reader->reclaimed_bytes, ripe[i].bytes);
     }
@@ -312,7 +312,7 @@ static void collect_orphans(struct fletch_epoch_domain *domain)
     bag.tag = fetch_add_acq_rel(&domain->epoch, 1); /* E1 release, E1 acquire */
     fletch_fence_seldom(domain->fence_kind);        /* F2 */
     if (bag.tag < oldest_announced(domain)) {
-        reclaim_bag(domain, &bag);
+        reclaim_bag(domain, NULL, &bag);
         fetch_add_relaxed(&domain->drained_objects, bag.objects); /* relaxed: a statistic */
         fetch_add_relaxed(&domain->drained_bytes, bag.bytes);     /* relaxed: as above */
     } else {
@@ -404,7 +404,7 @@ void fletch_epoch_drain(struct fletch_epoch_domain *domain)
         struct fletch_epoch_reader *reader = load_acquire(&domain->readers); /* E3 acquire */
         for (; reader != NULL; reader = reader->next)
             empty_reader(reader, &all);
-        reclaim_bag(domain, &all);
+        reclaim_bag(domain, NULL, &all);
         fetch_add_relaxed(&domain->drained_objects, all.objects); /* relaxed: a statistic */
         fetch_add_relaxed(&domain->drained_bytes, all.bytes);     /* relaxed: as above */
     } while (all.first != 0);

@@ -68,8 +68,12 @@ struct fletch_epoch_link {
  * struct fletch_epoch_object. */
 enum { FLETCH_EPOCH_CLASSES = 16, FLETCH_EPOCH_ALIGNMENT = 16 };
 
+struct fletch_epoch_reader;
+
 struct fletch_epoch_class {
-    void (*reclaim)(void *context, struct fletch_epoch_link *link);
+    /* `reader`: who frees, on its own thread; NULL: a thread without one. */
+    void (*reclaim)(void *context, struct fletch_epoch_reader *reader,
+                    struct fletch_epoch_link *link);
     void *context;
 };
 

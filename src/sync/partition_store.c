@@ -28,7 +28,9 @@ static void start_counters(struct fletch_partition_store *store)
         /* relaxed, all of these: nobody else knows the store yet */
         store_relaxed(&store->stripes[i].versions, 0); /* relaxed: as above */
         store_relaxed(&store->stripes[i].gone, 0);     /* relaxed: as above */
+        fletch_store_cache_start(&store->stripes[i].cache);
     }
+    fletch_store_pool_start(&store->pool);
     for (size_t i = 0; i < FLETCH_STORE_EVENTCOUNTS; i++)
         fletch_eventcount_start(&store->alarms[i].eventcount, FLETCH_SHARING_PROCESS);
     store_relaxed(&store->building, 0);    /* relaxed: as above */
@@ -124,6 +126,8 @@ void fletch_partition_store_destroy(struct fletch_partition_store *store)
     fletch_epoch_drain(store->domain);
     fletch_epoch_class_remove(store->domain, store->value_class);
     fletch_store_table_destroy(table);
+    for (size_t i = 0; i < FLETCH_STORE_STRIPES; i++)
+        fletch_store_cache_end(&store->stripes[i].cache, &store->allocator);
     for (size_t i = 0; i < FLETCH_STORE_EVENTCOUNTS; i++)
         fletch_eventcount_deinit(&store->alarms[i].eventcount);
     fletch_block_release(store);
@@ -233,12 +237,6 @@ size_t fletch_partition_store_get_many(const struct fletch_partition_store *stor
 
 /* ---- another table ---- */
 
-static struct fletch_store_stripe *stripe_of(struct fletch_partition_store *store,
-                                             const struct fletch_epoch_reader *reader)
-{
-    return &store->stripes[reader->number % FLETCH_STORE_STRIPES];
-}
-
 uint64_t fletch_partition_store_living(const struct fletch_partition_store *store)
 {
     uint64_t living = 0;
@@ -325,8 +323,8 @@ static void shrink_if_empty(struct fletch_partition_store *store)
 static void count_gone(struct fletch_partition_store *store,
                        const struct fletch_epoch_reader *reader)
 {
-    /* relaxed: a statistic, and a hint when to shrink */
-    uint64_t gone = fetch_add_relaxed(&stripe_of(store, reader)->gone, 1) + 1;
+    _Atomic uint64_t *counter = &fletch_partition_store_stripe(store, reader)->gone;
+    uint64_t gone = fletch_partition_store_count(reader, counter);
     if (gone % FLETCH_STORE_REMOVALS == 0)
         shrink_if_empty(store);
 }
@@ -393,11 +391,10 @@ static enum fletch_status change_word(struct write *write, uint64_t *found,
 /* Gives a value its key and a version that no other has. */
 static void claim_version(struct write *write, struct fletch_store_value *value)
 {
-    struct fletch_store_stripe *stripe = stripe_of(write->store, write->reader);
+    struct fletch_store_stripe *stripe = fletch_partition_store_stripe(write->store, write->reader);
     /* relaxed: the caller is the only one who knows the value */
     FLETCH_ASSERT(load_relaxed(&value->version.next) == 0 && "a value enters once");
-    /* relaxed: a number, nothing more */
-    uint64_t number = fetch_add_relaxed(&stripe->versions, 1) + 1;
+    uint64_t number = fletch_partition_store_count(write->reader, &stripe->versions);
     uint64_t version = number * FLETCH_STORE_STRIPES + (uint64_t)(stripe - write->store->stripes);
     value->key.shuffle = write->key->shuffle;
     value->key.partition = write->key->partition;

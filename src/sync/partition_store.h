@@ -29,19 +29,21 @@
 #include "base/atomic.h"
 #include "sync/epoch.h"
 #include "sync/eventcount.h"
+#include "sync/store_pool.h"
 #include "sync/store_table.h"
 #include "sync/store_value.h"
 
 #ifdef FLETCH_MODEL_CHECK
-enum { FLETCH_STORE_STRIPES = 1, FLETCH_STORE_EVENTCOUNTS = 1, FLETCH_STORE_REMOVALS = 1 };
+enum { FLETCH_STORE_STRIPES = 2, FLETCH_STORE_EVENTCOUNTS = 1, FLETCH_STORE_REMOVALS = 1 };
 #else
-enum { FLETCH_STORE_STRIPES = 16, FLETCH_STORE_EVENTCOUNTS = 16, FLETCH_STORE_REMOVALS = 256 };
+enum { FLETCH_STORE_STRIPES = 32, FLETCH_STORE_EVENTCOUNTS = 16, FLETCH_STORE_REMOVALS = 256 };
 #endif
 
-/* Counted by the readers whose number falls onto it. */
+/* The first one is everybody's whose number is too high for one of his own. */
 struct fletch_store_stripe {
     FLETCH_ISOLATED _Atomic uint64_t versions; /* given out */
-    _Atomic uint64_t gone; /* of those: not entered after all, replaced, or removed */
+    _Atomic uint64_t gone;           /* of those: not entered after all, replaced, or removed */
+    struct fletch_store_cache cache; /* not of the first one */
 };
 
 struct fletch_store_alarm {
@@ -62,6 +64,7 @@ struct fletch_partition_store {
     /* Written when tables are made. */
     FLETCH_ISOLATED _Atomic uint32_t building; /* somebody makes a table before it must be */
     _Atomic uint64_t tables_made;
+    struct fletch_store_pool pool;
     struct fletch_store_stripe stripes[FLETCH_STORE_STRIPES];
     struct fletch_store_alarm alarms[FLETCH_STORE_EVENTCOUNTS];
 };
@@ -70,6 +73,40 @@ static inline struct fletch_store_table *
 fletch_partition_store_root(const struct fletch_partition_store *store)
 {
     return load_acquire(&store->root); /* E1 acquire */
+}
+
+/* Readers are numbered from 1, and a number is one thread's at a time. */
+static inline bool fletch_partition_store_owns_stripe(const struct fletch_epoch_reader *reader)
+{
+    return reader->number < FLETCH_STORE_STRIPES;
+}
+
+static inline struct fletch_store_stripe *
+fletch_partition_store_stripe(struct fletch_partition_store *store,
+                              const struct fletch_epoch_reader *reader)
+{
+    return &store->stripes[fletch_partition_store_owns_stripe(reader) ? reader->number : 0];
+}
+
+/* The reader's own blocks, or NULL. */
+static inline struct fletch_store_cache *
+fletch_partition_store_cache(struct fletch_partition_store *store,
+                             const struct fletch_epoch_reader *reader)
+{
+    if (reader == NULL || !fletch_partition_store_owns_stripe(reader))
+        return NULL;
+    return &store->stripes[reader->number].cache;
+}
+
+/* Counts one in the reader's stripe, and tells the count. */
+static inline uint64_t fletch_partition_store_count(const struct fletch_epoch_reader *reader,
+                                                    _Atomic uint64_t *counter)
+{
+    /* relaxed, all of these: a number, nothing more */
+    if (!fletch_partition_store_owns_stripe(reader))
+        return fetch_add_relaxed(counter, 1) + 1; /* relaxed: as above */
+    count_one(counter);                           /* relaxed: written by this thread only */
+    return load_relaxed(counter);                 /* relaxed: as above */
 }
 
 __extension__ typedef unsigned __int128 fletch_store_product;

@@ -7,6 +7,7 @@
 #include "sync/partition_store.h"
 
 enum fletch_status fletch_partition_store_value_create(struct fletch_partition_store *store,
+                                                       struct fletch_epoch_reader *reader,
                                                        size_t payload_bytes,
                                                        struct fletch_store_value **out_value,
                                                        struct fletch_error *error)
@@ -15,16 +16,21 @@ enum fletch_status fletch_partition_store_value_create(struct fletch_partition_s
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "payload of %zu bytes, expected at most %zu", payload_bytes,
                                 FLETCH_STORE_PAYLOAD_BYTES_MAX);
-    struct fletch_store_value *value = fletch_allocate(
-        &store->allocator, sizeof *value + payload_bytes, FLETCH_STORE_VALUE_ALIGNMENT);
+    struct fletch_store_value *value;
+    size_t bytes = sizeof *value + payload_bytes;
+    struct fletch_store_cache *cache = fletch_partition_store_cache(store, reader);
+    bool pooled = cache != NULL && bytes <= FLETCH_STORE_POOL_BYTES_MAX;
+    if (pooled)
+        value = fletch_store_pool_take(&store->pool, cache, &store->allocator, bytes);
+    else
+        value = fletch_allocate(&store->allocator, bytes, FLETCH_STORE_VALUE_ALIGNMENT);
     if (value == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for a value of %zu bytes",
-                                sizeof *value + payload_bytes);
+                                "no memory for a value of %zu bytes", bytes);
     value->key.shuffle = 0;
     value->key.partition = 0;
     value->key.slot = 0;
-    value->payload_bytes = (uint32_t)payload_bytes;
+    value->payload_bytes = (uint32_t)payload_bytes | (pooled ? FLETCH_VALUE_POOLED : 0);
     store_relaxed(&value->version.next, 0); /* relaxed: nobody else knows the value yet */
     store_relaxed(&value->references, 1);   /* relaxed: as above */
     *out_value = value;
@@ -38,7 +44,7 @@ void *fletch_store_value_payload(const struct fletch_store_value *value)
 
 size_t fletch_store_value_payload_bytes(const struct fletch_store_value *value)
 {
-    return value->payload_bytes;
+    return value->payload_bytes & ~FLETCH_VALUE_POOLED;
 }
 
 struct fletch_store_key fletch_store_value_key(const struct fletch_store_value *value)
@@ -81,19 +87,25 @@ void fletch_store_value_release(struct fletch_partition_store *store,
     FLETCH_ASSERT(before > 0 && "a reference was held");
     if (before == 1)
         fletch_epoch_retire_link(store->domain, reader, &value->version, store->value_class,
-                                 sizeof *value + value->payload_bytes);
+                                 sizeof *value + fletch_store_value_payload_bytes(value));
 }
 
-void fletch_store_value_reclaim(void *context, struct fletch_epoch_link *link)
+void fletch_store_value_reclaim(void *context, struct fletch_epoch_reader *reader,
+                                struct fletch_epoch_link *link)
 {
-    const struct fletch_partition_store *store = context;
+    struct fletch_partition_store *store = context;
     struct fletch_store_value *value =
         (void *)((char *)link - offsetof(struct fletch_store_value, version));
-    size_t payload_bytes = value->payload_bytes;
+    size_t payload_bytes = fletch_store_value_payload_bytes(value);
+    size_t bytes = sizeof *value + payload_bytes;
+    bool pooled = (value->payload_bytes & FLETCH_VALUE_POOLED) != 0;
     if (store->drop != NULL)
         store->drop(store->drop_context, value + 1, payload_bytes);
-    fletch_release(&store->allocator, value, sizeof *value + payload_bytes,
-                   FLETCH_STORE_VALUE_ALIGNMENT);
+    if (pooled)
+        fletch_store_pool_give(&store->pool, fletch_partition_store_cache(store, reader), value,
+                               bytes);
+    else
+        fletch_release(&store->allocator, value, bytes, FLETCH_STORE_VALUE_ALIGNMENT);
 }
 
 /* ---- bundles ---- */

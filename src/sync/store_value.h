@@ -30,8 +30,11 @@ struct fletch_store_value {
     struct fletch_store_key key;
     struct fletch_epoch_link version; /* a number; the epoch's link once the value is retired */
     _Atomic uint32_t references;
-    uint32_t payload_bytes;
+    uint32_t payload_bytes; /* and FLETCH_VALUE_POOLED */
 };
+
+/* The value's memory is a block of the store's pool. */
+#define FLETCH_VALUE_POOLED (UINT32_C(1) << 31)
 
 _Static_assert(sizeof(struct fletch_store_value) == 32, "half a line");
 _Static_assert(offsetof(struct fletch_store_value, version) % FLETCH_EPOCH_ALIGNMENT == 0,
@@ -124,6 +127,7 @@ void fletch_store_word_discard(uint64_t word);
 void fletch_store_word_retire(struct fletch_epoch_reader *reader, uint64_t word);
 
 /* Frees a value, and its payload first: the class's function (sync/epoch.h). */
-void fletch_store_value_reclaim(void *store, struct fletch_epoch_link *link);
+void fletch_store_value_reclaim(void *store, struct fletch_epoch_reader *reader,
+                                struct fletch_epoch_link *link);
 
 #endif

@@ -19,6 +19,7 @@ struct run {
     struct fletch_partition_store *store;
     uint64_t made;
     uint64_t failures;
+    bool pooled; /* values come from the store's pool, not each from the allocator */
     bool there[KEYS];
 };
 
@@ -53,7 +54,8 @@ static void enter(struct run *run, uint32_t i)
 {
     const struct fletch_store_key key = store_key(1, i);
     struct fletch_error error = {.status = FLETCH_OK};
-    struct fletch_store_value *value = make_stored(run->store, &key, i);
+    struct fletch_store_value *value =
+        make_stored(run->store, run->pooled ? run->reader : NULL, &key, i);
     if (value == NULL) {
         run->failures++;
         return;
@@ -98,13 +100,21 @@ static void remove_all(struct run *run, uint32_t count)
     }
 }
 
+/* What is tried with each failing allocation. */
+struct plan {
+    uint32_t count;
+    uint64_t hash_mask;
+    bool pooled;
+};
+
 /* True: nothing failed. */
-static bool run_with_failure(uint64_t n, uint32_t count, uint64_t hash_mask)
+static bool run_with_failure(uint64_t n, const struct plan *plan)
 {
     static struct run run;
-    run = (struct run){.made = 0};
+    uint32_t count = plan->count;
+    run = (struct run){.pooled = plan->pooled};
     counting_allocator_start(&run.counting, n);
-    if (!open_run(&run, hash_mask)) {
+    if (!open_run(&run, plan->hash_mask)) {
         close_run(&run);
         return false;
     }
@@ -121,17 +131,30 @@ static bool run_with_failure(uint64_t n, uint32_t count, uint64_t hash_mask)
 static void a_store_survives_each_failed_allocation(void **state)
 {
     (void)state;
+    const struct plan plan = {.count = KEYS, .hash_mask = UINT64_MAX};
     uint64_t n = 1;
-    while (!run_with_failure(n, KEYS, UINT64_MAX))
+    while (!run_with_failure(n, &plan))
         n += n < 40 ? 1 : 1 + n / 8;
     assert_true(n > KEYS);
+}
+
+static void a_pool_survives_each_failed_allocation(void **state)
+{
+    (void)state;
+    const struct plan plan = {.count = KEYS, .hash_mask = UINT64_MAX, .pooled = true};
+    uint64_t n = 1;
+    while (!run_with_failure(n, &plan))
+        n++;
+    /* The store, its first table of two blocks, and five chunks at least. */
+    assert_true(n > 8 && n < 40);
 }
 
 static void colliding_keys_survive_each_failed_allocation(void **state)
 {
     (void)state;
+    const struct plan plan = {.count = COLLIDING};
     uint64_t n = 1;
-    while (!run_with_failure(n, COLLIDING, 0))
+    while (!run_with_failure(n, &plan))
         n++;
     assert_true(n > 3 * COLLIDING);
 }
@@ -187,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_store_survives_each_failed_allocation),
+        cmocka_unit_test(a_pool_survives_each_failed_allocation),
         cmocka_unit_test(colliding_keys_survive_each_failed_allocation),
         cmocka_unit_test(a_store_that_cannot_grow_says_so_and_goes_on),
     };

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/poison.h"
 #include "support/arguments.h"
 #include "support/cmocka_tests.h"
 #include "support/litmus.h"
@@ -64,7 +65,8 @@ static void end(void *context)
 static void enter(struct state *state, size_t role, uint32_t partition)
 {
     const struct fletch_store_key key = store_key(role, partition);
-    struct fletch_store_value *value = make_stored(state->store, &key, partition);
+    struct fletch_store_value *value =
+        make_stored(state->store, state->readers[role], &key, partition);
     if (fletch_partition_store_insert(state->store, state->readers[role], &key, value, NULL) !=
         FLETCH_OK)
         fletch_store_value_release(state->store, state->readers[role], value);
@@ -319,13 +321,107 @@ static void store_value_e1(void **unused)
     assert_int_equal(drops.broken, 0);
 }
 
+/* ---- the pool ---- */
+
+/* Blocks whose first word after the links says what was done with them last. */
+struct pool_state {
+    struct fletch_store_pool pool;
+    struct fletch_store_cache caches[2];
+    struct fletch_allocator allocator;
+    _Alignas(FLETCH_STORE_BLOCK_BYTES) uint64_t memory[3][FLETCH_STORE_BLOCK_BYTES / 8];
+    uint64_t *taken[2];
+    bool unfinished;
+};
+
+static void start_pool(void *context)
+{
+    struct pool_state *state = context;
+    state->allocator = fletch_allocator_or_default(NULL);
+    fletch_store_pool_start(&state->pool);
+    fletch_store_cache_start(&state->caches[0]);
+    fletch_store_cache_start(&state->caches[1]);
+}
+
+static void end_pool(void *context)
+{
+    struct pool_state *state = context;
+    fletch_store_cache_end(&state->caches[0], &state->allocator);
+    fletch_store_cache_end(&state->caches[1], &state->allocator);
+}
+
+static void reset_pool(void *context)
+{
+    struct pool_state *state = context;
+    end_pool(state);
+    for (size_t i = 0; i < 3; i++) {
+        fletch_unpoison(state->memory[i], sizeof state->memory[i]);
+        state->memory[i][4] = 1;
+    }
+    start_pool(state);
+    state->unfinished = false;
+}
+
+static void give_three(void *context)
+{
+    struct pool_state *state = context;
+    for (size_t i = 0; i < 3; i++) {
+        state->memory[i][4] = 2;
+        fletch_store_pool_give(&state->pool, NULL, state->memory[i], FLETCH_STORE_BLOCK_BYTES);
+    }
+}
+
+static void take_two(void *context)
+{
+    struct pool_state *state = context;
+    for (size_t i = 0; i < 2; i++) {
+        state->taken[i] = fletch_store_pool_take(&state->pool, &state->caches[1], &state->allocator,
+                                                 FLETCH_STORE_BLOCK_BYTES);
+        bool given = state->taken[i] >= state->memory[0] && state->taken[i] <= state->memory[2];
+        if (given && state->taken[i][4] != 2)
+            state->unfinished = true;
+        if (!given)
+            state->taken[i] = NULL;
+    }
+}
+
+static size_t pool_outcome(void *context)
+{
+    struct pool_state *state = context;
+    if (state->unfinished || (state->taken[0] != NULL && state->taken[0] == state->taken[1]))
+        return 2;
+    return state->taken[1] != NULL;
+}
+
+static void store_pool_e1(void **unused)
+{
+    (void)unused;
+    static const struct litmus_outcome pools[] = {
+        {"carved", LITMUS_ACCEPTABLE, "the taker came first"},
+        {"taken", LITMUS_INTERESTING, "they met"},
+        {"unfinished, or twice", LITMUS_FORBIDDEN, "E1: done with before it is taken"},
+    };
+    const struct litmus_test test = {
+        .name = "store_pool E1: block used, given || taken, read",
+        .state_bytes = sizeof(struct pool_state),
+        .make = start_pool,
+        .reset = reset_pool,
+        .end = end_pool,
+        .roles = {give_three, take_two},
+        .role_count = 2,
+        .outcome = pool_outcome,
+        .outcomes = pools,
+        .outcome_count = 3,
+    };
+    assert_true(litmus_run(&test, ROUNDS * arguments.scale, arguments.seed));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(partition_store_e1), cmocka_unit_test(partition_store_e2),
         cmocka_unit_test(store_table_e2),     cmocka_unit_test(store_table_e3),
         cmocka_unit_test(store_table_e4),     cmocka_unit_test(store_table_e5),
-        cmocka_unit_test(store_value_e1),
+        cmocka_unit_test(store_value_e1),     cmocka_unit_test(store_pool_e1),
     };
     arguments = test_arguments_read(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

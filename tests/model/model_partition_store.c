@@ -98,10 +98,10 @@ static int read_value(const struct fletch_store_value *value, int key)
     return number;
 }
 
-static struct fletch_store_value *make_value(int number)
+static struct fletch_store_value *make_value(struct fletch_epoch_reader *reader, int number)
 {
     struct fletch_store_value *value = NULL;
-    harness_assert(fletch_partition_store_value_create(store, sizeof(int), &value, NULL) ==
+    harness_assert(fletch_partition_store_value_create(store, reader, sizeof(int), &value, NULL) ==
                    FLETCH_OK);
     *(int *)fletch_store_value_payload(value) = number;
     return value;
@@ -110,7 +110,7 @@ static struct fletch_store_value *make_value(int number)
 static int enter_value(struct thread *thread, const struct step *step)
 {
     const struct fletch_store_key key = key_of(step->key);
-    struct fletch_store_value *value = make_value(step->number);
+    struct fletch_store_value *value = make_value(thread->reader, step->number);
     enum fletch_status status =
         step->what == 'i'
             ? fletch_partition_store_insert(store, thread->reader, &key, value, NULL)

@@ -84,7 +84,7 @@ static struct fletch_store_key random_key(struct worker *worker)
 static void enter(struct worker *worker, const struct fletch_store_key *key, bool replace)
 {
     struct fletch_store_value *value =
-        make_stored(store, key, fletch_random_u64(&worker->jitter.random));
+        make_stored(store, worker->reader, key, fletch_random_u64(&worker->jitter.random));
     fetch_add_relaxed(&made, 1); /* relaxed: read after the threads have ended */
     enum fletch_status status =
         replace ? fletch_partition_store_replace(store, worker->reader, key, value, NULL)

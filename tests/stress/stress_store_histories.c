@@ -49,7 +49,8 @@ static struct fletch_store_key key_of(uint32_t key)
 static int64_t enter(struct actor *actor, const struct step *step)
 {
     const struct fletch_store_key key = key_of(step->key);
-    struct fletch_store_value *value = make_stored(store, &key, (uint64_t)step->number);
+    struct fletch_store_value *value =
+        make_stored(store, actor->reader, &key, (uint64_t)step->number);
     enum fletch_status status =
         step->what == INSERT
             ? fletch_partition_store_insert(store, actor->reader, &key, value, NULL)
@@ -191,7 +192,8 @@ static void between_rounds(void)
         const struct fletch_store_key key = store_key(8, (filler + i) % FILLERS);
         if (remove)
             (void)!fletch_partition_store_remove(store, actors[0].reader, &key, NULL);
-        struct fletch_store_value *value = remove ? NULL : make_stored(store, &key, 1);
+        struct fletch_store_value *value =
+            remove ? NULL : make_stored(store, actors[0].reader, &key, 1);
         if (value != NULL &&
             fletch_partition_store_insert(store, actors[0].reader, &key, value, NULL) != FLETCH_OK)
             fletch_store_value_release(store, actors[0].reader, value);

@@ -29,10 +29,11 @@ struct fletch_store_key store_key(uint64_t shuffle, uint32_t partition)
 }
 
 struct fletch_store_value *make_stored(struct fletch_partition_store *store,
+                                       struct fletch_epoch_reader *reader,
                                        const struct fletch_store_key *key, uint64_t number)
 {
     struct fletch_store_value *value = NULL;
-    if (fletch_partition_store_value_create(store, sizeof(struct stored), &value, NULL) !=
+    if (fletch_partition_store_value_create(store, reader, sizeof(struct stored), &value, NULL) !=
         FLETCH_OK)
         return NULL;
     struct stored *stored = fletch_store_value_payload(value);

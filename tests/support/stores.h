@@ -27,6 +27,7 @@ struct fletch_store_key store_key(uint64_t shuffle, uint32_t partition);
 
 /* A value that carries `number`; NULL: no memory. */
 struct fletch_store_value *make_stored(struct fletch_partition_store *store,
+                                       struct fletch_epoch_reader *reader,
                                        const struct fletch_store_key *key, uint64_t number);
 
 /* Whether a value is whole and belongs to the key. */

@@ -372,8 +372,10 @@ struct classed {
     int number;
 };
 
-static void reclaim_classed(void *context, struct fletch_epoch_link *link)
+static void reclaim_classed(void *context, struct fletch_epoch_reader *reader,
+                            struct fletch_epoch_link *link)
 {
+    (void)reader;
     int *sum = context;
     *sum += ((struct classed *)(void *)link)->number;
     free(link);

@@ -49,7 +49,7 @@ static void close_fixture(struct fixture *fixture, uint64_t made)
 static enum fletch_status insert(struct fixture *fixture, struct fletch_store_key key,
                                  uint64_t number)
 {
-    struct fletch_store_value *value = make_stored(fixture->store, &key, number);
+    struct fletch_store_value *value = make_stored(fixture->store, fixture->reader, &key, number);
     enum fletch_status status =
         fletch_partition_store_insert(fixture->store, fixture->reader, &key, value, NULL);
     if (status != FLETCH_OK)
@@ -60,7 +60,7 @@ static enum fletch_status insert(struct fixture *fixture, struct fletch_store_ke
 static enum fletch_status replace(struct fixture *fixture, struct fletch_store_key key,
                                   uint64_t number)
 {
-    struct fletch_store_value *value = make_stored(fixture->store, &key, number);
+    struct fletch_store_value *value = make_stored(fixture->store, fixture->reader, &key, number);
     enum fletch_status status =
         fletch_partition_store_replace(fixture->store, fixture->reader, &key, value, NULL);
     if (status != FLETCH_OK)
@@ -208,7 +208,7 @@ static void a_value_that_did_not_enter_has_no_version(void **state)
     struct fixture fixture;
     open_fixture(&fixture, 0, UINT64_MAX);
     const struct fletch_store_key key = store_key(1, 1), other = store_key(1, 2);
-    struct fletch_store_value *value = make_stored(fixture.store, &other, 5);
+    struct fletch_store_value *value = make_stored(fixture.store, fixture.reader, &other, 5);
     assert_int_equal(insert(&fixture, key, 4), FLETCH_OK);
     assert_int_equal(fletch_store_value_version(value), 0);
     assert_int_equal(
@@ -574,7 +574,7 @@ static void insert_later(void *context)
     (void)context;
     struct fletch_epoch_reader *reader = NULL;
     const struct fletch_store_key key = store_key(4, 4);
-    struct fletch_store_value *value = make_stored(shared.store, &key, 44);
+    struct fletch_store_value *value = make_stored(shared.store, NULL, &key, 44);
     (void)!fletch_epoch_reader_open(shared.domain, &reader, NULL);
     uint64_t until = fletch_clock_now_ns() + 20000000;
     while (fletch_clock_now_ns() < until) {
@@ -659,10 +659,11 @@ static void wrong_arguments_are_refused(void **state)
     assert_int_equal(
         fletch_partition_store_statistics(fixture.store, fixture.reader, &statistics, &error),
         FLETCH_INVALID_ARGUMENT);
-    assert_int_equal(fletch_partition_store_value_create(
-                         fixture.store, FLETCH_STORE_PAYLOAD_BYTES_MAX + 1, &value, &error),
+    assert_int_equal(fletch_partition_store_value_create(fixture.store, fixture.reader,
+                                                         FLETCH_STORE_PAYLOAD_BYTES_MAX + 1, &value,
+                                                         &error),
                      FLETCH_INVALID_ARGUMENT);
-    assert_contains(error.message, "4294967296");
+    assert_contains(error.message, "2147483648");
     assert_null(store);
     assert_null(value);
     close_fixture(&fixture, 0);
