@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MC_THREADS = 8, MC_EVENTS = 1024, MC_LOCATIONS = 512, MC_WRITES = 160 };
+enum { MC_THREADS = 8, MC_EVENTS = 1024, MC_LOCATIONS = 512, MC_WRITES = 320 };
 
 /* The source of a read that reads what was there before all writes. */
 enum { MC_INITIAL = -1 };

@@ -31,7 +31,7 @@ struct mc_look {
     uint64_t value;
 };
 
-enum { MC_LOOKS = 512, MC_DIRTY = 32 };
+enum { MC_LOOKS = 256, MC_DIRTY = 32 };
 
 struct mc_turn {
     int count;
