@@ -24,7 +24,7 @@ help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: bench-build ## build everything and show what the rings do, in a minute
-	@scripts/run-benchmarks.sh build/bench/bench --quick
+	@scripts/run-benchmarks.sh build/bench/bench "spsc_ring mpsc_queue inbox wait" --quick
 
 test: $(STAMPS)-test $(PYTHON) ## build with ASan and UBSan and run every test but the deep ones
 	$(call build-preset,dev)
@@ -57,7 +57,7 @@ fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed the IPC reader what a fuzzer thinks 
 	    -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/golden/data
 
 bench: bench-build ## run every benchmark against its peers
-	@scripts/run-benchmarks.sh build/bench/bench
+	@scripts/run-benchmarks.sh build/bench/bench all
 
 bench-build: $(STAMPS)-bench ## build the benchmarks and the peers that they compare with
 	$(call build-preset,bench)

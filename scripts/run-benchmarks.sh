@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Runs every benchmark of a build folder, one after the other, with the arguments that follow.
+# Runs benchmarks of a build folder, one after the other, with the arguments that follow.
 #
-#   scripts/run-benchmarks.sh <folder> [argument...]
+#   scripts/run-benchmarks.sh <folder> <names> [argument...]       names: "spsc_ring wait", or all
 set -euo pipefail
 
-folder=$1
-shift
+folder=$1 names=$2
+shift 2
 failed=0
 count=0
 for program in "$folder"/bench_*; do
     [ -f "$program" ] && [ -x "$program" ] || continue
+    name=${program##*/bench_}
+    [ "$names" = all ] || [[ " $names " == *" $name "* ]] || continue
     count=$((count + 1))
     printf '\n== %s %s\n' "$(basename "$program")" "$*"
     "$program" "$@" || { echo "failed: $program" >&2; failed=1; }
