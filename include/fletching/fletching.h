@@ -25,6 +25,7 @@
 #include <fletching/partition_writer.h>
 #include <fletching/range_sample.h>
 #include <fletching/ring.h>
+#include <fletching/runtime.h>
 #include <fletching/schema.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>
