@@ -284,7 +284,7 @@ enum outcome where_command(char **words)
     static struct where_state state = {.null_word = "null"};
     const struct option_entry options[] = {
         {"partitions", OPTION_COUNT, "N", "of how many partitions", &state.partition_count},
-        {"schema", OPTION_TEXT, "FILE", "an input that has the columns --by, for their types",
+        {"schema", OPTION_TEXT, "F", "an input that has the columns --by, for their types",
          &state.schema_path},
         {"by", OPTION_TEXT, "COLS", "columns of the key, separated by commas", &state.by},
         {"types", OPTION_TEXT, "T", "their types instead: int64,utf8,timestamp[us]", &state.types},
@@ -293,7 +293,7 @@ enum outcome where_command(char **words)
         {"json", OPTION_FLAG, NULL, "one object instead of text, with hashes", &state.is_json}};
     const struct command_usage usage = {
         .name = "where",
-        .synopsis = "--partitions N {--schema FILE --by COLS | --types T} VALUE...",
+        .synopsis = "--partitions N {--schema F --by COLS | --types T} VALUE...",
         .text = "Tells which partition a key goes to, by the hash of shuffles (fletch-hash-1) or\n"
                 "by ranges. A key has one VALUE for each of its columns; several keys may follow\n"
                 "each other. Dates and times are ISO 8601 or stored counts, bytes text or 0x...\n",
