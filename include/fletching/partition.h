@@ -81,12 +81,6 @@ FLETCH_EXPORT const char *fletch_partitioner_name(const struct fletch_partitione
 FLETCH_EXPORT uint32_t
 fletch_partitioner_partition_count(const struct fletch_partitioner *partitioner);
 
-/** Rows `first` to `first + count` - 1 of a batch. */
-struct fletch_row_range {
-    int64_t first;
-    size_t count;
-};
-
 /** The partitions of some rows of a batch of the schema.
  *  OUT_OF_RANGE: a partition column holds null or no partition, names row and value. Does not
  *  allocate. Broadcast has no partition for a row: FAILED_PRECONDITION. */
