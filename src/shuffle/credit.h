@@ -8,9 +8,31 @@
  * takes credit past a request that is older and could use it.
  *
  * Roles: any number of writers, each with one request for a partition at a time; any number of
- * threads that return credit. Progress: try and give_back are wait-free while nobody waits;
+ * threads that return credit. Progress: try is lock-free, return wait-free while nobody waits;
  * otherwise they submit to a serial (sync/serial.h), in which alone requests are listed and
- * granted. */
+ * granted, and which may run tasks of others before they come back.
+ *
+ * Why no grant is lost. What is free and whether somebody waits for it lie in one word: `held` for
+ * a partition, `free` for the pool. The serial sets the waiting bit by an atomic operation that
+ * reads what is free; who returns credit adds it by one that reads the bit. One of both comes
+ * first: either the serial sees the credit, or the one who returns it sees the bit, and submits a
+ * look. While the bit is set only the serial takes.
+ *
+ * Edges (proven in tests/model/credit):
+ *   E1: return fetch_and/fetch_sub_acq_rel(held), fetch_add_acq_rel(free) -> serial
+ *       fetch_or_acq_rel(held, free), try cas_weak_acq_rel(held, free): what was held by the
+ *       credit is done with.
+ *   E2: serial cas_weak_acq_rel(word) to GRANTED -> writer cas_weak_acq_rel(word) from GRANTED:
+ *       the source of the grant.
+ *   E3: who submits exchange_acq_rel(queued) finds 1 -> serial exchange_acq_rel(queued, 0): the
+ *       look that is queued already sees what was done before.
+ *   E4: serial fetch_and_release(word) -> owner load_acquire(word): the serial is done with the
+ *       request, whose memory may go.
+ *
+ * Linearization: credit is taken and returned at the operation on its word; a grant is consumed at
+ * the writer's compare-and-swap. Reclamation: requests and their eventcounts stay until
+ * fletch_credit_request_is_dropped, or until a task that was submitted to the pool's serial after
+ * the last give up is run. A thread that stalls in the serial delays the grants of others. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,9 +42,20 @@
 #include "base/atomic.h"
 #include "sync/serial.h"
 
+/* Where a frame's credit came from, and goes back to. */
+enum fletch_credit_source {
+    FLETCH_CREDIT_NONE, /* spilled */
+    FLETCH_CREDIT_OWN,  /* the partition's frame */
+    FLETCH_CREDIT_LENT, /* the partition's second frame */
+    FLETCH_CREDIT_POOL  /* the shuffle's pool */
+};
+
+/* The most bytes that one frame or a whole pool may have. */
+#define FLETCH_CREDIT_BYTES_MAX ((UINT64_C(1) << 56) - 1)
+
 /* A request's states. WAITING -> GRANTED by the serial, WAITING -> GIVEN_UP by its writer: one of
  * them wins. GRANTED -> IDLE by its writer, who has the credit then. GIVEN_UP -> IDLE by the
- * serial, which takes it off the list; -> WAITING by its writer, who asks again at its old place. */
+ * serial, which takes it off the list; -> WAITING by its writer, who asks again. */
 enum fletch_request_state {
     FLETCH_REQUEST_IDLE,
     FLETCH_REQUEST_WAITING,
@@ -30,36 +63,103 @@ enum fletch_request_state {
     FLETCH_REQUEST_GIVEN_UP
 };
 
+/* One writer's, for one partition. */
 struct fletch_credit_request {
-    struct fletch_serial_task task;     /* how it gets on the list */
-    _Atomic uint32_t state;             /* enum fletch_request_state */
-    uint32_t source;                    /* enum fletch_credit_source; written by the grant */
-    uint64_t bytes;
-    struct fletch_credit *partition;
-    struct fletch_eventcount *sleeper;  /* its writer's, told when it is granted */
-    struct fletch_credit_request *next; /* of the list; the serial's */
+    struct fletch_serial_task task;    /* first: how the serial learns of a change */
+    _Atomic uint64_t word;             /* state, marks and bytes: see credit.c */
+    struct fletch_credit *credit;      /* of its partition */
+    struct fletch_eventcount *sleeper; /* its writer's, told when it is granted; or NULL */
+    uint32_t source;                   /* enum fletch_credit_source; written by the grant */
+    /* The serial's. */
+    bool listed;
+    uint64_t listed_bytes;
+    uint64_t ticket;                    /* when it was listed */
+    struct fletch_credit_request *next; /* of the partition's, oldest first */
     struct fletch_credit_request *previous;
 };
 
 /* A partition's. */
 struct fletch_credit {
+    struct fletch_serial_task look; /* first: submitted by who returns credit */
+    _Atomic uint32_t look_queued;
+    _Atomic uint64_t held; /* bytes of the pool, own and second frame, somebody waits */
     struct fletch_credit_pool *pool;
-    _Atomic uint64_t pooled_bytes; /* of the pool, held by frames of this partition */
-    _Atomic uint32_t frames;       /* bits: own frame in use, second one in use */
-    _Atomic uint32_t waiting;      /* requests of it on the list: nobody passes them */
+    /* The serial's. */
+    _Atomic uint32_t waiting; /* requests on the list; others read it for statistics */
+    struct fletch_credit_request *oldest;
+    struct fletch_credit_request *newest;
+    uint64_t need; /* free bytes of the pool at which its oldest request can be granted */
+    uint64_t priority;
+    struct fletch_credit *parent; /* in the tree of those that wait for the pool */
+    struct fletch_credit *left;
+    struct fletch_credit *right;
+    uint64_t least_need; /* of this one and those below it */
+    bool in_tree;
 };
 
 /* A shuffle's. */
 struct fletch_credit_pool {
     uint64_t total_bytes;
-    FLETCH_ISOLATED _Atomic uint64_t free_bytes;
-    _Atomic uint32_t waiting; /* requests on the list */
-    _Atomic uint64_t moves;   /* credit taken or given back: what stands still is seen here */
+    uint64_t frame_bytes;                /* what a partition's frame has: the second is not larger */
+    FLETCH_ISOLATED _Atomic uint64_t free; /* bytes, and whether somebody waits */
+    _Atomic uint64_t moves; /* credit taken or given back: what stands still is seen here */
     FLETCH_ISOLATED struct fletch_serial serial;
-    struct fletch_serial_task sweep; /* submitted by who gives credit back */
+    struct fletch_serial_task sweep; /* submitted by who gives bytes back */
     _Atomic uint32_t sweep_queued;
-    struct fletch_credit_request *oldest; /* the serial's */
-    struct fletch_credit_request *newest;
+    /* The serial's. */
+    uint64_t waiting;
+    uint64_t tickets;
+    struct fletch_credit *root;
 };
+
+/* A pool of `total_bytes` beside the frames of partitions, of `frame_bytes` each. Whoever makes it
+ * also submits what runs in the pool's serial, and outlives that. */
+void fletch_credit_pool_init(struct fletch_credit_pool *pool, uint64_t total_bytes,
+                             uint64_t frame_bytes);
+void fletch_credit_init(struct fletch_credit *credit, struct fletch_credit_pool *pool);
+
+/* Takes credit for a frame of `bytes` bytes, or changes nothing. False also where others wait that
+ * could use it. Any thread; lock-free. */
+bool fletch_credit_try(struct fletch_credit *credit, uint64_t bytes,
+                       enum fletch_credit_source *out_source);
+
+/* Gives back what try, or a granted request, took for `bytes` bytes; NONE allowed. Any thread. */
+void fletch_credit_return(struct fletch_credit *credit, enum fletch_credit_source source,
+                          uint64_t bytes);
+
+/* `sleeper`: notified when the request is granted; NULL: the owner polls. */
+void fletch_credit_request_init(struct fletch_credit_request *request, struct fletch_credit *credit,
+                                struct fletch_eventcount *sleeper);
+
+/* Asks for credit for `bytes` bytes. The request must be idle or given up. It may be granted before
+ * the call returns. Owner's; does not block. */
+void fletch_credit_request_submit(struct fletch_credit_request *request, uint64_t bytes);
+
+/* True: the request was granted and is idle now, and the caller has the credit. Owner's. */
+bool fletch_credit_request_granted(struct fletch_credit_request *request,
+                                   enum fletch_credit_source *out_source);
+
+/* Stops waiting. True: it was granted meanwhile, as for fletch_credit_request_granted. False: the
+ * caller has nothing, and its turn goes to the next. Idle: false. Owner's; does not block. */
+bool fletch_credit_request_give_up(struct fletch_credit_request *request,
+                                   enum fletch_credit_source *out_source);
+
+/* Whether it waits for an answer. Owner's. */
+bool fletch_credit_request_is_waiting(struct fletch_credit_request *request);
+
+/* Whether the serial is done with a request that was given up or whose grant was consumed: then it
+ * and its eventcount may be freed. Who cannot wait for that submits a task to the pool's serial
+ * after the last give up, and frees them there. */
+bool fletch_credit_request_is_dropped(struct fletch_credit_request *request);
+
+/* Requests that wait for a partition: a statistic. */
+uint32_t fletch_credit_waiting(struct fletch_credit *credit);
+
+/* Whether nothing is taken and nobody waits: at the end. */
+bool fletch_credit_is_whole(struct fletch_credit *credit);
+bool fletch_credit_pool_is_whole(struct fletch_credit_pool *pool);
+
+/* Counts every change: what stands still is seen by two equal numbers. Any thread. */
+uint64_t fletch_credit_pool_moves(struct fletch_credit_pool *pool);
 
 #endif

@@ -12,10 +12,16 @@
  * block.
  *
  * Edges:
- *   E1: submitter cas_acq_rel(head) -> runner cas_acq_rel(head): the task, and everything that its
- *       submitter did before.
- *   E2: runner cas_acq_rel(head) to idle -> next runner cas_acq_rel(head): the state that tasks
- *       share, so they need no atomics among themselves.
+ *   E1: submitter cas_weak_release(head) -> runner exchange_acquire(head): the task, and everything
+ *       that its submitter did before. A later submitter continues the release sequence of the
+ *       earlier ones, so that one acquire covers the whole list.
+ *   E2: runner cas_strong_release(head) to idle -> next runner cas_weak_acquire(head): the state
+ *       that tasks share, so they need no atomics among themselves.
+ *
+ * ABA: a submitter that leaves its task with a runner compares the head with a task that it has
+ * seen there and makes it its own next; if that was taken, run and submitted again in between, it
+ * is the head again and the link is right all the same. Reclamation: none; after its last step to
+ * idle a runner touches nothing. A serial must outlive its submitters' calls.
  *
  * Linearization: a task, at the submitter's compare-and-swap; tasks run in that order. */
 
@@ -35,7 +41,7 @@ struct fletch_serial {
 
 void fletch_serial_init(struct fletch_serial *serial, void *context);
 
-/* Any thread. Runs the task, and what others submit meanwhile, before it returns; or leaves it to
+/* Any thread, also from within a task of the same serial. Runs the task, and what others submit meanwhile, before it returns; or leaves it to
  * the thread that is running just now. */
 void fletch_serial_submit(struct fletch_serial *serial, struct fletch_serial_task *task);
 
