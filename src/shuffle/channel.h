@@ -17,6 +17,8 @@ struct fletch_channel_totals {
     uint64_t row_sum;
 };
 
+struct fletch_frame;
+
 struct fletch_channel {
     uint32_t producer;
     uint32_t partition;
@@ -24,6 +26,10 @@ struct fletch_channel {
     /* The writer's; read by the reader once the end has come (the inbox's edge covers that). */
     struct fletch_channel_totals sent;
     struct fletch_credit_request request;
+    /* Frames that wait for credit, oldest first; the writer's alone. */
+    struct fletch_frame *first_waiting;
+    struct fletch_frame *last_waiting;
+    struct fletch_channel *next_waiting; /* of the writer's channels that have some */
     /* The reading side's. */
     FLETCH_ISOLATED struct fletch_channel_totals received;
 };

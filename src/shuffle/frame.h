@@ -6,7 +6,11 @@
 
 #include <fletching/inbox.h>
 
+#include "memory/node_stack.h"
 #include "shuffle/channel.h"
+
+struct fletch_batch;
+struct fletch_frame_pool;
 
 enum fletch_frame_kind {
     FLETCH_FRAME_DATA,
@@ -16,21 +20,12 @@ enum fletch_frame_kind {
     FLETCH_FRAME_LOST
 };
 
-/* Where a frame's credit came from, and goes back to. */
-enum fletch_credit_source {
-    FLETCH_CREDIT_NONE, /* spilled */
-    FLETCH_CREDIT_OWN,  /* the partition's frame */
-    FLETCH_CREDIT_LENT, /* the partition's second frame */
-    FLETCH_CREDIT_POOL  /* the shuffle's pool */
-};
-
 struct fletch_frame {
     struct fletch_inbox_node node; /* first */
     enum fletch_frame_kind kind;
     enum fletch_credit_source credit;
     struct fletch_channel *channel; /* data */
     struct fletch_batch *batch;     /* data in memory: a reference of the node's; or NULL */
-    struct fletch_spill_location spilled; /* length 0: it is in memory */
     uint64_t sequence;              /* data: from 1 */
     uint64_t barrier;               /* data: the last one of its producer; barrier: its id */
     int64_t watermark;
@@ -38,7 +33,8 @@ struct fletch_frame {
     uint64_t bytes;    /* of the body, uncompressed: what its credit counts */
     uint64_t key_sum;  /* data, levels keys and rows */
     uint64_t row_sum;  /* data, level rows */
-    uint64_t reserved; /* charged to the shuffle for a batch that nobody is charged for */
+    struct fletch_frame_pool *home; /* data: where the node goes back to */
+    struct fletch_stack_node free;  /* while it is there */
 };
 
 #endif
