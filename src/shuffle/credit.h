@@ -19,15 +19,12 @@
  * look. While the bit is set only the serial takes.
  *
  * Edges (proven in tests/model/credit):
- *   E1: return fetch_and/fetch_sub_acq_rel(held), fetch_add_acq_rel(free) -> serial
- *       fetch_or_acq_rel(held, free), try cas_weak_acq_rel(held, free): what was held by the
- *       credit is done with.
- *   E2: serial cas_weak_acq_rel(word) to GRANTED -> writer cas_weak_acq_rel(word) from GRANTED:
- *       the source of the grant.
- *   E3: who submits exchange_acq_rel(queued) finds 1 -> serial exchange_acq_rel(queued, 0): the
- *       look that is queued already sees what was done before.
- *   E4: serial fetch_and_release(word) -> owner load_acquire(word): the serial is done with the
- *       request, whose memory may go.
+ *   E1: who returns credit exchange_acq_rel(look_queued, sweep_queued) finds 1 -> serial
+ *       exchange_acq_rel(look_queued, sweep_queued): the look that is queued sees that credit.
+ *   E2: serial cas_weak_release(word), fetch_and_release(word) -> owner load_acquire(word): the
+ *       serial is done with the request, whose memory may go.
+ * Credit itself is a count: what a frame carries goes through the inbox's edge, and its bytes
+ * through the budget's. A request says all that it says in one word.
  *
  * Linearization: credit is taken and returned at the operation on its word; a grant is consumed at
  * the writer's compare-and-swap. Reclamation: requests and their eventcounts stay until
@@ -40,6 +37,7 @@
 #include <fletching/eventcount.h>
 
 #include "base/atomic.h"
+#include "shuffle/credit_order.h"
 #include "sync/serial.h"
 
 /* Where a frame's credit came from, and goes back to. */
@@ -66,10 +64,9 @@ enum fletch_request_state {
 /* One writer's, for one partition. */
 struct fletch_credit_request {
     struct fletch_serial_task task;    /* first: how the serial learns of a change */
-    _Atomic uint64_t word;             /* state, marks and bytes: see credit.c */
+    _Atomic uint64_t word;             /* state, marks, source and bytes: see credit.c */
     struct fletch_credit *credit;      /* of its partition */
     struct fletch_eventcount *sleeper; /* its writer's, told when it is granted; or NULL */
-    uint32_t source;                   /* enum fletch_credit_source; written by the grant */
     /* The serial's. */
     bool listed;
     uint64_t listed_bytes;
@@ -81,26 +78,21 @@ struct fletch_credit_request {
 /* A partition's. */
 struct fletch_credit {
     struct fletch_serial_task look; /* first: submitted by who returns credit */
-    _Atomic uint32_t look_queued;
-    _Atomic uint64_t held; /* bytes of the pool, own and second frame, somebody waits */
     struct fletch_credit_pool *pool;
+    _Atomic uint64_t held; /* bytes of the pool, own and second frame, somebody waits */
+    _Atomic uint32_t look_queued;
     /* The serial's. */
     _Atomic uint32_t waiting; /* requests on the list; others read it for statistics */
     struct fletch_credit_request *oldest;
     struct fletch_credit_request *newest;
-    uint64_t need; /* free bytes of the pool at which its oldest request can be granted */
-    uint64_t priority;
-    struct fletch_credit *parent; /* in the tree of those that wait for the pool */
-    struct fletch_credit *left;
-    struct fletch_credit *right;
-    uint64_t least_need; /* of this one and those below it */
-    bool in_tree;
+    struct fletch_credit_place place; /* among those that wait for the pool */
+    bool placed;
 };
 
 /* A shuffle's. */
 struct fletch_credit_pool {
     uint64_t total_bytes;
-    uint64_t frame_bytes;                /* what a partition's frame has: the second is not larger */
+    uint64_t frame_bytes; /* what a partition's frame has: the second one is not larger */
     FLETCH_ISOLATED _Atomic uint64_t free; /* bytes, and whether somebody waits */
     _Atomic uint64_t moves; /* credit taken or given back: what stands still is seen here */
     FLETCH_ISOLATED struct fletch_serial serial;
@@ -109,7 +101,7 @@ struct fletch_credit_pool {
     /* The serial's. */
     uint64_t waiting;
     uint64_t tickets;
-    struct fletch_credit *root;
+    struct fletch_credit_order order;
 };
 
 /* A pool of `total_bytes` beside the frames of partitions, of `frame_bytes` each. Whoever makes it
