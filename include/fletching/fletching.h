@@ -26,6 +26,7 @@
 #include <fletching/range_sample.h>
 #include <fletching/ring.h>
 #include <fletching/schema.h>
+#include <fletching/shuffle_writer.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>
 #include <fletching/store_scan.h>

@@ -4,9 +4,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 
-enum {
-    PADDING = 64
-};
+enum { PADDING = 64 };
 
 /* ---- how large ---- */
 

@@ -22,11 +22,7 @@
 /* A batch that is put is split where it has more. */
 #define FLETCH_PUT_BYTES_MAX (UINT64_C(64) << 20)
 
-enum fletch_writer_state {
-    FLETCH_WRITER_OPEN,
-    FLETCH_WRITER_ENDED,
-    FLETCH_WRITER_ABORTED
-};
+enum fletch_writer_state { FLETCH_WRITER_OPEN, FLETCH_WRITER_ENDED, FLETCH_WRITER_ABORTED };
 
 /* What a waiting call has seen, to tell that nothing can move. */
 struct fletch_stall_watch {
@@ -45,9 +41,9 @@ struct fletch_shuffle_writer {
     struct fletch_epoch_reader *epoch_reader;
     struct fletch_partitioner *partitioner; /* the partition writer's; used for its hashes */
     struct fletch_partition_writer *partition_writer;
-    struct fletch_channel **channels;  /* by partition; NULL: nothing was sent there */
+    struct fletch_channel **channels;      /* by partition; NULL: nothing was sent there */
     struct fletch_partition_frame in_hand; /* came out of the partition writer, found no memory */
-    uint64_t barrier;                  /* the last one that was sent */
+    uint64_t barrier;                      /* the last one that was sent */
     /* Channels whose frames wait, in the order in which they began to. */
     struct fletch_channel *first_waiting;
     struct fletch_channel *last_waiting;
@@ -58,10 +54,12 @@ struct fletch_shuffle_writer {
     /* Linger: when the oldest row that has not gone was written, at the latest; 0: there is none.
      * For each partition, since when its rows may have lain there. */
     uint64_t oldest_ns;
+    uint64_t empty_until_ns;
+    uint64_t now_ns; /* of the last call that wrote */
     uint64_t *lying_since_ns;
-    /* What came in and what went out: compared at the end. */
+    uint32_t armed_key;
+    /* What came in: compared at the end with what went out. */
     struct fletch_channel_totals taken;
-    struct fletch_channel_totals gone;
 };
 
 /* ---- writer_send.c ---- */
@@ -87,6 +85,10 @@ void fletch_writer_give_up(struct fletch_shuffle_writer *writer);
 /* Whether a request was granted that was not used yet. */
 bool fletch_writer_has_grant(const struct fletch_shuffle_writer *writer);
 
+/* Tells the others whether this writer has data that it cannot get rid of: frames that wait, or
+ * `status`, what advancing said, that there was no memory. */
+void fletch_writer_note_holding(struct fletch_shuffle_writer *writer, enum fletch_status status);
+
 /* Drops every frame that has not gone, and its credit. */
 void fletch_writer_drop(struct fletch_shuffle_writer *writer);
 
@@ -97,8 +99,20 @@ void fletch_writer_drop(struct fletch_shuffle_writer *writer);
 enum fletch_status fletch_writer_settle(struct fletch_shuffle_writer *writer, uint64_t deadline_ns,
                                         struct fletch_error *error);
 
-/* The time at which a call with this timeout ends. */
-uint64_t fletch_writer_deadline(const struct fletch_shuffle_writer *writer, uint64_t timeout_ns);
+/* The time at which a call that began at `now_ns` ends. */
+uint64_t fletch_writer_deadline(uint64_t now_ns, uint64_t timeout_ns);
+
+/* Looks whether anybody can move, each `spill_after`. True: nobody can, now and at the look before,
+ * and nothing moved in between. */
+bool fletch_writer_is_stalled(struct fletch_shuffle_writer *writer, uint64_t now_ns);
+
+/* Sends everything that was written, as fletch_writer_settle. */
+enum fletch_status fletch_writer_flush_all(struct fletch_shuffle_writer *writer,
+                                           uint64_t deadline_ns, struct fletch_error *error);
+
+/* The answer where frames wait and will not: who holds the budget. */
+enum fletch_status fletch_writer_refuse(struct fletch_shuffle_writer *writer, const char *why,
+                                        struct fletch_error *error);
 
 /* OK, CANCELLED, or FAILED_PRECONDITION: it has ended. */
 enum fletch_status fletch_writer_check(const struct fletch_shuffle_writer *writer,

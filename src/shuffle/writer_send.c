@@ -2,19 +2,11 @@
 
 #include "base/allocator.h"
 #include "base/assert.h"
+#include "base/status.h"
 #include "partition/partition_writer.h"
 #include "shuffle/batch_body.h"
 
 /* ---- channels ---- */
-
-static void publish_channel(struct fletch_shuffle_partition *partition,
-                            struct fletch_channel *channel)
-{
-    struct fletch_channel *head = load_relaxed(&partition->channels); /* relaxed: only linked to */
-    do
-        channel->next = head;
-    while (!cas_weak_release(&partition->channels, &head, channel)); /* E3 release */
-}
 
 struct fletch_channel *fletch_writer_channel(struct fletch_shuffle_writer *writer,
                                              uint32_t partition)
@@ -28,7 +20,7 @@ struct fletch_channel *fletch_writer_channel(struct fletch_shuffle_writer *write
         return NULL;
     *channel = (struct fletch_channel){.producer = writer->producer, .partition = partition};
     fletch_credit_request_init(&channel->request, &to->credit, &writer->seat->sleeper);
-    publish_channel(to, channel);
+    fletch_shuffle_partition_add_channel(to, channel);
     writer->channels[partition] = channel;
     return channel;
 }
@@ -199,6 +191,7 @@ void fletch_writer_drop(struct fletch_shuffle_writer *writer)
     writer->first_waiting = writer->last_waiting = NULL;
     fletch_batch_release(writer->cache, writer->in_hand.batch);
     writer->in_hand.batch = NULL;
+    fletch_writer_note_holding(writer, FLETCH_OK);
 }
 
 /* ---- from the partition writer ---- */
@@ -244,8 +237,8 @@ static enum fletch_status send_finished(struct fletch_shuffle_writer *writer,
     enum fletch_status status = FLETCH_OK;
     while (status == FLETCH_OK) {
         if (writer->in_hand.batch == NULL)
-            status = fletch_partition_writer_next(writer->partition_writer, &writer->in_hand,
-                                                  error);
+            status =
+                fletch_partition_writer_next(writer->partition_writer, &writer->in_hand, error);
         if (status != FLETCH_OK || writer->in_hand.batch == NULL)
             return status;
         status = send_in_hand(writer, error);
@@ -253,11 +246,9 @@ static enum fletch_status send_finished(struct fletch_shuffle_writer *writer,
     return status;
 }
 
-/* Tells the others whether this writer has data that it cannot get rid of. */
-static void note_holding(struct fletch_shuffle_writer *writer)
+void fletch_writer_note_holding(struct fletch_shuffle_writer *writer, enum fletch_status status)
 {
-    bool is_holding = writer->first_waiting != NULL || writer->in_hand.batch != NULL ||
-                      fletch_partition_writer_has_rest(writer->partition_writer);
+    bool is_holding = writer->first_waiting != NULL || status == FLETCH_RESOURCE_EXHAUSTED;
     if (is_holding == writer->is_holding)
         return;
     writer->is_holding = is_holding;
@@ -279,6 +270,6 @@ enum fletch_status fletch_writer_advance(struct fletch_shuffle_writer *writer,
         enum fletch_status sent = send_finished(writer, status == FLETCH_OK ? error : NULL);
         status = status == FLETCH_OK ? sent : status;
     }
-    note_holding(writer);
+    fletch_writer_note_holding(writer, status);
     return status;
 }
