@@ -20,6 +20,8 @@ void fletch_shuffle_seat_destroy(struct fletch_shuffle_seat *seat)
 {
     if (seat == NULL)
         return;
+    if (seat->segment != NULL)
+        fletch_spill_segment_release(seat->segment);
     fletch_frame_pool_deinit(&seat->frames);
     fletch_eventcount_deinit(&seat->sleeper);
     fletch_block_release(seat);
@@ -44,6 +46,29 @@ void fletch_shuffle_seats_notify(struct fletch_shuffle *shuffle)
     for (struct fletch_shuffle_seat *seat = load_acquire(&shuffle->seats); /* E1 acquire */
          seat != NULL; seat = seat->next)
         fletch_eventcount_notify_inline(&seat->sleeper, UINT32_MAX);
+}
+
+void fletch_shuffle_seats_spilled(struct fletch_shuffle *shuffle,
+                                  struct fletch_spill_statistics *out_statistics)
+{
+    struct fletch_spill_statistics sum = {.state = FLETCH_SPILL_OPEN};
+    for (const struct fletch_shuffle_seat *seat = load_acquire(&shuffle->seats); /* E1 acquire */
+         seat != NULL; seat = seat->next) {
+        struct fletch_spill_statistics one;
+        if (seat->segment == NULL)
+            continue;
+        fletch_spill_segment_statistics(seat->segment, &one);
+        sum.state = one.state > sum.state ? one.state : sum.state;
+        sum.frames_written += one.frames_written;
+        sum.frames_read += one.frames_read;
+        sum.frames_live += one.frames_live;
+        sum.bytes_spilled += one.bytes_spilled;
+        sum.bytes_written += one.bytes_written;
+        sum.bytes_read += one.bytes_read;
+        sum.bytes_on_disk += one.bytes_on_disk;
+        sum.files_open += one.files_open;
+    }
+    *out_statistics = sum;
 }
 
 void fletch_shuffle_seats_free(struct fletch_shuffle *shuffle)

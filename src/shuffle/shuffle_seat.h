@@ -26,6 +26,7 @@ struct fletch_shuffle_seat {
     struct fletch_shuffle_seat *next; /* fixed once it is on the list */
     uint32_t producer;
     struct fletch_control_operation operations[FLETCH_SEAT_OPERATIONS];
+    struct fletch_spill_segment *segment; /* for statistics: a reference, or NULL */
     char abort_reason[FLETCH_REASON_BYTES];
     FLETCH_ISOLATED struct fletch_eventcount sleeper;
     struct fletch_frame_pool frames;
@@ -43,6 +44,10 @@ bool fletch_shuffle_seat_take(struct fletch_shuffle *shuffle, struct fletch_shuf
 
 /* Wakes all writers that wait. Any thread. */
 void fletch_shuffle_seats_notify(struct fletch_shuffle *shuffle);
+
+/* Adds up what the writers have spilled and what of it is there. Any thread. */
+void fletch_shuffle_seats_spilled(struct fletch_shuffle *shuffle,
+                                  struct fletch_spill_statistics *out_statistics);
 
 /* With the shuffle's last reference: ends the list, and the nodes of all frames. */
 void fletch_shuffle_seats_free(struct fletch_shuffle *shuffle);

@@ -100,6 +100,8 @@ static enum fletch_status equip(struct fletch_shuffle_writer *writer, struct fle
         status = make_arrays(writer, error);
     if (status == FLETCH_OK)
         status = make_partition_writer(writer, error);
+    if (status == FLETCH_OK)
+        status = fletch_writer_open_segment(writer, error);
     if (status != FLETCH_OK)
         return status;
     writer->seat = fletch_shuffle_seat_create(writer->shuffle, writer->producer);
@@ -114,6 +116,7 @@ static void dismantle(struct fletch_shuffle_writer *writer)
         fletch_release(&writer->shuffle->allocator, writer->channels, array_bytes(writer),
                        ALIGNMENT);
     fletch_epoch_reader_close(writer->epoch_reader);
+    fletch_spill_segment_close(writer->segment);
     if (writer->owns_cache)
         fletch_buffer_cache_close(writer->cache);
     struct fletch_shuffle *shuffle = writer->shuffle;
@@ -278,6 +281,7 @@ enum fletch_status fletch_shuffle_writer_poll(struct fletch_shuffle_writer *writ
         fletch_coordinator_tick(writer->shuffle->coordinator, now_ns);
     status = send_on(writer, now_ns, error);
     if (status == FLETCH_OK && writer->first_waiting != NULL &&
+        !fletch_writer_spill(writer, now_ns) && !fletch_writer_can_spill(writer) &&
         fletch_writer_is_stalled(writer, now_ns))
         return fletch_writer_refuse(writer, "nothing can move", error);
     return status;

@@ -5,6 +5,7 @@
  *   shuffle_writer.c   opening, closing, the public calls that take rows
  *   writer_send.c      frames: from the partition writer to channels, credit, inboxes
  *   writer_wait.c      how a call waits, and when it is told that nothing can move
+ *   writer_spill.c     frames that go to disk for want of credit
  *   writer_put.c       batches that go as they are
  *   writer_linger.c    rows that have waited long enough
  *   writer_control.c   barriers, watermarks, ends, aborts
@@ -51,6 +52,9 @@ struct fletch_shuffle_writer {
     bool has_asked;  /* requests of credit are out */
     bool is_armed;
     struct fletch_stall_watch stall;
+    struct fletch_spill_segment *segment; /* where it spills; NULL: nowhere */
+    bool has_moved;                       /* since moved_ns was set */
+    uint64_t moved_ns;                    /* when a frame went last, or the first one had to wait */
     /* Linger: when the oldest row that has not gone was written, at the latest; 0: there is none.
      * For each partition, since when its rows may have lain there. */
     uint64_t oldest_ns;
@@ -81,6 +85,13 @@ void fletch_writer_send(struct fletch_shuffle_writer *writer, struct fletch_fram
  * requests back, and uses what was granted meanwhile. */
 void fletch_writer_ask(struct fletch_shuffle_writer *writer);
 void fletch_writer_give_up(struct fletch_shuffle_writer *writer);
+
+/* Sends the oldest frame of a channel that waits, by this credit. */
+void fletch_writer_push_oldest(struct fletch_shuffle_writer *writer, struct fletch_channel *channel,
+                               enum fletch_credit_source source);
+
+/* Removes channels of which no frame waits any more from the list of those that do. */
+void fletch_writer_forget_idle_channels(struct fletch_shuffle_writer *writer);
 
 /* Whether a request was granted that was not used yet. */
 bool fletch_writer_has_grant(const struct fletch_shuffle_writer *writer);
@@ -117,6 +128,20 @@ enum fletch_status fletch_writer_refuse(struct fletch_shuffle_writer *writer, co
 /* OK, CANCELLED, or FAILED_PRECONDITION: it has ended. */
 enum fletch_status fletch_writer_check(const struct fletch_shuffle_writer *writer,
                                        struct fletch_error *error);
+
+/* ---- writer_spill.c ---- */
+
+/* Makes the segment, if the shuffle has a directory for it. Errors as
+ * fletch_spill_segment_create. */
+enum fletch_status fletch_writer_open_segment(struct fletch_shuffle_writer *writer,
+                                              struct fletch_error *error);
+
+/* Whether the disk takes frames. */
+bool fletch_writer_can_spill(const struct fletch_shuffle_writer *writer);
+
+/* Spills the frames that wait for a partition without a reader, and all of them where nothing has
+ * gone for `spill_after`. Whether anything went that way. May wait for the disk. */
+bool fletch_writer_spill(struct fletch_shuffle_writer *writer, uint64_t now_ns);
 
 /* ---- writer_linger.c ---- */
 

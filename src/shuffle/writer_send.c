@@ -29,7 +29,10 @@ struct fletch_channel *fletch_writer_channel(struct fletch_shuffle_writer *write
 
 static void drop_frame(struct fletch_shuffle_writer *writer, struct fletch_frame *frame)
 {
-    fletch_batch_release(writer->cache, frame->batch);
+    if (frame->batch != NULL)
+        fletch_batch_release(writer->cache, frame->batch);
+    else
+        fletch_spill_release(&frame->spilled);
     fletch_frame_recycle(frame);
 }
 
@@ -53,6 +56,7 @@ static void push_frame(struct fletch_shuffle_writer *writer, struct fletch_frame
     channel->sent.row_sum += frame->row_sum;
     frame->sequence = channel->sent.frames;
     frame->credit = source;
+    writer->has_moved = true;
     count_sent(&writer->shuffle->written, frame);
     if (fletch_shuffle_partition_push(partition, writer->epoch_reader, frame) == FLETCH_DONE)
         return;
@@ -88,8 +92,7 @@ static struct fletch_frame *leave_line(struct fletch_channel *channel)
     return frame;
 }
 
-/* Removes channels of which no frame waits any more. */
-static void forget_idle_channels(struct fletch_shuffle_writer *writer)
+void fletch_writer_forget_idle_channels(struct fletch_shuffle_writer *writer)
 {
     struct fletch_channel **link = &writer->first_waiting;
     writer->last_waiting = NULL;
@@ -135,7 +138,13 @@ static void send_lines(struct fletch_shuffle_writer *writer, bool asks)
          channel = channel->next_waiting)
         has_sent |= send_line(writer, channel, asks);
     if (has_sent)
-        forget_idle_channels(writer);
+        fletch_writer_forget_idle_channels(writer);
+}
+
+void fletch_writer_push_oldest(struct fletch_shuffle_writer *writer, struct fletch_channel *channel,
+                               enum fletch_credit_source source)
+{
+    push_frame(writer, leave_line(channel), source);
 }
 
 void fletch_writer_send(struct fletch_shuffle_writer *writer, struct fletch_frame *frame)
@@ -165,7 +174,7 @@ void fletch_writer_give_up(struct fletch_shuffle_writer *writer)
          channel = channel->next_waiting)
         if (fletch_credit_request_give_up(&channel->request, &source))
             push_frame(writer, leave_line(channel), source);
-    forget_idle_channels(writer);
+    fletch_writer_forget_idle_channels(writer);
 }
 
 bool fletch_writer_has_grant(const struct fletch_shuffle_writer *writer)
@@ -252,6 +261,7 @@ void fletch_writer_note_holding(struct fletch_shuffle_writer *writer, enum fletc
     if (is_holding == writer->is_holding)
         return;
     writer->is_holding = is_holding;
+    writer->has_moved = true; /* the time that it waits begins now */
     /* relaxed: who looks at it looks twice */
     fetch_add_relaxed(&writer->shuffle->written.writers_holding, is_holding ? 1u : UINT32_MAX);
 }

@@ -78,6 +78,16 @@ bool fletch_writer_is_stalled(struct fletch_shuffle_writer *writer, uint64_t now
 
 /* ---- refusals ---- */
 
+/* What there is to say of its disk. */
+static const char *spill_text(const struct fletch_shuffle_writer *writer)
+{
+    if (writer->segment == NULL || fletch_writer_can_spill(writer))
+        return "";
+    return fletch_spill_segment_state(writer->segment) == FLETCH_SPILL_READ_ONLY
+               ? ", and there is no space to spill it to"
+               : ", and the disk that it is spilled to has failed";
+}
+
 enum fletch_status fletch_writer_refuse(struct fletch_shuffle_writer *writer, const char *why,
                                         struct fletch_error *error)
 {
@@ -91,12 +101,12 @@ enum fletch_status fletch_writer_refuse(struct fletch_shuffle_writer *writer, co
     return fletch_error_set(
         error, FLETCH_RESOURCE_EXHAUSTED,
         "RESOURCE_EXHAUSTED: %s: a frame of %" PRIu64 " bytes of producer %u waits for credit of "
-        "partition %u of shuffle \"%s\", %s; of its budget of %" PRIu64 " bytes %" PRIu64
+        "partition %u of shuffle \"%s\", %s%s; of its budget of %" PRIu64 " bytes %" PRIu64
         " are used, %" PRIu64 " of them by frames that partition %u has not taken",
         why, channel->first_waiting->bytes, writer->producer, channel->partition,
         shuffle->specification.name,
         has_reader ? "whose reader does not take what is there" : "which has no reader",
-        shuffle->specification.budget_bytes, budget.used_bytes,
+        spill_text(writer), shuffle->specification.budget_bytes, budget.used_bytes,
         load_relaxed(&partition->bytes_queued), channel->partition); /* relaxed: the same */
 }
 
@@ -148,7 +158,12 @@ static enum fletch_status wait_a_turn(struct fletch_shuffle_writer *writer,
     fletch_writer_ask(writer);
     if (has_settled(writer, status))
         return FLETCH_OK;
-    if (fletch_writer_is_stalled(writer, now_ns))
+    if (writer->has_moved)
+        writer->moved_ns = now_ns;
+    writer->has_moved = false;
+    if (fletch_writer_spill(writer, now_ns))
+        return FLETCH_OK;
+    if (!fletch_writer_can_spill(writer) && fletch_writer_is_stalled(writer, now_ns))
         return refuse_or_keep(writer, status, "nothing can move", error);
     if (now_ns >= deadline_ns)
         return refuse_or_keep(writer, status, "no credit until the timeout", error);
