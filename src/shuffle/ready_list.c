@@ -74,7 +74,7 @@ static void hand_over(struct fletch_mailbox *mailbox, struct fletch_epoch_reader
         struct fletch_ready_list *owner = load_acquire(&mailbox->owner); /* E1 acquire */
         if (is_reader(owner) && put(mailbox, owner))
             break;
-        exchange_acq_rel(&mailbox->queued, 0); /* E1 acquire, E2 release */
+        exchange_acq_rel(&mailbox->queued, 0);         /* E1 acquire, E2 release */
         if (!is_reader(load_acquire(&mailbox->owner))) /* E1 acquire */
             break;
         if (exchange_acq_rel(&mailbox->queued, 1) != 0) /* E2 release: somebody else has it */
@@ -129,6 +129,11 @@ bool fletch_mailbox_attach(struct fletch_mailbox *mailbox, struct fletch_ready_l
         return false;
     fletch_mailbox_announce(mailbox, epoch_reader);
     return true;
+}
+
+bool fletch_mailbox_has_owner(const struct fletch_mailbox *mailbox)
+{
+    return is_reader(load_acquire(&mailbox->owner)); /* E1 acquire */
 }
 
 void fletch_mailbox_detach(struct fletch_mailbox *mailbox, struct fletch_ready_list *list,

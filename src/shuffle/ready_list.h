@@ -77,8 +77,7 @@ struct fletch_inbox_node *fletch_ready_list_take(struct fletch_ready_list *list)
 /* Whether there is one. */
 bool fletch_ready_list_has_any(struct fletch_ready_list *list);
 
-/* Sleeps until there is one, or somebody notifies `list->eventcount` and `is_over` says true of
- * `context` (NULL allowed), or the timeout. */
+/* Sleeps until there is one, or the timeout. */
 void fletch_ready_list_wait(struct fletch_ready_list *list, uint64_t timeout_ns);
 
 /* After all mailboxes were detached: no more come, and those that are there go to their owners. */
@@ -102,6 +101,9 @@ void fletch_mailbox_announce(struct fletch_mailbox *mailbox,
 /* False: it has an owner, or will never have one again. */
 bool fletch_mailbox_attach(struct fletch_mailbox *mailbox, struct fletch_ready_list *list,
                            struct fletch_epoch_reader *epoch_reader);
+
+/* Whether somebody owns it just now. Any thread. */
+bool fletch_mailbox_has_owner(const struct fletch_mailbox *mailbox);
 
 /* The reading side is somebody else's from now on. */
 void fletch_mailbox_detach(struct fletch_mailbox *mailbox, struct fletch_ready_list *list,

@@ -5,6 +5,7 @@
  *
  * Edges:
  *   E1: fletch_shuffle_cancel store_release(cancel) -> load_acquire(cancel): the reason.
+ *   E2: outlet store_release(outcome) -> load_acquire(outcome): who was lost, and why.
  * That every reader and writer hears of it is the partitions' matter (shuffle_partition.h, E1, E2)
  * and that of the seats. */
 
@@ -25,8 +26,8 @@
 /* The options, copied, with their defaults filled in. */
 struct fletch_shuffle_specification {
     size_t name_bytes;
-    char name[FLETCH_SHUFFLE_NAME_BYTES_MAX + 1]; /* any bytes, then a NUL for messages */
-    struct fletch_schema *schema;                 /* a reference */
+    char name[FLETCH_SHUFFLE_NAME_BYTES_MAX + 1];  /* any bytes, then a NUL for messages */
+    struct fletch_schema *schema;                  /* a reference */
     struct fletch_partitioner_options partitioner; /* what it points to is the shuffle's own */
     uint32_t producer_count;
     uint32_t producer_limit;
@@ -77,12 +78,15 @@ enum fletch_cancel_state {
     FLETCH_CANCEL_DONE
 };
 
-/* Whether the name is taken: shuffle/registry.h. */
-enum fletch_name_state {
-    FLETCH_NAME_PENDING,
-    FLETCH_NAME_TAKEN,
-    FLETCH_NAME_REFUSED
+/* What became of the producers. */
+enum fletch_shuffle_outcome {
+    FLETCH_OUTCOME_OPEN,
+    FLETCH_OUTCOME_COMPLETE, /* all have ended */
+    FLETCH_OUTCOME_LOST      /* one was aborted */
 };
+
+/* Whether the name is taken: shuffle/registry.h. */
+enum fletch_name_state { FLETCH_NAME_PENDING, FLETCH_NAME_TAKEN, FLETCH_NAME_REFUSED };
 
 struct fletch_shuffle_seat;
 
@@ -93,18 +97,22 @@ struct fletch_shuffle {
     uint64_t handle; /* of its partitions in the store */
     uint64_t name_hash;
     uint32_t name_probe;
-    _Atomic uint32_t name_state;   /* enum fletch_name_state */
-    _Atomic uint32_t is_closed;    /* its name and partitions were taken out of the store */
+    _Atomic uint32_t name_state; /* enum fletch_name_state */
+    _Atomic uint32_t is_closed;  /* its name and partitions were taken out of the store */
     struct fletch_shuffle_specification specification;
     struct fletch_account *account;  /* below the transport's */
     struct fletch_account *retained; /* below the shuffle's; NULL: nothing is retained */
     struct fletch_shuffle_partition *partitions;
-    struct fletch_frame *barriers; /* those of all partitions */
-    struct fletch_epoch_reader *epoch_reader; /* of who runs the coordinator's serial */
+    struct fletch_frame *barriers;          /* those of all partitions */
+    struct fletch_epoch_seat *seat;         /* of who runs the coordinator's serial */
+    struct fletch_epoch_seat *closing_seat; /* of who closes it */
     struct fletch_coordinator *coordinator;
     struct fletch_credit_pool credit_pool;
     _Atomic(struct fletch_shuffle_seat *) seats; /* of writers; newest first */
-    _Atomic uint32_t cancel;                     /* enum fletch_cancel_state */
+    _Atomic uint32_t outcome;                    /* enum fletch_shuffle_outcome */
+    uint32_t lost_producer;
+    const char *lost_reason; /* the coordinator's */
+    _Atomic uint32_t cancel; /* enum fletch_cancel_state */
     char cancel_reason[FLETCH_REASON_BYTES];
     struct fletch_serial_task cancel_task; /* runs in the coordinator's serial */
     FLETCH_ISOLATED struct fletch_written_counters written;
@@ -125,7 +133,8 @@ static inline uint64_t fletch_shuffle_now_ns(const struct fletch_shuffle *shuffl
     return fletch_transport_now_ns(shuffle->transport);
 }
 
-/* One more reference, or one less. */
-void fletch_shuffle_end(struct fletch_shared *shared);
+/* UNAVAILABLE: "PRODUCER_LOST", of a partition of a shuffle whose outcome that is. */
+enum fletch_status fletch_shuffle_tell_lost(const struct fletch_shuffle *shuffle,
+                                            uint32_t partition, struct fletch_error *error);
 
 #endif

@@ -77,11 +77,11 @@ struct fletch_shuffle_partition {
     FLETCH_ISOLATED struct fletch_frame_list taken; /* to be given next, in this order */
     struct fletch_frame_list held;                  /* behind a barrier that has not come */
     struct fletch_frame_list retained;              /* given, and kept for the next reader */
-    uint64_t barrier;        /* the last one that has come */
-    uint64_t held_barrier;   /* the highest one that a held frame waits for */
-    uint64_t rows;           /* given */
-    uint64_t taken_bytes;    /* of frames in `taken` and `held`; statistics are elsewhere */
-    uint32_t is_pending;     /* on its reader's list of partitions with something to give */
+    uint64_t barrier;                               /* the last one that has come */
+    uint64_t held_barrier; /* the highest one that a held frame waits for */
+    uint64_t rows;         /* given */
+    uint64_t taken_bytes;  /* of frames in `taken` and `held`; statistics are elsewhere */
+    uint32_t is_pending;   /* on its reader's list of partitions with something to give */
     struct fletch_shuffle_partition *next_pending;
     /* Told by the reading side, looked at by anybody. */
     _Atomic uint64_t rows_read;
@@ -91,8 +91,8 @@ struct fletch_shuffle_partition {
 /* How the reading side has ended. */
 enum fletch_partition_ending {
     FLETCH_ENDING_NONE,
-    FLETCH_ENDING_END,  /* END was told */
-    FLETCH_ENDING_LOST, /* PRODUCER_LOST was */
+    FLETCH_ENDING_END,   /* END was told */
+    FLETCH_ENDING_LOST,  /* PRODUCER_LOST was */
     FLETCH_ENDING_BROKEN /* DATA_LOSS was */
 };
 
