@@ -11,6 +11,7 @@ static const struct command commands[] = {
     {"schema", "what columns inputs have", schema_command},
     {"count", "how many rows, batches and bytes", count_command},
     {"cat", "rows as text, JSON or an Arrow stream", cat_command},
+    {"shuffle", "rows to partitions, a file for each", shuffle_command},
     {"verify", "whether two sets of inputs have the same rows", verify_command},
     {"where", "which partition a key goes to", where_command},
     {"info", "version, processor, dispatch, limits", info_command},
