@@ -19,7 +19,8 @@ declare -A keys=([lineitem]=l_orderkey [orders]=o_orderkey [flights]=carrier,tai
 install_packages() {
     local stamp=$venv/.demo
     [ "$stamp" -nt "$root/tests/demo/requirements.txt" ] && return
-    echo "installing into build/venv: $(grep -v '^[#-]' "$root/tests/demo/requirements.txt" | xargs)"
+    echo "installing into build/venv, by pip:" \
+        "$(cat "$root"/tests/{demo/,}requirements.txt | grep -v '^[#-]' | xargs)"
     "$root/scripts/install-python.sh" "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
         --requirement "$root/tests/demo/requirements.txt"

@@ -1,5 +1,5 @@
-"""Proves from outside that a shuffle lost nothing: by pyarrow, numpy and DuckDB, which share nothing
-with the library.
+"""Proves from outside that a shuffle lost nothing: by pyarrow, numpy and DuckDB, which share
+nothing with the library.
 
     verify_shuffle.py <data folder> <parts folder> <partitions>
 
@@ -35,8 +35,8 @@ def read(path):
 
 
 def order_of(table, unique):
-    """Where each row stands when sorted: by the unique columns, else by the hash of the row. Rows of
-    one hash that differ would be found out of order, and told as different: never the reverse."""
+    """Where each row stands when sorted: by the unique columns, else by the hash of the row. Rows
+    of one hash that differ might be told as different though they are not: never the reverse."""
     if unique is None:
         hashes = [hash_numpy.row_hashes(batch) for batch in table.to_batches()]
         return np.argsort(np.concatenate(hashes), kind="stable")
@@ -111,9 +111,9 @@ def main():
     print(f"join: {items:,} items in {groups} groups, partition by partition as on whole tables "
           f"({time.monotonic() - start:.0f} s)")
     rows = sum(table.num_rows for table in tables.values())
-    print(f"verified by pyarrow, numpy and DuckDB: {rows:,} rows in {count} partitions, each exactly "
-          "once, value by value, in the partition that the published hash says; the join by "
-          "partitions gives DuckDB's answer")
+    print(f"verified by pyarrow, numpy and DuckDB: {rows:,} rows in {count} partitions, each "
+          "exactly once, value by value, in the partition that the published hash says; the join "
+          "by partitions gives DuckDB's answer")
 
 
 if __name__ == "__main__":
