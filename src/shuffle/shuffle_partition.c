@@ -127,6 +127,7 @@ static void push_barriers(void *context, uint64_t id, uint32_t slot, bool aborte
             FLETCH_DONE)
             fletch_shuffle_partition_drop(partition, NULL, frame);
     }
+    fletch_credit_pool_pass(&shuffle->credit_pool, id);
 }
 
 /* The node is on its way until its reader has given it; who gives it looks for a greater one. */
