@@ -41,10 +41,7 @@ enum fletch_retention {
                                         partition sees all of it again */
 };
 
-enum fletch_spill_codec {
-    FLETCH_SPILL_PLAIN = 0,
-    FLETCH_SPILL_LZ4 = 1
-};
+enum fletch_spill_codec { FLETCH_SPILL_PLAIN = 0, FLETCH_SPILL_LZ4 = 1 };
 
 /** Zero means default in every field but name, schema and partitioner. Everything is copied. */
 struct fletch_shuffle_options {
@@ -98,10 +95,17 @@ fletch_shuffle_register(struct fletch_transport *transport,
                         const struct fletch_shuffle_options *options,
                         struct fletch_shuffle **out_shuffle, struct fletch_error *error);
 
+/** Any bytes. */
+struct fletch_shuffle_name {
+    const void *bytes;
+    size_t byte_count;
+};
+
 /** A reference to the shuffle of this name; waits up to `timeout_ns` until it is registered.
- *  NOT_FOUND (timeout 0) or DEADLINE_EXCEEDED: "UNKNOWN". Any thread. */
+ *  NOT_FOUND (timeout 0) or DEADLINE_EXCEEDED: "UNKNOWN"; RESOURCE_EXHAUSTED: no memory. Any
+ *  thread. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
-fletch_shuffle_find(struct fletch_transport *transport, const void *name, size_t name_bytes,
+fletch_shuffle_find(struct fletch_transport *transport, struct fletch_shuffle_name name,
                     uint64_t timeout_ns, struct fletch_shuffle **out_shuffle,
                     struct fletch_error *error);
 
@@ -132,7 +136,7 @@ enum fletch_partition_state {
     FLETCH_PARTITION_EMPTY = 3,      /* they have, and there was never a row */
     FLETCH_PARTITION_CONSUMED = 4,   /* read to its end, and nothing was retained */
     FLETCH_PARTITION_CANCELLED = 5,
-    FLETCH_PARTITION_LOST = 6        /* a producer aborted */
+    FLETCH_PARTITION_LOST = 6 /* a producer aborted */
 };
 
 struct fletch_shuffle_statistics {

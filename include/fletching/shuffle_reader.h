@@ -25,9 +25,9 @@ struct fletch_shuffle_event {
     uint32_t producer;          /* of a batch */
     struct fletch_batch *batch; /* a reference that the caller owns; or NULL */
     uint64_t barrier;
-    int64_t watermark;          /* INT64_MAX: every producer has ended */
+    int64_t watermark;              /* INT64_MAX: every producer has ended */
     enum fletch_sum_level verified; /* of an end: what was compared; FLETCH_SUMS_OFF: nothing */
-    uint64_t rows;              /* of an end: of the partition, all told; of a batch: its own */
+    uint64_t rows;                  /* of an end: of the partition, all told; of a batch: its own */
 };
 
 /** Zero means default in every field. */

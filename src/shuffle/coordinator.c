@@ -485,7 +485,8 @@ static void run_slot(void *context, struct fletch_serial_task *task)
     for (struct fletch_control_operation *waiting = coordinator->first; waiting != NULL;
          waiting = next) {
         next = waiting->next;
-        (void)try_answer(coordinator, waiting);
+        if (try_answer(coordinator, waiting) == MUST_WAIT)
+            wait_for_slot(coordinator, waiting);
     }
     publish(coordinator);
 }

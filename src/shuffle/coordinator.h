@@ -98,7 +98,7 @@ struct fletch_coordinator_options {
     uint32_t partition_count;   /* at least 1 */
     uint64_t watermark_idle_ns; /* 0: never idle by time */
     uint64_t now_ns;
-    struct fletch_allocator allocator;
+    struct fletch_allocator allocator; /* not the zero one */
     struct fletch_coordinator_outlet outlet;
 };
 

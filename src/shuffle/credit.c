@@ -9,15 +9,18 @@
 #define WAITING_MARK (UINT64_C(1) << 63)
 #define OWN_MARK (UINT64_C(1) << 62)
 #define LENT_MARK (UINT64_C(1) << 61)
-#define BYTES_MASK FLETCH_CREDIT_BYTES_MAX
+#define BYTES_MASK FLETCH_CREDIT_POOL_BYTES_MAX
 
-/* A request's word: state, marks, source, and from bit 8 on the bytes that are asked for. So equal words
- * ask for the same, and the serial may grant one that was given up and asked again meanwhile. */
+/* A request's word: state, marks, source of a grant; then, together called the ask, how often it was
+ * asked, and the bytes that are asked for. */
 #define STATE_MASK UINT64_C(3)
 #define QUEUED_MARK (UINT64_C(1) << 2)    /* the task is with the serial */
 #define NOTIFYING_MARK (UINT64_C(1) << 3) /* the serial is about to notify the sleeper */
-#define SOURCE_SHIFT 4                    /* of a grant: two bits */
-#define BYTES_SHIFT 8
+#define SOURCE_SHIFT 4
+#define ASK_SHIFT 6
+#define COUNT_BITS 18
+#define BYTES_SHIFT (ASK_SHIFT + COUNT_BITS)
+#define COUNT_MASK ((UINT64_C(1) << BYTES_SHIFT) - (UINT64_C(1) << ASK_SHIFT))
 
 static enum fletch_request_state state_of(uint64_t word)
 {
@@ -32,6 +35,11 @@ static uint64_t with_state(uint64_t word, enum fletch_request_state state)
 static void count_move(struct fletch_credit_pool *pool)
 {
     fetch_add_relaxed(&pool->moves, 1); /* relaxed: only compared with an earlier value */
+}
+
+static uint64_t listed_bytes(const struct fletch_credit_request *request)
+{
+    return request->listed_ask >> COUNT_BITS;
 }
 
 /* What must be free for a partition that holds `held`: as much as it has then, beside the bytes. */
@@ -73,11 +81,12 @@ static void put_back(struct fletch_credit *credit, enum fletch_credit_source sou
 
 /* Puts the request at the end of its partition's list. */
 static void enlist(struct fletch_credit_pool *pool, struct fletch_credit_request *request,
-                   uint64_t bytes)
+                   uint64_t ask)
 {
     struct fletch_credit *credit = request->credit;
     request->listed = true;
-    request->listed_bytes = bytes;
+    request->listed_ask = ask;
+    request->listed_barrier = load_acquire(&request->barrier); /* E3 acquire */
     request->ticket = pool->tickets++;
     request->next = NULL;
     request->previous = credit->newest;
@@ -106,41 +115,52 @@ static void unlist(struct fletch_credit_pool *pool, struct fletch_credit_request
         fetch_and_relaxed(&pool->free, ~WAITING_MARK); /* relaxed: nobody waits any more */
 }
 
-/* Grants the oldest request of the partition, for which there is credit from `source`; or drops it,
- * if it was given up. */
-static void grant_oldest(struct fletch_credit *credit, enum fletch_credit_source source)
+/* Grants a request, for which there is credit from `source`; or drops it, if it was given up. */
+static void grant(struct fletch_credit_request *request, enum fletch_credit_source source)
 {
-    struct fletch_credit_pool *pool = credit->pool;
-    struct fletch_credit_request *request = credit->oldest;
-    uint64_t bytes = request->listed_bytes;
+    struct fletch_credit *credit = request->credit;
+    uint64_t bytes = listed_bytes(request);
     uint64_t word = load_relaxed(&request->word); /* relaxed: it says all itself */
     uint64_t granted;
     take(credit, source, bytes);
     do {
-        if (state_of(word) != FLETCH_REQUEST_WAITING || word >> BYTES_SHIFT != bytes) {
+        if (state_of(word) != FLETCH_REQUEST_WAITING || word >> ASK_SHIFT != request->listed_ask) {
             uint64_t held, available;
             put_back(credit, source, bytes, &held, &available);
-            unlist(pool, request);
+            unlist(credit->pool, request);
             return;
         }
         granted = with_state(word, FLETCH_REQUEST_GRANTED) | NOTIFYING_MARK |
                   ((uint64_t)source << SOURCE_SHIFT);
     } while (!cas_weak_relaxed(&request->word, &word, granted)); /* relaxed: it says all itself */
-    unlist(pool, request);
-    count_move(pool);
+    unlist(credit->pool, request);
+    count_move(credit->pool);
     if (request->sleeper != NULL)
         fletch_eventcount_notify_inline(request->sleeper, UINT32_MAX);
     fetch_and_release(&request->word, ~NOTIFYING_MARK); /* E2 release */
 }
 
-/* Where the oldest request of the partition can have its credit from at once; NONE: nowhere. */
-static enum fletch_credit_source source_at_hand(struct fletch_credit *credit)
+/* The oldest request of the partition whose frame would not be held there; or NULL. Only while a
+ * barrier is in flight it is not the oldest of all. */
+static struct fletch_credit_request *oldest_for_frames(struct fletch_credit *credit)
 {
+    /* relaxed: a look with the next barrier follows its change */
+    uint64_t barrier = load_relaxed(&credit->pool->barrier);
+    struct fletch_credit_request *request = credit->oldest;
+    while (request != NULL && request->listed_barrier > barrier)
+        request = request->next;
+    return request;
+}
+
+/* Which of the partition's frames it may have just now; NONE: neither. */
+static enum fletch_credit_source frame_for(const struct fletch_credit_request *request)
+{
+    struct fletch_credit *credit = request->credit;
     /* relaxed: only the serial takes; what comes back from now on is followed by a look */
     uint64_t held = load_relaxed(&credit->held);
     if ((held & OWN_MARK) == 0)
         return FLETCH_CREDIT_OWN;
-    if ((held & LENT_MARK) == 0 && credit->oldest->listed_bytes <= credit->pool->frame_bytes)
+    if ((held & LENT_MARK) == 0 && listed_bytes(request) <= credit->pool->frame_bytes)
         return FLETCH_CREDIT_LENT;
     return FLETCH_CREDIT_NONE;
 }
@@ -156,8 +176,8 @@ static void place(struct fletch_credit *credit)
     }
     if (oldest == NULL)
         return;
-    /* relaxed: as in source_at_hand */
-    uint64_t need = need_of(load_relaxed(&credit->held), oldest->listed_bytes);
+    /* relaxed: as in frame_for */
+    uint64_t need = need_of(load_relaxed(&credit->held), listed_bytes(oldest));
     if (credit->placed)
         fletch_credit_order_change(&credit->place, need);
     else
@@ -168,37 +188,59 @@ static void place(struct fletch_credit *credit)
 /* Gives the partition's frames to those that wait for them. */
 static void serve_frames(struct fletch_credit *credit)
 {
-    while (credit->oldest != NULL) {
-        enum fletch_credit_source source = source_at_hand(credit);
+    struct fletch_credit_request *request;
+    while ((request = oldest_for_frames(credit)) != NULL) {
+        enum fletch_credit_source source = frame_for(request);
         if (source == FLETCH_CREDIT_NONE)
             break;
-        grant_oldest(credit, source);
+        grant(request, source);
     }
     place(credit);
+}
+
+static struct fletch_credit *credit_at(struct fletch_credit_place *place)
+{
+    return (struct fletch_credit *)(void *)((char *)place - offsetof(struct fletch_credit, place));
 }
 
 /* Gives the pool to those that wait for it, oldest first, as far as it goes. */
 static void serve_pool(struct fletch_credit_pool *pool)
 {
-    struct fletch_credit_place *first;
     while (pool->waiting != 0) {
-        /* relaxed: as in source_at_hand */
+        /* relaxed: as in frame_for */
         uint64_t available = load_relaxed(&pool->free) & BYTES_MASK;
-        first = fletch_credit_order_first(&pool->order, available);
+        struct fletch_credit_place *first = fletch_credit_order_first(&pool->order, available);
         if (first == NULL)
             return;
-        struct fletch_credit *credit =
-            (struct fletch_credit *)(void *)((char *)first - offsetof(struct fletch_credit, place));
-        grant_oldest(credit, FLETCH_CREDIT_POOL);
-        serve_frames(credit);
+        grant(credit_at(first)->oldest, FLETCH_CREDIT_POOL);
+        serve_frames(credit_at(first));
     }
+}
+
+/* After a barrier has been reached: gives the frames of all partitions. */
+static void serve_all_frames(struct fletch_credit_pool *pool)
+{
+    struct fletch_credit *chain = NULL;
+    /* A partition may change its place when it is looked at. */
+    for (struct fletch_credit_place *place = fletch_credit_order_oldest(&pool->order);
+         place != NULL; place = fletch_credit_order_next(place)) {
+        credit_at(place)->chain = chain;
+        chain = credit_at(place);
+    }
+    for (; chain != NULL; chain = chain->chain)
+        serve_frames(chain);
 }
 
 static void run_sweep(void *context, struct fletch_serial_task *task)
 {
     struct fletch_credit_pool *pool = context;
     (void)task;
-    (void)exchange_acq_rel(&pool->sweep_queued, 0); /* E1 acquire */
+    (void)exchange_acq_rel(&pool->sweep_queued, 0);  /* E1 acquire */
+    uint64_t barrier = load_relaxed(&pool->barrier); /* relaxed: E1 has ordered it */
+    if (pool->served_barrier != barrier) {
+        pool->served_barrier = barrier;
+        serve_all_frames(pool);
+    }
     serve_pool(pool);
 }
 
@@ -215,19 +257,19 @@ static void run_request(void *context, struct fletch_serial_task *task)
 {
     struct fletch_credit_request *request = (struct fletch_credit_request *)(void *)task;
     struct fletch_credit *credit = request->credit;
-    /* relaxed: what it says is in the word itself */
-    uint64_t word = load_relaxed(&request->word);
-    uint64_t looked_at;
-    do {
-        looked_at = word & ~QUEUED_MARK;
-        if (state_of(word) != FLETCH_REQUEST_WAITING ||
-            request->listed_bytes != word >> BYTES_SHIFT)
+    for (;;) {
+        uint64_t word = load_acquire(&request->word); /* E3 acquire */
+        uint64_t looked_at = word & ~QUEUED_MARK;
+        bool waits = state_of(word) == FLETCH_REQUEST_WAITING;
+        if (!waits || request->listed_ask != word >> ASK_SHIFT)
             unlist(context, request);
-        if (state_of(word) == FLETCH_REQUEST_WAITING && !request->listed)
-            enlist(context, request, word >> BYTES_SHIFT);
+        if (waits && !request->listed)
+            enlist(context, request, word >> ASK_SHIFT);
         if (state_of(word) == FLETCH_REQUEST_GIVEN_UP)
             looked_at = with_state(looked_at, FLETCH_REQUEST_IDLE);
-    } while (!cas_weak_release(&request->word, &word, looked_at)); /* E2 release */
+        if (cas_strong_release(&request->word, &word, looked_at)) /* E2 release */
+            break;
+    }
     serve_frames(credit);
     serve_pool(context);
 }
@@ -237,7 +279,7 @@ static void run_request(void *context, struct fletch_serial_task *task)
 void fletch_credit_pool_init(struct fletch_credit_pool *pool, uint64_t total_bytes,
                              uint64_t frame_bytes)
 {
-    FLETCH_ASSERT(total_bytes <= FLETCH_CREDIT_BYTES_MAX / 4);
+    FLETCH_ASSERT(total_bytes <= FLETCH_CREDIT_POOL_BYTES_MAX / 4);
     *pool = (struct fletch_credit_pool){
         .total_bytes = total_bytes,
         .frame_bytes = frame_bytes,
@@ -267,6 +309,12 @@ static void submit_once(struct fletch_credit_pool *pool, _Atomic uint32_t *queue
         fletch_serial_submit(&pool->serial, task);
 }
 
+void fletch_credit_pool_pass(struct fletch_credit_pool *pool, uint64_t barrier)
+{
+    store_relaxed(&pool->barrier, barrier); /* relaxed: E1 orders it before the sweep */
+    submit_once(pool, &pool->sweep_queued, &pool->sweep);
+}
+
 static bool try_pool(struct fletch_credit *credit, uint64_t held, uint64_t bytes)
 {
     struct fletch_credit_pool *pool = credit->pool;
@@ -287,24 +335,26 @@ static bool try_pool(struct fletch_credit *credit, uint64_t held, uint64_t bytes
     return false;
 }
 
-bool fletch_credit_try(struct fletch_credit *credit, uint64_t bytes,
+bool fletch_credit_try(struct fletch_credit *credit, uint64_t bytes, uint64_t barrier,
                        enum fletch_credit_source *out_source)
 {
-    /* relaxed: a count */
+    struct fletch_credit_pool *pool = credit->pool;
+    /* relaxed: a count; who sees the last barrier late asks, and is looked at with it */
     uint64_t held = load_relaxed(&credit->held);
+    bool may_be_held = barrier > load_relaxed(&pool->barrier);
     enum fletch_credit_source source = FLETCH_CREDIT_OWN;
-    FLETCH_ASSERT(bytes <= FLETCH_CREDIT_BYTES_MAX / 4);
+    FLETCH_ASSERT(bytes <= FLETCH_CREDIT_FRAME_BYTES_MAX);
     do {
         if ((held & WAITING_MARK) != 0)
             return false;
-        if ((held & OWN_MARK) != 0) {
+        if (may_be_held || (held & OWN_MARK) != 0) {
             if (!try_pool(credit, held, bytes))
                 return false;
             source = FLETCH_CREDIT_POOL;
             break;
         }
     } while (!cas_weak_relaxed(&credit->held, &held, held | OWN_MARK)); /* relaxed: a count */
-    count_move(credit->pool);
+    count_move(pool);
     *out_source = source;
     return true;
 }
@@ -324,18 +374,20 @@ void fletch_credit_return(struct fletch_credit *credit, enum fletch_credit_sourc
         submit_once(pool, &pool->sweep_queued, &pool->sweep);
 }
 
-void fletch_credit_request_submit(struct fletch_credit_request *request, uint64_t bytes)
+void fletch_credit_request_submit(struct fletch_credit_request *request, uint64_t bytes,
+                                  uint64_t barrier)
 {
-    /* relaxed: the word alone says what is asked; the serial's edge covers the rest */
-    uint64_t word = load_relaxed(&request->word);
+    uint64_t word = load_relaxed(&request->word); /* relaxed: the owner's, but for marks */
     uint64_t asked;
-    FLETCH_ASSERT(bytes <= FLETCH_CREDIT_BYTES_MAX / 4);
+    FLETCH_ASSERT(bytes <= FLETCH_CREDIT_FRAME_BYTES_MAX);
+    store_release(&request->barrier, barrier); /* E3 release */
     do {
         FLETCH_ASSERT(state_of(word) == FLETCH_REQUEST_IDLE ||
                       state_of(word) == FLETCH_REQUEST_GIVEN_UP);
-        asked =
-            (bytes << BYTES_SHIFT) | (word & NOTIFYING_MARK) | QUEUED_MARK | FLETCH_REQUEST_WAITING;
-    } while (!cas_weak_relaxed(&request->word, &word, asked)); /* relaxed: as above */
+        uint64_t count = (word + (UINT64_C(1) << ASK_SHIFT)) & COUNT_MASK;
+        asked = (bytes << BYTES_SHIFT) | count | (word & NOTIFYING_MARK) | QUEUED_MARK |
+                FLETCH_REQUEST_WAITING;
+    } while (!cas_weak_release(&request->word, &word, asked)); /* E3 release */
     if ((word & QUEUED_MARK) == 0)
         fletch_serial_submit(&request->credit->pool->serial, &request->task);
 }
@@ -348,7 +400,7 @@ bool fletch_credit_request_granted(struct fletch_credit_request *request,
         return false;
     *out_source = (enum fletch_credit_source)((word >> SOURCE_SHIFT) & 3);
     /* relaxed: only the owner takes it out of GRANTED; the serial may clear marks meanwhile */
-    fetch_and_relaxed(&request->word, QUEUED_MARK | NOTIFYING_MARK);
+    fetch_and_relaxed(&request->word, COUNT_MASK | QUEUED_MARK | NOTIFYING_MARK);
     return true;
 }
 
@@ -372,6 +424,12 @@ bool fletch_credit_request_is_waiting(struct fletch_credit_request *request)
 {
     /* relaxed: a look ahead */
     return state_of(load_relaxed(&request->word)) == FLETCH_REQUEST_WAITING;
+}
+
+bool fletch_credit_request_has_grant(struct fletch_credit_request *request)
+{
+    /* relaxed: a look ahead */
+    return state_of(load_relaxed(&request->word)) == FLETCH_REQUEST_GRANTED;
 }
 
 bool fletch_credit_request_is_dropped(struct fletch_credit_request *request)

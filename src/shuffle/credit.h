@@ -4,8 +4,12 @@
 /* Who may send how much: two frames for each partition, and a pool of the shuffle for all.
  *
  * A frame is admitted by its partition's own frame; else by the pool, of which a partition holds at
- * most as much as is still free; else, if its writer waits, by the partition's second frame. Nobody
+ * most as much as is still free; if its writer waits, also by the partition's second frame. Nobody
  * takes credit past a request that is older and could use it.
+ *
+ * A frame behind a barrier that some producer has not reached is held in its partition until then,
+ * and its credit with it. So it is admitted by the pool alone: the partition's frames are there for
+ * those whom everybody waits for.
  *
  * Roles: any number of writers, each with one request for a partition at a time; any number of
  * threads that return credit. Progress: try is lock-free, return wait-free while nobody waits;
@@ -18,13 +22,20 @@
  * first: either the serial sees the credit, or the one who returns it sees the bit, and submits a
  * look. While the bit is set only the serial takes.
  *
+ * ABA: a request's word counts how often it was asked, so a grant is never for what was asked
+ * before; it wraps after 2^18 times between two steps of the serial.
+ *
  * Edges (proven in tests/model/credit):
  *   E1: who returns credit exchange_acq_rel(look_queued, sweep_queued) finds 1 -> serial
  *       exchange_acq_rel(look_queued, sweep_queued): the look that is queued sees that credit.
- *   E2: serial cas_weak_release(word), fetch_and_release(word) -> owner load_acquire(word): the
+ *   E2: serial cas_strong_release(word), fetch_and_release(word) -> owner load_acquire(word): the
  *       serial is done with the request, whose memory may go.
+ *   E3: writer cas_weak_release(word), store_release(barrier) -> serial load_acquire(word),
+ *       load_acquire(barrier): the barrier of what is asked; and who reads that of a later asking
+ *       sees, at its compare-and-swap of the word, that the earlier one was given up.
+ *
  * Credit itself is a count: what a frame carries goes through the inbox's edge, and its bytes
- * through the budget's. A request says all that it says in one word.
+ * through the budget's. What is granted stands in the request's word itself.
  *
  * Linearization: credit is taken and returned at the operation on its word; a grant is consumed at
  * the writer's compare-and-swap. Reclamation: requests and their eventcounts stay until
@@ -48,8 +59,9 @@ enum fletch_credit_source {
     FLETCH_CREDIT_POOL  /* the shuffle's pool */
 };
 
-/* The most bytes that one frame or a whole pool may have. */
-#define FLETCH_CREDIT_BYTES_MAX ((UINT64_C(1) << 56) - 1)
+/* The most bytes that a frame may have, and a pool. */
+#define FLETCH_CREDIT_FRAME_BYTES_MAX ((UINT64_C(1) << 40) - 1)
+#define FLETCH_CREDIT_POOL_BYTES_MAX ((UINT64_C(1) << 56) - 1)
 
 /* A request's states. WAITING -> GRANTED by the serial, WAITING -> GIVEN_UP by its writer: one of
  * them wins. GRANTED -> IDLE by its writer, who has the credit then. GIVEN_UP -> IDLE by the
@@ -64,12 +76,14 @@ enum fletch_request_state {
 /* One writer's, for one partition. */
 struct fletch_credit_request {
     struct fletch_serial_task task;    /* first: how the serial learns of a change */
-    _Atomic uint64_t word;             /* state, marks, source and bytes: see credit.c */
+    _Atomic uint64_t word;             /* state, marks, source, count and bytes: see credit.c */
+    _Atomic uint64_t barrier;          /* the last one before the frame */
     struct fletch_credit *credit;      /* of its partition */
     struct fletch_eventcount *sleeper; /* its writer's, told when it is granted; or NULL */
     /* The serial's. */
     bool listed;
-    uint64_t listed_bytes;
+    uint64_t listed_ask; /* of the word: what it asked for when it was listed */
+    uint64_t listed_barrier;
     uint64_t ticket;                    /* when it was listed */
     struct fletch_credit_request *next; /* of the partition's, oldest first */
     struct fletch_credit_request *previous;
@@ -87,12 +101,14 @@ struct fletch_credit {
     struct fletch_credit_request *newest;
     struct fletch_credit_place place; /* among those that wait for the pool */
     bool placed;
+    struct fletch_credit *chain; /* of those that are looked at one after the other */
 };
 
 /* A shuffle's. */
 struct fletch_credit_pool {
     uint64_t total_bytes;
-    uint64_t frame_bytes; /* what a partition's frame has: the second one is not larger */
+    uint64_t frame_bytes;     /* what a partition's frame has: the second one is not larger */
+    _Atomic uint64_t barrier; /* the last one that all producers have reached */
     FLETCH_ISOLATED _Atomic uint64_t free; /* bytes, and whether somebody waits */
     _Atomic uint64_t moves; /* credit taken or given back: what stands still is seen here */
     FLETCH_ISOLATED struct fletch_serial serial;
@@ -101,6 +117,7 @@ struct fletch_credit_pool {
     /* The serial's. */
     uint64_t waiting;
     uint64_t tickets;
+    uint64_t served_barrier; /* the one that requests were last looked at with */
     struct fletch_credit_order order;
 };
 
@@ -110,9 +127,13 @@ void fletch_credit_pool_init(struct fletch_credit_pool *pool, uint64_t total_byt
                              uint64_t frame_bytes);
 void fletch_credit_init(struct fletch_credit *credit, struct fletch_credit_pool *pool);
 
-/* Takes credit for a frame of `bytes` bytes, or changes nothing. False also where others wait that
- * could use it. Any thread; lock-free. */
-bool fletch_credit_try(struct fletch_credit *credit, uint64_t bytes,
+/* All partitions have been told of `barrier`: frames behind it are held no longer. Barriers
+ * increase; one thread at a time; does not block. */
+void fletch_credit_pool_pass(struct fletch_credit_pool *pool, uint64_t barrier);
+
+/* Takes credit for a frame of `bytes` bytes, behind `barrier` of its producer (0: none), or changes
+ * nothing. False also where others wait that could use it. Any thread; lock-free. */
+bool fletch_credit_try(struct fletch_credit *credit, uint64_t bytes, uint64_t barrier,
                        enum fletch_credit_source *out_source);
 
 /* Gives back what try, or a granted request, took for `bytes` bytes; NONE allowed. Any thread. */
@@ -123,9 +144,10 @@ void fletch_credit_return(struct fletch_credit *credit, enum fletch_credit_sourc
 void fletch_credit_request_init(struct fletch_credit_request *request, struct fletch_credit *credit,
                                 struct fletch_eventcount *sleeper);
 
-/* Asks for credit for `bytes` bytes. The request must be idle or given up. It may be granted before
+/* Asks for credit as fletch_credit_try does. The request must be idle or given up. It may be granted before
  * the call returns. Owner's; does not block. */
-void fletch_credit_request_submit(struct fletch_credit_request *request, uint64_t bytes);
+void fletch_credit_request_submit(struct fletch_credit_request *request, uint64_t bytes,
+                                  uint64_t barrier);
 
 /* True: the request was granted and is idle now, and the caller has the credit. Owner's. */
 bool fletch_credit_request_granted(struct fletch_credit_request *request,
@@ -136,8 +158,10 @@ bool fletch_credit_request_granted(struct fletch_credit_request *request,
 bool fletch_credit_request_give_up(struct fletch_credit_request *request,
                                    enum fletch_credit_source *out_source);
 
-/* Whether it waits for an answer. Owner's. */
+/* Whether it waits for an answer, and whether it has one that its owner has not taken. Looks for
+ * any thread. */
 bool fletch_credit_request_is_waiting(struct fletch_credit_request *request);
+bool fletch_credit_request_has_grant(struct fletch_credit_request *request);
 
 /* Whether the serial is done with a request that was given up or whose grant was consumed: then it
  * and its eventcount may be freed. Who cannot wait for that submits a task to the pool's serial

@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "base/random.h"
+
 static uint64_t least_below(const struct fletch_credit_place *place)
 {
     return place == NULL ? UINT64_MAX : place->least_need;
@@ -50,15 +52,6 @@ static void rotate_up(struct fletch_credit_order *order, struct fletch_credit_pl
     update(child);
 }
 
-/* Spreads tickets, which follow one another, over all numbers (the finaliser of splitmix64). */
-static uint64_t priority_of(uint64_t ticket)
-{
-    uint64_t mixed = ticket + UINT64_C(0x9e3779b97f4a7c15);
-    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return mixed ^ (mixed >> 31);
-}
-
 void fletch_credit_order_insert(struct fletch_credit_order *order,
                                 struct fletch_credit_place *place, uint64_t ticket, uint64_t need)
 {
@@ -68,8 +61,10 @@ void fletch_credit_order_insert(struct fletch_credit_order *order,
         parent = *link;
         link = ticket < parent->ticket ? &parent->left : &parent->right;
     }
+    /* Tickets follow one another; their priorities must not. */
+    struct fletch_random random = fletch_random_from_seed(ticket);
     *place = (struct fletch_credit_place){
-        .ticket = ticket, .need = need, .priority = priority_of(ticket), .parent = parent};
+        .ticket = ticket, .need = need, .priority = fletch_random_u64(&random), .parent = parent};
     *link = place;
     update_upwards(place);
     while (place->parent != NULL && place->priority > place->parent->priority)
@@ -95,18 +90,44 @@ void fletch_credit_order_change(struct fletch_credit_place *place, uint64_t need
     update_upwards(place);
 }
 
+static bool has_met(const struct fletch_credit_place *place, uint64_t available)
+{
+    return place != NULL && place->least_need <= available;
+}
+
 struct fletch_credit_place *fletch_credit_order_first(const struct fletch_credit_order *order,
                                                       uint64_t available)
 {
     struct fletch_credit_place *place = order->root;
-    if (least_below(place) > available)
+    if (!has_met(place, available))
         return NULL;
     for (;;) {
-        if (least_below(place->left) <= available)
+        if (has_met(place->left, available))
             place = place->left;
         else if (place->need <= available)
             return place;
         else
             place = place->right;
     }
+}
+
+static struct fletch_credit_place *leftmost(struct fletch_credit_place *place)
+{
+    while (place != NULL && place->left != NULL)
+        place = place->left;
+    return place;
+}
+
+struct fletch_credit_place *fletch_credit_order_oldest(const struct fletch_credit_order *order)
+{
+    return leftmost(order->root);
+}
+
+struct fletch_credit_place *fletch_credit_order_next(struct fletch_credit_place *place)
+{
+    if (place->right != NULL)
+        return leftmost(place->right);
+    while (place->parent != NULL && place->parent->right == place)
+        place = place->parent;
+    return place->parent;
 }

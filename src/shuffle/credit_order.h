@@ -32,4 +32,8 @@ void fletch_credit_order_change(struct fletch_credit_place *place, uint64_t need
 struct fletch_credit_place *fletch_credit_order_first(const struct fletch_credit_order *order,
                                                       uint64_t available);
 
+/* The oldest place of all, and the next younger one; or NULL. */
+struct fletch_credit_place *fletch_credit_order_oldest(const struct fletch_credit_order *order);
+struct fletch_credit_place *fletch_credit_order_next(struct fletch_credit_place *place);
+
 #endif

@@ -1,13 +1,7 @@
-#include <string.h>
+#include "shuffle/reader_fetch.h"
 
 #include "base/status.h"
 #include "memory/batch.h"
-#include "shuffle/shuffle_reader.h"
-
-/* Who pays for what is given. A batch in memory moves its charge to *delivered*; with a retention
- * to *retained*, or, where that is full, to disk, and the user's reference to *delivered*. A frame
- * on disk is read into *delivered*, if need be in place of the scratch that the reader has reserved
- * for that. */
 
 /* Room for a frame besides its rows: the pool's rounding, and the batch's own block. */
 #define SCRATCH_EXTRA_BYTES UINT64_C(65536)

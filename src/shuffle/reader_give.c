@@ -1,7 +1,9 @@
+#include "shuffle/reader_give.h"
+
 #include <fletching/batch.h>
 
 #include "shuffle/alignment.h"
-#include "shuffle/shuffle_reader.h"
+#include "shuffle/reader_fetch.h"
 #include "shuffle/verification.h"
 
 /* ---- partitions that have something ---- */
@@ -74,7 +76,7 @@ static void count_read(struct giving *giving, const struct fletch_frame *frame)
 {
     struct fletch_read_counters *read = &giving->partition->shuffle->read;
     giving->partition->rows += frame->rows;
-    /* relaxed, all of them: statistics */
+    /* relaxed: a statistic */
     fetch_add_relaxed(&giving->partition->rows_read, frame->rows);
     fetch_add_relaxed(&read->rows_read, frame->rows);   /* relaxed: a statistic */
     fetch_add_relaxed(&read->bytes_read, frame->bytes); /* relaxed: a statistic */

@@ -1,8 +1,7 @@
+#include "shuffle/reader_source.h"
+
 #include "base/status.h"
 #include "shuffle/shuffle_reader.h"
-
-/* A reader's end is told once; a source's failures again and again, since a stream that has failed
- * must not look as if it had ended. */
 
 /* The next event that a source is about. */
 static enum fletch_status next_of_batches(struct fletch_shuffle_reader *reader,

@@ -176,16 +176,16 @@ static enum fletch_status enter_name(struct fletch_shuffle *shuffle,
 
 struct fletch_shuffle *fletch_registry_find(struct fletch_transport *transport,
                                             struct fletch_epoch_reader *epoch_reader,
-                                            const void *name, size_t name_bytes)
+                                            struct fletch_shuffle_name name)
 {
-    struct fletch_store_key key = {.shuffle = hash_name(transport, name, name_bytes),
+    struct fletch_store_key key = {.shuffle = hash_name(transport, name.bytes, name.byte_count),
                                    .slot = SLOT_NAME};
     struct fletch_shuffle *found = NULL;
     fletch_epoch_enter(epoch_reader);
     for (; key.partition < FLETCH_NAME_PROBES && found == NULL; key.partition++) {
         const struct entry *entry =
             entry_of(fletch_partition_store_view(transport->store, epoch_reader, &key));
-        if (entry == NULL || !has_name(entry->shuffle, name, name_bytes) ||
+        if (entry == NULL || !has_name(entry->shuffle, name.bytes, name.byte_count) ||
             load_acquire(&entry->shuffle->name_state) != FLETCH_NAME_TAKEN) /* E1 acquire */
             continue;
         found = entry->shuffle; /* the entry's own reference stays until the section's end */

@@ -40,7 +40,7 @@ void fletch_registry_leave(struct fletch_shuffle *shuffle,
 /* The shuffle with a reference, or NULL. */
 struct fletch_shuffle *fletch_registry_find(struct fletch_transport *transport,
                                             struct fletch_epoch_reader *epoch_reader,
-                                            const void *name, size_t name_bytes);
+                                            struct fletch_shuffle_name name);
 
 /* Partition `number` of the shuffle, or NULL: there is none, or the shuffle was closed. The caller
  * has a reference to the shuffle. */

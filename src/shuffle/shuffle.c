@@ -169,33 +169,32 @@ enum fletch_status fletch_shuffle_register(struct fletch_transport *transport,
 
 /* ---- finding ---- */
 
-static enum fletch_status tell_unknown(const void *name, size_t name_bytes, uint64_t timeout_ns,
+static enum fletch_status tell_unknown(struct fletch_shuffle_name name, uint64_t timeout_ns,
                                        struct fletch_error *error)
 {
     size_t most = FLETCH_SHUFFLE_NAME_BYTES_MAX;
-    int shown = (int)(name_bytes < most ? name_bytes : most);
+    int shown = (int)(name.byte_count < most ? name.byte_count : most);
+    const char *text = shown == 0 ? "" : name.bytes;
     if (timeout_ns == 0)
         return fletch_error_set(error, FLETCH_NOT_FOUND, "UNKNOWN: no shuffle '%.*s' is registered",
-                                shown, (const char *)name);
+                                shown, text);
     return fletch_error_set(error, FLETCH_DEADLINE_EXCEEDED,
-                            "UNKNOWN: no shuffle '%.*s' was registered within %llu ms", shown,
-                            (const char *)name, (unsigned long long)(timeout_ns / 1000000));
+                            "UNKNOWN: no shuffle '%.*s' was registered within %llu ms", shown, text,
+                            (unsigned long long)(timeout_ns / 1000000));
 }
 
 /* Looks, and sleeps until another name is registered. */
 static struct fletch_shuffle *find_until(struct fletch_transport *transport,
                                          struct fletch_epoch_reader *epoch_reader,
-                                         const struct fletch_shuffle_specification *wanted,
-                                         uint64_t deadline_ns)
+                                         struct fletch_shuffle_name name, uint64_t deadline_ns)
 {
     for (;;) {
-        struct fletch_shuffle *found =
-            fletch_registry_find(transport, epoch_reader, wanted->name, wanted->name_bytes);
+        struct fletch_shuffle *found = fletch_registry_find(transport, epoch_reader, name);
         uint64_t left_ns = fletch_transport_remaining_ns(transport, deadline_ns);
         if (found != NULL || left_ns == 0)
             return found;
         uint32_t key = fletch_eventcount_prepare(transport->registered);
-        found = fletch_registry_find(transport, epoch_reader, wanted->name, wanted->name_bytes);
+        found = fletch_registry_find(transport, epoch_reader, name);
         if (found != NULL) {
             fletch_eventcount_cancel(transport->registered);
             return found;
@@ -204,23 +203,19 @@ static struct fletch_shuffle *find_until(struct fletch_transport *transport,
     }
 }
 
-enum fletch_status fletch_shuffle_find(struct fletch_transport *transport, const void *name,
-                                       size_t name_bytes, uint64_t timeout_ns,
+enum fletch_status fletch_shuffle_find(struct fletch_transport *transport,
+                                       struct fletch_shuffle_name name, uint64_t timeout_ns,
                                        struct fletch_shuffle **out_shuffle,
                                        struct fletch_error *error)
 {
-    struct fletch_shuffle_specification wanted = {.name_bytes = name_bytes};
-    if (name == NULL || name_bytes == 0 || name_bytes > FLETCH_SHUFFLE_NAME_BYTES_MAX)
-        return tell_unknown(name == NULL ? "" : name, name_bytes, timeout_ns, error);
-    memcpy(wanted.name, name, name_bytes);
     uint64_t deadline_ns = fletch_transport_deadline_ns(transport, timeout_ns);
     struct fletch_epoch_seat *seat = fletch_transport_borrow_seat(transport, error);
     if (seat == NULL)
         return FLETCH_RESOURCE_EXHAUSTED;
-    struct fletch_shuffle *found = find_until(transport, seat->reader, &wanted, deadline_ns);
+    struct fletch_shuffle *found = find_until(transport, seat->reader, name, deadline_ns);
     fletch_transport_return_seat(transport, seat);
     if (found == NULL)
-        return tell_unknown(name, name_bytes, timeout_ns, error);
+        return tell_unknown(name, timeout_ns, error);
     *out_shuffle = found;
     return FLETCH_OK;
 }

@@ -61,7 +61,7 @@ enum fletch_answer fletch_shuffle_partition_push(struct fletch_shuffle_partition
     /* The frame is the reader's once it is pushed. */
     uint64_t rows = frame->rows, bytes = frame->bytes;
     uint64_t queued_bytes = frame->batch == NULL ? 0 : bytes;
-    /* relaxed, all of them: statistics */
+    /* relaxed: a statistic */
     fetch_add_relaxed(&partition->bytes_queued, queued_bytes);
     enum fletch_answer answer =
         fletch_mailbox_push(&partition->mailbox, epoch_reader, &frame->node);
@@ -127,6 +127,7 @@ static void push_barriers(void *context, uint64_t id, uint32_t slot, bool aborte
             FLETCH_DONE)
             fletch_shuffle_partition_drop(partition, NULL, frame);
     }
+    fletch_credit_pool_pass(&shuffle->credit_pool, id);
 }
 
 /* The node is on its way until its reader has given it; who gives it looks for a greater one. */

@@ -5,6 +5,8 @@
 #include "base/options.h"
 #include "base/status.h"
 #include "partition/partitioner.h"
+#include "shuffle/reader_fetch.h"
+#include "shuffle/reader_give.h"
 #include "shuffle/registry.h"
 #include "shuffle/verification.h"
 

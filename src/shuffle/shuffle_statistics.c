@@ -1,10 +1,8 @@
+#include "shuffle/shuffle_statistics.h"
+
 #include <string.h>
 
 #include "base/status.h"
-#include "shuffle/registry.h"
-#include "shuffle/shuffle.h"
-
-/* What threads count for themselves is read as it stands: figures may lag behind each other. */
 
 static void copy_written(const struct fletch_written_counters *written,
                          struct fletch_shuffle_statistics *statistics)
@@ -57,7 +55,8 @@ void fletch_shuffle_statistics(struct fletch_shuffle *shuffle,
            found.struct_size < sizeof found ? found.struct_size : sizeof found);
 }
 
-static enum fletch_partition_state state_of(const struct fletch_shuffle_partition *partition)
+enum fletch_partition_state
+fletch_shuffle_partition_state(const struct fletch_shuffle_partition *partition)
 {
     const struct fletch_shuffle *shuffle = partition->shuffle;
     uint32_t outcome = load_acquire(&shuffle->outcome);           /* shuffle E2 acquire */
@@ -93,13 +92,13 @@ fletch_shuffle_partition_statistics(struct fletch_shuffle *shuffle, uint32_t par
                                     struct fletch_partition_statistics *out_statistics,
                                     struct fletch_error *error)
 {
-    struct fletch_shuffle_partition *found;
+    struct fletch_shuffle_partition *found = NULL;
     enum fletch_status status = find(shuffle, partition, &found, error);
     if (status != FLETCH_OK)
         return status;
     struct fletch_partition_statistics statistics = {
         .struct_size = out_statistics->struct_size,
-        .state = state_of(found),
+        .state = fletch_shuffle_partition_state(found),
         .rows = load_relaxed(&found->rows_sent),            /* relaxed: a statistic */
         .bytes = load_relaxed(&found->bytes_sent),          /* relaxed: a statistic */
         .frames = load_relaxed(&found->frames_sent),        /* relaxed: a statistic */

@@ -130,8 +130,9 @@ static enum fletch_status make_parts(struct fletch_transport *transport,
     if (status == FLETCH_OK && (seat = fletch_transport_borrow_seat(transport, error)) == NULL)
         status = FLETCH_RESOURCE_EXHAUSTED;
     fletch_transport_return_seat(transport, seat);
+    const struct fletch_buffer_pool_options pool = {.struct_size = sizeof pool};
     if (status == FLETCH_OK)
-        status = fletch_buffer_pool_create(NULL, allocator, &transport->pool, error);
+        status = fletch_buffer_pool_create(&pool, allocator, &transport->pool, error);
     return status;
 }
 

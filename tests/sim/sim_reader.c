@@ -10,8 +10,25 @@ static void released(struct sim_reader *reader, uint32_t index)
     reader->kept[index] = reader->kept[--reader->kept_count];
 }
 
+/* What was read to its end is not opened again, unless all is retained. */
+static void ended_left_out(struct sim_world *world, struct sim_reader *reader)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < reader->partition_count; i++) {
+        const struct sim_partition *partition = &world->model.partitions[reader->partitions[i]];
+        if (!partition->has_ended && !partition->has_failed)
+            reader->partitions[count++] = reader->partitions[i];
+    }
+    reader->partition_count = count;
+    reader->is_done = count == 0;
+}
+
 static bool opened(struct sim_world *world, struct sim_reader *reader)
 {
+    if (!world->plan.retains)
+        ended_left_out(world, reader);
+    if (reader->is_done)
+        return true;
     const struct fletch_shuffle_reader_options options = {
         .struct_size = sizeof options,
         .partitions = reader->partitions,
@@ -33,6 +50,10 @@ static bool opened(struct sim_world *world, struct sim_reader *reader)
     }
     if (status == FLETCH_RESOURCE_EXHAUSTED)
         return true; /* no room for its scratch yet */
+    if (status == FLETCH_UNAVAILABLE && sim_model_has_abort(&world->model)) {
+        reader->is_done = true; /* lost, as it was told before */
+        return true;
+    }
     return sim_refuse(world, "reader_open", status, &error);
 }
 
@@ -115,6 +136,8 @@ static bool read_once(struct sim_world *world, struct sim_reader *reader)
     bool has_event;
     enum fletch_status status =
         fletch_shuffle_reader_next(reader->reader, 0, &event, &has_event, &error);
+    if (status != FLETCH_OK)
+        strcpy(reader->answer, error.message);
     switch (status) {
     case FLETCH_OK:
         return has_event ? given(world, reader, &event) : finished(world, reader);

@@ -249,11 +249,44 @@ static bool ran(struct sim_world *world)
     return statistics_agree(world);
 }
 
+static void plan_printed(const struct sim_plan *plan)
+{
+    printf("producers %u, partitions %u, readers %u, rows %" PRIu64 ", budget %" PRIu64
+           ", filling %u, pace %u, barriers %d, watermarks %d, puts %d, spills %d, retains %d, "
+           "late %d, reopens %d, sums %d\n",
+           plan->producer_count, plan->partition_count, plan->reader_count, plan->rows_each,
+           plan->budget_bytes, plan->filling_most, plan->reader_pace, plan->has_barriers,
+           plan->has_watermarks, plan->has_puts, plan->spills, plan->retains, plan->reads_late,
+           plan->reopens, (int)plan->sums);
+}
+
+/* What the shuffle says of itself, for who looks into a failure. */
+static void world_printed(const struct sim_world *world)
+{
+    struct fletch_shuffle_statistics statistics = {.struct_size = sizeof statistics};
+    plan_printed(&world->plan);
+    fletch_shuffle_statistics(world->shuffle, &statistics);
+    printf("written %" PRIu64 ", sent %" PRIu64 ", read %" PRIu64 " rows; queued %" PRIu64
+           ", charged %" PRIu64 " of %" PRIu64 " bytes; %" PRIu64 " spilled; ended %u of %u\n",
+           statistics.rows_written, statistics.rows_sent, statistics.rows_read,
+           statistics.bytes_queued, statistics.bytes_charged, statistics.budget_bytes,
+           statistics.frames_spilled, statistics.producers_ended, world->plan.producer_count);
+    for (uint32_t i = 0; i < world->plan.producer_count; i++)
+        printf("writer %u: action %d, %" PRIu64 " rows left: %s\n", i,
+               (int)world->writers[i].action, world->writers[i].rows_left,
+               world->writers[i].answer);
+    for (uint32_t i = 0; i < world->plan.reader_count; i++)
+        printf("reader %u: %s, keeps %u: %s\n", i, world->readers[i].is_done ? "done" : "reading",
+               world->readers[i].kept_count, world->readers[i].answer);
+}
+
 static void run_seed(uint64_t seed)
 {
     static struct sim_world world;
     world_made(&world, seed);
     bool is_right = ran(&world);
+    if (!is_right)
+        world_printed(&world);
     char complaint[sizeof world.model.complaint];
     memcpy(complaint, world.model.complaint, sizeof complaint);
     bool is_whole = world_ended(&world);

@@ -33,7 +33,8 @@ struct sim_writer {
     struct fletch_batch *batch; /* of a write or a put that waits */
     struct sim_row rows[SIM_ROWS_MAX];
     uint32_t row_count;
-    int64_t watermark; /* of one that waits */
+    int64_t watermark;                       /* of one that waits */
+    char answer[FLETCH_ERROR_MESSAGE_BYTES]; /* the last call's, if it had to wait */
     bool is_done;
 };
 
@@ -44,7 +45,8 @@ struct sim_reader {
     uint32_t partition_count;
     struct fletch_batch *kept[SIM_KEPT_MAX]; /* given, and not released yet */
     uint32_t kept_count;
-    uint32_t rounds; /* times that it is still to read everything */
+    char answer[FLETCH_ERROR_MESSAGE_BYTES]; /* the last call's, if it had to wait */
+    uint32_t rounds;                         /* times that it is still to read everything */
     bool is_done;
 };
 

@@ -1,5 +1,7 @@
 #include "sim/sim_world.h"
 
+#include <string.h>
+
 /* Writers of the simulation. */
 
 static bool opened(struct sim_world *world, uint32_t number)
@@ -8,8 +10,8 @@ static bool opened(struct sim_world *world, uint32_t number)
     struct fletch_error error;
     enum fletch_status status =
         fletch_shuffle_writer_open(world->shuffle, number, writer->cache, &writer->writer, &error);
-    if (status == FLETCH_OK)
-        return true;
+    if (status == FLETCH_OK || status == FLETCH_RESOURCE_EXHAUSTED)
+        return true; /* or no room for its scratch yet */
     if (status == FLETCH_CANCELLED && world->is_cancelled) {
         writer->is_done = true;
         return true;
@@ -186,6 +188,7 @@ bool sim_writer_step(struct sim_world *world, uint32_t number)
         took(world, number);
         return true;
     }
+    strcpy(writer->answer, error.message);
     if (status == FLETCH_RESOURCE_EXHAUSTED)
         return true;
     if (status == FLETCH_CANCELLED && world->is_cancelled) {
