@@ -136,7 +136,7 @@ function(fletch_add_program_test file)
              OUTPUT_VARIABLE folder)
   fletch_register_test(${folder}/${name} LABELS integration TIMEOUT ${arg_TIMEOUT}
     COMMAND ${CMAKE_COMMAND} -E env FLETCH_PROGRAM=$<TARGET_FILE:fletch>
-            FLETCH_IS_SANITIZED=$<BOOL:${FLETCH_SANITIZE}>
+            FLETCH_SANITIZERS=${FLETCH_SANITIZE}
             PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/support PYTHONDONTWRITEBYTECODE=1
             ${FLETCH_TEST_LAUNCHER} ${python} ${CMAKE_CURRENT_SOURCE_DIR}/${file})
 endfunction()

@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True
 from program import (DONE, INPUT, INTERRUPTED, SYSTEM, TERMINATED, ProgramTest,  # noqa: E402
                      numbers, pa, run, start, write)
 
-IS_SANITIZED = os.environ.get("FLETCH_IS_SANITIZED") == "1"
+IS_SANITIZED = os.environ.get("FLETCH_SANITIZERS", "") != ""
 MEBIBYTE = 1 << 20
 
 
