@@ -64,7 +64,7 @@ uint64_t fletch_batch_body_bytes(const struct fletch_batch *batch)
 
 /* ---- who pays ---- */
 
-static uint64_t unpaid_bytes(const struct fletch_buffer *buffer)
+static uint64_t unpaid_bytes_of_buffer(const struct fletch_buffer *buffer)
 {
     if (buffer->kind == FLETCH_BUFFER_SLICE)
         buffer = fletch_buffer_source_of(buffer)->parent;
@@ -73,16 +73,17 @@ static uint64_t unpaid_bytes(const struct fletch_buffer *buffer)
     return load_relaxed(&buffer->account) == NULL ? fletch_buffer_charge_bytes(buffer) : 0;
 }
 
-uint64_t fletch_batch_unpaid_bytes(const struct fletch_batch *batch)
+/* Bytes that the batch keeps alive and that nobody is charged for. */
+static uint64_t unpaid_bytes(const struct fletch_batch *batch)
 {
-    uint64_t bytes = unpaid_bytes(batch->block);
+    uint64_t bytes = unpaid_bytes_of_buffer(batch->block);
     for (uint32_t i = 0; i < batch->owner_count; i++)
-        bytes += unpaid_bytes(batch->owners[i]);
+        bytes += unpaid_bytes_of_buffer(batch->owners[i]);
     for (uint32_t i = 0; i < batch->dictionary_count; i++)
         if (batch->dictionaries[i] != NULL)
-            bytes += fletch_batch_unpaid_bytes(batch->dictionaries[i]);
+            bytes += unpaid_bytes(batch->dictionaries[i]);
     if (batch->metadata != NULL)
-        bytes += unpaid_bytes(batch->metadata);
+        bytes += unpaid_bytes_of_buffer(batch->metadata);
     return bytes;
 }
 
@@ -102,10 +103,15 @@ static void acquire_shared_parts(const struct fletch_batch *batch)
 }
 
 enum fletch_status fletch_batch_pay(struct fletch_buffer_cache *cache, struct fletch_batch *batch,
-                                    struct fletch_account *account, uint64_t bytes,
-                                    struct fletch_batch **out_batch, struct fletch_error *error)
+                                    struct fletch_account *account, struct fletch_batch **out_batch,
+                                    struct fletch_error *error)
 {
     struct fletch_buffer *toll = NULL;
+    uint64_t bytes = unpaid_bytes(batch);
+    if (bytes == 0) {
+        *out_batch = fletch_batch_acquire_inline(batch);
+        return FLETCH_OK;
+    }
     const struct fletch_foreign_memory memory = {
         .data = batch->block->data, .bytes = bytes, .release = drop_payee, .context = batch};
     enum fletch_status status = fletch_buffer_wrap(cache, &memory, account, &toll, error);

@@ -16,15 +16,12 @@ uint64_t fletch_batch_body_bytes(const struct fletch_batch *batch);
 uint64_t fletch_batch_body_bytes_of(const struct fletch_batch *batch, int64_t first_row,
                                     int64_t row_count);
 
-/* Bytes that the batch keeps alive and that nobody is charged for. */
-uint64_t fletch_batch_unpaid_bytes(const struct fletch_batch *batch);
-
-/* A batch of the same rows on the same buffers, with one reference for the caller, for which
- * `account` is charged `bytes` and its own block: its only owner is a buffer that keeps `batch`
- * alive and has that charge, which can be moved like any other. Errors as
- * fletch_buffer_allocate. */
+/* Sees to it that `account` is charged for what the batch keeps alive and nobody is charged for.
+ * `*out_batch`: a reference to the batch itself, where there is no such thing; else to a batch of
+ * the same rows on the same buffers, whose only owner is a buffer that keeps `batch` alive and has
+ * that charge, which can be moved like any other. Errors as fletch_buffer_allocate. */
 enum fletch_status fletch_batch_pay(struct fletch_buffer_cache *cache, struct fletch_batch *batch,
-                                    struct fletch_account *account, uint64_t bytes,
-                                    struct fletch_batch **out_batch, struct fletch_error *error);
+                                    struct fletch_account *account, struct fletch_batch **out_batch,
+                                    struct fletch_error *error);
 
 #endif

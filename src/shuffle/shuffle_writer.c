@@ -1,5 +1,6 @@
 #include "shuffle/shuffle_writer.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/allocator.h"
@@ -7,17 +8,16 @@
 #include "base/status.h"
 #include "partition/partition_writer.h"
 #include "shuffle/batch_body.h"
-
-enum { ALIGNMENT = 64 };
+#include "shuffle/writer_control.h"
+#include "shuffle/writer_linger.h"
+#include "shuffle/writer_open.h"
+#include "shuffle/writer_put.h"
+#include "shuffle/writer_send.h"
+#include "shuffle/writer_spill.h"
+#include "shuffle/writer_sums.h"
+#include "shuffle/writer_wait.h"
 
 /* ---- opening ---- */
-
-static enum fletch_status refuse_memory(uint32_t producer, struct fletch_error *error)
-{
-    return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                            "RESOURCE_EXHAUSTED: no memory for the writer of producer %u",
-                            producer);
-}
 
 static enum fletch_status check_producer(const struct fletch_shuffle *shuffle, uint32_t producer,
                                          struct fletch_error *error)
@@ -29,99 +29,6 @@ static enum fletch_status check_producer(const struct fletch_shuffle *shuffle, u
     return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
                             "OUT_OF_RANGE: producer is %u, expected 0 to %u", producer,
                             control.producers - 1);
-}
-
-static size_t array_bytes(const struct fletch_shuffle_writer *writer)
-{
-    size_t partitions = writer->shuffle->specification.partitioner.partition_count;
-    return partitions * (sizeof writer->channels[0] + sizeof writer->lying_since_ns[0]);
-}
-
-static enum fletch_status make_arrays(struct fletch_shuffle_writer *writer,
-                                      struct fletch_error *error)
-{
-    size_t partitions = writer->shuffle->specification.partitioner.partition_count;
-    size_t bytes = array_bytes(writer);
-    char *arrays = fletch_allocate(&writer->shuffle->allocator, bytes, ALIGNMENT);
-    if (arrays == NULL)
-        return refuse_memory(writer->producer, error);
-    memset(arrays, 0, bytes);
-    writer->channels = (struct fletch_channel **)(void *)arrays;
-    writer->lying_since_ns = (uint64_t *)(void *)(arrays + partitions * sizeof writer->channels[0]);
-    return FLETCH_OK;
-}
-
-static enum fletch_status make_partition_writer(struct fletch_shuffle_writer *writer,
-                                                struct fletch_error *error)
-{
-    const struct fletch_shuffle_specification *specification = &writer->shuffle->specification;
-    struct fletch_partitioner_options options = specification->partitioner;
-    options.seed += writer->producer; /* round-robin: producers begin one behind the other */
-    const struct fletch_partition_writer_options frames = {
-        .struct_size = sizeof frames,
-        .cache = writer->cache,
-        .frame_bytes = specification->frame_bytes,
-        .account = writer->shuffle->account,
-    };
-    enum fletch_status status = fletch_partitioner_create(
-        specification->schema, &options, &writer->shuffle->allocator, &writer->partitioner, error);
-    if (status != FLETCH_OK)
-        return status;
-    status = fletch_partition_writer_create(specification->schema, writer->partitioner, &frames,
-                                            &writer->partition_writer, error);
-    if (status != FLETCH_OK)
-        fletch_partitioner_destroy(writer->partitioner);
-    return status;
-}
-
-static enum fletch_status take_seat(struct fletch_shuffle_writer *writer,
-                                    struct fletch_error *error)
-{
-    if (fletch_shuffle_seat_take(writer->shuffle, writer->seat))
-        return FLETCH_OK;
-    fletch_shuffle_seat_destroy(writer->seat);
-    writer->seat = NULL;
-    return fletch_error_set(error, FLETCH_ALREADY_EXISTS,
-                            "ALREADY_EXISTS: producer %u has been opened before", writer->producer);
-}
-
-/* Everything that a writer needs. The seat comes last: it cannot be given back. */
-static enum fletch_status equip(struct fletch_shuffle_writer *writer, struct fletch_error *error)
-{
-    struct fletch_transport *transport = writer->shuffle->transport;
-    enum fletch_status status = FLETCH_OK;
-    if (writer->cache == NULL) {
-        status = fletch_buffer_cache_open(transport->pool, &writer->cache, error);
-        writer->owns_cache = status == FLETCH_OK;
-    }
-    if (status == FLETCH_OK)
-        status = fletch_epoch_reader_open(transport->epochs, &writer->epoch_reader, error);
-    if (status == FLETCH_OK)
-        status = make_arrays(writer, error);
-    if (status == FLETCH_OK)
-        status = make_partition_writer(writer, error);
-    if (status == FLETCH_OK)
-        status = fletch_writer_open_segment(writer, error);
-    if (status != FLETCH_OK)
-        return status;
-    writer->seat = fletch_shuffle_seat_create(writer->shuffle, writer->producer);
-    return writer->seat == NULL ? refuse_memory(writer->producer, error) : take_seat(writer, error);
-}
-
-/* Gives back what there is of it; the seat stays with the shuffle. */
-static void dismantle(struct fletch_shuffle_writer *writer)
-{
-    fletch_partition_writer_destroy(writer->partition_writer);
-    if (writer->channels != NULL)
-        fletch_release(&writer->shuffle->allocator, writer->channels, array_bytes(writer),
-                       ALIGNMENT);
-    fletch_epoch_reader_close(writer->epoch_reader);
-    fletch_spill_segment_close(writer->segment);
-    if (writer->owns_cache)
-        fletch_buffer_cache_close(writer->cache);
-    struct fletch_shuffle *shuffle = writer->shuffle;
-    fletch_block_release(writer);
-    fletch_shuffle_release(shuffle);
 }
 
 enum fletch_status fletch_shuffle_writer_open(struct fletch_shuffle *shuffle, uint32_t producer,
@@ -137,12 +44,14 @@ enum fletch_status fletch_shuffle_writer_open(struct fletch_shuffle *shuffle, ui
     struct fletch_shuffle_writer *writer =
         fletch_block_allocate(&shuffle->allocator, sizeof *writer);
     if (writer == NULL)
-        return refuse_memory(producer, error);
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "RESOURCE_EXHAUSTED: no memory for the writer of producer %u",
+                                producer);
     *writer = (struct fletch_shuffle_writer){
         .shuffle = fletch_shuffle_acquire(shuffle), .cache = cache, .producer = producer};
-    status = equip(writer, error);
+    status = fletch_writer_equip(writer, error);
     if (status != FLETCH_OK) {
-        dismantle(writer);
+        fletch_writer_dismantle(writer);
         return status;
     }
     *out_writer = writer;
@@ -157,7 +66,7 @@ void fletch_shuffle_writer_close(struct fletch_shuffle_writer *writer)
         fletch_shuffle_writer_disarm(writer);
     if (writer->state == FLETCH_WRITER_OPEN)
         fletch_shuffle_writer_abort(writer, "closed without end");
-    dismantle(writer);
+    fletch_writer_dismantle(writer);
 }
 
 /* ---- writing ---- */
@@ -198,12 +107,9 @@ static enum fletch_status push_broadcast(struct fletch_shuffle_writer *writer,
                                          struct fletch_batch *batch, bool *out_is_taken,
                                          struct fletch_error *error)
 {
-    uint64_t bytes = fletch_batch_unpaid_bytes(batch);
     struct fletch_batch *paid = NULL;
-    if (bytes == 0)
-        return push(writer, batch, out_is_taken, error);
     enum fletch_status status =
-        fletch_batch_pay(writer->cache, batch, writer->shuffle->account, bytes, &paid, error);
+        fletch_batch_pay(writer->cache, batch, writer->shuffle->account, &paid, error);
     if (status != FLETCH_OK)
         return status;
     status = push(writer, paid, out_is_taken, error);
@@ -259,6 +165,36 @@ enum fletch_status fletch_shuffle_writer_write(struct fletch_shuffle_writer *wri
         return status;
     fletch_writer_linger_begin(writer, now_ns);
     return send_on(writer, now_ns, error);
+}
+
+static enum fletch_status check_put(const struct fletch_shuffle_writer *writer, uint32_t partition,
+                                    const struct fletch_batch *batch, struct fletch_error *error)
+{
+    const struct fletch_shuffle_specification *specification = &writer->shuffle->specification;
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (partition >= specification->partitioner.partition_count)
+        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
+                                "OUT_OF_RANGE: partition is %u, expected 0 to %u", partition,
+                                specification->partitioner.partition_count - 1);
+    if (batch->schema == specification->schema)
+        return FLETCH_OK;
+    return fletch_schema_compare(
+        specification->schema, batch->schema,
+        specification->strict_schema ? FLETCH_COMPARE_METADATA : FLETCH_COMPARE_FIELDS, error);
+}
+
+enum fletch_status fletch_shuffle_writer_put(struct fletch_shuffle_writer *writer,
+                                             uint32_t partition, struct fletch_batch *batch,
+                                             uint64_t timeout_ns, struct fletch_error *error)
+{
+    enum fletch_status status = check_put(writer, partition, batch, error);
+    if (status != FLETCH_OK)
+        return status;
+    uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
+    status = fletch_writer_settle(writer, fletch_writer_deadline(now_ns, timeout_ns), error);
+    return status != FLETCH_OK ? status : fletch_writer_put(writer, partition, batch, error);
 }
 
 enum fletch_status fletch_shuffle_writer_flush(struct fletch_shuffle_writer *writer,
@@ -320,4 +256,162 @@ void fletch_shuffle_writer_disarm(struct fletch_shuffle_writer *writer)
     fetch_sub_relaxed(&writer->shuffle->written.writers_stuck, 1); /* relaxed: as in arm */
     fletch_eventcount_disarm(&writer->seat->sleeper, writer->armed_key);
     fletch_writer_give_up(writer);
+}
+
+/* ---- control ---- */
+
+/* Sends what was written, by `*out_deadline_ns` at the latest. */
+static enum fletch_status begin(struct fletch_shuffle_writer *writer, uint64_t timeout_ns,
+                                uint64_t *out_deadline_ns, struct fletch_error *error)
+{
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    *out_deadline_ns = fletch_writer_deadline(fletch_shuffle_now_ns(writer->shuffle), timeout_ns);
+    return fletch_writer_flush_all(writer, *out_deadline_ns, error);
+}
+
+/* ---- barriers ---- */
+
+static enum fletch_status check_barrier(const struct fletch_shuffle_writer *writer, uint64_t id,
+                                        struct fletch_error *error)
+{
+    if (id == 0 || id < writer->barrier)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "INVALID_ARGUMENT: barrier is %" PRIu64
+                                ", expected more than %" PRIu64 ", the last one of producer %u",
+                                id, writer->barrier, writer->producer);
+    return FLETCH_OK;
+}
+
+static enum fletch_status refuse_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
+                                         struct fletch_error *error)
+{
+    enum fletch_status status = fletch_shuffle_check(writer->shuffle, error);
+    return status != FLETCH_OK
+               ? status
+               : fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                  "RESOURCE_EXHAUSTED: barrier %" PRIu64 " of producer %u waits "
+                                  "for one of %u that are in flight in shuffle \"%s\"",
+                                  id, writer->producer,
+                                  writer->shuffle->specification.barrier_limit,
+                                  writer->shuffle->specification.name);
+}
+
+enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
+                                                 uint64_t timeout_ns, struct fletch_error *error)
+{
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = check_barrier(writer, id, error);
+    if (status == FLETCH_OK)
+        status = begin(writer, timeout_ns, &deadline_ns, error);
+    if (status != FLETCH_OK || id == writer->barrier)
+        return status;
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_BARRIER, FLETCH_CONTROL_BARRIER);
+    operation->barrier = id;
+    fletch_control_submit(operation);
+    if (!fletch_writer_await(writer, operation, fletch_control_is_done, deadline_ns) &&
+        fletch_control_give_up(operation))
+        return refuse_barrier(writer, id, error);
+    if (operation->status == FLETCH_OK)
+        writer->barrier = id;
+    else if (error != NULL)
+        *error = operation->error;
+    return operation->status;
+}
+
+enum fletch_status fletch_shuffle_writer_abort_barrier(struct fletch_shuffle_writer *writer,
+                                                       uint64_t id, struct fletch_error *error)
+{
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_ABORT_BARRIER);
+    operation->barrier = id;
+    return fletch_writer_ask_for(writer, operation, error);
+}
+
+/* ---- event time ---- */
+
+enum fletch_status fletch_shuffle_writer_watermark(struct fletch_shuffle_writer *writer,
+                                                   int64_t watermark, uint64_t timeout_ns,
+                                                   struct fletch_error *error)
+{
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = begin(writer, timeout_ns, &deadline_ns, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_WATERMARK);
+    operation->watermark = watermark;
+    return fletch_writer_ask_for(writer, operation, error);
+}
+
+enum fletch_status fletch_shuffle_writer_idle(struct fletch_shuffle_writer *writer,
+                                              uint64_t timeout_ns, struct fletch_error *error)
+{
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = begin(writer, timeout_ns, &deadline_ns, error);
+    if (status != FLETCH_OK)
+        return status;
+    return fletch_writer_ask_for(
+        writer, fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_IDLE), error);
+}
+
+/* ---- producers ---- */
+
+enum fletch_status fletch_shuffle_writer_add_producer(struct fletch_shuffle_writer *writer,
+                                                      uint32_t *out_producer,
+                                                      struct fletch_error *error)
+{
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_ADD_PRODUCER);
+    status = fletch_writer_ask_for(writer, operation, error);
+    if (status == FLETCH_OK)
+        *out_producer = operation->added_producer;
+    return status;
+}
+
+enum fletch_status fletch_shuffle_writer_end(struct fletch_shuffle_writer *writer,
+                                             uint64_t timeout_ns, struct fletch_error *error)
+{
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = begin(writer, timeout_ns, &deadline_ns, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = fletch_writer_check_sums(writer, error);
+    if (status != FLETCH_OK) {
+        fletch_shuffle_writer_abort(writer, "its sums differ");
+        return status;
+    }
+    status = fletch_writer_ask_for(
+        writer, fletch_writer_prepare(writer, FLETCH_SEAT_END, FLETCH_CONTROL_END), error);
+    if (status == FLETCH_OK)
+        writer->state = FLETCH_WRITER_ENDED;
+    return status;
+}
+
+void fletch_shuffle_writer_abort(struct fletch_shuffle_writer *writer, const char *reason)
+{
+    if (writer->state != FLETCH_WRITER_OPEN)
+        return;
+    fletch_shuffle_writer_disarm(writer);
+    fletch_writer_drop(writer);
+    fletch_partition_writer_destroy(writer->partition_writer);
+    writer->partition_writer = NULL;
+    writer->state = FLETCH_WRITER_ABORTED;
+    /* Its operation is used once, and so free. */
+    struct fletch_control_operation *operation = &writer->seat->operations[FLETCH_SEAT_ABORT];
+    operation->kind = FLETCH_CONTROL_ABORT;
+    operation->now_ns = fletch_shuffle_now_ns(writer->shuffle);
+    if (reason != NULL) {
+        strncpy(writer->seat->abort_reason, reason, sizeof writer->seat->abort_reason - 1);
+        operation->reason = writer->seat->abort_reason;
+    }
+    fletch_control_submit(operation);
 }

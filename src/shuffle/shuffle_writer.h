@@ -2,13 +2,15 @@
 #define FLETCH_SHUFFLE_SHUFFLE_WRITER_H
 
 /* One producer's end of a shuffle, as its files share it:
- *   shuffle_writer.c   opening, closing, the public calls that take rows
+ *   shuffle_writer.c   the public calls
+ *   writer_open.c      what a writer is made of
  *   writer_send.c      frames: from the partition writer to channels, credit, inboxes
  *   writer_wait.c      how a call waits, and when it is told that nothing can move
  *   writer_spill.c     frames that go to disk for want of credit
  *   writer_put.c       batches that go as they are
  *   writer_linger.c    rows that have waited long enough
- *   writer_control.c   barriers, watermarks, ends, aborts
+ *   writer_control.c   how it asks the coordinator
+ *   writer_sums.c      whether what went out is what came in
  * Belongs to one thread at a time; others come only to its seat and its channels. */
 
 #include <fletching/partition_writer.h>
@@ -19,9 +21,6 @@
 
 #include "shuffle/shuffle.h"
 #include "shuffle/shuffle_seat.h"
-
-/* A batch that is put is split where it has more. */
-#define FLETCH_PUT_BYTES_MAX (UINT64_C(64) << 20)
 
 enum fletch_writer_state { FLETCH_WRITER_OPEN, FLETCH_WRITER_ENDED, FLETCH_WRITER_ABORTED };
 
@@ -65,95 +64,5 @@ struct fletch_shuffle_writer {
     /* What came in: compared at the end with what went out. */
     struct fletch_channel_totals taken;
 };
-
-/* ---- writer_send.c ---- */
-
-/* Sends what may go now: frames that wait, the rest of a batch that there was no memory for,
- * finished frames. OK also where frames still wait (first_waiting). RESOURCE_EXHAUSTED: no memory
- * for all; CANCELLED. */
-enum fletch_status fletch_writer_advance(struct fletch_shuffle_writer *writer,
-                                         struct fletch_error *error);
-
-/* The channel to a partition, made where it is not. NULL: no memory. */
-struct fletch_channel *fletch_writer_channel(struct fletch_shuffle_writer *writer,
-                                             uint32_t partition);
-
-/* Sends a frame, or lets it wait behind those of its channel. */
-void fletch_writer_send(struct fletch_shuffle_writer *writer, struct fletch_frame *frame);
-
-/* Asks for credit for the oldest frame of each channel that waits, uses what was granted; takes all
- * requests back, and uses what was granted meanwhile. */
-void fletch_writer_ask(struct fletch_shuffle_writer *writer);
-void fletch_writer_give_up(struct fletch_shuffle_writer *writer);
-
-/* Sends the oldest frame of a channel that waits, by this credit. */
-void fletch_writer_push_oldest(struct fletch_shuffle_writer *writer, struct fletch_channel *channel,
-                               enum fletch_credit_source source);
-
-/* Removes channels of which no frame waits any more from the list of those that do. */
-void fletch_writer_forget_idle_channels(struct fletch_shuffle_writer *writer);
-
-/* Whether a request was granted that was not used yet. */
-bool fletch_writer_has_grant(const struct fletch_shuffle_writer *writer);
-
-/* Tells the others whether this writer has data that it cannot get rid of: frames that wait, or
- * `status`, what advancing said, that there was no memory. */
-void fletch_writer_note_holding(struct fletch_shuffle_writer *writer, enum fletch_status status);
-
-/* Drops every frame that has not gone, and its credit. */
-void fletch_writer_drop(struct fletch_shuffle_writer *writer);
-
-/* ---- writer_wait.c ---- */
-
-/* Advances, and waits until nothing is left to send, up to `deadline_ns` of the transport's clock.
- * RESOURCE_EXHAUSTED: it passed, or nothing can move; CANCELLED. */
-enum fletch_status fletch_writer_settle(struct fletch_shuffle_writer *writer, uint64_t deadline_ns,
-                                        struct fletch_error *error);
-
-/* The time at which a call that began at `now_ns` ends. */
-uint64_t fletch_writer_deadline(uint64_t now_ns, uint64_t timeout_ns);
-
-/* Looks whether anybody can move, each `spill_after`. True: nobody can, now and at the look before,
- * and nothing moved in between. */
-bool fletch_writer_is_stalled(struct fletch_shuffle_writer *writer, uint64_t now_ns);
-
-/* Sends everything that was written, as fletch_writer_settle. */
-enum fletch_status fletch_writer_flush_all(struct fletch_shuffle_writer *writer,
-                                           uint64_t deadline_ns, struct fletch_error *error);
-
-/* The answer where frames wait and will not: who holds the budget. */
-enum fletch_status fletch_writer_refuse(struct fletch_shuffle_writer *writer, const char *why,
-                                        struct fletch_error *error);
-
-/* OK, CANCELLED, or FAILED_PRECONDITION: it has ended. */
-enum fletch_status fletch_writer_check(const struct fletch_shuffle_writer *writer,
-                                       struct fletch_error *error);
-
-/* ---- writer_spill.c ---- */
-
-/* Makes the segment, if the shuffle has a directory for it. Errors as
- * fletch_spill_segment_create. */
-enum fletch_status fletch_writer_open_segment(struct fletch_shuffle_writer *writer,
-                                              struct fletch_error *error);
-
-/* Whether the disk takes frames. */
-bool fletch_writer_can_spill(const struct fletch_shuffle_writer *writer);
-
-/* Spills the frames that wait for a partition without a reader, and all of them where nothing has
- * gone for `spill_after`. Whether anything went that way. May wait for the disk. */
-bool fletch_writer_spill(struct fletch_shuffle_writer *writer, uint64_t now_ns);
-
-/* ---- writer_linger.c ---- */
-
-/* Rows were written at `now_ns`. */
-void fletch_writer_linger_begin(struct fletch_shuffle_writer *writer, uint64_t now_ns);
-
-/* A frame of the partition was taken out at `now_ns`: what lies there is younger. */
-void fletch_writer_linger_restart(struct fletch_shuffle_writer *writer, uint32_t partition);
-
-/* Finishes frames whose rows have lain there long enough; they are sent by the next advance. Errors
- * as fletch_partition_writer_flush. */
-enum fletch_status fletch_writer_linger_flush(struct fletch_shuffle_writer *writer, uint64_t now_ns,
-                                              struct fletch_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-#include "shuffle/shuffle_writer.h"
+#include "shuffle/writer_linger.h"
 
 #include "partition/partition_writer.h"
 

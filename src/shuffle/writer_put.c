@@ -1,10 +1,11 @@
-#include "shuffle/shuffle_writer.h"
+#include "shuffle/writer_put.h"
 
 #include <fletching/batch_slice.h>
 
 #include "base/status.h"
 #include "shuffle/batch_body.h"
 #include "shuffle/key_sum.h"
+#include "shuffle/writer_send.h"
 
 /* A batch that goes as it is, in the pieces in which it goes. */
 struct put {
@@ -113,13 +114,8 @@ static void send_pieces(struct put *put)
 static enum fletch_status put_batch(struct put *put, struct fletch_error *error)
 {
     struct fletch_shuffle_writer *writer = put->writer;
-    uint64_t unpaid = fletch_batch_unpaid_bytes(put->batch);
-    enum fletch_status status = FLETCH_OK;
-    if (unpaid > 0)
-        status = fletch_batch_pay(writer->cache, put->batch, writer->shuffle->account, unpaid,
-                                  &put->batch, error);
-    else
-        fletch_batch_acquire(put->batch);
+    enum fletch_status status =
+        fletch_batch_pay(writer->cache, put->batch, writer->shuffle->account, &put->batch, error);
     if (status != FLETCH_OK)
         return status;
     status = make_pieces(put, error);
@@ -129,36 +125,11 @@ static enum fletch_status put_batch(struct put *put, struct fletch_error *error)
     return status;
 }
 
-static enum fletch_status check_put(const struct fletch_shuffle_writer *writer, uint32_t partition,
-                                    const struct fletch_batch *batch, struct fletch_error *error)
+enum fletch_status fletch_writer_put(struct fletch_shuffle_writer *writer, uint32_t partition,
+                                     struct fletch_batch *batch, struct fletch_error *error)
 {
-    const struct fletch_shuffle_specification *specification = &writer->shuffle->specification;
-    enum fletch_status status = fletch_writer_check(writer, error);
-    if (status != FLETCH_OK)
-        return status;
-    if (partition >= specification->partitioner.partition_count)
-        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
-                                "OUT_OF_RANGE: partition is %u, expected 0 to %u", partition,
-                                specification->partitioner.partition_count - 1);
-    if (batch->schema == specification->schema)
-        return FLETCH_OK;
-    return fletch_schema_compare(
-        specification->schema, batch->schema,
-        specification->strict_schema ? FLETCH_COMPARE_METADATA : FLETCH_COMPARE_FIELDS, error);
-}
-
-enum fletch_status fletch_shuffle_writer_put(struct fletch_shuffle_writer *writer,
-                                             uint32_t partition, struct fletch_batch *batch,
-                                             uint64_t timeout_ns, struct fletch_error *error)
-{
-    enum fletch_status status = check_put(writer, partition, batch, error);
-    if (status != FLETCH_OK)
-        return status;
-    uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
-    status = fletch_writer_settle(writer, fletch_writer_deadline(now_ns, timeout_ns), error);
-    if (status == FLETCH_OK)
-        status =
-            fletch_partition_writer_flush_partition(writer->partition_writer, partition, error);
+    enum fletch_status status =
+        fletch_partition_writer_flush_partition(writer->partition_writer, partition, error);
     if (status == FLETCH_OK)
         status = fletch_writer_advance(writer, error);
     if (status != FLETCH_OK)

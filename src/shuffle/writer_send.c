@@ -1,10 +1,11 @@
-#include "shuffle/shuffle_writer.h"
+#include "shuffle/writer_send.h"
 
 #include "base/allocator.h"
 #include "base/assert.h"
 #include "base/status.h"
 #include "partition/partition_writer.h"
 #include "shuffle/batch_body.h"
+#include "shuffle/writer_linger.h"
 
 /* ---- channels ---- */
 
@@ -114,12 +115,12 @@ static bool send_line(struct fletch_shuffle_writer *writer, struct fletch_channe
     enum fletch_credit_source source = FLETCH_CREDIT_NONE;
     bool has_sent = false;
     while (channel->first_waiting != NULL) {
-        uint64_t bytes = channel->first_waiting->bytes;
+        const struct fletch_frame *frame = channel->first_waiting;
         bool has_credit = fletch_credit_request_granted(&channel->request, &source);
         if (!has_credit && !fletch_credit_request_is_waiting(&channel->request)) {
-            has_credit = fletch_credit_try(credit, bytes, &source);
+            has_credit = fletch_credit_try(credit, frame->bytes, frame->barrier, &source);
             if (!has_credit && asks) {
-                fletch_credit_request_submit(&channel->request, bytes);
+                fletch_credit_request_submit(&channel->request, frame->bytes, frame->barrier);
                 has_credit = fletch_credit_request_granted(&channel->request, &source);
             }
         }
@@ -152,7 +153,7 @@ void fletch_writer_send(struct fletch_shuffle_writer *writer, struct fletch_fram
     struct fletch_channel *channel = frame->channel;
     enum fletch_credit_source source = FLETCH_CREDIT_NONE;
     if (channel->first_waiting == NULL &&
-        fletch_credit_try(channel->request.credit, frame->bytes, &source))
+        fletch_credit_try(channel->request.credit, frame->bytes, frame->barrier, &source))
         push_frame(writer, frame, source);
     else
         wait_in_line(writer, frame);

@@ -1,6 +1,7 @@
-#include "shuffle/shuffle_writer.h"
+#include "shuffle/writer_spill.h"
 
 #include "base/atomic.h"
+#include "shuffle/writer_send.h"
 
 enum fletch_status fletch_writer_open_segment(struct fletch_shuffle_writer *writer,
                                               struct fletch_error *error)
@@ -40,8 +41,9 @@ static bool spill_oldest(struct fletch_shuffle_writer *writer, struct fletch_cha
         frame->batch = NULL;
         /* relaxed: statistics; the moves are looked at twice */
         fetch_add_relaxed(&writer->shuffle->written.frames_spilled, 1);
-        fetch_add_relaxed(&writer->shuffle->written.bytes_spilled, frame->bytes); /* the same */
-        fetch_add_relaxed(&writer->shuffle->credit_pool.moves, 1);                /* the same */
+        fetch_add_relaxed(&writer->shuffle->written.bytes_spilled, /* relaxed: the same */
+                          frame->bytes);
+        fetch_add_relaxed(&writer->shuffle->credit_pool.moves, 1); /* relaxed: the same */
     }
     fletch_writer_push_oldest(writer, channel, source);
     return true;

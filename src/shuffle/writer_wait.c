@@ -1,4 +1,4 @@
-#include "shuffle/shuffle_writer.h"
+#include "shuffle/writer_wait.h"
 
 #include <inttypes.h>
 
@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "partition/partition_writer.h"
+#include "shuffle/writer_send.h"
+#include "shuffle/writer_spill.h"
 
 /* How often a writer that finds no memory, though all its frames have gone, looks for some. */
 #define MEMORY_LOOK_NS UINT64_C(1000000)
@@ -40,6 +42,17 @@ static bool reader_can_move(struct fletch_shuffle_partition *partition)
            load_relaxed(&partition->mailbox.queued) != 0;
 }
 
+/* Whether a writer has been given credit of a partition and has not yet woken to use it. */
+static bool writer_can_move(struct fletch_shuffle_partition *partition)
+{
+    for (struct fletch_channel *channel =
+             load_acquire(&partition->channels); /* shuffle_partition E1 acquire */
+         channel != NULL; channel = channel->next)
+        if (fletch_credit_request_has_grant(&channel->request))
+            return true;
+    return false;
+}
+
 /* Whether nobody but the caller, who cannot, could do anything just now. Rows that are held back by
  * a barrier go on when any producer reaches it, so all of them must wait then. */
 static bool nobody_can_move(struct fletch_shuffle_writer *writer)
@@ -47,17 +60,18 @@ static bool nobody_can_move(struct fletch_shuffle_writer *writer)
     struct fletch_shuffle *shuffle = writer->shuffle;
     struct fletch_coordinator_statistics control;
     fletch_coordinator_statistics(shuffle->coordinator, &control);
-    /* relaxed: they are read twice, and a change in between shows in one of both readings or in
-     * the number of moves */
+    /* relaxed: all of this is read twice, and a change in between shows in one of both readings or
+     * in the number of moves */
     uint32_t holding = load_relaxed(&shuffle->written.writers_holding);
-    uint32_t stuck = load_relaxed(&shuffle->written.writers_stuck) + 1;
+    uint32_t stuck = load_relaxed(&shuffle->written.writers_stuck) + 1; /* relaxed: the same */
+    uint32_t waiting = load_relaxed(&shuffle->read.readers_waiting);    /* relaxed: the same */
+    uint32_t open = load_relaxed(&shuffle->read.readers_open);          /* relaxed: the same */
     if (control.barriers_in_flight > 0 && holding < control.producers_open)
         holding = control.producers_open;
-    if (stuck < holding ||
-        load_relaxed(&shuffle->read.readers_waiting) < load_relaxed(&shuffle->read.readers_open))
+    if (stuck < holding || waiting < open)
         return false;
     for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)
-        if (reader_can_move(&shuffle->partitions[p]))
+        if (reader_can_move(&shuffle->partitions[p]) || writer_can_move(&shuffle->partitions[p]))
             return false;
     return true;
 }
@@ -110,7 +124,7 @@ enum fletch_status fletch_writer_refuse(struct fletch_shuffle_writer *writer, co
         load_relaxed(&partition->bytes_queued), channel->partition); /* relaxed: the same */
 }
 
-/* `status` and `error` tell of memory that was not there, where that is what the writer waits for. */
+/* `status` and `error` tell of memory that was not there, where the writer waits for that. */
 static enum fletch_status refuse_or_keep(struct fletch_shuffle_writer *writer,
                                          enum fletch_status status, const char *why,
                                          struct fletch_error *error)
