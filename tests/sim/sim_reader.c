@@ -173,7 +173,8 @@ bool sim_reader_step(struct sim_world *world, uint32_t number)
             return true;
         return opened(world, reader);
     }
-    if (world->plan.reopens && sim_chance(world, 2)) {
+    if (world->plan.reopens > 0 && sim_chance(world, 2)) {
+        world->plan.reopens--;
         closed(world, reader);
         return true;
     }

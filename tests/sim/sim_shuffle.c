@@ -61,7 +61,7 @@ static struct sim_plan plan_made(struct fletch_random *random)
         .has_puts = fletch_random_below(random, 2) == 0,
         .spills = fletch_random_below(random, 3) == 0,
         .retains = fletch_random_below(random, 5) == 0,
-        .reopens = fletch_random_below(random, 3) == 0,
+        .reopens = fletch_random_below(random, 6),
         .sums = levels[fletch_random_below(random, 4)],
     };
     uint64_t least = (uint64_t)FRAME_BYTES * plan.partition_count * (2 + plan.producer_count);
@@ -70,6 +70,8 @@ static struct sim_plan plan_made(struct fletch_random *random)
         plan.reader_count = plan.partition_count;
     plan.budget_bytes = least * (2 + fletch_random_below(random, 4)) + 65536;
     plan.reads_late = plan.spills && fletch_random_below(random, 2) == 0;
+    if (plan.reads_late)
+        plan.has_barriers = false; /* only so many may be in flight */
     if (plan.retains)
         plan.budget_bytes += 64 * 1024 * 1024;
     if (fletch_random_below(random, 6) == 0)
@@ -253,7 +255,7 @@ static void plan_printed(const struct sim_plan *plan)
 {
     printf("producers %u, partitions %u, readers %u, rows %" PRIu64 ", budget %" PRIu64
            ", filling %u, pace %u, barriers %d, watermarks %d, puts %d, spills %d, retains %d, "
-           "late %d, reopens %d, sums %d\n",
+           "late %d, reopens %u, sums %d\n",
            plan->producer_count, plan->partition_count, plan->reader_count, plan->rows_each,
            plan->budget_bytes, plan->filling_most, plan->reader_pace, plan->has_barriers,
            plan->has_watermarks, plan->has_puts, plan->spills, plan->retains, plan->reads_late,

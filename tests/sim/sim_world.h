@@ -64,7 +64,7 @@ struct sim_plan {
     bool spills;
     bool retains;
     bool reads_late;    /* readers open when all has been written; only where it can be spilled */
-    bool reopens;       /* readers close in the middle, and others go on */
+    uint32_t reopens;   /* times that a reader closes in the middle, and another one goes on */
     uint32_t abort_at;  /* step; 0: never */
     uint32_t cancel_at; /* step; 0: never */
     enum fletch_sum_level sums;
