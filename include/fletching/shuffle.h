@@ -139,7 +139,7 @@ enum fletch_partition_state {
     FLETCH_PARTITION_LOST = 6 /* a producer aborted */
 };
 
-struct fletch_shuffle_statistics {
+struct fletch_exchange_statistics {
     size_t struct_size;
     uint64_t rows_written; /* taken from producers */
     uint64_t rows_sent;    /* pushed to partitions, in frames */
@@ -170,7 +170,7 @@ struct fletch_shuffle_statistics {
 /** They may lag behind while others work. Any thread; writes the first
  *  `out_statistics->struct_size` bytes. */
 FLETCH_EXPORT void fletch_shuffle_statistics(struct fletch_shuffle *shuffle,
-                                             struct fletch_shuffle_statistics *out_statistics);
+                                             struct fletch_exchange_statistics *out_statistics);
 
 struct fletch_partition_statistics {
     size_t struct_size;

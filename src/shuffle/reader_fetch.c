@@ -2,6 +2,7 @@
 
 #include "base/status.h"
 #include "memory/batch.h"
+#include "memory/budget.h"
 
 /* Room for a frame besides its rows: the pool's rounding, and the batch's own block. */
 #define SCRATCH_EXTRA_BYTES UINT64_C(65536)
@@ -48,18 +49,25 @@ void fletch_reader_close_scratch(struct fletch_shuffle_reader *reader)
 static bool goes_alone(struct fletch_shuffle_reader *reader, const struct fletch_account *account,
                        uint64_t bytes)
 {
+    uint64_t limit = load_relaxed(&account->limit_bytes); /* relaxed: fixed while it is open */
     struct fletch_budget_statistics found = {.struct_size = sizeof found};
+    reader->blocked_bytes = bytes < limit ? bytes : limit;
+    if (bytes <= limit)
+        return false;
     fletch_account_statistics(account, &found);
-    reader->blocked_bytes = bytes < found.limit_bytes ? bytes : found.limit_bytes;
-    return bytes > found.limit_bytes && found.used_bytes == 0;
+    return found.used_bytes == 0;
 }
 
 static enum fletch_status charge(struct fletch_shuffle_reader *reader, struct fletch_batch *batch,
                                  struct fletch_account *account, struct fletch_error *error)
 {
     struct fletch_error refusal;
+    uint64_t bytes = fletch_batch_charge_bytes(batch);
+    /* Asked before anything of it is moved, which would be in its own way. */
+    if (goes_alone(reader, account, bytes))
+        return FLETCH_OK;
     enum fletch_status status = fletch_batch_transfer(batch, account, 0, &refusal);
-    if (status == FLETCH_OK || goes_alone(reader, account, fletch_batch_charge_bytes(batch)))
+    if (status == FLETCH_OK)
         return FLETCH_OK;
     return fletch_error_set(error, status, "RESOURCE_EXHAUSTED: what was read is not released: %s",
                             refusal.message);
@@ -74,7 +82,7 @@ static enum fletch_status keep(struct fletch_shuffle_reader *reader, struct flet
     if (status == FLETCH_OK)
         return FLETCH_OK;
     if (reader->segment == NULL) {
-        reader->blocked_bytes = 1;
+        (void)goes_alone(reader, shuffle->retained, fletch_batch_charge_bytes(frame->batch));
         return status;
     }
     status = charge(reader, frame->batch, shuffle->transport->delivered, error);

@@ -74,10 +74,10 @@ static void hand_over(struct fletch_mailbox *mailbox, struct fletch_epoch_reader
         struct fletch_ready_list *owner = load_acquire(&mailbox->owner); /* E1 acquire */
         if (is_reader(owner) && put(mailbox, owner))
             break;
-        exchange_acq_rel(&mailbox->queued, 0);         /* E1 acquire, E2 release */
+        exchange_acq_rel(&mailbox->queued, 0);         /* E2 release, E2 acquire */
         if (!is_reader(load_acquire(&mailbox->owner))) /* E1 acquire */
             break;
-        if (exchange_acq_rel(&mailbox->queued, 1) != 0) /* E2 release: somebody else has it */
+        if (exchange_acq_rel(&mailbox->queued, 1) != 0) /* E2 release, E2 acquire */
             break;
     }
     fletch_epoch_exit(epoch_reader);
@@ -86,7 +86,7 @@ static void hand_over(struct fletch_mailbox *mailbox, struct fletch_epoch_reader
 void fletch_mailbox_announce(struct fletch_mailbox *mailbox,
                              struct fletch_epoch_reader *epoch_reader)
 {
-    if (exchange_acq_rel(&mailbox->queued, 1) == 0) /* E1 release, E1 acquire, E2 release */
+    if (exchange_acq_rel(&mailbox->queued, 1) == 0) /* E2 release, E2 acquire */
         hand_over(mailbox, epoch_reader);
 }
 
@@ -150,7 +150,7 @@ enum fletch_answer fletch_mailbox_take(struct fletch_mailbox *mailbox,
                                        struct fletch_inbox_list *out_list)
 {
     *out_list = (struct fletch_inbox_list){.first = NULL, .count = 0};
-    exchange_acq_rel(&mailbox->queued, 0); /* E2 acquire */
+    exchange_acq_rel(&mailbox->queued, 0); /* E2 release, E2 acquire */
     return fletch_inbox_try_take(&mailbox->inbox, out_list);
 }
 

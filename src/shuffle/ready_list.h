@@ -27,13 +27,11 @@
  *   in both cases its next look does not see that owner any more, so it does not go round for ever.
  *
  * Edges:
- *   E1: attacher cas_strong_acq_rel(owner), then exchange_acq_rel(queued) -> pusher
- *       exchange_acq_rel(queued), then load_acquire(owner): the pusher sees the owner, or the
- *       attacher's mark comes later and finds what was pushed.
- *   E2: pusher exchange_acq_rel(queued) that finds the mark -> owner exchange_acq_rel(queued) that
- *       takes it off: what was pushed is seen by the taking that follows.
- *   E3: leaving owner cas_strong_acq_rel(owner) -> attacher cas_strong_acq_rel(owner): what the
- *       reading side of the mailbox has.
+ *   E1: attacher cas_strong_acq_rel(owner) -> pusher load_acquire(owner): the list.
+ *   E2: any exchange_acq_rel(queued) -> each later exchange_acq_rel(queued): what was pushed, and
+ *       who became owner, or is no longer.
+ *   E3: leaving owner cas_strong_acq_rel(owner) -> cas_strong_acq_rel(owner) of who attaches or
+ *       retires: what the reading side of the mailbox has.
  *
  * Linearization: as the inbox's; an owner comes and goes at the compare-and-swap of `owner`.
  * Reclamation: a pusher uses a list that it found in `owner` inside a section, so lists are retired

@@ -42,25 +42,21 @@ static bool has_name(const struct fletch_shuffle *shuffle, const void *name, siz
            memcmp(shuffle->specification.name, name, name_bytes) == 0;
 }
 
-static enum fletch_status insert(struct fletch_shuffle *shuffle,
-                                 struct fletch_epoch_reader *epoch_reader,
-                                 const struct fletch_store_key *key,
-                                 struct fletch_shuffle_partition *partition,
-                                 struct fletch_error *error)
+/* A value with a reference to the shuffle, which it holds until nobody can see it any more. */
+static enum fletch_status make_value(struct fletch_shuffle *shuffle,
+                                     struct fletch_epoch_reader *epoch_reader,
+                                     struct fletch_shuffle_partition *partition,
+                                     struct fletch_store_value **out_value,
+                                     struct fletch_error *error)
 {
-    struct fletch_partition_store *store = shuffle->transport->store;
-    struct fletch_store_value *value;
     enum fletch_status status = fletch_partition_store_value_create(
-        store, epoch_reader, sizeof(struct entry), &value, error);
+        shuffle->transport->store, epoch_reader, sizeof(struct entry), out_value, error);
     if (status != FLETCH_OK)
         return status;
-    struct entry *entry = fletch_store_value_payload(value);
+    struct entry *entry = fletch_store_value_payload(*out_value);
     *entry = (struct entry){.shuffle = shuffle, .partition = partition};
     fletch_shared_acquire(&shuffle->shared);
-    status = fletch_partition_store_insert(store, epoch_reader, key, value, error);
-    if (status != FLETCH_OK)
-        fletch_store_value_release(store, epoch_reader, value);
-    return status;
+    return FLETCH_OK;
 }
 
 /* What is not there needs no removing; where equal hashes and no memory keep an entry, it is only a
@@ -123,13 +119,20 @@ static enum fletch_status enter_pending(struct fletch_shuffle *shuffle,
                                         struct fletch_epoch_reader *epoch_reader,
                                         struct fletch_error *error)
 {
-    enum fletch_status status = FLETCH_ALREADY_EXISTS;
+    struct fletch_partition_store *store = shuffle->transport->store;
+    struct fletch_store_value *value;
+    enum fletch_status status = make_value(shuffle, epoch_reader, NULL, &value, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = FLETCH_ALREADY_EXISTS;
     for (uint32_t probe = 0; probe < FLETCH_NAME_PROBES && status == FLETCH_ALREADY_EXISTS;
          probe++) {
         struct fletch_store_key key = name_key(shuffle, probe);
         shuffle->name_probe = probe;
-        status = insert(shuffle, epoch_reader, &key, NULL, error);
+        status = fletch_partition_store_insert(store, epoch_reader, &key, value, error);
     }
+    if (status != FLETCH_OK)
+        fletch_store_value_release(store, epoch_reader, value);
     return status;
 }
 
@@ -216,6 +219,23 @@ struct fletch_shuffle_partition *fletch_registry_partition(const struct fletch_s
     return partition;
 }
 
+static enum fletch_status enter_partition(struct fletch_shuffle *shuffle,
+                                          struct fletch_epoch_reader *epoch_reader, uint32_t number,
+                                          struct fletch_error *error)
+{
+    struct fletch_partition_store *store = shuffle->transport->store;
+    struct fletch_store_key key = partition_key(shuffle, number);
+    struct fletch_store_value *value;
+    enum fletch_status status =
+        make_value(shuffle, epoch_reader, &shuffle->partitions[number], &value, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = fletch_partition_store_insert(store, epoch_reader, &key, value, error);
+    if (status != FLETCH_OK)
+        fletch_store_value_release(store, epoch_reader, value);
+    return status;
+}
+
 static void leave_partitions(struct fletch_shuffle *shuffle,
                              struct fletch_epoch_reader *epoch_reader, uint32_t count)
 {
@@ -231,16 +251,13 @@ enum fletch_status fletch_registry_enter(struct fletch_shuffle *shuffle,
 {
     uint32_t count = shuffle->specification.partitioner.partition_count, entered = 0;
     enum fletch_status status = FLETCH_OK;
-    for (; entered < count && status == FLETCH_OK; entered++) {
-        struct fletch_store_key key = partition_key(shuffle, entered);
-        status = insert(shuffle, epoch_reader, &key, &shuffle->partitions[entered], error);
-    }
+    for (; entered < count && status == FLETCH_OK; entered++)
+        status = enter_partition(shuffle, epoch_reader, entered, error);
     if (status == FLETCH_OK)
         status = enter_name(shuffle, epoch_reader, error);
-    if (status != FLETCH_OK) {
+    if (status != FLETCH_OK)
         leave_partitions(shuffle, epoch_reader, entered);
-        fletch_epoch_collect(epoch_reader);
-    }
+    fletch_epoch_collect(epoch_reader);
     return status;
 }
 

@@ -233,6 +233,7 @@ void fletch_shuffle_reader_close(struct fletch_shuffle_reader *reader)
         detach(reader);
         reader->list->object.reclaim = free_list;
         fletch_epoch_retire(reader->seat->reader, &reader->list->object, sizeof *reader->list);
+        fletch_epoch_collect(reader->seat->reader);
     } else if (reader->list != NULL) {
         free_list(&reader->list->object);
     }

@@ -5,7 +5,7 @@
 #include "base/status.h"
 
 static void copy_written(const struct fletch_written_counters *written,
-                         struct fletch_shuffle_statistics *statistics)
+                         struct fletch_exchange_statistics *statistics)
 {
     statistics->rows_written = load_relaxed(&written->rows_written);     /* relaxed: a statistic */
     statistics->rows_sent = load_relaxed(&written->rows_sent);           /* relaxed: a statistic */
@@ -19,7 +19,7 @@ static void copy_written(const struct fletch_written_counters *written,
 }
 
 static void copy_read(const struct fletch_read_counters *read,
-                      struct fletch_shuffle_statistics *statistics)
+                      struct fletch_exchange_statistics *statistics)
 {
     statistics->rows_read = load_relaxed(&read->rows_read);               /* relaxed: a statistic */
     statistics->bytes_read = load_relaxed(&read->bytes_read);             /* relaxed: a statistic */
@@ -31,9 +31,9 @@ static void copy_read(const struct fletch_read_counters *read,
 }
 
 void fletch_shuffle_statistics(struct fletch_shuffle *shuffle,
-                               struct fletch_shuffle_statistics *out_statistics)
+                               struct fletch_exchange_statistics *out_statistics)
 {
-    struct fletch_shuffle_statistics found = {
+    struct fletch_exchange_statistics found = {
         .struct_size = out_statistics->struct_size,
         .budget_bytes = shuffle->specification.budget_bytes,
     };

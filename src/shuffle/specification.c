@@ -136,7 +136,7 @@ static enum fletch_status set_producers(struct fletch_shuffle_specification *spe
                                         const struct fletch_shuffle_options *options,
                                         struct fletch_error *error)
 {
-    uint64_t count, limit = 0;
+    uint64_t count = 0, limit = 0;
     const struct rule counts = {"producer_count", 1, 1, FLETCH_PRODUCERS_MAX};
     enum fletch_status status = apply(counts, options->producer_count, &count, error);
     if (status == FLETCH_OK) {
@@ -211,7 +211,7 @@ static enum fletch_status set_frame(struct fletch_shuffle_specification *specifi
         usual = FRAME_BYTES_DEFAULT;
     if (usual < FLETCH_FRAME_BYTES_LEAST)
         usual = FLETCH_FRAME_BYTES_LEAST;
-    uint64_t frame_bytes;
+    uint64_t frame_bytes = 0;
     const struct rule rule = {"frame_bytes", usual, FLETCH_FRAME_BYTES_LEAST,
                               FLETCH_FRAME_BYTES_MOST};
     enum fletch_status status = apply(rule, given, &frame_bytes, error);

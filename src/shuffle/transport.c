@@ -70,6 +70,15 @@ void fletch_transport_return_seat(struct fletch_transport *transport,
         (void)fletch_node_stack_push(&transport->seats, &seat->node, &seat->node);
 }
 
+/* Frees what seats have retired; nobody has one. */
+static void collect_seats(struct fletch_transport *transport)
+{
+    struct fletch_stack_node *first = fletch_node_stack_take(&transport->seats);
+    for (struct fletch_stack_node *node = first; node != NULL; node = node->next)
+        fletch_epoch_collect(((struct fletch_epoch_seat *)(void *)node)->reader);
+    (void)fletch_node_stack_give_back(&transport->seats, first);
+}
+
 static void end_seats(struct fletch_transport *transport)
 {
     struct fletch_stack_node *node = fletch_node_stack_take(&transport->seats);
@@ -237,10 +246,7 @@ enum fletch_status fletch_transport_destroy(struct fletch_transport *transport,
 {
     if (transport == NULL)
         return FLETCH_OK;
-    struct fletch_epoch_seat *seat = fletch_transport_borrow_seat(transport, NULL);
-    if (seat != NULL)
-        fletch_epoch_collect(seat->reader);
-    fletch_transport_return_seat(transport, seat);
+    collect_seats(transport);
     enum fletch_status status = check_unused(transport, error);
     if (status == FLETCH_OK)
         status = fletch_buffer_pool_destroy(transport->pool, error);

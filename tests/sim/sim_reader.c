@@ -50,7 +50,8 @@ static bool opened(struct sim_world *world, struct sim_reader *reader)
     }
     if (status == FLETCH_RESOURCE_EXHAUSTED)
         return true; /* no room for its scratch yet */
-    if (status == FLETCH_UNAVAILABLE && sim_model_has_abort(&world->model)) {
+    if ((status == FLETCH_UNAVAILABLE || status == FLETCH_DATA_LOSS) &&
+        (sim_model_has_abort(&world->model) || world->plan.disk == SIM_DISK_BREAKS)) {
         reader->is_done = true; /* lost, as it was told before */
         return true;
     }
@@ -98,7 +99,8 @@ static bool lost(struct sim_world *world, struct sim_reader *reader,
                  const struct fletch_error *error)
 {
     const char *found = strstr(error->message, "partition ");
-    if (strncmp(error->message, "PRODUCER_LOST", strlen("PRODUCER_LOST")) != 0 || found == NULL)
+    bool is_aborted = strncmp(error->message, "PRODUCER_LOST", strlen("PRODUCER_LOST")) == 0;
+    if ((!is_aborted && world->plan.disk != SIM_DISK_BREAKS) || found == NULL)
         return sim_refuse(world, "next", FLETCH_UNAVAILABLE, error);
     uint32_t partition = 0;
     for (const char *digit = found + strlen("partition "); *digit >= '0' && *digit <= '9'; digit++)
@@ -106,7 +108,10 @@ static bool lost(struct sim_world *world, struct sim_reader *reader,
     for (uint32_t i = 0; i < reader->partition_count; i++)
         if (reader->partitions[i] == partition) {
             world->progress++;
-            return sim_model_check_lost(&world->model, partition);
+            if (is_aborted)
+                return sim_model_check_lost(&world->model, partition);
+            world->model.partitions[partition].has_failed = true;
+            return true;
         }
     return sim_refuse(world, "next, of a partition that is not read", FLETCH_UNAVAILABLE, error);
 }
@@ -147,6 +152,7 @@ static bool read_once(struct sim_world *world, struct sim_reader *reader)
         while (reader->kept_count > 0)
             released(reader, 0);
         return true;
+    case FLETCH_DATA_LOSS:
     case FLETCH_UNAVAILABLE:
         return lost(world, reader, &error);
     case FLETCH_CANCELLED:
@@ -173,7 +179,8 @@ bool sim_reader_step(struct sim_world *world, uint32_t number)
             return true;
         return opened(world, reader);
     }
-    if (world->plan.reopens && sim_chance(world, 2)) {
+    if (world->plan.reopens > 0 && sim_chance(world, 2)) {
+        world->plan.reopens--;
         closed(world, reader);
         return true;
     }

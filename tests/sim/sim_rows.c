@@ -38,9 +38,9 @@ static int64_t key_of(const struct sim_row *row)
     return (int64_t)((mixed(row) >> 8) % KEYS);
 }
 
-static char filling_at(const struct sim_row *row, uint32_t index)
+static uint8_t filling_at(uint64_t row_mixed, uint32_t index)
 {
-    return (char)('a' + (mixed(row) + index) % 26);
+    return (uint8_t)('a' + (row_mixed + index) % 26);
 }
 
 /* Where the columns lie in the one buffer of a batch. */
@@ -50,7 +50,7 @@ struct layout {
     int64_t *stamp;
     int64_t *time;
     int32_t *offsets;
-    char *filling;
+    uint8_t *filling;
 };
 
 static size_t padded(size_t bytes)
@@ -80,13 +80,14 @@ static void fill(const struct layout *layout, const struct sim_row *rows, uint32
     memset(layout->validity, 0, (row_count + 7) / 8);
     for (uint32_t i = 0; i < row_count; i++) {
         const struct sim_row *row = &rows[i];
+        uint64_t row_mixed = mixed(row);
         if (!key_is_null(row))
             layout->validity[i / 8] |= (uint8_t)(1u << i % 8);
         layout->key[i] = key_of(row);
         layout->stamp[i] = stamp_of(row);
         layout->time[i] = row->time;
         for (uint32_t k = 0; k < row->filling_bytes; k++)
-            layout->filling[layout->offsets[i] + (int32_t)k] = filling_at(row, k);
+            layout->filling[layout->offsets[i] + (int32_t)k] = filling_at(row_mixed, k);
         layout->offsets[i + 1] = layout->offsets[i] + (int32_t)row->filling_bytes;
     }
 }
@@ -119,7 +120,7 @@ struct fletch_batch *sim_batch(struct fletch_schema *schema, struct fletch_buffe
         {(const uint8_t *)layout.time, words},
         {NULL, 0},
         {(const uint8_t *)layout.offsets, sizeof(int32_t) * (row_count + 1)},
-        {(const uint8_t *)layout.filling, filling},
+        {layout.filling, filling},
     };
     const struct fletch_batch_parts parts = {
         .schema = fletch_schema_acquire(schema),
@@ -161,6 +162,7 @@ bool sim_row_matches(const struct fletch_batch *batch, int64_t index, const stru
 {
     struct fletch_column key = column_of(batch, COLUMN_KEY);
     struct fletch_column filling = column_of(batch, COLUMN_FILLING);
+    uint64_t row_mixed = mixed(row);
     bool is_null = !fletch_column_is_valid(&key, index);
     if (is_null != key_is_null(row))
         return false;
@@ -172,7 +174,7 @@ bool sim_row_matches(const struct fletch_batch *batch, int64_t index, const stru
     if (fletch_column_offset(&filling, index + 1) - begin != row->filling_bytes)
         return false;
     for (uint32_t k = 0; k < row->filling_bytes; k++)
-        if (filling.spans[2].data[begin + k] != (uint8_t)filling_at(row, k))
+        if (filling.spans[2].data[begin + k] != filling_at(row_mixed, k))
             return false;
     return true;
 }

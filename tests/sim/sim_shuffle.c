@@ -6,11 +6,10 @@
 
 #include "sim/sim_world.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shuffle/transport.h"
 
@@ -61,7 +60,7 @@ static struct sim_plan plan_made(struct fletch_random *random)
         .has_puts = fletch_random_below(random, 2) == 0,
         .spills = fletch_random_below(random, 3) == 0,
         .retains = fletch_random_below(random, 5) == 0,
-        .reopens = fletch_random_below(random, 3) == 0,
+        .reopens = fletch_random_below(random, 6),
         .sums = levels[fletch_random_below(random, 4)],
     };
     uint64_t least = (uint64_t)FRAME_BYTES * plan.partition_count * (2 + plan.producer_count);
@@ -70,6 +69,10 @@ static struct sim_plan plan_made(struct fletch_random *random)
         plan.reader_count = plan.partition_count;
     plan.budget_bytes = least * (2 + fletch_random_below(random, 4)) + 65536;
     plan.reads_late = plan.spills && fletch_random_below(random, 2) == 0;
+    if (plan.spills && !plan.reads_late)
+        plan.disk = (enum sim_disk)fletch_random_below(random, 3);
+    if (plan.reads_late)
+        plan.has_barriers = false; /* only so many may be in flight */
     if (plan.retains)
         plan.budget_bytes += 64 * 1024 * 1024;
     if (fletch_random_below(random, 6) == 0)
@@ -91,6 +94,7 @@ static void transport_made(struct sim_world *world)
     world->now_ns = 1;
     world->transport->time =
         (struct fletch_time_source){.now_ns = virtual_now_ns, .context = world};
+    world->transport->spill_io = &world->disk.io;
 }
 
 static void shuffle_made(struct sim_world *world)
@@ -115,13 +119,24 @@ static void shuffle_made(struct sim_world *world)
         .frame_bytes = FRAME_BYTES,
         .sums = plan->sums,
         .retention = plan->retains ? FLETCH_RETENTION_UNTIL_CLOSE : FLETCH_RETENTION_NONE,
-        .spill_directory = plan->spills ? world->spill_directory : NULL,
+        .spill_directory = plan->spills ? world->disk.path : NULL,
     };
     struct fletch_error error;
     if (fletch_shuffle_register(world->transport, &options, &world->shuffle, &error) != FLETCH_OK)
         fail_msg("%s", error.message);
     assert_ok(
         fletch_partitioner_create(world->schema, &partitioner, NULL, &world->partitioner, NULL));
+}
+
+/* From here on, so that the shuffle could be registered. */
+static void disk_spoilt(struct sim_world *world)
+{
+    if (world->plan.disk == SIM_DISK_FILLS)
+        world->disk.room_bytes = 1 + fletch_random_below(&world->random, 1024 * 1024);
+    if (world->plan.disk == SIM_DISK_BREAKS) {
+        world->disk.fail_at = world->disk.calls + 1 + fletch_random_below(&world->random, 200);
+        world->disk.fail_with = EIO;
+    }
 }
 
 static struct fletch_buffer_cache *cache_opened(struct sim_world *world)
@@ -136,13 +151,11 @@ static void world_made(struct sim_world *world, uint64_t seed)
     *world = (struct sim_world){.random = fletch_random_from_seed(seed)};
     world->plan = plan_made(&world->random);
     const struct sim_plan *plan = &world->plan;
-    if (plan->spills) {
-        strcpy(world->spill_directory, "/tmp/fletching-sim-XXXXXX");
-        assert_non_null(mkdtemp(world->spill_directory));
-    }
+    test_disk_make(&world->disk);
     transport_made(world);
     world->schema = sim_schema();
     shuffle_made(world);
+    disk_spoilt(world);
     sim_model_init(&world->model, plan->producer_count, plan->partition_count);
     for (uint32_t i = 0; i < plan->producer_count; i++) {
         world->writers[i].cache = cache_opened(world);
@@ -176,8 +189,7 @@ static bool world_ended(struct sim_world *world)
     fletch_schema_release(world->schema);
     enum fletch_status status = fletch_transport_destroy(world->transport, &error);
     sim_model_deinit(&world->model);
-    if (world->plan.spills && rmdir(world->spill_directory) != 0)
-        return sim_refuse(world, "rmdir: something is left in the spill directory", status, NULL);
+    test_disk_end(&world->disk);
     return status == FLETCH_OK || sim_refuse(world, "transport_destroy", status, &error);
 }
 
@@ -222,9 +234,10 @@ static bool round_run(struct sim_world *world)
 
 static bool statistics_agree(struct sim_world *world)
 {
-    struct fletch_shuffle_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_exchange_statistics statistics = {.struct_size = sizeof statistics};
     uint64_t rows = 0;
-    if (world->is_cancelled || sim_model_has_abort(&world->model))
+    if (world->is_cancelled || sim_model_has_abort(&world->model) ||
+        world->plan.disk == SIM_DISK_BREAKS)
         return true;
     for (uint32_t i = 0; i < world->plan.producer_count; i++)
         rows += world->model.producers[i].row_count;
@@ -252,18 +265,19 @@ static bool ran(struct sim_world *world)
 static void plan_printed(const struct sim_plan *plan)
 {
     printf("producers %u, partitions %u, readers %u, rows %" PRIu64 ", budget %" PRIu64
-           ", filling %u, pace %u, barriers %d, watermarks %d, puts %d, spills %d, retains %d, "
-           "late %d, reopens %d, sums %d\n",
+           ", filling %u, pace %u, barriers %d, watermarks %d, puts %d, spills %d, disk %d, "
+           "retains %d, "
+           "late %d, reopens %u, sums %d\n",
            plan->producer_count, plan->partition_count, plan->reader_count, plan->rows_each,
            plan->budget_bytes, plan->filling_most, plan->reader_pace, plan->has_barriers,
-           plan->has_watermarks, plan->has_puts, plan->spills, plan->retains, plan->reads_late,
-           plan->reopens, (int)plan->sums);
+           plan->has_watermarks, plan->has_puts, plan->spills, (int)plan->disk, plan->retains,
+           plan->reads_late, plan->reopens, (int)plan->sums);
 }
 
 /* What the shuffle says of itself, for who looks into a failure. */
 static void world_printed(const struct sim_world *world)
 {
-    struct fletch_shuffle_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_exchange_statistics statistics = {.struct_size = sizeof statistics};
     plan_printed(&world->plan);
     fletch_shuffle_statistics(world->shuffle, &statistics);
     printf("written %" PRIu64 ", sent %" PRIu64 ", read %" PRIu64 " rows; queued %" PRIu64

@@ -10,6 +10,7 @@
 #include "base/random.h"
 
 #include "sim/sim_model.h"
+#include "support/test_disk.h"
 
 enum { SIM_READERS_MAX = 4, SIM_ROWS_MAX = 48, SIM_KEPT_MAX = 6 };
 
@@ -50,6 +51,9 @@ struct sim_reader {
     bool is_done;
 };
 
+/* What the disk does, from some call on. */
+enum sim_disk { SIM_DISK_WORKS, SIM_DISK_FILLS, SIM_DISK_BREAKS };
+
 struct sim_plan {
     uint32_t producer_count;
     uint32_t partition_count;
@@ -62,9 +66,10 @@ struct sim_plan {
     bool has_watermarks;
     bool has_puts;
     bool spills;
+    enum sim_disk disk;
     bool retains;
     bool reads_late;    /* readers open when all has been written; only where it can be spilled */
-    bool reopens;       /* readers close in the middle, and others go on */
+    uint32_t reopens;   /* times that a reader closes in the middle, and another one goes on */
     uint32_t abort_at;  /* step; 0: never */
     uint32_t cancel_at; /* step; 0: never */
     enum fletch_sum_level sums;
@@ -80,7 +85,7 @@ struct sim_world {
     struct sim_writer writers[SIM_PRODUCERS_MAX];
     struct sim_reader readers[SIM_READERS_MAX];
     struct sim_model model;
-    char spill_directory[64];
+    struct test_disk disk;
     uint64_t now_ns;
     uint64_t step;
     uint64_t progress; /* counts what was taken and given */

@@ -12,6 +12,10 @@ static bool opened(struct sim_world *world, uint32_t number)
         fletch_shuffle_writer_open(world->shuffle, number, writer->cache, &writer->writer, &error);
     if (status == FLETCH_OK || status == FLETCH_RESOURCE_EXHAUSTED)
         return true; /* or no room for its scratch yet */
+    if (status == FLETCH_UNAVAILABLE && world->plan.disk == SIM_DISK_BREAKS) {
+        writer->is_done = true;
+        return true;
+    }
     if (status == FLETCH_CANCELLED && world->is_cancelled) {
         writer->is_done = true;
         return true;

@@ -233,9 +233,9 @@ void piles_must_agree(const struct test_shuffle *test)
     assert_int_equal(test->read.row_sum, test->written.row_sum);
 }
 
-struct fletch_shuffle_statistics shuffle_statistics(struct test_shuffle *test)
+struct fletch_exchange_statistics shuffle_statistics(struct test_shuffle *test)
 {
-    struct fletch_shuffle_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_exchange_statistics statistics = {.struct_size = sizeof statistics};
     fletch_shuffle_statistics(test->shuffle, &statistics);
     return statistics;
 }

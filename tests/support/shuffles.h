@@ -82,6 +82,6 @@ void reader_drain(struct test_shuffle *test, struct fletch_shuffle_reader *reade
 
 void piles_must_agree(const struct test_shuffle *test);
 
-struct fletch_shuffle_statistics shuffle_statistics(struct test_shuffle *test);
+struct fletch_exchange_statistics shuffle_statistics(struct test_shuffle *test);
 
 #endif
