@@ -23,7 +23,7 @@ test-preset = ctest --preset $(1) --parallel $(JOBS) $(CTEST_ARGS)
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: $(STAMPS)-compile $(STAMPS)-demo ## shuffle real data by the command, and prove that nothing was lost
+demo: $(STAMPS)-compile $(STAMPS)-demo ## shuffle real data, and prove that nothing was lost
 	@cmake -S . -B build/demo/program -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
 	@cmake --build build/demo/program --parallel $(JOBS) --target fletch
 	@scripts/run-demo.sh build/demo/program/programs/fletch/fletch

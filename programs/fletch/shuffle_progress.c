@@ -90,7 +90,7 @@ static void add_piece(char *line, size_t width, const char *piece)
 /* The most important pieces first: a narrow terminal shows those. */
 static void make_line(const struct shuffle_job *job, char *line, size_t width)
 {
-    struct fletch_shuffle_statistics now = {.struct_size = sizeof now};
+    struct fletch_exchange_statistics now = {.struct_size = sizeof now};
     char piece[96];
     double seconds = shuffle_clock() - job->started, share = share_done(job);
     fletch_shuffle_statistics(job->shuffle, &now);

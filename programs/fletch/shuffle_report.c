@@ -52,7 +52,7 @@ struct totals {
     uint64_t bytes_out;
     uint64_t batches_out;
     uint64_t peak_bytes; /* resident, of this process */
-    struct fletch_shuffle_statistics shuffle;
+    struct fletch_exchange_statistics shuffle;
 };
 
 static struct totals sum_up(const struct shuffle_job *job)

@@ -1,5 +1,5 @@
-"""What a shuffle leaves behind when it cannot do its work: nothing under a final name, a reason that
-names the file, and a code that says whose fault it was."""
+"""What a shuffle leaves behind when it cannot do its work: nothing under a final name, a reason
+that names the file, and a code that says whose fault it was."""
 
 import contextlib
 import os
