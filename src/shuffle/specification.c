@@ -194,11 +194,11 @@ static uint64_t frames_least(const struct fletch_shuffle_specification *specific
            (OWN_FRAMES + (uint64_t)specification->producer_limit);
 }
 
-static uint64_t transport_budget(const struct fletch_transport *transport)
+static uint64_t limit_of(const struct fletch_account *account)
 {
-    struct fletch_budget_statistics top = {.struct_size = sizeof top};
-    fletch_account_statistics(transport->account, &top);
-    return top.limit_bytes;
+    struct fletch_budget_statistics found = {.struct_size = sizeof found};
+    fletch_account_statistics(account, &found);
+    return found.limit_bytes;
 }
 
 static enum fletch_status set_frame(struct fletch_shuffle_specification *specification,
@@ -235,11 +235,15 @@ static enum fletch_status set_budget(struct fletch_shuffle_specification *specif
                                      const struct fletch_shuffle_options *options,
                                      struct fletch_error *error)
 {
-    uint64_t most = transport_budget(transport);
+    uint64_t most = limit_of(transport->account), share = limit_of(transport->shuffles);
     const struct rule rule = {"budget_bytes", most, 1, most};
     enum fletch_status status =
         apply(rule, options->budget_bytes, &specification->budget_bytes, error);
-    return status == FLETCH_OK ? set_frame(specification, options->frame_bytes, error) : status;
+    if (status != FLETCH_OK)
+        return status;
+    if (specification->budget_bytes > share)
+        specification->budget_bytes = share;
+    return set_frame(specification, options->frame_bytes, error);
 }
 
 struct fletch_budget_split
