@@ -66,7 +66,8 @@ struct fletch_shuffle_options {
      *  at least 4 KiB. */
     size_t frame_bytes;
     /** How long rows may wait in a writer for more of them; 0: 1 ms, FLETCH_OFF: until the frame is
-     *  full or the writer flushes. Looked at in each call of the writer. */
+     *  full or the writer flushes. Looked at in each call of the writer. Rows wait on where that
+     *  delays nobody: as long as their partition's reader has not taken what was sent before. */
     uint64_t linger_ns;
     enum fletch_sum_level sums;
     enum fletch_retention retention;

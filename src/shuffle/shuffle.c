@@ -118,8 +118,8 @@ static enum fletch_status make_parts(struct fletch_shuffle *shuffle,
     if (status != FLETCH_OK)
         return status;
     struct fletch_budget_split split = fletch_specification_split(&shuffle->specification);
-    fletch_credit_pool_init(&shuffle->credit_pool, split.pool_bytes,
-                            shuffle->specification.frame_bytes);
+    fletch_credit_pool_init(&shuffle->credit_pool, split.pool_bytes, split.frame_bytes);
+    shuffle->writer_bytes = split.writer_bytes;
     status = make_accounts(shuffle, &split, error);
     if (status == FLETCH_OK)
         status = make_coordinator(shuffle, error);
