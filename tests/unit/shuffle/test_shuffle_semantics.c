@@ -660,6 +660,7 @@ static void what_there_is_no_room_for_is_spilled_and_read_back_in_order(void **s
         put(&test, writer, 0, 40 * i);
     end_writer(writer);
     assert_true(shuffle_statistics(&test).frames_spilled > 5);
+    assert_true(shuffle_statistics(&test).bytes_on_disk > 0);
     struct fletch_shuffle_reader *reader = reader_open(&test);
     for (int i = 1; i <= BATCHES; i++) {
         struct fletch_error error;
