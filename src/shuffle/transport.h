@@ -5,7 +5,7 @@
  *
  * Edges:
  *   E1: last holder of a shuffle fetch_sub_acq_rel(shuffle_count) ->
- *       fletch_transport_destroy load_acquire(shuffle_count): all that the shuffle has given back. */
+ *       fletch_transport_destroy load_acquire(shuffle_count): all that it has given back. */
 
 #include <fletching/epoch.h>
 #include <fletching/eventcount.h>
