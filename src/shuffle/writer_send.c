@@ -286,22 +286,24 @@ static enum fletch_status resume(struct fletch_shuffle_writer *writer, struct fl
     return status;
 }
 
-/* The same for a writer that has sent all its frames and finds no memory all the same: what it is
- * gathering goes first; and a row that is larger than the writer's share of the budget is charged
- * to the shuffle, where others may have left room. */
+/* The same for a writer that has sent all its frames and finds no memory all the same. What it is
+ * gathering goes first, for which the shuffle pays the batches' blocks: its own account may be full
+ * of the rows. What is left then is a row that is larger than the writer's share of the budget: it
+ * is charged to the shuffle, where others may have left room. */
 static enum fletch_status resume_with_nothing(struct fletch_shuffle_writer *writer,
                                               struct fletch_error *error)
 {
-    enum fletch_status status =
-        fletch_partition_writer_finish_open(writer->partition_writer, error);
+    struct fletch_partition_writer *rows = writer->partition_writer;
+    uint64_t moves = writer->moves;
+    enum fletch_status status = fletch_partition_writer_finish_open(rows, error);
+    fletch_partition_writer_charge(rows, writer->shuffle->account);
     if (status == FLETCH_OK)
+        status = send_finished(writer, error);
+    bool has_sent = writer->moves != moves || writer->first_waiting != NULL;
+    if (status == FLETCH_OK && !has_sent)
         status = resume(writer, error);
-    if (status != FLETCH_RESOURCE_EXHAUSTED || writer->first_waiting != NULL)
-        return status;
-    fletch_partition_writer_charge(writer->partition_writer, writer->shuffle->account);
-    status = resume(writer, error);
-    fletch_partition_writer_charge(writer->partition_writer, writer->account);
-    return status;
+    fletch_partition_writer_charge(rows, writer->account);
+    return status == FLETCH_OK && has_sent ? resume(writer, error) : status;
 }
 
 enum fletch_status fletch_writer_advance(struct fletch_shuffle_writer *writer,
