@@ -471,8 +471,8 @@ static void run_operation(void *context, struct fletch_serial_task *task)
                             /* E2 release */ FLETCH_CONTROL_STATE_SUBMITTED)))
         return;
     unlist(coordinator, operation);
-    /* relaxed: given up, it is the serial's until it is let go */
-    store_relaxed(&operation->word, FLETCH_CONTROL_STATE_IDLE | NOTIFYING_MARK);
+    store_release(&operation->word, /* E2 release */
+                  FLETCH_CONTROL_STATE_IDLE | NOTIFYING_MARK);
     let_go(operation);
 }
 
@@ -515,17 +515,26 @@ void fletch_control_init(struct fletch_control_operation *operation,
 
 bool fletch_control_is_free(struct fletch_control_operation *operation)
 {
-    uint32_t word = load_acquire(&operation->word); /* E2 acquire */
+    uint32_t word = load_acquire(&operation->word); /* E2 acquire, E1 acquire */
     uint32_t state = word & STATE_MASK;
-    return word == state &&
+    return (word & QUEUED_MARK) == 0 &&
            (state == FLETCH_CONTROL_STATE_IDLE || state == FLETCH_CONTROL_STATE_DONE);
+}
+
+bool fletch_control_is_dropped(struct fletch_control_operation *operation)
+{
+    uint32_t word = load_acquire(&operation->word); /* E2 acquire */
+    return word == FLETCH_CONTROL_STATE_IDLE || word == FLETCH_CONTROL_STATE_DONE;
 }
 
 void fletch_control_submit(struct fletch_control_operation *operation)
 {
+    uint32_t word = load_relaxed(&operation->word); /* relaxed: the owner's, but for a mark */
+    uint32_t submitted;
     FLETCH_ASSERT(fletch_control_is_free(operation));
-    /* relaxed: the owner's while it is free; the serial's edge covers it */
-    store_relaxed(&operation->word, FLETCH_CONTROL_STATE_SUBMITTED | QUEUED_MARK);
+    do
+        submitted = (word & NOTIFYING_MARK) | FLETCH_CONTROL_STATE_SUBMITTED | QUEUED_MARK;
+    while (!cas_weak_relaxed(&operation->word, &word, submitted)); /* relaxed: as above */
     fletch_serial_submit(&operation->coordinator->serial, &operation->task);
 }
 
@@ -538,11 +547,12 @@ bool fletch_control_is_done(struct fletch_control_operation *operation)
 bool fletch_control_give_up(struct fletch_control_operation *operation)
 {
     uint32_t word = load_relaxed(&operation->word); /* relaxed: compared, and written below */
+    uint32_t given_up;
     do {
         if ((word & STATE_MASK) != FLETCH_CONTROL_STATE_SUBMITTED)
             return false;
-    } while (!cas_weak_acquire(&operation->word, &word, /* E2 acquire */
-                               FLETCH_CONTROL_STATE_GIVEN_UP | QUEUED_MARK));
+        given_up = (word & NOTIFYING_MARK) | FLETCH_CONTROL_STATE_GIVEN_UP | QUEUED_MARK;
+    } while (!cas_weak_acquire(&operation->word, &word, given_up)); /* E2 acquire */
     if ((word & QUEUED_MARK) == 0)
         fletch_serial_submit(&operation->coordinator->serial, &operation->task);
     return true;
