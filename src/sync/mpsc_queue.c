@@ -471,13 +471,14 @@ static uint64_t nearest(uint64_t from, uint64_t a, uint64_t b)
     return a - from < b - from ? a : b;
 }
 
-/* Pops what is there, run by run. Room is returned where it is due, in mid-run too. */
+/* Pops what is there, run by run, at most a lap. Room is returned where due, in mid-run too. */
 static FLETCH_ALWAYS_INLINE size_t pop_runs(struct fletch_mpsc_queue *queue, void *out_elements,
                                             size_t max_count, size_t words)
 {
     const struct slot_array slots = slots_of(queue, words);
     uint64_t start = load_relaxed(&queue->consumer.head); /* relaxed: written by this end only */
-    uint64_t end = start + max_count * FLETCH_MPSC_STEP;
+    uint64_t most = max_count <= slots.mask ? max_count : slots.mask + 1;
+    uint64_t end = start + most * FLETCH_MPSC_STEP;
     uint64_t head = start;
     char *to = out_elements;
     while (head != end && element_is_at(queue, slots, head)) {
