@@ -68,17 +68,6 @@ void fletch_store_value_acquire(struct fletch_store_value *value)
     (void)before;
 }
 
-bool fletch_store_value_try_acquire(struct fletch_store_value *value)
-{
-    uint32_t references = load_acquire(&value->references); /* E1 acquire */
-    do {
-        if (references == 0)
-            return false;
-    } while (!cas_weak_acquire_both(&value->references, &references, /* E1 acquire */
-                                    references + 1));
-    return true;
-}
-
 void fletch_store_value_release(struct fletch_partition_store *store,
                                 struct fletch_epoch_reader *reader,
                                 struct fletch_store_value *value)
