@@ -53,8 +53,8 @@ static void failing_attach(struct failing *failing)
         .allocate = failing_allocate, .release = failing_release, .context = failing};
 }
 
-/* One of the batches has dictionaries where the writer has plain values, and plain ones where it has
- * dictionaries. */
+/* One of the batches has dictionaries where the writer has plain values, and plain ones where
+ * it has dictionaries. */
 enum { PARTITIONS = 20, BATCHES = 4, RECODED = 2, TRIES_MOST = 400 };
 
 struct scene {
