@@ -34,6 +34,12 @@ FLETCH_EXPORT int64_t fletch_batch_row_count(const struct fletch_batch *batch);
 /** The schema, alive as long as the batch; NULL: none was given. */
 FLETCH_EXPORT const struct fletch_schema *fletch_batch_schema(const struct fletch_batch *batch);
 
+/** Rows `first` to `first + count` - 1 of a batch. */
+struct fletch_row_range {
+    int64_t first;
+    size_t count;
+};
+
 /** Application metadata, alive as long as the batch, or NULL. */
 FLETCH_EXPORT const struct fletch_buffer *fletch_batch_metadata(const struct fletch_batch *batch);
 

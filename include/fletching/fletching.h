@@ -7,6 +7,7 @@
 #include <fletching/answer.h>
 #include <fletching/arrow.h>
 #include <fletching/batch.h>
+#include <fletching/batch_slice.h>
 #include <fletching/batch_slot.h>
 #include <fletching/budget.h>
 #include <fletching/buffer.h>

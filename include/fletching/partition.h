@@ -81,12 +81,6 @@ FLETCH_EXPORT const char *fletch_partitioner_name(const struct fletch_partitione
 FLETCH_EXPORT uint32_t
 fletch_partitioner_partition_count(const struct fletch_partitioner *partitioner);
 
-/** Rows `first` to `first + count` - 1 of a batch. */
-struct fletch_row_range {
-    int64_t first;
-    size_t count;
-};
-
 /** The partitions of some rows of a batch of the schema.
  *  OUT_OF_RANGE: a partition column holds null or no partition, names row and value. Does not
  *  allocate. Broadcast has no partition for a row: FAILED_PRECONDITION. */
@@ -96,7 +90,8 @@ fletch_partitioner_assign(struct fletch_partitioner *partitioner, const struct f
                           struct fletch_error *error);
 
 /** The fletch-hash-1 of rows by `key_columns`, whatever the method. Any thread. Column numbers must
- *  be columns of the batch. */
+ *  be columns of the batch. An index outside its dictionary, which validation would have found,
+ *  counts as null. */
 FLETCH_EXPORT void fletch_hash_batch(const struct fletch_batch *batch, const uint32_t *key_columns,
                                      uint32_t key_column_count, uint64_t *out_hashes);
 

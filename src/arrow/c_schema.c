@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arrow/schema_builder.h"
+#include "arrow/utf8.h"
 #include "base/allocator.h"
 #include "base/bits.h"
 #include "base/checked.h"
@@ -156,8 +157,8 @@ enum fletch_status fletch_schema_import(struct ArrowSchema *source,
         return status;
     if (strcmp(source->format, "+s") != 0 || source->dictionary != NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "schema of format '%.64s', expected '+s': a struct of columns",
-                                source->format);
+                                "schema of format '%.*s', expected '+s': a struct of columns",
+                                fletch_utf8_cut(source->format, 64), source->format);
     fletch_schema_builder_init(&builder, allocator);
     status = add_metadata(&walk, source->metadata, "");
     if (status == FLETCH_OK)

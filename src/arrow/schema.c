@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arrow/schema_text.h"
 #include "arrow/utf8.h"
+#include "base/assert.h"
 
 struct fletch_schema *fletch_schema_acquire(struct fletch_schema *schema)
 {
@@ -20,6 +22,54 @@ void fletch_schema_release(struct fletch_schema *schema)
 size_t fletch_schema_column_count(const struct fletch_schema *schema)
 {
     return schema->column_count;
+}
+
+static const struct fletch_field *column_of(const struct fletch_schema *schema, size_t column)
+{
+    FLETCH_ASSERT(column < schema->column_count);
+    return &schema->fields[schema->columns[column]];
+}
+
+const char *fletch_schema_column_name(const struct fletch_schema *schema, size_t column,
+                                      size_t *out_bytes)
+{
+    const struct fletch_field *field = column_of(schema, column);
+    if (out_bytes != NULL)
+        *out_bytes = field->name_bytes;
+    return field->name;
+}
+
+size_t fletch_schema_column_type(const struct fletch_schema *schema, size_t column, char *text,
+                                 size_t text_bytes)
+{
+    FLETCH_ASSERT(column < schema->column_count);
+    return fletch_schema_text(schema, schema->columns[column], text, text_bytes);
+}
+
+bool fletch_schema_column_is_nullable(const struct fletch_schema *schema, size_t column)
+{
+    return column_of(schema, column)->is_nullable;
+}
+
+bool fletch_schema_column_is_dictionary(const struct fletch_schema *schema, size_t column)
+{
+    return column_of(schema, column)->dictionary != FLETCH_NO_INDEX;
+}
+
+size_t fletch_schema_find_column(const struct fletch_schema *schema, const char *name,
+                                 size_t name_bytes, size_t *out_column)
+{
+    size_t count = 0;
+    for (size_t column = 0; column < schema->column_count; column++) {
+        const struct fletch_field *field = column_of(schema, column);
+        if (field->name_bytes != name_bytes ||
+            (name_bytes > 0 && memcmp(field->name, name, name_bytes) != 0))
+            continue;
+        if (count == 0)
+            *out_column = column;
+        count++;
+    }
+    return count;
 }
 
 void fletch_field_path_add(struct fletch_field_path *path, const char *name, size_t name_bytes)

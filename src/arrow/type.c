@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arrow/utf8.h"
+
 #define NO_BUFFERS .span_count = 0
 #define VALUES(bytes, aligned) \
     .span_count = 2, .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_VALUES}, .byte_width = (bytes), \
@@ -157,8 +159,9 @@ const char *fletch_type_describe(const struct fletch_type *type, char *text, siz
         snprintf(text, text_bytes, "%s[%s]", layout->name, unit_names[type->unit]);
         break;
     case FLETCH_FORMAT_ZONE:
-        snprintf(text, text_bytes, "%s[%s%s%.40s]", layout->name, unit_names[type->unit],
-                 type->time_zone[0] == '\0' ? "" : ", ", type->time_zone);
+        snprintf(text, text_bytes, "%s[%s%s%.*s]", layout->name, unit_names[type->unit],
+                 type->time_zone[0] == '\0' ? "" : ", ", fletch_utf8_cut(type->time_zone, 40),
+                 type->time_zone);
         break;
     case FLETCH_FORMAT_PLAIN:
         snprintf(text, text_bytes, "%s%s", layout->name,
@@ -293,6 +296,6 @@ enum fletch_status fletch_type_parse(const char *format, const char *path,
         }
     }
     return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                            "field '%s': format '%.64s' is no type of the C data interface", path,
-                            format);
+                            "field '%s': format '%.*s' is no type of the C data interface", path,
+                            fletch_utf8_cut(format, 64), format);
 }

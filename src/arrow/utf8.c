@@ -91,3 +91,9 @@ size_t fletch_utf8_whole(const char *bytes, size_t byte_count)
     }
     return byte_count;
 }
+
+int fletch_utf8_cut(const char *text, size_t bytes_max)
+{
+    size_t bytes = strlen(text);
+    return (int)(bytes <= bytes_max ? bytes : fletch_utf8_whole(text, bytes_max));
+}

@@ -15,4 +15,8 @@ bool fletch_utf8_is_ascii(const uint8_t *bytes, size_t byte_count);
 /* The most bytes, not above `byte_count`, that do not end within a character of valid UTF-8. */
 size_t fletch_utf8_whole(const char *bytes, size_t byte_count);
 
+/* How much of a text goes into a message, as "%.*s" wants it: at most `bytes_max` bytes, and whole
+ * characters. */
+int fletch_utf8_cut(const char *text, size_t bytes_max);
+
 #endif

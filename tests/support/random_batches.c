@@ -1,5 +1,7 @@
 #include "support/random_batches.h"
 
+#include <fletching/batch_slice.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -427,38 +429,12 @@ struct fletch_batch *random_batch(struct fletch_random *random, struct fletch_bu
 struct fletch_batch *batch_slice(struct fletch_buffer_cache *cache, struct fletch_batch *batch,
                                  int64_t first, int64_t count)
 {
-    const struct fletch_schema *schema = batch->schema;
-    struct draft draft = {
-        .cache = cache,
-        .schema = batch->schema,
-        .nodes = zeroed(schema->field_count, sizeof *draft.nodes),
-        .spans = zeroed(schema->span_count, sizeof *draft.spans),
-        .owners = zeroed(batch->owner_count, sizeof(struct fletch_buffer *)),
-        .dictionaries = zeroed(schema->dictionary_count, sizeof(struct fletch_batch *)),
-        .owner_count = batch->owner_count,
-        .row_count = count,
-    };
-    memcpy(draft.nodes, batch->nodes, schema->field_count * sizeof *draft.nodes);
-    memcpy(draft.spans, batch->spans, schema->span_count * sizeof *draft.spans);
-    for (uint32_t i = 0; i < batch->owner_count; i++)
-        draft.owners[i] = fletch_buffer_acquire(batch->owners[i]);
-    for (uint32_t i = 0; i < schema->dictionary_count; i++)
-        if (batch->dictionaries[i] != NULL)
-            draft.dictionaries[i] = fletch_batch_acquire(batch->dictionaries[i]);
-    for (uint32_t row = 0; row < schema->field_count; row++) {
-        const uint32_t parent = schema->fields[row].parent;
-        struct fletch_batch_node *node = &draft.nodes[row];
-        if (parent != FLETCH_NO_INDEX && schema->fields[parent].type.id != FLETCH_TYPE_STRUCT)
-            row = schema->fields[row].end - 1; /* a list's child stays, and all below it */
-        else
-            *node = (struct fletch_batch_node){.length = count,
-                                               .offset = node->offset + first,
-                                               .null_count = node->null_count == 0 ? 0
-                                                             : schema->fields[row].span_count == 0
-                                                                 ? count
-                                                                 : -1};
-    }
-    return finish(&draft);
+    struct fletch_batch *slice;
+    struct fletch_error error = {.message = ""};
+    if (fletch_batch_slice(cache, batch, (struct fletch_row_range){first, (size_t)count}, &slice,
+                           &error) != FLETCH_OK)
+        fatal("slice", &error);
+    return slice;
 }
 
 /* The element that an encoded one stands for. */

@@ -114,6 +114,17 @@ static void text_is_cut_between_characters(void **state)
         assert_int_equal(fletch_utf8_whole(text, bytes), whole[bytes]);
 }
 
+static void texts_are_cut_between_characters(void **state)
+{
+    (void)state;
+    assert_int_equal(fletch_utf8_cut("abc", 3), 3);
+    assert_int_equal(fletch_utf8_cut("abc", 2), 2);
+    assert_int_equal(fletch_utf8_cut("", 2), 0);
+    assert_int_equal(fletch_utf8_cut("ab\xC3\xA9", 4), 4);
+    assert_int_equal(fletch_utf8_cut("ab\xC3\xA9", 3), 2);
+    assert_int_equal(fletch_utf8_cut("a\xF0\x9F\x8F\xB9z", 4), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +132,7 @@ int main(void)
         cmocka_unit_test(what_is_no_character_is_found_at_every_place),
         cmocka_unit_test(every_pair_and_random_text_agree_with_the_definition),
         cmocka_unit_test(text_is_cut_between_characters),
+        cmocka_unit_test(texts_are_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

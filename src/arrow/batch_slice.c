@@ -1,0 +1,73 @@
+#include <fletching/batch_slice.h>
+
+#include <inttypes.h>
+
+#include "arrow/schema.h"
+#include "base/status.h"
+#include "memory/batch.h"
+
+/* The nodes are those of all rows so far. What lies below a list stays: the list's offsets say
+ * which of it is used. */
+static void narrow_nodes(const struct fletch_schema *schema, struct fletch_batch_node *nodes,
+                         struct fletch_row_range rows)
+{
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        const struct fletch_field *field = &schema->fields[row];
+        struct fletch_batch_node *node = &nodes[row];
+        bool is_all_null = node->null_count == node->length;
+        if (node->null_count != 0)
+            node->null_count = is_all_null ? (int64_t)rows.count : -1;
+        node->offset += rows.first;
+        node->length = (int64_t)rows.count;
+        if (fletch_type_is_list(field->type.id))
+            row = field->end - 1;
+    }
+}
+
+static void acquire_parts(const struct fletch_batch_parts *parts)
+{
+    fletch_schema_acquire(parts->schema);
+    for (uint32_t i = 0; i < parts->owner_count; i++)
+        fletch_buffer_acquire_inline(parts->owners[i]);
+    for (uint32_t i = 0; i < parts->dictionary_count; i++)
+        if (parts->dictionaries[i] != NULL)
+            fletch_batch_acquire_inline(parts->dictionaries[i]);
+    if (parts->metadata != NULL)
+        fletch_buffer_acquire_inline(parts->metadata);
+}
+
+enum fletch_status fletch_batch_slice(struct fletch_buffer_cache *cache,
+                                      const struct fletch_batch *batch,
+                                      struct fletch_row_range rows, struct fletch_batch **out_batch,
+                                      struct fletch_error *error)
+{
+    if (batch->schema == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "a batch without a schema cannot be cut");
+    if (rows.first < 0 || rows.first > batch->row_count ||
+        rows.count > (uint64_t)(batch->row_count - rows.first))
+        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
+                                "%zu rows from row %" PRId64 " on, of a batch of %" PRId64,
+                                rows.count, rows.first, batch->row_count);
+    struct fletch_batch_parts parts = {
+        .schema = batch->schema,
+        .row_count = (int64_t)rows.count,
+        .nodes = batch->nodes,
+        .spans = batch->spans,
+        .owners = batch->owners,
+        .dictionaries = batch->dictionaries,
+        .metadata = batch->metadata,
+        .node_count = batch->node_count,
+        .span_count = batch->span_count,
+        .owner_count = batch->owner_count,
+        .dictionary_count = batch->dictionary_count,
+    };
+    struct fletch_batch *slice;
+    enum fletch_status status = fletch_batch_create(cache, NULL, &parts, &slice, error);
+    if (status != FLETCH_OK)
+        return status;
+    acquire_parts(&parts);
+    narrow_nodes(batch->schema, slice->nodes, rows);
+    *out_batch = slice;
+    return FLETCH_OK;
+}
