@@ -10,8 +10,8 @@
 #include "support/team.h"
 
 /* A writer appends while readers read, check and release what it has written, beside somebody who
- * looks at the statistics. Each frame comes back as it was, whoever reads it, and in the end no byte
- * is left on disk or in memory. */
+ * looks at the statistics. Each frame comes back as it was, whoever reads it, and when all are done
+ * no byte is left on disk or in memory. */
 
 enum { READERS = 3, FRAMES = 5000, ROWS_MOST = 3000, KEPT = 16 };
 
