@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrow/codec.h"
 #include "support/arguments.h"
 #include "support/cmocka_tests.h"
 #include "support/schemas.h"
@@ -138,7 +139,7 @@ static void run_scene(bool compresses, bool has_no_holes)
         .cache = pool.cache,
         .account = pool.account,
         .file_bytes = (uint64_t)KEPT * ROWS_MOST * 8,
-        .compresses = compresses,
+        .compresses = compresses && fletch_lz4_exists(),
         .io = &disk.io,
     };
     struct member members[READERS + 2];

@@ -276,7 +276,7 @@ static void full_budget_stops_no_frame(void **state)
         struct fletch_spill_segment *segment =
             segment_make(&scene.disk, &limited, scene.schema, compresses != 0);
         uint64_t scratch = account_used_bytes(account);
-        assert_true(scratch >= 256 && scratch < (compresses ? 1 << 20 : 4096));
+        assert_true(scratch >= 256 && scratch < (compresses != 0 ? 1 << 20 : 4096));
         assert_ok(fletch_account_reserve(account, (4 << 20) - scratch, 0, NULL));
         append_all(&scene, segment);
         assert_int_equal(account_used_bytes(account), 4 << 20);
