@@ -13,13 +13,17 @@ configure_package_config_file(cmake/FletchingConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/FletchingConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/FletchingConfig.cmake
-              ${PROJECT_BINARY_DIR}/FletchingConfigVersion.cmake
+              ${PROJECT_BINARY_DIR}/FletchingConfigVersion.cmake cmake/FletchingLz4.cmake
         DESTINATION ${FLETCH_PACKAGE_DIR})
 
 # Relative to the .pc file, so that the tree can be moved or installed with another --prefix.
 cmake_path(SET FLETCH_PC_DIR "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig")
 cmake_path(SET FLETCH_PREFIX_FROM_PC "${CMAKE_INSTALL_PREFIX}")
 cmake_path(RELATIVE_PATH FLETCH_PREFIX_FROM_PC BASE_DIRECTORY "${FLETCH_PC_DIR}")
+set(FLETCH_PC_REQUIRES_PRIVATE "")
+if(FLETCH_LZ4)
+  set(FLETCH_PC_REQUIRES_PRIVATE liblz4)
+endif()
 configure_file(cmake/fletching.pc.in ${PROJECT_BINARY_DIR}/fletching.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/fletching.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

@@ -12,6 +12,7 @@ compile,test,bench  gcc                    command gcc
 compile,test,bench  libc6-dev              header stdio.h
 compile,test,bench  cmake                  command cmake
 compile,test,bench  ninja-build            command ninja
+compile,test,bench  liblz4-dev             header lz4.h
 test,bench          g++                    command g++
 test,bench          pkg-config             command pkg-config
 test                python3                command python3

@@ -152,6 +152,21 @@ static enum fletch_status make_room(struct fletch_ipc_decoder *decoder,
     return FLETCH_OK;
 }
 
+enum fletch_status fletch_ipc_decoder_use_schema(struct fletch_ipc_decoder *decoder,
+                                                 struct fletch_schema *schema,
+                                                 struct fletch_error *error)
+{
+    decoder->dictionaries.allocator = decoder->allocator;
+    decoder->dictionaries.cache = decoder->options.cache;
+    decoder->dictionaries.account = decoder->options.account;
+    enum fletch_status status = make_room(decoder, schema, error);
+    if (status == FLETCH_OK)
+        status = fletch_ipc_dictionaries_init(&decoder->dictionaries, schema, error);
+    if (status == FLETCH_OK)
+        decoder->schema = fletch_schema_acquire(schema);
+    return fail(decoder, status);
+}
+
 static enum fletch_status read_schema(struct fletch_ipc_decoder *decoder,
                                       struct fletch_flatbuffer *buffer,
                                       const struct fletch_flatbuffer_table *table,
@@ -166,18 +181,10 @@ static enum fletch_status read_schema(struct fletch_ipc_decoder *decoder,
         .text_bytes = decoder->options.metadata_limit_bytes,
     };
     struct fletch_schema *schema = NULL;
-    decoder->dictionaries.allocator = decoder->allocator;
-    decoder->dictionaries.cache = decoder->options.cache;
-    decoder->dictionaries.account = decoder->options.account;
     enum fletch_status status = fletch_ipc_schema_read(buffer, table, &options, &schema, error);
     if (status == FLETCH_OK)
-        status = make_room(decoder, schema, error);
-    if (status == FLETCH_OK)
-        status = fletch_ipc_dictionaries_init(&decoder->dictionaries, schema, error);
-    if (status == FLETCH_OK)
-        decoder->schema = schema;
-    else
-        fletch_schema_release(schema);
+        status = fletch_ipc_decoder_use_schema(decoder, schema, error);
+    fletch_schema_release(schema);
     return fail(decoder, status);
 }
 

@@ -84,6 +84,11 @@ enum fletch_status fletch_ipc_decoder_message(struct fletch_ipc_decoder *decoder
 /* The schema, not counted; NULL: none yet. */
 struct fletch_schema *fletch_ipc_decoder_schema(const struct fletch_ipc_decoder *decoder);
 
+/* Begins with a schema that is known otherwise, once: of a message sequence without one. */
+enum fletch_status fletch_ipc_decoder_use_schema(struct fletch_ipc_decoder *decoder,
+                                                 struct fletch_schema *schema,
+                                                 struct fletch_error *error);
+
 /* Begins with a file's footer, once: takes the schema from there. All dictionaries come before the
  * first batch, from wherever they lie, so that none may be replaced. */
 enum fletch_status fletch_ipc_decoder_read_footer(struct fletch_ipc_decoder *decoder,

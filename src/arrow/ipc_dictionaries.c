@@ -193,6 +193,12 @@ void fletch_ipc_dictionaries_set(struct fletch_ipc_dictionaries *dictionaries,
     entry->batch = batch;
 }
 
+void fletch_ipc_dictionaries_forget(struct fletch_ipc_dictionaries *dictionaries)
+{
+    for (uint32_t i = 0; i < dictionaries->entry_count; i++)
+        fletch_ipc_dictionaries_set(dictionaries, &dictionaries->entries[i], NULL);
+}
+
 /* Makes span `index` the old one's first `old_bytes` bytes, which lie at `old`, with room for
  * `added_bytes` behind them, which are told. NULL: failed. */
 static uint8_t *extend(struct appending *appending, uint32_t index, const uint8_t *old,

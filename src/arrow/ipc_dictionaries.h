@@ -63,6 +63,9 @@ enum fletch_status fletch_ipc_dictionaries_append(struct fletch_ipc_dictionaries
                                                   const struct fletch_batch *delta,
                                                   struct fletch_error *error);
 
+/* All entries are as if nothing had come yet. */
+void fletch_ipc_dictionaries_forget(struct fletch_ipc_dictionaries *dictionaries);
+
 enum fletch_ipc_dictionary_relation {
     FLETCH_IPC_DICTIONARY_SAME,
     FLETCH_IPC_DICTIONARY_GROWN,    /* begins with the old values and has more */

@@ -257,6 +257,22 @@ static void write_prefix(uint8_t *to, const struct block_layout *layout)
     memset(to + written, 0, layout->metadata_bytes - written);
 }
 
+/* The block of the message with the pieces of the encoder's plan. */
+static enum fletch_status measure(const struct fletch_ipc_encoder *encoder,
+                                  const struct message *message, size_t piece_count,
+                                  struct block_layout *out_layout, struct fletch_error *error)
+{
+    size_t flatbuffer_bytes;
+    if (!write_metadata(message, &encoder->plan, NULL, 0, &flatbuffer_bytes) ||
+        flatbuffer_bytes > INT32_MAX - ALIGNMENT_MOST)
+        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
+                                "metadata of a message does not fit in 2 GiB");
+    /* All other messages begin aligned because the schema's ended so. */
+    size_t head_bytes = message->type == FLETCH_IPC_HEADER_SCHEMA ? encoder->head_bytes : 0;
+    *out_layout = lay_out(&encoder->plan, flatbuffer_bytes, piece_count, head_bytes);
+    return FLETCH_OK;
+}
+
 /* The message with the pieces of the encoder's plan, which refer to `batch` (NULL: there are
  * none). */
 static enum fletch_status encode(struct fletch_ipc_encoder *encoder, const struct message *message,
@@ -265,22 +281,17 @@ static enum fletch_status encode(struct fletch_ipc_encoder *encoder, const struc
 {
     const struct fletch_ipc_plan *plan = &encoder->plan;
     size_t piece_count = batch == NULL ? 0 : message->schema->span_count;
-    size_t flatbuffer_bytes;
-    if (!write_metadata(message, plan, NULL, 0, &flatbuffer_bytes) ||
-        flatbuffer_bytes > INT32_MAX - ALIGNMENT_MOST)
-        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
-                                "metadata of a message does not fit in 2 GiB");
-    /* All other messages begin aligned because the schema's ended so. */
-    size_t head_bytes = message->type == FLETCH_IPC_HEADER_SCHEMA ? encoder->head_bytes : 0;
-    struct block_layout layout = lay_out(plan, flatbuffer_bytes, piece_count, head_bytes);
+    struct block_layout layout;
+    enum fletch_status status = measure(encoder, message, piece_count, &layout, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_buffer *block = NULL;
-    enum fletch_status status =
-        fletch_buffer_allocate(encoder->cache, layout.bytes, encoder->account, &block, error);
+    status = fletch_buffer_allocate(encoder->cache, layout.bytes, encoder->account, &block, error);
     if (status != FLETCH_OK)
         return status;
     uint8_t *bytes = fletch_buffer_mutable_data(block);
-    write_metadata(message, plan, bytes + FLETCH_IPC_PREFIX_BYTES, flatbuffer_bytes,
-                   &flatbuffer_bytes);
+    write_metadata(message, plan, bytes + FLETCH_IPC_PREFIX_BYTES, layout.flatbuffer_bytes,
+                   &layout.flatbuffer_bytes);
     write_prefix(bytes, &layout);
     struct fletch_batch_span *spans = (void *)(bytes + layout.spans);
     spans[0] = (struct fletch_batch_span){bytes, layout.metadata_bytes};
@@ -307,6 +318,19 @@ enum fletch_status fletch_ipc_encoder_schema(struct fletch_ipc_encoder *encoder,
     return encode(encoder, &message, NULL, out_encoded, error);
 }
 
+static enum fletch_status check_batch(const struct fletch_schema *schema,
+                                      const struct fletch_batch *batch, struct fletch_error *error)
+{
+    if (batch->node_count == schema->field_count && batch->span_count == schema->span_count &&
+        batch->dictionary_count == schema->dictionary_count)
+        return FLETCH_OK;
+    return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                            "batch has %" PRIu32 " fields, %" PRIu32 " buffers and %" PRIu32
+                            " dictionaries, the schema %" PRIu32 ", %" PRIu32 " and %" PRIu32,
+                            batch->node_count, batch->span_count, batch->dictionary_count,
+                            schema->field_count, schema->span_count, schema->dictionary_count);
+}
+
 enum fletch_status fletch_ipc_encoder_batch(struct fletch_ipc_encoder *encoder,
                                             struct fletch_batch *batch,
                                             const struct fletch_metadata *custom_metadata,
@@ -314,13 +338,9 @@ enum fletch_status fletch_ipc_encoder_batch(struct fletch_ipc_encoder *encoder,
                                             struct fletch_error *error)
 {
     const struct fletch_schema *schema = encoder->schema;
-    if (batch->node_count != schema->field_count || batch->span_count != schema->span_count ||
-        batch->dictionary_count != schema->dictionary_count)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "batch has %" PRIu32 " fields, %" PRIu32 " buffers and %" PRIu32
-                                " dictionaries, the schema %" PRIu32 ", %" PRIu32 " and %" PRIu32,
-                                batch->node_count, batch->span_count, batch->dictionary_count,
-                                schema->field_count, schema->span_count, schema->dictionary_count);
+    enum fletch_status status = check_batch(schema, batch, error);
+    if (status != FLETCH_OK)
+        return status;
     const struct message message = {
         .type = FLETCH_IPC_HEADER_BATCH,
         .schema = schema,
@@ -341,6 +361,20 @@ struct dictionary_update {
     bool is_delta;
 };
 
+static enum fletch_status check_values(const struct fletch_ipc_dictionary *entry,
+                                       const struct fletch_batch *values,
+                                       struct fletch_error *error)
+{
+    const struct fletch_schema *schema = entry->values;
+    if (values->node_count == schema->field_count && values->span_count == schema->span_count)
+        return FLETCH_OK;
+    return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                            "dictionary %" PRId64 " has %" PRIu32 " fields and %" PRIu32
+                            " buffers, its schema %" PRIu32 " and %" PRIu32,
+                            entry->id, values->node_count, values->span_count, schema->field_count,
+                            schema->span_count);
+}
+
 static enum fletch_status encode_dictionary(struct fletch_ipc_encoder *encoder,
                                             const struct dictionary_update *update,
                                             struct fletch_ipc_encoded *out_encoded,
@@ -348,12 +382,9 @@ static enum fletch_status encode_dictionary(struct fletch_ipc_encoder *encoder,
 {
     struct fletch_batch *values = update->values;
     const struct fletch_schema *schema = update->entry->values;
-    if (values->node_count != schema->field_count || values->span_count != schema->span_count)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "dictionary %" PRId64 " has %" PRIu32 " fields and %" PRIu32
-                                " buffers, its schema %" PRIu32 " and %" PRIu32,
-                                update->entry->id, values->node_count, values->span_count,
-                                schema->field_count, schema->span_count);
+    enum fletch_status status = check_values(update->entry, values, error);
+    if (status != FLETCH_OK)
+        return status;
     const struct message message = {
         .type = FLETCH_IPC_HEADER_DICTIONARY,
         .schema = schema,
@@ -362,7 +393,7 @@ static enum fletch_status encode_dictionary(struct fletch_ipc_encoder *encoder,
         .is_delta = update->is_delta,
     };
     fletch_ipc_plan_rows(&encoder->plan, schema, values, update->first, message.row_count);
-    enum fletch_status status = encode(encoder, &message, values, out_encoded, error);
+    status = encode(encoder, &message, values, out_encoded, error);
     if (status == FLETCH_OK)
         fletch_ipc_dictionaries_set(&encoder->dictionaries, update->entry,
                                     fletch_batch_acquire(values));
@@ -452,4 +483,71 @@ enum fletch_status fletch_ipc_encoder_dictionary(struct fletch_ipc_encoder *enco
             return status;
     }
     return FLETCH_OK;
+}
+
+void fletch_ipc_encoder_forget(struct fletch_ipc_encoder *encoder)
+{
+    fletch_ipc_dictionaries_forget(&encoder->dictionaries);
+}
+
+/* ---- measuring ---- */
+
+/* The block of the message for all rows of `batch`; NULL: for any that need no scratch. */
+static enum fletch_status measure_rows(struct fletch_ipc_encoder *encoder,
+                                       const struct message *message,
+                                       const struct fletch_batch *batch, size_t *out_bytes,
+                                       struct fletch_error *error)
+{
+    const struct fletch_schema *schema = message->schema;
+    struct fletch_ipc_plan *plan = &encoder->plan;
+    struct block_layout layout;
+    if (batch != NULL) {
+        fletch_ipc_plan_rows(plan, schema, batch, 0, batch->row_count);
+    } else {
+        /* What a message tells has the same size whatever it is. */
+        memset(plan->nodes, 0, schema->field_count * sizeof *plan->nodes);
+        memset(plan->ranges, 0, schema->span_count * sizeof *plan->ranges);
+        plan->scratch_bytes = 0;
+        plan->body_bytes = 0;
+    }
+    enum fletch_status status = measure(encoder, message, schema->span_count, &layout, error);
+    if (status == FLETCH_OK && layout.bytes > *out_bytes)
+        *out_bytes = layout.bytes;
+    return status;
+}
+
+static enum fletch_status measure_dictionary(struct fletch_ipc_encoder *encoder, uint32_t index,
+                                             const struct fletch_batch *values, size_t *out_bytes,
+                                             struct fletch_error *error)
+{
+    const struct fletch_ipc_dictionaries *dictionaries = &encoder->dictionaries;
+    const struct fletch_ipc_dictionary *entry =
+        &dictionaries->entries[dictionaries->entry_of[index]];
+    const struct message message = {.type = FLETCH_IPC_HEADER_DICTIONARY, .schema = entry->values};
+    enum fletch_status status = FLETCH_OK;
+    if (values != NULL)
+        status = check_values(entry, values, error);
+    if (status == FLETCH_OK)
+        status = measure_rows(encoder, &message, values, out_bytes, error);
+    return status;
+}
+
+enum fletch_status fletch_ipc_encoder_measure(struct fletch_ipc_encoder *encoder,
+                                              const struct fletch_batch *batch, size_t *out_bytes,
+                                              struct fletch_error *error)
+{
+    const struct fletch_schema *schema = encoder->schema;
+    const struct message message = {.type = FLETCH_IPC_HEADER_BATCH, .schema = schema};
+    size_t bytes = 0;
+    enum fletch_status status = FLETCH_OK;
+    if (batch != NULL)
+        status = check_batch(schema, batch, error);
+    for (uint32_t i = 0; i < schema->dictionary_count && status == FLETCH_OK; i++)
+        status = measure_dictionary(encoder, i, batch == NULL ? NULL : batch->dictionaries[i],
+                                    &bytes, error);
+    if (status == FLETCH_OK)
+        status = measure_rows(encoder, &message, batch, &bytes, error);
+    if (status == FLETCH_OK)
+        *out_bytes = bytes;
+    return status;
 }

@@ -41,6 +41,15 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
                                              struct fletch_error *error);
 void fletch_ipc_encoder_destroy(struct fletch_ipc_encoder *encoder);
 
+/* Forgets which dictionaries were sent and drops them: the next batch needs all of its own. */
+void fletch_ipc_encoder_forget(struct fletch_ipc_encoder *encoder);
+
+/* The bytes of the largest block that a message for the batch, or for a dictionary of it, takes
+ * without custom metadata; NULL: for any batch that is no slice. Errors as those two below. */
+enum fletch_status fletch_ipc_encoder_measure(struct fletch_ipc_encoder *encoder,
+                                              const struct fletch_batch *batch, size_t *out_bytes,
+                                              struct fletch_error *error);
+
 /* The schema message. */
 enum fletch_status fletch_ipc_encoder_schema(struct fletch_ipc_encoder *encoder,
                                              struct fletch_ipc_encoded *out_encoded,

@@ -7,7 +7,7 @@ from collections import defaultdict
 from source import Finding
 
 NO_NOUN = {"util", "utils", "misc", "common", "helper", "helpers"}
-VARIANT = re.compile(r"_(?:scalar|avx2|avx512|neon|x86_64|aarch64)$")
+VARIANT = re.compile(r"_(?:scalar|sse42|avx2|avx512|armv8|neon|x86_64|aarch64)$")
 MANY_OF_THEM = {"__init__.py", "CMakeLists.txt", "conftest.py"}
 HOSTS = {
     "arrow.apache.org", "www.apache.org", "github.com", "doi.org", "www.kernel.org",

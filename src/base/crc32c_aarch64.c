@@ -1,0 +1,7 @@
+#include "base/cpu.h"
+#include "base/crc32c.h"
+
+fletch_crc32c_function *fletch_crc32c_best(void)
+{
+    return fletch_cpu_features().crc32c ? fletch_crc32c_armv8 : fletch_crc32c_scalar;
+}
