@@ -23,8 +23,10 @@ test-preset = ctest --preset $(1) --parallel $(JOBS) $(CTEST_ARGS)
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: bench-build ## build everything and show what the rings do, in a minute
-	@scripts/run-benchmarks.sh build/bench/bench "spsc_ring mpsc_queue inbox wait" --quick
+demo: $(STAMPS)-compile $(STAMPS)-demo ## shuffle real data, and prove that nothing was lost
+	@cmake -S . -B build/demo/program -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
+	@cmake --build build/demo/program --parallel $(JOBS) --target fletch
+	@scripts/run-demo.sh build/demo/program/programs/fletch/fletch
 
 test: $(STAMPS)-test $(PYTHON) ## build with ASan and UBSan and run every test but the deep ones
 	$(call build-preset,dev)

@@ -13,6 +13,11 @@
 # found where there is none. FLETCH_LIBRARY is the shared library's path; modules are found in
 # tests/support. Not under ThreadSanitizer, to which other libraries' threads look like races.
 #
+# fletch_add_program_test(<file.py> [TIMEOUT <seconds>])
+#
+# Runs <file.py> as above, with the label integration; FLETCH_PROGRAM is the path of the command
+# fletch. Also under ThreadSanitizer: the command runs in a process of its own.
+#
 # fletch_register_test(<name> LABELS <label>... TIMEOUT <seconds> COMMAND <command> [<arg>...])
 #
 # Registers any command as a test, with the environment and the labels' rules of the others.
@@ -115,4 +120,23 @@ function(fletch_add_python_test file)
             PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/support PYTHONDONTWRITEBYTECODE=1
             LD_PRELOAD=${FLETCH_PYTHON_PRELOAD} ASAN_OPTIONS=detect_leaks=0
             ${python} ${CMAKE_CURRENT_SOURCE_DIR}/${file} ${arg_ARGS})
+endfunction()
+
+function(fletch_add_program_test file)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set(python ${PROJECT_SOURCE_DIR}/build/venv/bin/python)
+  if(NOT EXISTS ${python})
+    set(python ${Python3_EXECUTABLE})
+  endif()
+  cmake_path(GET file STEM name)
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/tests
+             OUTPUT_VARIABLE folder)
+  fletch_register_test(${folder}/${name} LABELS integration TIMEOUT ${arg_TIMEOUT}
+    COMMAND ${CMAKE_COMMAND} -E env FLETCH_PROGRAM=$<TARGET_FILE:fletch>
+            FLETCH_SANITIZERS=${FLETCH_SANITIZE}
+            PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/support PYTHONDONTWRITEBYTECODE=1
+            ${FLETCH_TEST_LAUNCHER} ${python} ${CMAKE_CURRENT_SOURCE_DIR}/${file})
 endfunction()

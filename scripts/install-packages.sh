@@ -2,7 +2,8 @@
 # Installs the packages that a set of tools consists of, by apt: says so first, and asks for nothing
 # that is there already. Where there is no apt, it names what is missing and fails.
 #
-#   scripts/install-packages.sh <set>...        sets: compile test bench format coverage cross fuzz
+#   scripts/install-packages.sh <set>...        sets: compile demo test bench format coverage cross
+#                                               fuzz
 set -euo pipefail
 
 # One line for each package: sets, name, and how to see that it is there if dpkg does not know it.
@@ -15,8 +16,8 @@ compile,test,bench  ninja-build            command ninja
 compile,test,bench  liblz4-dev             header lz4.h
 test,bench          g++                    command g++
 test,bench          pkg-config             command pkg-config
-test                python3                command python3
-test                python3-venv           python ensurepip
+demo,test           python3                command python3
+demo,test           python3-venv           python ensurepip
 test                git                    command git
 test                binutils               command nm
 test                libcmocka-dev          module cmocka

@@ -25,10 +25,15 @@
 #include <fletching/partition_writer.h>
 #include <fletching/range_sample.h>
 #include <fletching/ring.h>
+#include <fletching/runtime.h>
 #include <fletching/schema.h>
+#include <fletching/shuffle.h>
+#include <fletching/shuffle_reader.h>
+#include <fletching/shuffle_writer.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>
 #include <fletching/store_scan.h>
+#include <fletching/transport.h>
 #include <fletching/validation.h>
 #include <fletching/version.h>
 #include <fletching/wait.h>

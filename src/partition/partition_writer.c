@@ -1,4 +1,4 @@
-#include <fletching/partition_writer.h>
+#include "partition/partition_writer.h"
 
 #include "base/allocator.h"
 #include "base/assert.h"
@@ -33,6 +33,7 @@ struct fletch_partition_writer {
     bool is_begun;              /* the batch was looked at, and its rows are being placed */
     struct fletch_scatter_block block;
     bool block_is_sorted;
+    uint64_t key_sum;        /* of all rows that were taken in */
     uint32_t broadcast_next; /* partition that the batch goes to next */
     void *arrays;
     size_t arrays_bytes;
@@ -272,6 +273,8 @@ static void sort_block(struct fletch_partition_writer *writer)
     };
     fletch_partitioner_assign_checked(writer->partitioner, writer->batch, range, writer->partitions,
                                       writer->hashes);
+    for (size_t i = 0; writer->hashes != NULL && i < range.count; i++)
+        writer->key_sum += writer->hashes[i];
     fletch_row_lists_sort(&writer->lists, writer->partitions, writer->hashes, range.count);
     writer->block.lists = &writer->lists;
     writer->block.hashes = writer->hashes;
@@ -409,4 +412,22 @@ enum fletch_status fletch_partition_writer_next(struct fletch_partition_writer *
     scatter->closed_first++;
     *out_frame = found;
     return FLETCH_OK;
+}
+
+/* ---- being asked ---- */
+
+bool fletch_partition_writer_has_rest(const struct fletch_partition_writer *writer)
+{
+    return writer->batch != NULL;
+}
+
+bool fletch_partition_writer_has_open(const struct fletch_partition_writer *writer,
+                                      uint32_t partition)
+{
+    return writer->scatter.frames[partition].row_count > 0;
+}
+
+uint64_t fletch_partition_writer_key_sum(const struct fletch_partition_writer *writer)
+{
+    return writer->key_sum;
 }

@@ -68,6 +68,12 @@ class ConsumerTest(unittest.TestCase):
         for name in ("LICENSE", "NOTICE"):
             self.assertEqual(len(list((self.stage / "share/doc").rglob(name))), 1, name)
 
+    def test_command_is_installed(self):
+        self.assertRegex(run(self.stage / "bin/fletch", "--version"), r"^fletch 0\.1\.")
+        for path in ("share/man/man1/fletch.1", "share/bash-completion/completions/fletch",
+                     "share/zsh/site-functions/_fletch"):
+            self.assertTrue((self.stage / path).is_file(), path)
+
     def test_soname_and_links(self):
         names = {path.name for path in self.libraries.glob("libfletching.so*")}
         self.assertIn(SONAME, names)

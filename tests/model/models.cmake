@@ -156,7 +156,26 @@ fletch_add_model(eventcount 1x1_timed_compared DEFINES TIMED=1 ARGS --compare)
 fletch_add_model(eventcount payload_compared DEFINES PAYLOAD=1 ARGS --compare)
 fletch_add_model(inbox 2x1_compared ARGS --compare)
 
+fletch_add_model(ready_list attach DEFINES ATTACHES=1)
+fletch_add_model(ready_list two_pushers DEFINES PUSHERS=2 OWNED=1 TAKES=1 ARGS --no-spurious)
+fletch_add_model(ready_list take DEFINES LETTERS=2 OWNED=1 TAKES=2 ARGS --no-spurious)
+fletch_add_model(ready_list park DEFINES OWNED=1 PARK=1 ARGS --no-spurious)
+fletch_add_model(ready_list detach DEFINES OWNED=1 TAKES=1 DETACHES=1 ARGS --no-spurious)
+fletch_add_model(ready_list reattach DEFINES OWNED=1 DETACHES=1 REATTACHES=1 ARGS --no-spurious)
+fletch_add_model(ready_list change DEFINES OWNED=1 DETACHES=1 ATTACHES=1
+                 ARGS --random 1 100000 --no-spurious)
+fletch_add_model(ready_list change_unpushed DEFINES LETTERS=0 OWNED=1 DETACHES=1 ATTACHES=1
+                 ARGS --no-spurious)
+fletch_add_model(ready_list cancel DEFINES OWNED=1 CLOSES=1 ARGS --no-spurious)
+fletch_add_model(ready_list cancel_take DEFINES LETTERS=0 OWNED=1 DETACHES=1 CLOSES=1
+                 ARGS --no-spurious)
+fletch_add_model(ready_list cancel_attach DEFINES LETTERS=0 ATTACHES=1 CLOSES=1 ARGS --no-spurious)
+fletch_add_model(ready_list cancel_random DEFINES OWNED=1 DETACHES=1 ATTACHES=1 CLOSES=1
+                 ARGS --random 1 100000 --no-spurious)
+fletch_add_model(ready_list change_long DEFINES PUSHERS=2 OWNED=1 DETACHES=1 ATTACHES=1
+                 ARGS --random 2 5000000 --no-spurious DEEP)
+
 foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount epoch partition_store node_stack
-                          shared buffer_pool budget)
+                          shared buffer_pool budget ready_list)
   fletch_add_model_mutants(${structure})
 endforeach()

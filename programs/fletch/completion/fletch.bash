@@ -1,0 +1,37 @@
+# Completion of the command fletch for bash.
+
+_fletch() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        words='schema count cat shuffle verify where info --help --version'
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+        return
+    fi
+    case $before in
+    --sums)
+        mapfile -t COMPREPLY < <(compgen -W 'keys rows counts off' -- "$word")
+        return
+        ;;
+    --out | --spill-dir)
+        mapfile -t COMPREPLY < <(compgen -d -- "$word")
+        return
+        ;;
+    esac
+    case ${COMP_WORDS[1]} in
+    schema) words='--metadata --json --help' ;;
+    count) words='--json --help' ;;
+    cat) words='--limit --json --arrow --help' ;;
+    shuffle) words='--by --partitions --out --replace --range --bounds --save-bounds --round-robin --producers --threads --memory --spill-dir --compress --sums --no-sync --quiet --json --help' ;;
+    verify) words='--json --help' ;;
+    where) words='--partitions --schema --by --types --bounds --null --json --help' ;;
+    info) words='--json --help' ;;
+    esac
+    if [[ $word == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+    else
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    fi
+}
+
+complete -o filenames -F _fletch fletch

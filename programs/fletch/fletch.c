@@ -1,0 +1,61 @@
+/* fletch: shuffles Arrow data, and looks at it. docs/COMMAND.md is the map of this program. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include <fletching/version.h>
+
+#include "command.h"
+
+static const struct command commands[] = {
+    {"schema", "what columns inputs have", schema_command},
+    {"count", "how many rows, batches and bytes", count_command},
+    {"cat", "rows as text, JSON or an Arrow stream", cat_command},
+    {"shuffle", "rows to partitions, a file for each", shuffle_command},
+    {"verify", "whether two sets of inputs have the same rows", verify_command},
+    {"where", "which partition a key goes to", where_command},
+    {"info", "version, processor, dispatch, limits", info_command},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *file)
+{
+    fputs("usage: fletch COMMAND ...\n"
+          "\n"
+          "Shuffles Apache Arrow data, and looks at it.\n"
+          "\n",
+          file);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(file, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n"
+          "  fletch COMMAND --help   what a command takes\n"
+          "  fletch --version\n"
+          "\n"
+          "An INPUT is an Arrow IPC file or stream, a folder (*.arrow, *.arrows, *.ipc and\n"
+          "*.feather in it), a pattern in quotes, or - for standard input.\n"
+          "\n"
+          "Exit codes: 0 done; 1 differs; 2 wrong usage; 3 bad input; 4 the system refused\n"
+          "(files, space, memory); 5 a bug; 130 interrupted; 143 terminated.\n",
+          file);
+}
+
+int main(int word_count, char **words)
+{
+    if (word_count < 2) {
+        print_help(stderr);
+        return OUTCOME_USAGE;
+    }
+    if (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0 ||
+        strcmp(words[1], "help") == 0) {
+        print_help(stdout);
+        return (int)outcome_flush(OUTCOME_DONE);
+    }
+    if (strcmp(words[1], "--version") == 0) {
+        printf("fletch %s\n", fletch_version());
+        return (int)outcome_flush(OUTCOME_DONE);
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(words[1], commands[i].name) == 0)
+            return (int)outcome_flush(commands[i].run(words + 2));
+    return (int)outcome_tell(OUTCOME_USAGE, "there is no command '%s' (fletch --help)", words[1]);
+}

@@ -1,0 +1,19 @@
+#ifndef FLETCH_PARTITION_PARTITION_WRITER_H
+#define FLETCH_PARTITION_PARTITION_WRITER_H
+
+/* What a shuffle asks its partition writer besides. */
+
+#include <fletching/partition_writer.h>
+
+/* Whether a batch was taken in and is not placed, or not given out, to its last row. */
+bool fletch_partition_writer_has_rest(const struct fletch_partition_writer *writer);
+
+/* Whether rows of the partition lie in a frame that is not finished. */
+bool fletch_partition_writer_has_open(const struct fletch_partition_writer *writer,
+                                      uint32_t partition);
+
+/* The sum of the hashes of all rows that were taken in, by methods that hash: summed up where rows
+ * are looked at, not where they are placed. */
+uint64_t fletch_partition_writer_key_sum(const struct fletch_partition_writer *writer);
+
+#endif

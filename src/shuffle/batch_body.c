@@ -1,0 +1,140 @@
+#include "shuffle/batch_body.h"
+
+#include "arrow/column.h"
+#include "base/assert.h"
+#include "base/bits.h"
+
+enum { PADDING = 64 };
+
+/* ---- how large ---- */
+
+/* Elements of a field, counted from the batch's first one. */
+struct window {
+    int64_t first;
+    int64_t count;
+};
+
+static struct window window_below(const struct fletch_column *column, const struct window *window)
+{
+    if (window->count == 0)
+        return (struct window){0, 0};
+    int64_t start = fletch_column_offset(column, window->first);
+    int64_t end = fletch_column_offset(column, window->first + window->count);
+    return (struct window){start, end - start};
+}
+
+/* A field and all below it; as deep as a schema may be. */
+static uint64_t field_bytes(const struct fletch_batch *batch, uint32_t row, struct window window)
+{
+    const struct fletch_column column = fletch_column_of(batch, row);
+    const struct fletch_type *type = &column.field->type;
+    const struct fletch_type_layout *layout = fletch_type_layout(type);
+    struct window inner = window;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < column.field->span_count; i++) {
+        enum fletch_span_kind kind = (enum fletch_span_kind)layout->spans[i];
+        uint64_t span = fletch_span_bytes(type, kind, (uint64_t)window.count);
+        if (kind == FLETCH_SPAN_OFFSETS32 || kind == FLETCH_SPAN_OFFSETS64)
+            inner = window_below(&column, &window);
+        else if (kind == FLETCH_SPAN_BYTES)
+            span = (uint64_t)inner.count;
+        bytes += fletch_round_up(span, PADDING);
+    }
+    for (uint32_t child = row + 1; child < column.field->end;
+         child = batch->schema->fields[child].end)
+        bytes += field_bytes(batch, child, inner);
+    return bytes;
+}
+
+uint64_t fletch_batch_body_bytes_of(const struct fletch_batch *batch, int64_t first_row,
+                                    int64_t row_count)
+{
+    const struct fletch_schema *schema = batch->schema;
+    const struct window window = {first_row, row_count};
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        bytes += field_bytes(batch, schema->columns[i], window);
+    return bytes == 0 ? PADDING : bytes;
+}
+
+uint64_t fletch_batch_body_bytes(const struct fletch_batch *batch)
+{
+    return fletch_batch_body_bytes_of(batch, 0, batch->row_count);
+}
+
+/* ---- who pays ---- */
+
+static uint64_t unpaid_bytes_of_buffer(const struct fletch_buffer *buffer)
+{
+    if (buffer->kind == FLETCH_BUFFER_SLICE)
+        buffer = fletch_buffer_source_of(buffer)->parent;
+    /* relaxed: whoever is charged, somebody is; a charge is moved and never dropped while the
+     * batch is there */
+    return load_relaxed(&buffer->account) == NULL ? fletch_buffer_charge_bytes(buffer) : 0;
+}
+
+/* Bytes that the batch keeps alive and that nobody is charged for. */
+static uint64_t unpaid_bytes(const struct fletch_batch *batch)
+{
+    uint64_t bytes = unpaid_bytes_of_buffer(batch->block);
+    for (uint32_t i = 0; i < batch->owner_count; i++)
+        bytes += unpaid_bytes_of_buffer(batch->owners[i]);
+    for (uint32_t i = 0; i < batch->dictionary_count; i++)
+        if (batch->dictionaries[i] != NULL)
+            bytes += unpaid_bytes(batch->dictionaries[i]);
+    if (batch->metadata != NULL)
+        bytes += unpaid_bytes_of_buffer(batch->metadata);
+    return bytes;
+}
+
+static void drop_payee(void *batch)
+{
+    fletch_batch_release(NULL, batch);
+}
+
+static void acquire_shared_parts(const struct fletch_batch *batch)
+{
+    fletch_schema_acquire(batch->schema);
+    for (uint32_t i = 0; i < batch->dictionary_count; i++)
+        if (batch->dictionaries[i] != NULL)
+            fletch_batch_acquire_inline(batch->dictionaries[i]);
+    if (batch->metadata != NULL)
+        fletch_buffer_acquire_inline(batch->metadata);
+}
+
+enum fletch_status fletch_batch_pay(struct fletch_buffer_cache *cache, struct fletch_batch *batch,
+                                    struct fletch_account *account, struct fletch_batch **out_batch,
+                                    struct fletch_error *error)
+{
+    struct fletch_buffer *toll = NULL;
+    uint64_t bytes = unpaid_bytes(batch);
+    if (bytes == 0) {
+        *out_batch = fletch_batch_acquire_inline(batch);
+        return FLETCH_OK;
+    }
+    const struct fletch_foreign_memory memory = {
+        .data = batch->block->data, .bytes = bytes, .release = drop_payee, .context = batch};
+    enum fletch_status status = fletch_buffer_wrap(cache, &memory, account, &toll, error);
+    if (status != FLETCH_OK)
+        return status;
+    fletch_batch_acquire_inline(batch); /* the toll's */
+    const struct fletch_batch_parts parts = {
+        .schema = batch->schema,
+        .row_count = batch->row_count,
+        .nodes = batch->nodes,
+        .spans = batch->spans,
+        .owners = &toll,
+        .dictionaries = batch->dictionaries,
+        .metadata = batch->metadata,
+        .node_count = batch->node_count,
+        .span_count = batch->span_count,
+        .owner_count = 1,
+        .dictionary_count = batch->dictionary_count,
+    };
+    status = fletch_batch_create(cache, account, &parts, out_batch, error);
+    if (status == FLETCH_OK)
+        acquire_shared_parts(batch);
+    else
+        fletch_buffer_release(cache, toll);
+    return status;
+}

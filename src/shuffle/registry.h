@@ -1,0 +1,54 @@
+#ifndef FLETCH_SHUFFLE_REGISTRY_H
+#define FLETCH_SHUFFLE_REGISTRY_H
+
+/* Where shuffles and their partitions are found: entries of the transport's partition store.
+ *
+ *   (hash of the name, probe, NAME)       -> shuffle
+ *   (handle of the shuffle, p, PARTITION) -> shuffle, partition p
+ *
+ * Each entry holds a reference to the shuffle until nobody can see the entry any more.
+ *
+ * The hash is only an index. Names of equal hashes have different probes, of which all are looked
+ * at, so that one that was taken out leaves no hole. Two that register one name at a time could
+ * then take two probes: so a name is entered as *pending* first, then all probes are looked at
+ * again. Of two pending entries of one name the lower probe refuses the other, and the higher one
+ * withdraws and begins anew; only who was not refused until then makes its name *taken*.
+ *
+ * Progress: lock-free: whoever begins anew met one that went on. A thread that dies with a pending
+ * name leaves a name that the next one refuses, or has to try again for ever if it has the lower
+ * probe.
+ *
+ * Edges:
+ *   E1: registering cas_strong_acq_rel(name_state) -> load_acquire(name_state) of who finds it: the
+ *       shuffle, complete. */
+
+#include "shuffle/shuffle.h"
+
+/* Names that may have one hash. */
+enum { FLETCH_NAME_PROBES = 16 };
+
+/* Enters the partitions, then the name. ALREADY_EXISTS: the name is taken; RESOURCE_EXHAUSTED: no
+ * memory, or too many names of one hash; then nothing is left of it. */
+enum fletch_status fletch_registry_enter(struct fletch_shuffle *shuffle,
+                                         struct fletch_epoch_reader *epoch_reader,
+                                         struct fletch_error *error);
+
+/* Takes name and partitions out. Once. */
+void fletch_registry_leave(struct fletch_shuffle *shuffle,
+                           struct fletch_epoch_reader *epoch_reader);
+
+/* The shuffle with a reference, or NULL. */
+struct fletch_shuffle *fletch_registry_find(struct fletch_transport *transport,
+                                            struct fletch_epoch_reader *epoch_reader,
+                                            struct fletch_shuffle_name name);
+
+/* Partition `number` of the shuffle, or NULL: there is none, or the shuffle was closed. The caller
+ * has a reference to the shuffle. */
+struct fletch_shuffle_partition *fletch_registry_partition(const struct fletch_shuffle *shuffle,
+                                                           struct fletch_epoch_reader *epoch_reader,
+                                                           uint32_t number);
+
+/* The store's goodbye to an entry. */
+void fletch_registry_drop(void *context, void *payload, size_t payload_bytes);
+
+#endif

@@ -1,0 +1,140 @@
+#ifndef FLETCH_SHUFFLE_SHUFFLE_H
+#define FLETCH_SHUFFLE_SHUFFLE_H
+
+/* A shuffle: its specification, and what its writers and readers share.
+ *
+ * Edges:
+ *   E1: fletch_shuffle_cancel store_release(cancel) -> load_acquire(cancel): the reason.
+ *   E2: outlet store_release(outcome) -> load_acquire(outcome): who was lost, and why.
+ * That every reader and writer hears of it is the partitions' matter (shuffle_partition.h, E1, E2)
+ * and that of the seats. */
+
+#include <fletching/shuffle.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "memory/shared.h"
+#include "shuffle/coordinator.h"
+#include "shuffle/credit.h"
+#include "shuffle/shuffle_partition.h"
+#include "shuffle/transport.h"
+
+#define FLETCH_REASON_BYTES 256
+
+/* The options, copied, with their defaults filled in. */
+struct fletch_shuffle_specification {
+    size_t name_bytes;
+    char name[FLETCH_SHUFFLE_NAME_BYTES_MAX + 1];  /* any bytes, then a NUL for messages */
+    struct fletch_schema *schema;                  /* a reference */
+    struct fletch_partitioner_options partitioner; /* what it points to is the shuffle's own */
+    uint32_t producer_count;
+    uint32_t producer_limit;
+    uint64_t budget_bytes;
+    size_t frame_bytes;
+    uint64_t linger_ns; /* FLETCH_OFF: never */
+    enum fletch_sum_level sums;
+    enum fletch_retention retention;
+    char *spill_directory; /* own copy; NULL: none */
+    enum fletch_spill_codec spill_codec;
+    uint64_t spill_after_ns;
+    uint32_t barrier_limit;
+    uint64_t watermark_idle_ns;
+    bool strict_schema;
+    bool has_hashes; /* the partitioner hashes, so there is a key sum */
+};
+
+/* Counted by writers; all relaxed, statistics. */
+struct fletch_written_counters {
+    _Atomic uint64_t rows_written;
+    _Atomic uint64_t bytes_written;
+    _Atomic uint64_t rows_sent;
+    _Atomic uint64_t bytes_sent;
+    _Atomic uint64_t frames_sent;
+    _Atomic uint64_t frames_spilled;
+    _Atomic uint64_t bytes_spilled;
+    _Atomic uint64_t credit_waits;
+    _Atomic uint64_t credit_wait_ns;
+    _Atomic uint32_t writers_holding; /* that have frames without credit */
+    _Atomic uint32_t writers_stuck;   /* of those, asleep or armed */
+};
+
+/* Counted by readers; all relaxed, statistics. */
+struct fletch_read_counters {
+    _Atomic uint64_t rows_read;
+    _Atomic uint64_t bytes_read;
+    _Atomic uint64_t frames_read;
+    _Atomic uint64_t reader_waits;
+    _Atomic uint64_t reader_wait_ns;
+    _Atomic uint32_t readers_open;
+    _Atomic uint32_t readers_waiting; /* asleep or armed, with nothing to give */
+    _Atomic uint32_t partitions_ended;
+};
+
+enum fletch_cancel_state {
+    FLETCH_CANCEL_NONE,
+    FLETCH_CANCEL_CLAIMED, /* somebody writes the reason */
+    FLETCH_CANCEL_DONE
+};
+
+/* What became of the producers. */
+enum fletch_shuffle_outcome {
+    FLETCH_OUTCOME_OPEN,
+    FLETCH_OUTCOME_COMPLETE, /* all have ended */
+    FLETCH_OUTCOME_LOST      /* one was aborted */
+};
+
+/* Whether the name is taken: shuffle/registry.h. */
+enum fletch_name_state { FLETCH_NAME_PENDING, FLETCH_NAME_TAKEN, FLETCH_NAME_REFUSED };
+
+struct fletch_shuffle_seat;
+
+struct fletch_shuffle {
+    struct fletch_shared shared; /* first */
+    struct fletch_allocator allocator;
+    struct fletch_transport *transport;
+    uint64_t handle; /* of its partitions in the store */
+    uint64_t name_hash;
+    uint32_t name_probe;
+    _Atomic uint32_t name_state; /* enum fletch_name_state */
+    _Atomic uint32_t is_closed;  /* its name and partitions were taken out of the store */
+    struct fletch_shuffle_specification specification;
+    struct fletch_account *account;  /* below the transport's */
+    struct fletch_account *retained; /* below the shuffle's; NULL: nothing is retained */
+    struct fletch_shuffle_partition *partitions;
+    struct fletch_frame *barriers;          /* those of all partitions */
+    struct fletch_epoch_seat *seat;         /* of who runs the coordinator's serial */
+    struct fletch_epoch_seat *closing_seat; /* of who closes it */
+    struct fletch_coordinator *coordinator;
+    struct fletch_credit_pool credit_pool;
+    _Atomic(struct fletch_shuffle_seat *) seats; /* of writers; newest first */
+    _Atomic uint32_t outcome;                    /* enum fletch_shuffle_outcome */
+    uint32_t lost_producer;
+    const char *lost_reason; /* the coordinator's */
+    _Atomic uint32_t cancel; /* enum fletch_cancel_state */
+    char cancel_reason[FLETCH_REASON_BYTES];
+    struct fletch_serial_task cancel_task; /* runs in the coordinator's serial */
+    FLETCH_ISOLATED struct fletch_written_counters written;
+    FLETCH_ISOLATED struct fletch_read_counters read;
+};
+
+/* OK, or CANCELLED with the reason. One load. */
+enum fletch_status fletch_shuffle_check(const struct fletch_shuffle *shuffle,
+                                        struct fletch_error *error);
+
+static inline bool fletch_shuffle_is_cancelled(const struct fletch_shuffle *shuffle)
+{
+    return load_acquire(&shuffle->cancel) == FLETCH_CANCEL_DONE; /* E1 acquire */
+}
+
+static inline uint64_t fletch_shuffle_now_ns(const struct fletch_shuffle *shuffle)
+{
+    return fletch_transport_now_ns(shuffle->transport);
+}
+
+/* UNAVAILABLE: "PRODUCER_LOST", of a partition of a shuffle whose outcome that is. */
+enum fletch_status fletch_shuffle_tell_lost(const struct fletch_shuffle *shuffle,
+                                            uint32_t partition, struct fletch_error *error);
+
+#endif

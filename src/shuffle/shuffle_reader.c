@@ -1,0 +1,371 @@
+#include "shuffle/shuffle_reader.h"
+
+#include "base/allocator.h"
+#include "base/assert.h"
+#include "base/options.h"
+#include "base/status.h"
+#include "partition/partitioner.h"
+#include "shuffle/reader_fetch.h"
+#include "shuffle/reader_give.h"
+#include "shuffle/registry.h"
+#include "shuffle/verification.h"
+
+/* How long a reader sleeps at most before it looks again, where nobody tells it: for room in an
+ * account, which others take as well. */
+#define ROOM_SLICE_NS UINT64_C(5000000)
+
+/* ---- opening ---- */
+
+/* Puts what was kept before what has not been given, and begins to count anew. */
+static void rewind_partition(struct fletch_shuffle_partition *partition)
+{
+    struct fletch_frame_list all = partition->retained;
+    if (partition->taken.first != NULL && all.first != NULL) {
+        all.last->node.next = &partition->taken.first->node;
+        all.last = partition->taken.last;
+    } else if (all.first == NULL) {
+        all = partition->taken;
+    }
+    partition->retained = (struct fletch_frame_list){.first = NULL};
+    partition->taken = all;
+    partition->rows = 0;
+    fletch_verification_restart(partition);
+    /* relaxed: whoever owns the partition */
+    if (load_relaxed(&partition->ending) == FLETCH_ENDING_END) {
+        store_relaxed(&partition->ending, FLETCH_ENDING_NONE); /* relaxed: as above */
+        fletch_frame_list_append(&partition->taken, &partition->end);
+        /* relaxed: a statistic */
+        fetch_sub_relaxed(&partition->shuffle->read.partitions_ended, 1);
+    }
+}
+
+/* Whether there is anything to be read of a partition that this reader owns. */
+static enum fletch_status check_ending(const struct fletch_shuffle_partition *partition,
+                                       struct fletch_error *error)
+{
+    const char *name = partition->shuffle->specification.name;
+    switch (load_relaxed(&partition->ending)) { /* relaxed: this thread owns the partition */
+    case FLETCH_ENDING_END:
+        if (partition->shuffle->retained != NULL)
+            return FLETCH_OK;
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "CONSUMED: partition %u of shuffle '%s' was read to its end",
+                                partition->number, name);
+    case FLETCH_ENDING_LOST:
+        return fletch_shuffle_tell_lost(partition->shuffle, partition->number, error);
+    case FLETCH_ENDING_BROKEN:
+        return fletch_error_set(error, FLETCH_DATA_LOSS,
+                                "DATA_LOSS: partition %u of shuffle '%s' was found broken before",
+                                partition->number, name);
+    default:
+        return FLETCH_OK;
+    }
+}
+
+static enum fletch_status attach(struct fletch_shuffle_reader *reader, uint32_t number,
+                                 struct fletch_error *error)
+{
+    struct fletch_shuffle *shuffle = reader->shuffle;
+    uint32_t count = shuffle->specification.partitioner.partition_count;
+    if (number >= count)
+        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
+                                "partition %u of shuffle '%s' was asked for, it has %u", number,
+                                shuffle->specification.name, count);
+    struct fletch_shuffle_partition *partition =
+        fletch_registry_partition(shuffle, reader->seat->reader, number);
+    if (partition == NULL ||
+        !fletch_mailbox_attach(&partition->mailbox, reader->list, reader->seat->reader)) {
+        enum fletch_status status = fletch_shuffle_check(shuffle, error);
+        if (status != FLETCH_OK)
+            return status;
+        return fletch_error_set(error, FLETCH_ALREADY_EXISTS,
+                                "partition %u of shuffle '%s' has a reader", number,
+                                shuffle->specification.name);
+    }
+    reader->partitions[reader->partition_count++] = partition;
+    enum fletch_status status = check_ending(partition, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (shuffle->retained != NULL)
+        rewind_partition(partition);
+    if (partition->taken.first != NULL)
+        fletch_reader_add_pending(reader, partition);
+    return FLETCH_OK;
+}
+
+static enum fletch_status attach_all(struct fletch_shuffle_reader *reader,
+                                     const struct fletch_shuffle_reader_options *options,
+                                     uint32_t count, struct fletch_error *error)
+{
+    enum fletch_status status = FLETCH_OK;
+    for (uint32_t i = 0; i < count && status == FLETCH_OK; i++)
+        status = attach(reader, options->partitions == NULL ? i : options->partitions[i], error);
+    return status;
+}
+
+static enum fletch_status make_parts(struct fletch_shuffle_reader *reader,
+                                     struct fletch_buffer_cache *cache, uint32_t count,
+                                     struct fletch_error *error)
+{
+    struct fletch_shuffle *shuffle = reader->shuffle;
+    reader->list = fletch_block_allocate(&shuffle->allocator, sizeof *reader->list);
+    reader->partitions =
+        fletch_block_allocate(&shuffle->allocator, count * sizeof reader->partitions[0]);
+    if (reader->list != NULL)
+        fletch_ready_list_init(reader->list);
+    if (reader->list == NULL || reader->partitions == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for a reader of %u partitions", count);
+    reader->seat = fletch_transport_borrow_seat(shuffle->transport, error);
+    if (reader->seat == NULL)
+        return FLETCH_RESOURCE_EXHAUSTED;
+    enum fletch_status status = FLETCH_OK;
+    if (fletch_verification_sums_keys(&shuffle->specification))
+        status = fletch_partitioner_create(shuffle->specification.schema,
+                                           &shuffle->specification.partitioner, &shuffle->allocator,
+                                           &reader->partitioner, error);
+    reader->cache = cache;
+    if (status == FLETCH_OK && cache == NULL) {
+        status = fletch_buffer_cache_open(shuffle->transport->pool, &reader->cache, error);
+        reader->owns_cache = status == FLETCH_OK;
+    }
+    if (status == FLETCH_OK)
+        status = fletch_reader_open_scratch(reader, error);
+    return status;
+}
+
+static enum fletch_status count_partitions(const struct fletch_shuffle *shuffle,
+                                           const struct fletch_shuffle_reader_options *options,
+                                           uint32_t *out_count, struct fletch_error *error)
+{
+    uint32_t most = shuffle->specification.partitioner.partition_count;
+    *out_count = options->partitions == NULL ? most : options->partition_count;
+    if (options->partitions == NULL && options->partition_count != 0)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "partition_count is %u, and partitions is NULL",
+                                options->partition_count);
+    if (*out_count == 0 || *out_count > most)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "partition_count is %u, expected 1 to %u", *out_count, most);
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_shuffle_reader_open(struct fletch_shuffle *shuffle,
+                                              const struct fletch_shuffle_reader_options *options,
+                                              struct fletch_shuffle_reader **out_reader,
+                                              struct fletch_error *error)
+{
+    static const struct fletch_shuffle_reader_options defaults = {.struct_size = sizeof defaults};
+    struct fletch_shuffle_reader_options known;
+    uint32_t count = 0;
+    enum fletch_status status = fletch_options_copy(
+        &known, sizeof known, options == NULL ? &defaults : options, sizeof known, error);
+    if (status == FLETCH_OK)
+        status = count_partitions(shuffle, &known, &count, error);
+    if (status == FLETCH_OK)
+        status = fletch_shuffle_check(shuffle, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_shuffle_reader *reader =
+        fletch_block_allocate(&shuffle->allocator, sizeof *reader);
+    if (reader == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a reader");
+    *reader = (struct fletch_shuffle_reader){.shuffle = fletch_shuffle_acquire(shuffle)};
+    fetch_add_relaxed(&shuffle->read.readers_open, 1); /* relaxed: a statistic */
+    status = make_parts(reader, known.cache, count, error);
+    if (status == FLETCH_OK)
+        status = attach_all(reader, &known, count, error);
+    if (status != FLETCH_OK) {
+        fletch_shuffle_reader_close(reader);
+        return status;
+    }
+    *out_reader = reader;
+    return FLETCH_OK;
+}
+
+/* ---- closing ---- */
+
+/* Drops everything of the partitions of a cancelled shuffle. */
+static void clear_partitions(struct fletch_shuffle_reader *reader)
+{
+    if (reader->is_cleared)
+        return;
+    reader->is_cleared = true;
+    reader->first_pending = NULL;
+    for (uint32_t i = 0; i < reader->partition_count; i++) {
+        reader->partitions[i]->is_pending = 0;
+        fletch_shuffle_partition_clear(reader->partitions[i], reader->cache);
+    }
+}
+
+static void detach(struct fletch_shuffle_reader *reader)
+{
+    struct fletch_epoch_reader *epoch_reader = reader->seat->reader;
+    if (fletch_shuffle_is_cancelled(reader->shuffle))
+        clear_partitions(reader);
+    for (uint32_t i = 0; i < reader->partition_count; i++) {
+        struct fletch_shuffle_partition *partition = reader->partitions[i];
+        partition->is_pending = 0;
+        fletch_mailbox_detach(&partition->mailbox, reader->list, epoch_reader);
+        /* Who cancelled meanwhile has seen this owner, or is seen here. */
+        if (fletch_shuffle_is_cancelled(reader->shuffle) &&
+            fletch_mailbox_retire(&partition->mailbox))
+            fletch_shuffle_partition_clear(partition, reader->cache);
+    }
+    fletch_ready_list_close(reader->list, epoch_reader);
+}
+
+static void free_list(struct fletch_epoch_object *object)
+{
+    struct fletch_ready_list *list = (struct fletch_ready_list *)(void *)object;
+    fletch_eventcount_deinit(&list->eventcount);
+    fletch_block_release(list);
+}
+
+void fletch_shuffle_reader_close(struct fletch_shuffle_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    struct fletch_shuffle *shuffle = reader->shuffle;
+    if (reader->is_armed)
+        fletch_shuffle_reader_disarm(reader);
+    if (reader->seat != NULL) {
+        detach(reader);
+        reader->list->object.reclaim = free_list;
+        fletch_epoch_retire(reader->seat->reader, &reader->list->object, sizeof *reader->list);
+        fletch_epoch_collect(reader->seat->reader);
+    } else if (reader->list != NULL) {
+        free_list(&reader->list->object);
+    }
+    fletch_reader_close_scratch(reader);
+    fletch_partitioner_destroy(reader->partitioner);
+    if (reader->owns_cache)
+        fletch_buffer_cache_close(reader->cache);
+    fletch_transport_return_seat(shuffle->transport, reader->seat);
+    if (reader->partitions != NULL)
+        fletch_block_release(reader->partitions);
+    fletch_block_release(reader);
+    fetch_sub_relaxed(&shuffle->read.readers_open, 1); /* relaxed: a statistic */
+    fletch_shuffle_release(shuffle);
+}
+
+/* ---- next ---- */
+
+static enum fletch_status tell_nothing_came(const struct fletch_shuffle_reader *reader,
+                                            uint64_t timeout_ns, struct fletch_error *error)
+{
+    struct fletch_shuffle *shuffle = reader->shuffle;
+    struct fletch_coordinator_statistics producers;
+    fletch_coordinator_statistics(shuffle->coordinator, &producers);
+    return fletch_error_set(
+        error, FLETCH_DEADLINE_EXCEEDED,
+        "DEADLINE_EXCEEDED: nothing came for %u partitions of shuffle '%s' in %llu ms: %u of %u "
+        "producers have ended, %llu rows were sent to all partitions",
+        reader->partition_count - reader->ended_count, shuffle->specification.name,
+        (unsigned long long)(timeout_ns / 1000000), producers.producers_ended, producers.producers,
+        /* relaxed: a statistic */
+        (unsigned long long)load_relaxed(&shuffle->written.rows_sent));
+}
+
+/* Sleeps until something may have come, or there may be room again. */
+static void wait_for_more(struct fletch_shuffle_reader *reader, bool is_blocked, uint64_t left_ns)
+{
+    struct fletch_shuffle *shuffle = reader->shuffle;
+    struct fletch_account *account =
+        shuffle->retained != NULL ? shuffle->retained : shuffle->transport->delivered;
+    uint64_t idle_ns = shuffle->specification.watermark_idle_ns;
+    uint64_t began_ns = fletch_shuffle_now_ns(shuffle);
+    if (idle_ns != 0 && idle_ns < left_ns)
+        left_ns = idle_ns;
+    fetch_add_relaxed(&shuffle->read.reader_waits, 1); /* relaxed: a statistic */
+    if (is_blocked) {
+        uint64_t slice_ns = left_ns < ROOM_SLICE_NS ? left_ns : ROOM_SLICE_NS;
+        if (fletch_account_reserve(account, reader->blocked_bytes, slice_ns, NULL) == FLETCH_OK)
+            fletch_account_release(account, reader->blocked_bytes);
+    } else {
+        fetch_add_relaxed(&shuffle->read.readers_waiting, 1); /* relaxed: looked at twice */
+        fletch_ready_list_wait(reader->list, left_ns);
+        fetch_sub_relaxed(&shuffle->read.readers_waiting, 1); /* relaxed: as above */
+    }
+    /* relaxed: a statistic */
+    fetch_add_relaxed(&shuffle->read.reader_wait_ns, fletch_shuffle_now_ns(shuffle) - began_ns);
+}
+
+/* What there is now. OK, no event, `*out_is_over`: nothing will come. */
+static enum fletch_status look(struct fletch_shuffle_reader *reader,
+                               struct fletch_shuffle_event *out_event, bool *out_has_event,
+                               bool *out_is_over, struct fletch_error *error)
+{
+    struct fletch_shuffle *shuffle = reader->shuffle;
+    enum fletch_status status = fletch_shuffle_check(shuffle, error);
+    if (status != FLETCH_OK) {
+        clear_partitions(reader);
+        return status;
+    }
+    if (shuffle->specification.watermark_idle_ns != 0)
+        fletch_coordinator_tick(shuffle->coordinator, fletch_shuffle_now_ns(shuffle));
+    fletch_reader_collect(reader);
+    status = fletch_reader_give(reader, out_event, out_has_event, error);
+    *out_is_over = reader->ended_count == reader->partition_count;
+    return status;
+}
+
+enum fletch_status fletch_shuffle_reader_next(struct fletch_shuffle_reader *reader,
+                                              uint64_t timeout_ns,
+                                              struct fletch_shuffle_event *out_event,
+                                              bool *out_has_event, struct fletch_error *error)
+{
+    struct fletch_transport *transport = reader->shuffle->transport;
+    uint64_t deadline_ns = 0;
+    bool has_event = false, is_over = false;
+    for (bool is_first = true;; is_first = false) {
+        enum fletch_status status = look(reader, out_event, &has_event, &is_over, error);
+        bool is_blocked = status == FLETCH_RESOURCE_EXHAUSTED;
+        if ((status != FLETCH_OK && !is_blocked) || has_event || (is_over && !is_blocked)) {
+            if (status == FLETCH_OK)
+                *out_has_event = has_event;
+            return status;
+        }
+        if (is_first)
+            deadline_ns = fletch_transport_deadline_ns(transport, timeout_ns);
+        uint64_t left_ns = fletch_transport_remaining_ns(transport, deadline_ns);
+        if (left_ns == 0)
+            return is_blocked ? status : tell_nothing_came(reader, timeout_ns, error);
+        wait_for_more(reader, is_blocked, left_ns);
+    }
+}
+
+/* ---- the descriptor ---- */
+
+enum fletch_status fletch_shuffle_reader_open_fd(struct fletch_shuffle_reader *reader, int *out_fd,
+                                                 struct fletch_error *error)
+{
+    return fletch_eventcount_open_fd(&reader->list->eventcount, out_fd, error);
+}
+
+bool fletch_shuffle_reader_arm(struct fletch_shuffle_reader *reader)
+{
+    FLETCH_ASSERT(!reader->is_armed);
+    uint32_t key = fletch_eventcount_arm(&reader->list->eventcount);
+    if (reader->first_pending != NULL || fletch_ready_list_has_any(reader->list) ||
+        reader->ended_count == reader->partition_count ||
+        fletch_shuffle_is_cancelled(reader->shuffle)) {
+        fletch_eventcount_disarm(&reader->list->eventcount, key);
+        return false;
+    }
+    reader->is_armed = true;
+    reader->armed_key = key;
+    /* relaxed: looked at twice */
+    fetch_add_relaxed(&reader->shuffle->read.readers_waiting, 1);
+    return true;
+}
+
+void fletch_shuffle_reader_disarm(struct fletch_shuffle_reader *reader)
+{
+    if (!reader->is_armed)
+        return;
+    reader->is_armed = false;
+    /* relaxed: looked at twice */
+    fetch_sub_relaxed(&reader->shuffle->read.readers_waiting, 1);
+    fletch_eventcount_disarm(&reader->list->eventcount, reader->armed_key);
+}

@@ -1,0 +1,417 @@
+#include "shuffle/shuffle_writer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/allocator.h"
+#include "base/assert.h"
+#include "base/status.h"
+#include "partition/partition_writer.h"
+#include "shuffle/batch_body.h"
+#include "shuffle/writer_control.h"
+#include "shuffle/writer_linger.h"
+#include "shuffle/writer_open.h"
+#include "shuffle/writer_put.h"
+#include "shuffle/writer_send.h"
+#include "shuffle/writer_spill.h"
+#include "shuffle/writer_sums.h"
+#include "shuffle/writer_wait.h"
+
+/* ---- opening ---- */
+
+static enum fletch_status check_producer(const struct fletch_shuffle *shuffle, uint32_t producer,
+                                         struct fletch_error *error)
+{
+    struct fletch_coordinator_statistics control;
+    fletch_coordinator_statistics(shuffle->coordinator, &control);
+    if (producer < control.producers)
+        return FLETCH_OK;
+    return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
+                            "OUT_OF_RANGE: producer is %u, expected 0 to %u", producer,
+                            control.producers - 1);
+}
+
+enum fletch_status fletch_shuffle_writer_open(struct fletch_shuffle *shuffle, uint32_t producer,
+                                              struct fletch_buffer_cache *cache,
+                                              struct fletch_shuffle_writer **out_writer,
+                                              struct fletch_error *error)
+{
+    enum fletch_status status = fletch_shuffle_check(shuffle, error);
+    if (status == FLETCH_OK)
+        status = check_producer(shuffle, producer, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_shuffle_writer *writer =
+        fletch_block_allocate(&shuffle->allocator, sizeof *writer);
+    if (writer == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "RESOURCE_EXHAUSTED: no memory for the writer of producer %u",
+                                producer);
+    *writer = (struct fletch_shuffle_writer){
+        .shuffle = fletch_shuffle_acquire(shuffle), .cache = cache, .producer = producer};
+    status = fletch_writer_equip(writer, error);
+    if (status != FLETCH_OK) {
+        fletch_writer_dismantle(writer);
+        return status;
+    }
+    *out_writer = writer;
+    return FLETCH_OK;
+}
+
+void fletch_shuffle_writer_close(struct fletch_shuffle_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    if (writer->is_armed)
+        fletch_shuffle_writer_disarm(writer);
+    if (writer->state == FLETCH_WRITER_OPEN)
+        fletch_shuffle_writer_abort(writer, "closed without end");
+    fletch_writer_dismantle(writer);
+}
+
+/* ---- writing ---- */
+
+static bool is_broadcast(const struct fletch_shuffle_writer *writer)
+{
+    return writer->shuffle->specification.partitioner.method == FLETCH_PARTITION_BROADCAST;
+}
+
+static void count_taken(struct fletch_shuffle_writer *writer, const struct fletch_batch *batch)
+{
+    const struct fletch_shuffle_specification *specification = &writer->shuffle->specification;
+    uint64_t copies = is_broadcast(writer) ? specification->partitioner.partition_count : 1;
+    struct fletch_written_counters *counters = &writer->shuffle->written;
+    uint64_t bytes = fletch_batch_body_bytes(batch);
+    writer->taken.rows += (uint64_t)batch->row_count * copies;
+    if (specification->sums == FLETCH_SUMS_ROWS)
+        writer->taken.row_sum += fletch_hash_row_sum(batch) * copies;
+    /* relaxed: statistics */
+    fetch_add_relaxed(&counters->rows_written, (uint64_t)batch->row_count);
+    fetch_add_relaxed(&counters->bytes_written, bytes); /* relaxed: the same */
+}
+
+/* Hands a batch over to the partition writer. `*out_is_taken`: it is there, all of it. */
+static enum fletch_status push(struct fletch_shuffle_writer *writer, struct fletch_batch *batch,
+                               bool *out_is_taken, struct fletch_error *error)
+{
+    enum fletch_status status =
+        fletch_partition_writer_push(writer->partition_writer, batch, error);
+    *out_is_taken =
+        status == FLETCH_OK || (status == FLETCH_RESOURCE_EXHAUSTED &&
+                                fletch_partition_writer_has_rest(writer->partition_writer));
+    return status;
+}
+
+/* The same for a batch that goes to all partitions as it is: somebody pays for it. */
+static enum fletch_status push_broadcast(struct fletch_shuffle_writer *writer,
+                                         struct fletch_batch *batch, bool *out_is_taken,
+                                         struct fletch_error *error)
+{
+    struct fletch_batch *paid = NULL;
+    enum fletch_status status =
+        fletch_batch_pay(writer->cache, batch, writer->shuffle->account, &paid, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = push(writer, paid, out_is_taken, error);
+    fletch_batch_release(writer->cache, paid);
+    return status;
+}
+
+static enum fletch_status take_in(struct fletch_shuffle_writer *writer, struct fletch_batch *batch,
+                                  struct fletch_error *error)
+{
+    const struct fletch_shuffle_specification *specification = &writer->shuffle->specification;
+    enum fletch_status status = FLETCH_OK;
+    bool is_taken = false;
+    if (specification->strict_schema && batch->schema != specification->schema)
+        status = fletch_schema_compare(specification->schema, batch->schema,
+                                       FLETCH_COMPARE_METADATA, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = is_broadcast(writer) ? push_broadcast(writer, batch, &is_taken, error)
+                                  : push(writer, batch, &is_taken, error);
+    if (!is_taken)
+        return status;
+    count_taken(writer, batch);
+    return FLETCH_OK;
+}
+
+/* Sends what there is, and finishes what has lain long enough; what finds no memory or credit now
+ * goes in a later call. */
+static enum fletch_status send_on(struct fletch_shuffle_writer *writer, uint64_t now_ns,
+                                  struct fletch_error *error)
+{
+    enum fletch_status status = fletch_writer_advance(writer, error);
+    if (status == FLETCH_OK) {
+        status = fletch_writer_linger_flush(writer, now_ns, error);
+        if (status == FLETCH_OK)
+            status = fletch_writer_advance(writer, error);
+    }
+    return status == FLETCH_RESOURCE_EXHAUSTED ? FLETCH_OK : status;
+}
+
+enum fletch_status fletch_shuffle_writer_write(struct fletch_shuffle_writer *writer,
+                                               struct fletch_batch *batch, uint64_t timeout_ns,
+                                               struct fletch_error *error)
+{
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
+    status = fletch_writer_settle(writer, fletch_writer_deadline(now_ns, timeout_ns), error);
+    if (status == FLETCH_OK)
+        status = take_in(writer, batch, error);
+    if (status != FLETCH_OK)
+        return status;
+    fletch_writer_linger_begin(writer, now_ns);
+    return send_on(writer, now_ns, error);
+}
+
+static enum fletch_status check_put(const struct fletch_shuffle_writer *writer, uint32_t partition,
+                                    const struct fletch_batch *batch, struct fletch_error *error)
+{
+    const struct fletch_shuffle_specification *specification = &writer->shuffle->specification;
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (partition >= specification->partitioner.partition_count)
+        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
+                                "OUT_OF_RANGE: partition is %u, expected 0 to %u", partition,
+                                specification->partitioner.partition_count - 1);
+    if (batch->schema == specification->schema)
+        return FLETCH_OK;
+    return fletch_schema_compare(
+        specification->schema, batch->schema,
+        specification->strict_schema ? FLETCH_COMPARE_METADATA : FLETCH_COMPARE_FIELDS, error);
+}
+
+enum fletch_status fletch_shuffle_writer_put(struct fletch_shuffle_writer *writer,
+                                             uint32_t partition, struct fletch_batch *batch,
+                                             uint64_t timeout_ns, struct fletch_error *error)
+{
+    enum fletch_status status = check_put(writer, partition, batch, error);
+    if (status != FLETCH_OK)
+        return status;
+    uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
+    status = fletch_writer_settle(writer, fletch_writer_deadline(now_ns, timeout_ns), error);
+    return status != FLETCH_OK ? status : fletch_writer_put(writer, partition, batch, error);
+}
+
+enum fletch_status fletch_shuffle_writer_flush(struct fletch_shuffle_writer *writer,
+                                               uint64_t timeout_ns, struct fletch_error *error)
+{
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
+    return fletch_writer_flush_all(writer, fletch_writer_deadline(now_ns, timeout_ns), error);
+}
+
+enum fletch_status fletch_shuffle_writer_poll(struct fletch_shuffle_writer *writer, uint64_t now_ns,
+                                              struct fletch_error *error)
+{
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (writer->shuffle->specification.watermark_idle_ns != 0)
+        fletch_coordinator_tick(writer->shuffle->coordinator, now_ns);
+    status = send_on(writer, now_ns, error);
+    if (status == FLETCH_OK && writer->first_waiting != NULL &&
+        !fletch_writer_spill(writer, now_ns) && !fletch_writer_can_spill(writer) &&
+        fletch_writer_is_stalled(writer, now_ns))
+        return fletch_writer_refuse(writer, "nothing can move", error);
+    return status;
+}
+
+/* ---- event loops ---- */
+
+enum fletch_status fletch_shuffle_writer_open_fd(struct fletch_shuffle_writer *writer, int *out_fd,
+                                                 struct fletch_error *error)
+{
+    return fletch_eventcount_open_fd(&writer->seat->sleeper, out_fd, error);
+}
+
+bool fletch_shuffle_writer_arm(struct fletch_shuffle_writer *writer)
+{
+    FLETCH_ASSERT(!writer->is_armed);
+    if (writer->state != FLETCH_WRITER_OPEN)
+        return false;
+    fletch_writer_ask(writer);
+    writer->armed_key = fletch_eventcount_arm(&writer->seat->sleeper);
+    writer->is_armed = true;
+    /* relaxed: who looks at it looks twice */
+    fetch_add_relaxed(&writer->shuffle->written.writers_stuck, 1);
+    bool may_sleep = writer->first_waiting != NULL && !fletch_writer_has_grant(writer) &&
+                     !fletch_shuffle_is_cancelled(writer->shuffle);
+    if (!may_sleep)
+        fletch_shuffle_writer_disarm(writer);
+    return may_sleep;
+}
+
+void fletch_shuffle_writer_disarm(struct fletch_shuffle_writer *writer)
+{
+    if (!writer->is_armed)
+        return;
+    writer->is_armed = false;
+    fetch_sub_relaxed(&writer->shuffle->written.writers_stuck, 1); /* relaxed: as in arm */
+    fletch_eventcount_disarm(&writer->seat->sleeper, writer->armed_key);
+    fletch_writer_give_up(writer);
+}
+
+/* ---- control ---- */
+
+/* Sends what was written, by `*out_deadline_ns` at the latest. */
+static enum fletch_status begin(struct fletch_shuffle_writer *writer, uint64_t timeout_ns,
+                                uint64_t *out_deadline_ns, struct fletch_error *error)
+{
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    *out_deadline_ns = fletch_writer_deadline(fletch_shuffle_now_ns(writer->shuffle), timeout_ns);
+    return fletch_writer_flush_all(writer, *out_deadline_ns, error);
+}
+
+/* ---- barriers ---- */
+
+static enum fletch_status check_barrier(const struct fletch_shuffle_writer *writer, uint64_t id,
+                                        struct fletch_error *error)
+{
+    if (id == 0 || id < writer->barrier)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "INVALID_ARGUMENT: barrier is %" PRIu64
+                                ", expected more than %" PRIu64 ", the last one of producer %u",
+                                id, writer->barrier, writer->producer);
+    return FLETCH_OK;
+}
+
+static enum fletch_status refuse_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
+                                         struct fletch_error *error)
+{
+    enum fletch_status status = fletch_shuffle_check(writer->shuffle, error);
+    return status != FLETCH_OK
+               ? status
+               : fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                  "RESOURCE_EXHAUSTED: barrier %" PRIu64 " of producer %u waits "
+                                  "for one of %u that are in flight in shuffle \"%s\"",
+                                  id, writer->producer,
+                                  writer->shuffle->specification.barrier_limit,
+                                  writer->shuffle->specification.name);
+}
+
+enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
+                                                 uint64_t timeout_ns, struct fletch_error *error)
+{
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = check_barrier(writer, id, error);
+    if (status == FLETCH_OK)
+        status = begin(writer, timeout_ns, &deadline_ns, error);
+    if (status != FLETCH_OK || id == writer->barrier)
+        return status;
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_BARRIER, FLETCH_CONTROL_BARRIER);
+    operation->barrier = id;
+    fletch_control_submit(operation);
+    if (!fletch_writer_await(writer, operation, fletch_control_is_done, deadline_ns) &&
+        fletch_control_give_up(operation))
+        return refuse_barrier(writer, id, error);
+    if (operation->status == FLETCH_OK)
+        writer->barrier = id;
+    else if (error != NULL)
+        *error = operation->error;
+    return operation->status;
+}
+
+enum fletch_status fletch_shuffle_writer_abort_barrier(struct fletch_shuffle_writer *writer,
+                                                       uint64_t id, struct fletch_error *error)
+{
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_ABORT_BARRIER);
+    operation->barrier = id;
+    return fletch_writer_ask_for(writer, operation, error);
+}
+
+/* ---- event time ---- */
+
+enum fletch_status fletch_shuffle_writer_watermark(struct fletch_shuffle_writer *writer,
+                                                   int64_t watermark, uint64_t timeout_ns,
+                                                   struct fletch_error *error)
+{
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = begin(writer, timeout_ns, &deadline_ns, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_WATERMARK);
+    operation->watermark = watermark;
+    return fletch_writer_ask_for(writer, operation, error);
+}
+
+enum fletch_status fletch_shuffle_writer_idle(struct fletch_shuffle_writer *writer,
+                                              uint64_t timeout_ns, struct fletch_error *error)
+{
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = begin(writer, timeout_ns, &deadline_ns, error);
+    if (status != FLETCH_OK)
+        return status;
+    return fletch_writer_ask_for(
+        writer, fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_IDLE), error);
+}
+
+/* ---- producers ---- */
+
+enum fletch_status fletch_shuffle_writer_add_producer(struct fletch_shuffle_writer *writer,
+                                                      uint32_t *out_producer,
+                                                      struct fletch_error *error)
+{
+    enum fletch_status status = fletch_writer_check(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_ADD_PRODUCER);
+    status = fletch_writer_ask_for(writer, operation, error);
+    if (status == FLETCH_OK)
+        *out_producer = operation->added_producer;
+    return status;
+}
+
+enum fletch_status fletch_shuffle_writer_end(struct fletch_shuffle_writer *writer,
+                                             uint64_t timeout_ns, struct fletch_error *error)
+{
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = begin(writer, timeout_ns, &deadline_ns, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = fletch_writer_check_sums(writer, error);
+    if (status != FLETCH_OK) {
+        fletch_shuffle_writer_abort(writer, "its sums differ");
+        return status;
+    }
+    status = fletch_writer_ask_for(
+        writer, fletch_writer_prepare(writer, FLETCH_SEAT_END, FLETCH_CONTROL_END), error);
+    if (status == FLETCH_OK)
+        writer->state = FLETCH_WRITER_ENDED;
+    return status;
+}
+
+void fletch_shuffle_writer_abort(struct fletch_shuffle_writer *writer, const char *reason)
+{
+    if (writer->state != FLETCH_WRITER_OPEN)
+        return;
+    fletch_shuffle_writer_disarm(writer);
+    fletch_writer_drop(writer);
+    fletch_partition_writer_destroy(writer->partition_writer);
+    writer->partition_writer = NULL;
+    writer->state = FLETCH_WRITER_ABORTED;
+    /* Its operation is used once, and so free. */
+    struct fletch_control_operation *operation = &writer->seat->operations[FLETCH_SEAT_ABORT];
+    operation->kind = FLETCH_CONTROL_ABORT;
+    operation->now_ns = fletch_shuffle_now_ns(writer->shuffle);
+    if (reason != NULL) {
+        strncpy(writer->seat->abort_reason, reason, sizeof writer->seat->abort_reason - 1);
+        operation->reason = writer->seat->abort_reason;
+    }
+    fletch_control_submit(operation);
+}

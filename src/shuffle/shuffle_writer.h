@@ -1,0 +1,68 @@
+#ifndef FLETCH_SHUFFLE_SHUFFLE_WRITER_H
+#define FLETCH_SHUFFLE_SHUFFLE_WRITER_H
+
+/* One producer's end of a shuffle, as its files share it:
+ *   shuffle_writer.c   the public calls
+ *   writer_open.c      what a writer is made of
+ *   writer_send.c      frames: from the partition writer to channels, credit, inboxes
+ *   writer_wait.c      how a call waits, and when it is told that nothing can move
+ *   writer_spill.c     frames that go to disk for want of credit
+ *   writer_put.c       batches that go as they are
+ *   writer_linger.c    rows that have waited long enough
+ *   writer_control.c   how it asks the coordinator
+ *   writer_sums.c      whether what went out is what came in
+ * Belongs to one thread at a time; others come only to its seat and its channels. */
+
+#include <fletching/partition_writer.h>
+#include <fletching/shuffle_writer.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shuffle/shuffle.h"
+#include "shuffle/shuffle_seat.h"
+
+enum fletch_writer_state { FLETCH_WRITER_OPEN, FLETCH_WRITER_ENDED, FLETCH_WRITER_ABORTED };
+
+/* What a waiting call has seen, to tell that nothing can move. */
+struct fletch_stall_watch {
+    uint64_t looked_ns;
+    uint64_t moves;
+    bool was_still; /* at that look nobody could move */
+};
+
+struct fletch_shuffle_writer {
+    struct fletch_shuffle *shuffle; /* a reference */
+    struct fletch_shuffle_seat *seat;
+    struct fletch_buffer_cache *cache;
+    bool owns_cache;
+    uint32_t producer;
+    enum fletch_writer_state state;
+    struct fletch_epoch_reader *epoch_reader;
+    struct fletch_partitioner *partitioner; /* the partition writer's; used for its hashes */
+    struct fletch_partition_writer *partition_writer;
+    struct fletch_channel **channels;      /* by partition; NULL: nothing was sent there */
+    struct fletch_partition_frame in_hand; /* came out of the partition writer, found no memory */
+    uint64_t barrier;                      /* the last one that was sent */
+    /* Channels whose frames wait, in the order in which they began to. */
+    struct fletch_channel *first_waiting;
+    struct fletch_channel *last_waiting;
+    bool is_holding; /* counted among those that do */
+    bool has_asked;  /* requests of credit are out */
+    bool is_armed;
+    struct fletch_stall_watch stall;
+    struct fletch_spill_segment *segment; /* where it spills; NULL: nowhere */
+    bool has_moved;                       /* since moved_ns was set */
+    uint64_t moved_ns;                    /* when a frame went last, or the first one had to wait */
+    /* Linger: when the oldest row that has not gone was written, at the latest; 0: there is none.
+     * For each partition, since when its rows may have lain there. */
+    uint64_t oldest_ns;
+    uint64_t empty_until_ns;
+    uint64_t now_ns; /* of the last call that wrote */
+    uint64_t *lying_since_ns;
+    uint32_t armed_key;
+    /* What came in: compared at the end with what went out. */
+    struct fletch_channel_totals taken;
+};
+
+#endif

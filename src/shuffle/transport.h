@@ -1,0 +1,70 @@
+#ifndef FLETCH_SHUFFLE_TRANSPORT_H
+#define FLETCH_SHUFFLE_TRANSPORT_H
+
+/* What shuffles share, and where their time comes from.
+ *
+ * Edges:
+ *   E1: last holder of a shuffle fetch_sub_acq_rel(shuffles) -> fletch_transport_destroy
+ *       load_acquire(shuffles): all that the shuffle has given back. */
+
+#include <fletching/epoch.h>
+#include <fletching/eventcount.h>
+#include <fletching/partition_store.h>
+#include <fletching/transport.h>
+
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "memory/node_stack.h"
+
+/* Nanoseconds that never go back. A simulator puts its own clock here before anything else. */
+struct fletch_time_source {
+    uint64_t (*now_ns)(void *context);
+    void *context;
+};
+
+struct fletch_spill_io;
+
+/* A reader of the transport's epoch domain, lent to whoever needs one for a while. */
+struct fletch_epoch_seat {
+    struct fletch_stack_node node; /* first: while nobody has it */
+    struct fletch_epoch_reader *reader;
+};
+
+struct fletch_transport {
+    struct fletch_allocator allocator;
+    struct fletch_time_source time;
+    struct fletch_epoch_domain *epochs;
+    struct fletch_node_stack seats;         /* that nobody has */
+    struct fletch_partition_store *store;   /* names and partitions: shuffle/registry.h */
+    const struct fletch_spill_io *spill_io; /* NULL: the system's */
+    struct fletch_buffer_pool *pool;
+    struct fletch_budget *budget;
+    struct fletch_account *account;       /* the topmost one */
+    struct fletch_account *delivered;     /* what readers were given */
+    uint64_t name_hash_mask;              /* tests: fewer bits, so that names have equal hashes */
+    struct fletch_eventcount *registered; /* told of each new name */
+    _Atomic uint64_t handles;             /* given to shuffles so far */
+    _Atomic uint64_t shuffles;            /* that are not freed yet */
+};
+
+/* A seat for the calling thread, which can be handed over outside of sections. NULL: no memory. Any
+ * thread; lock-free. */
+struct fletch_epoch_seat *fletch_transport_borrow_seat(struct fletch_transport *transport,
+                                                       struct fletch_error *error);
+/* Outside of sections; also while objects are freed. NULL allowed. */
+void fletch_transport_return_seat(struct fletch_transport *transport,
+                                  struct fletch_epoch_seat *seat);
+
+/* Of the transport's clock. */
+uint64_t fletch_transport_now_ns(const struct fletch_transport *transport);
+
+/* Now + timeout; FLETCH_NO_DEADLINE where that never comes. */
+uint64_t fletch_transport_deadline_ns(const struct fletch_transport *transport,
+                                      uint64_t timeout_ns);
+
+/* What is left until a deadline, 0 once it has passed. */
+uint64_t fletch_transport_remaining_ns(const struct fletch_transport *transport,
+                                       uint64_t deadline_ns);
+
+#endif

@@ -1,0 +1,146 @@
+#include "shuffle/writer_put.h"
+
+#include <fletching/batch_slice.h>
+
+#include "base/status.h"
+#include "shuffle/batch_body.h"
+#include "shuffle/key_sum.h"
+#include "shuffle/writer_send.h"
+
+/* A batch that goes as it is, in the pieces in which it goes. */
+struct put {
+    struct fletch_shuffle_writer *writer;
+    struct fletch_channel *channel;
+    struct fletch_batch *batch;
+    struct fletch_frame *first;
+    struct fletch_frame *last;
+};
+
+/* Rows from `first_row` on that go together: all that are left, unless they are too large. */
+static int64_t rows_of_piece(const struct fletch_batch *batch, int64_t first_row)
+{
+    int64_t row_count = batch->row_count - first_row;
+    while (row_count > 1) {
+        uint64_t bytes = fletch_batch_body_bytes_of(batch, first_row, row_count);
+        if (bytes <= FLETCH_PUT_BYTES_MAX)
+            break;
+        int64_t fits = (int64_t)((double)row_count * (double)FLETCH_PUT_BYTES_MAX / (double)bytes);
+        row_count = fits < 1 ? 1 : fits < row_count ? fits : row_count - 1;
+    }
+    return row_count;
+}
+
+/* A reference to the rows, as a batch of their own where they are a part. */
+static enum fletch_status cut(const struct put *put, struct fletch_row_range rows,
+                              struct fletch_batch **out_piece, struct fletch_error *error)
+{
+    if ((int64_t)rows.count < put->batch->row_count)
+        return fletch_batch_slice(put->writer->cache, put->batch, rows, out_piece, error);
+    *out_piece = fletch_batch_acquire(put->batch);
+    return FLETCH_OK;
+}
+
+static enum fletch_status add_piece(struct put *put, struct fletch_row_range rows,
+                                    struct fletch_error *error)
+{
+    struct fletch_shuffle_writer *writer = put->writer;
+    struct fletch_frame *frame = fletch_frame_pool_take(&writer->seat->frames);
+    if (frame == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "RESOURCE_EXHAUSTED: no memory for a frame to partition %u",
+                                put->channel->partition);
+    enum fletch_status status = cut(put, rows, &frame->batch, error);
+    if (status != FLETCH_OK) {
+        fletch_frame_recycle(frame);
+        return status;
+    }
+    frame->channel = put->channel;
+    frame->barrier = writer->barrier;
+    frame->rows = (uint64_t)rows.count;
+    frame->bytes = fletch_batch_body_bytes(frame->batch);
+    frame->key_sum = fletch_key_sum(writer->partitioner, frame->batch);
+    if (writer->shuffle->specification.sums == FLETCH_SUMS_ROWS)
+        frame->row_sum = fletch_hash_row_sum(frame->batch);
+    if (put->first == NULL)
+        put->first = frame;
+    else
+        put->last->node.next = &frame->node;
+    put->last = frame;
+    return FLETCH_OK;
+}
+
+/* Removes the first frame. */
+static struct fletch_frame *take_piece(struct put *put)
+{
+    struct fletch_frame *frame = put->first;
+    put->first = (struct fletch_frame *)(void *)frame->node.next;
+    frame->node.next = NULL;
+    return frame;
+}
+
+static enum fletch_status make_pieces(struct put *put, struct fletch_error *error)
+{
+    enum fletch_status status = FLETCH_OK;
+    int64_t first_row = 0;
+    do {
+        int64_t row_count = rows_of_piece(put->batch, first_row);
+        status = add_piece(put, (struct fletch_row_range){first_row, (size_t)row_count}, error);
+        first_row += row_count;
+    } while (status == FLETCH_OK && first_row < put->batch->row_count);
+    while (status != FLETCH_OK && put->first != NULL) {
+        struct fletch_frame *frame = take_piece(put);
+        fletch_batch_release(put->writer->cache, frame->batch);
+        fletch_frame_recycle(frame);
+    }
+    return status;
+}
+
+static void send_pieces(struct put *put)
+{
+    struct fletch_shuffle_writer *writer = put->writer;
+    struct fletch_written_counters *counters = &writer->shuffle->written;
+    while (put->first != NULL) {
+        struct fletch_frame *frame = take_piece(put);
+        writer->taken.rows += frame->rows;
+        writer->taken.key_sum += frame->key_sum;
+        writer->taken.row_sum += frame->row_sum;
+        fetch_add_relaxed(&counters->rows_written, frame->rows);   /* relaxed: a statistic */
+        fetch_add_relaxed(&counters->bytes_written, frame->bytes); /* relaxed: the same */
+        fletch_writer_send(writer, frame);
+    }
+}
+
+/* With everything sent that was written before. */
+static enum fletch_status put_batch(struct put *put, struct fletch_error *error)
+{
+    struct fletch_shuffle_writer *writer = put->writer;
+    enum fletch_status status =
+        fletch_batch_pay(writer->cache, put->batch, writer->shuffle->account, &put->batch, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = make_pieces(put, error);
+    fletch_batch_release(writer->cache, put->batch);
+    if (status == FLETCH_OK)
+        send_pieces(put);
+    return status;
+}
+
+enum fletch_status fletch_writer_put(struct fletch_shuffle_writer *writer, uint32_t partition,
+                                     struct fletch_batch *batch, struct fletch_error *error)
+{
+    enum fletch_status status =
+        fletch_partition_writer_flush_partition(writer->partition_writer, partition, error);
+    if (status == FLETCH_OK)
+        status = fletch_writer_advance(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct put put = {
+        .writer = writer, .channel = fletch_writer_channel(writer, partition), .batch = batch};
+    if (put.channel == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "RESOURCE_EXHAUSTED: no memory for the channel to partition %u",
+                                partition);
+    status = put_batch(&put, error);
+    fletch_writer_note_holding(writer, status);
+    return status;
+}

@@ -1,0 +1,32 @@
+#ifndef FLETCH_SHUFFLE_WRITER_WAIT_H
+#define FLETCH_SHUFFLE_WRITER_WAIT_H
+
+/* How a call of a writer waits, and when it is told that nothing can move. */
+
+#include "shuffle/shuffle_writer.h"
+
+/* Advances, and waits until nothing is left to send, up to `deadline_ns` of the transport's clock.
+ * RESOURCE_EXHAUSTED: it passed, or nothing can move; CANCELLED. */
+enum fletch_status fletch_writer_settle(struct fletch_shuffle_writer *writer, uint64_t deadline_ns,
+                                        struct fletch_error *error);
+
+/* The time at which a call that began at `now_ns` ends. */
+uint64_t fletch_writer_deadline(uint64_t now_ns, uint64_t timeout_ns);
+
+/* Looks whether anybody can move, each `spill_after`. True: nobody can, now and at the look before,
+ * and nothing moved in between. */
+bool fletch_writer_is_stalled(struct fletch_shuffle_writer *writer, uint64_t now_ns);
+
+/* Sends everything that was written, as fletch_writer_settle. */
+enum fletch_status fletch_writer_flush_all(struct fletch_shuffle_writer *writer,
+                                           uint64_t deadline_ns, struct fletch_error *error);
+
+/* The answer where frames wait and will not: who holds the budget. */
+enum fletch_status fletch_writer_refuse(struct fletch_shuffle_writer *writer, const char *why,
+                                        struct fletch_error *error);
+
+/* OK, CANCELLED, or FAILED_PRECONDITION: it has ended. */
+enum fletch_status fletch_writer_check(const struct fletch_shuffle_writer *writer,
+                                       struct fletch_error *error);
+
+#endif

@@ -1,0 +1,103 @@
+"""Words of the command line: help, usage, completion and manual say the same options."""
+
+import re
+import sys
+import unittest
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from program import DONE, USAGE, ProgramTest, numbers, run, write  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ("schema", "count", "cat", "shuffle", "verify", "where", "info")
+
+
+def options_of(command):
+    return set(re.findall(r"^  --([a-z-]+)", run(command, "--help").output, re.MULTILINE))
+
+
+class WordsTest(ProgramTest):
+    def test_help_fits_a_screen(self):
+        for words in (["--help"], *([command, "--help"] for command in COMMANDS)):
+            result = self.succeeds(*words)
+            lines = result.output.splitlines()
+            self.assertLessEqual(len(lines), 24, words)
+            self.assertLessEqual(max(map(len, lines)), 80, words)
+            self.assertIn("usage: fletch", lines[0])
+
+    def test_help_of_the_program_names_every_command(self):
+        self.assertEqual(re.findall(r"^  ([a-z]+) ", self.succeeds("--help").output, re.MULTILINE)
+                         [:len(COMMANDS)], list(COMMANDS))
+
+    def test_version(self):
+        self.assertRegex(self.succeeds("--version").output, r"^fletch \d+\.\d+\.\d+\n$")
+
+    def test_no_command(self):
+        result = run()
+        self.assertEqual(result.code, USAGE)
+        self.assertIn("usage: fletch", result.errors)
+
+    def test_unknown_command(self):
+        self.fails(USAGE, "shufle", saying="'shufle'")
+
+    def test_unknown_option_is_named(self):
+        for command in COMMANDS:
+            self.fails(USAGE, command, "--nonsense", saying=("--nonsense", f"fletch {command}"))
+            self.fails(USAGE, command, "-x", saying="-x")
+
+    def test_no_input(self):
+        for command in ("schema", "count", "cat"):
+            self.fails(USAGE, command, saying="no INPUT")
+        self.fails(USAGE, "info", "x", saying="'x'")
+
+    def test_values_of_options(self):
+        self.fails(USAGE, "cat", "--limit", saying="--limit wants")
+        self.fails(USAGE, "cat", "--limit", "many", "x", saying=("'many'", "whole number"))
+        self.fails(USAGE, "cat", "--limit=-1", "x", saying="'-1'")
+        self.fails(USAGE, "cat", "--json=yes", "x", saying="--json takes no word")
+        self.fails(USAGE, "shuffle", "--memory", "12XB", "x", saying=("'12XB'", "bytes"))
+        self.fails(USAGE, "shuffle", "--memory", "99999999999999999999", "x", saying="bytes")
+
+    def test_words_behind_dashes_are_no_options(self):
+        path = write(self.folder / "--json", numbers(3))
+        self.fails(4, "count", "--", "--nothing", saying="--nothing")
+        self.assertIn("3 rows", self.succeeds("count", "--", path.name, cwd=self.folder).output)
+
+    def test_completion_and_manual_know_every_option(self):
+        manual = (ROOT / "docs/man/fletch.1").read_text()
+        bash = (ROOT / "programs/fletch/completion/fletch.bash").read_text()
+        zsh = (ROOT / "programs/fletch/completion/_fletch").read_text()
+        for command in COMMANDS:
+            self.assertIn(command, bash)
+            self.assertIn(command, zsh)
+            for option in options_of(command) - {"help"}:
+                escaped = option.replace("-", r"\-")
+                self.assertIn(rf"\-\-{escaped}", manual, command)
+            in_bash = re.search(rf"^    {command}\) words='([^']*)'", bash, re.MULTILINE)
+            self.assertEqual({word[2:] for word in in_bash[1].split()}, options_of(command))
+            in_zsh = re.search(rf"^    {command}\)(.*?);;", zsh, re.MULTILINE | re.DOTALL)
+            self.assertEqual(set(re.findall(r"--([a-z-]+)", in_zsh[1])), options_of(command))
+
+    def test_info(self):
+        found = self.succeeds("info", "--json").json
+        self.assertEqual(found["partition_function"], "fletch-hash-1")
+        self.assertIn(found["hash_kernels"], ("scalar", "avx2", "neon"))
+        self.assertGreater(found["processors"], 0)
+        self.assertIn(found["version"], self.succeeds("info").output)
+
+    def test_output_that_cannot_be_written(self):
+        path = write(self.folder / "a.arrow", numbers(100000))
+        with open("/dev/full", "wb") as full:
+            for words in (["cat", path], ["count", path], ["info"], ["--help"],
+                          ["cat", "--arrow", path], ["schema", "--json", path]):
+                result = run(*words, stdout=full)
+                self.assertEqual(result.code, 4, words)
+                self.assertIn("standard output", result.errors)
+
+    def test_done_is_zero(self):
+        self.assertEqual(run("info").code, DONE)
+
+
+if __name__ == "__main__":
+    unittest.main()

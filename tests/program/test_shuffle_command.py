@@ -1,0 +1,296 @@
+"""fletch shuffle: every option; what is written, where, and what is said of it."""
+
+import json
+import os
+import re
+import sys
+import threading
+import time
+import unittest
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from program import DONE, USAGE, ProgramTest, numbers, pa, read, run, start, write  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "golden"))
+try:
+    import hash_numpy
+except ImportError as missing:
+    print(f"skipped: {missing}; scripts/install-python.sh installs it")
+    sys.exit(77)
+
+from random_tables import Generator  # noqa: E402
+
+
+class ShuffleTest(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.out = self.folder / "out"
+        self.input = write(self.folder / "a.arrow",
+                           [numbers(1000, first) for first in range(0, 20000, 1000)])
+
+    def shuffle(self, *words, inputs=None, partitions=8, **options):
+        """The report, after the parts were verified to have the rows of the inputs."""
+        inputs = [self.input] if inputs is None else inputs
+        report = self.succeeds("shuffle", *inputs, "--partitions", partitions, "--out", self.out,
+                               "--json", *words, **options).json
+        self.assertEqual(report["rows_in"], report["rows_out"])
+        self.assertEqual(report["bytes_in"], report["bytes_out"])
+        self.assertEqual(sorted(os.listdir(self.out)),
+                         [f"part-{i:05}.arrow" for i in range(partitions)])
+        self.assertEqual(len(report["partitions"]), partitions)
+        if "-" not in inputs:
+            self.succeeds("verify", *inputs, "--", self.out)
+        return report
+
+    def parts(self, partitions=8):
+        return [read(self.out / f"part-{i:05}.arrow") for i in range(partitions)]
+
+    def test_hash(self):
+        report = self.shuffle("--by", "key")
+        self.assertEqual(report["verified"], "keys")
+        self.assertEqual(report["rows_in"], 20000)
+        for number, part in enumerate(self.parts()):
+            part.validate(full=True)
+            self.assertEqual(part.num_rows, report["partitions"][number]["rows"])
+            for batch in part.to_batches():
+                places = hash_numpy.partitions_of(hash_numpy.row_hashes(batch, ["key"]), 8)
+                self.assertTrue((places == number).all())
+
+    def test_several_columns_with_nulls(self):
+        self.shuffle("--by", "text,key", partitions=3)
+        for number, part in enumerate(self.parts(3)):
+            for batch in part.to_batches():
+                hashes = hash_numpy.row_hashes(batch, ["text", "key"])
+                self.assertTrue((hash_numpy.partitions_of(hashes, 3) == number).all())
+
+    def test_one_producer_keeps_the_order(self):
+        self.shuffle("--by", "key", "--producers", 1, "--threads", 3)
+        for part in self.parts():
+            keys = part.column("key").to_pylist()
+            self.assertEqual(keys, sorted(keys))
+
+    def test_one_partition_and_more_partitions_than_rows(self):
+        self.shuffle("--by", "key", partitions=1)
+        small = write(self.folder / "b.arrow", numbers(3))
+        report = self.shuffle("--by", "key", "--replace", inputs=[small], partitions=300)
+        self.assertEqual(sum(p["rows"] > 0 for p in report["partitions"]), 3)
+
+    def test_no_rows_and_no_columns(self):
+        empty = write(self.folder / "b.arrow", numbers(0))
+        self.shuffle("--by", "key", inputs=[empty])
+        self.assertEqual([part.num_rows for part in self.parts()], [0] * 8)
+        nothing = pa.RecordBatch.from_struct_array(pa.array([{}] * 10, pa.struct([])))
+        path = write(self.folder / "c.arrow", nothing)
+        report = self.shuffle("--round-robin", "--replace", inputs=[path], partitions=2)
+        self.assertEqual(report["rows_out"], 10)
+
+    def test_all_keys_are_null(self):
+        batch = pa.record_batch({"key": pa.nulls(500, pa.int64()), "v": pa.array(range(500))})
+        report = self.shuffle("--by", "key", inputs=[write(self.folder / "b.arrow", batch)])
+        self.assertEqual(sorted(p["rows"] for p in report["partitions"]), [0] * 7 + [500])
+
+    def test_round_robin(self):
+        report = self.shuffle("--round-robin", "--producers", 1, partitions=7)
+        self.assertLessEqual({p["rows"] for p in report["partitions"]}, {2857, 2858})
+
+    def test_range(self):
+        bounds = self.folder / "bounds.arrow"
+        self.shuffle("--by", "key", "--range", "--save-bounds", bounds, partitions=4)
+        ends = [part.column("key").to_pylist() for part in self.parts(4)]
+        limits = read(bounds).column(0).to_pylist()
+        self.assertEqual(len(limits), 3)
+        for i, keys in enumerate(ends):
+            self.assertGreater(len(keys), 2000)
+            self.assertTrue(i == 0 or min(keys) >= limits[i - 1])
+            self.assertTrue(i == 3 or max(keys) < limits[i])
+
+    def test_bounds(self):
+        bounds = write(self.folder / "bounds.arrow",
+                       pa.record_batch({"key": pa.array([10, 19990])}))
+        report = self.shuffle("--by", "key", "--range", "--bounds", bounds, partitions=3)
+        self.assertEqual([p["rows"] for p in report["partitions"]], [10, 19980, 10])
+        told = self.succeeds("where", "--partitions", 3, "--types", "int64", "--bounds", bounds,
+                             "10").output
+        self.assertIn("partition 1 of 3", told)
+
+    def test_bounds_that_do_not_fit(self):
+        bounds = write(self.folder / "bounds.arrow", pa.record_batch({"key": pa.array([10])}))
+        self.fails(USAGE, "shuffle", self.input, "--by", "key", "--range", "--bounds", bounds,
+                   "--partitions", 3, "--out", self.out)
+        bounds = write(self.folder / "bounds.arrow", pa.record_batch({"key": pa.array(["x"])}))
+        self.fails(USAGE, "shuffle", self.input, "--by", "key", "--range", "--bounds", bounds,
+                   "--partitions", 2, "--out", self.out)
+        self.assertFalse(self.out.exists())
+
+    def test_levels_of_sums(self):
+        for level in ("keys", "rows", "counts", "off"):
+            report = self.shuffle("--by", "key", "--sums", level, "--replace")
+            self.assertEqual(report["verified"], level)
+        text = self.succeeds("shuffle", self.input, "--by", "key", "--partitions", 2, "--out",
+                             self.out, "--replace", "--sums", "off").output
+        self.assertIn("verified   nothing", text)
+
+    def test_folders_streams_and_a_pipe_together(self):
+        inner = self.folder / "in"
+        inner.mkdir()
+        write(inner / "b.arrow", [numbers(10, 100), numbers(0), numbers(7, 200)])
+        write(inner / "c.arrows", [numbers(10, 300)] * 3, "stream")
+        stream = write(self.folder / "d.arrows", numbers(50, 400), "stream")
+        report = self.shuffle("--by", "key", inputs=[inner, "-", self.input],
+                              given=stream.read_bytes())
+        self.assertEqual(report["rows_out"], 17 + 30 + 50 + 20000)
+        self.succeeds("verify", inner, stream, self.input, "--", self.out)
+
+    def test_file_through_a_pipe(self):
+        report = self.shuffle("--by", "key", inputs=["-"], given=self.input.read_bytes())
+        self.assertEqual(report["rows_out"], 20000)
+
+    def test_every_type(self):
+        path = write(self.folder / "b.arrow", Generator(5).batch(700))
+        self.shuffle("--round-robin", "--sums", "rows", inputs=[path], partitions=5)
+
+    def test_wide(self):
+        batch = pa.record_batch({f"c{i}": pa.array(range(20), pa.int32()) for i in range(3000)})
+        self.shuffle("--by", "c7", inputs=[write(self.folder / "b.arrow", batch)], partitions=2)
+
+    def test_long_text(self):
+        texts = pa.array(["x" * 20_000_000, "y", None, "z" * 5_000_000])
+        path = write(self.folder / "b.arrow", pa.record_batch({"t": texts}))
+        self.shuffle("--by", "t", inputs=[path], partitions=2)
+
+    def test_one_partition_gets_nearly_all(self):
+        keys = pa.array([7] * 9900 + list(range(100)))
+        batch = pa.record_batch({"key": keys, "v": pa.array(range(10000))})
+        path = write(self.folder / "b.arrow", [batch] * 20)
+        report = self.shuffle("--by", "key", "--memory", "2MiB", inputs=[path], partitions=16)
+        self.assertGreater(max(p["rows"] for p in report["partitions"]), 198000)
+
+    def test_small_memory_with_and_without_spilling(self):
+        # LZ4 has scratch of its own.
+        spill = ["--spill-dir", self.folder]
+        for mebibytes, words in ((1, []), (1, spill), (4, [*spill, "--compress"])):
+            report = self.shuffle("--by", "key", "--memory", f"{mebibytes}MiB", "--replace",
+                                  *words)
+            self.assertEqual(report["memory_bytes"], mebibytes << 20)
+            self.assertLessEqual(report["memory_bytes_peak"], mebibytes << 20)
+
+    def test_no_sync(self):
+        self.shuffle("--by", "key", "--no-sync")
+
+    def test_parts_are_replaced_only_when_told(self):
+        self.shuffle("--by", "key", partitions=5)
+        before = (self.out / "part-00001.arrow").stat().st_mtime_ns
+        self.fails(USAGE, "shuffle", self.input, "--by", "key", "--partitions", 5, "--out",
+                   self.out, saying=("--replace", "5 files"))
+        self.assertEqual((self.out / "part-00001.arrow").stat().st_mtime_ns, before)
+        self.shuffle("--by", "key", "--replace", partitions=2)
+
+    def test_report(self):
+        text = self.succeeds("shuffle", self.input, "--by", "key", "--partitions", 4, "--out",
+                             self.out, "--sums", "rows").output
+        self.assertIn("20,000 rows in = 20,000 rows out", text)
+        self.assertRegex(text, r"verified   --sums rows: ")
+        self.assertEqual(len(re.findall(r"^ +\d #+ +[\d,]+$", text, re.MULTILINE)), 4)
+        self.assertLessEqual(max(map(len, text.splitlines())), 100)
+        text = self.succeeds("shuffle", self.input, "--by", "key", "--partitions", 40, "--out",
+                             self.out, "--replace").output
+        self.assertIn("(median)", text)
+
+    def test_usage(self):
+        out = ("--out", self.out)
+        base = (self.input, "--by", "key", *out)
+        for words, said in (
+                (("--by", "key", "--partitions", 2, *out), "no INPUT"),
+                ((self.input, "--by", "key", "--partitions", 2), "no --out"),
+                ((self.input, "--partitions", 2, *out), "no --by"),
+                (base, "--partitions is 0"),
+                ((*base, "--partitions", 65537), "65537"),
+                ((*base, "--partitions", 2, "--producers", 0), "--producers is 0"),
+                ((*base, "--partitions", 2, "--threads", 99999), "--threads is 99999"),
+                ((*base, "--partitions", 2, "--memory", 0), "--memory is 0"),
+                ((*base, "--partitions", 2, "--sums", "most"), "'most'"),
+                ((*base, "--partitions", 2, "--round-robin"), "--round-robin"),
+                ((*base, "--partitions", 2, "--bounds", "x"), "--range"),
+                ((*base, "--partitions", 2, "--save-bounds", "x"), "--range"),
+                ((*base, "--partitions", 2, "--compress"), "--spill-dir"),
+                ((self.input, "--by", "kay", "--partitions", 2, *out), "'kay'; there are: key"),
+                ((self.input, "--by", "key,", "--partitions", 2, *out), "''")):
+            self.fails(USAGE, "shuffle", *words, saying=said)
+        self.assertFalse(self.out.exists())
+
+    def test_column_that_is_there_twice(self):
+        batch = pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2])], names=["k", "k"])
+        path = write(self.folder / "b.arrow", batch)
+        self.fails(USAGE, "shuffle", path, "--by", "k", "--partitions", 2, "--out", self.out,
+                   saying="2 columns have the name 'k'")
+
+
+class ProgressTest(ProgramTest):
+    def feed(self, stream, seconds):
+        """Writes a stream slowly into a pipe; returns its end for reading and the thread."""
+        ours, theirs = os.pipe()
+
+        def write_slowly():
+            with os.fdopen(theirs, "wb") as sink, pa.ipc.new_stream(sink, stream[0].schema) as out:
+                for batch in stream:
+                    out.write_batch(batch)
+                    sink.flush()
+                    time.sleep(seconds / len(stream))
+        thread = threading.Thread(target=write_slowly)
+        thread.start()
+        return ours, thread
+
+    def test_live_line_on_a_narrow_terminal(self):
+        import fcntl
+        import struct
+        import termios
+        screen, terminal = os.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+        given, thread = self.feed([numbers(5000)] * 20, 2.0)
+        os.environ["TERM"] = "xterm"
+        process = start("shuffle", "-", "--by", "key", "--partitions", 4, "--out",
+                        self.folder / "out", stdin=given, stderr=terminal)
+        os.close(given)
+        os.close(terminal)
+        shown = b""
+        while True:
+            try:
+                more = os.read(screen, 65536)
+            except OSError:
+                break
+            if not more:
+                break
+            shown += more
+        output = process.communicate()[0]
+        thread.join()
+        os.close(screen)
+        self.assertEqual(process.returncode, DONE)
+        self.assertIn(b"100,000 rows out", output)
+        lines = [line.replace(b"\x1b[K", b"") for line in shown.split(b"\r") if line]
+        self.assertGreater(len(lines), 3)
+        self.assertLessEqual(max(map(len, lines)), 39, lines)
+        self.assertTrue(any(b"rows" in line and b"GB/s" in line for line in lines), lines)
+        self.assertNotIn(b"\n", shown)
+        self.assertTrue(shown.endswith(b"\r\x1b[K"))
+
+    def test_plain_lines_elsewhere(self):
+        given, thread = self.feed([numbers(100)] * 20, 6.0)
+        process = start("shuffle", "-", "--by", "key", "--partitions", 4, "--out",
+                        self.folder / "out", stdin=given)
+        os.close(given)
+        errors = process.communicate()[1].decode()
+        thread.join()
+        self.assertEqual(process.returncode, DONE)
+        self.assertRegex(errors, r"^fletch: [\d,]+ rows  .*slowest: \w+\n$")
+
+    def test_quiet(self):
+        result = run("shuffle", write(self.folder / "a.arrow", numbers(10)), "--by", "key",
+                     "--partitions", 2, "--out", self.folder / "out", "--quiet", "--json")
+        self.assertEqual((result.code, result.errors), (DONE, ""))
+        self.assertEqual(json.loads(result.output)["rows_out"], 10)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,259 @@
+"""What a shuffle leaves behind when it cannot do its work: nothing under a final name, a reason
+that names the file, and a code that says whose fault it was."""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+
+from program import (DONE, INPUT, INTERRUPTED, SYSTEM, TERMINATED, ProgramTest,  # noqa: E402
+                     numbers, pa, run, start, write)
+
+IS_SANITIZED = os.environ.get("FLETCH_SANITIZERS", "") != ""
+MEBIBYTE = 1 << 20
+
+
+class FailureTest(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.out = self.folder / "out"
+
+    def words(self, *inputs, partitions=4, out=None):
+        return ["shuffle", *inputs, "--by", "key", "--partitions", partitions, "--out",
+                out or self.out]
+
+    def left(self, out=None):
+        """What is in the folder, hidden files too; None: there is no folder."""
+        out = out or self.out
+        return sorted(os.listdir(out)) if out.exists() else None
+
+
+class BadInputTest(FailureTest):
+    def batches(self):
+        return [numbers(5000, first) for first in range(0, 50000, 5000)]
+
+    def test_file_is_cut(self):
+        whole = write(self.folder / "a.arrow", self.batches()).read_bytes()
+        (self.folder / "a.arrow").write_bytes(whole[:-100])
+        self.fails(INPUT, *self.words(self.folder / "a.arrow"), saying=("a.arrow", "ARROW1"))
+        self.assertIsNone(self.left())
+
+    def test_batch_is_corrupted(self):
+        path = write(self.folder / "a.arrow", self.batches())
+        whole = bytearray(path.read_bytes())
+        at = whole.index(b"text 30000")
+        message = whole.rindex(b"\xff\xff\xff\xff", 0, at)
+        whole[message + 8:message + 60] = b"\xff" * 52
+        path.write_bytes(whole)
+        self.fails(INPUT, *self.words(path), saying=("a.arrow", "batch 6", f"byte {message + 8}"))
+        self.assertIsNone(self.left())
+
+    def test_stream_is_cut_in_the_middle(self):
+        whole = write(self.folder / "a.arrows", self.batches(), "stream").read_bytes()
+        self.fails(INPUT, *self.words("-"), given=whole[:len(whole) // 2],
+                   saying=("standard input", "byte"))
+        self.assertIsNone(self.left())
+
+    def test_second_input_has_another_schema(self):
+        write(self.folder / "a.arrow", numbers(10))
+        write(self.folder / "b.arrow", numbers(10).rename_columns(["key", "word", "real"]))
+        self.fails(INPUT, *self.words(self.folder), saying=("b.arrow", "word"))
+        self.assertIsNone(self.left())
+
+    def test_second_input_is_no_arrow(self):
+        write(self.folder / "a.arrow", numbers(10))
+        (self.folder / "b.arrow").write_text("key,text\n1,2\n")
+        self.fails(INPUT, *self.words(self.folder), saying="b.arrow")
+        self.assertIsNone(self.left())
+
+    def test_folder_that_was_there_stays(self):
+        self.out.mkdir()
+        (self.out / "notes").write_text("mine")
+        whole = write(self.folder / "a.arrows", self.batches(), "stream").read_bytes()
+        self.fails(INPUT, *self.words("-"), given=whole[:len(whole) // 2])
+        self.assertEqual(self.left(), ["notes"])
+
+    def test_parts_that_were_there_stay(self):
+        good = write(self.folder / "good.arrow", numbers(100))
+        self.succeeds(*self.words(good))
+        before = {name: (self.out / name).read_bytes() for name in self.left()}
+        whole = write(self.folder / "a.arrows", self.batches(), "stream").read_bytes()
+        self.fails(INPUT, *self.words("-"), "--replace", given=whole[:len(whole) // 2])
+        self.assertEqual({name: (self.out / name).read_bytes() for name in self.left()}, before)
+
+
+class SystemTest(FailureTest):
+    @contextlib.contextmanager
+    def small_disk(self, mebibytes, options=""):
+        """A file system with little room. None: this user may not mount one."""
+        place = self.folder / "disk"
+        place.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m{options}",
+                                  "tmpfs", place], capture_output=True, check=False)
+        try:
+            yield place if mounted.returncode == 0 else None
+        finally:
+            if mounted.returncode == 0:
+                subprocess.run(["umount", place], check=True)
+
+    def test_disk_is_full(self):
+        path = write(self.folder / "a.arrow", [numbers(20000)] * 20)
+        with self.small_disk(4) as disk:
+            if disk is None:
+                # Files that may not grow instead: the system refuses to write all the same.
+                limit = (2 * MEBIBYTE, 2 * MEBIBYTE)
+                result = run(*self.words(path), preexec_fn=lambda: (
+                    signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+                    resource.setrlimit(resource.RLIMIT_FSIZE, limit)))
+                self.assertEqual(result.code, SYSTEM, result.errors)
+                self.assertIsNone(self.left())
+                return
+            out = disk / "out"
+            self.fails(SYSTEM, *self.words(path, out=out), saying=("part-0", "No space left"))
+            self.assertIsNone(self.left(out))
+
+    def test_disk_of_bounds_is_full(self):
+        path = write(self.folder / "a.arrow", numbers(1000))
+        self.fails(SYSTEM, *self.words(path), "--range", "--save-bounds", "/dev/full")
+        self.assertIsNone(self.left())
+
+    def test_folder_cannot_be_written(self):
+        path = write(self.folder / "a.arrow", numbers(1000))
+        if os.geteuid() != 0:
+            self.out.mkdir(mode=0o555)
+            self.fails(SYSTEM, *self.words(path), saying=("out", "denied"))
+        else:
+            with self.small_disk(4, ",ro") as disk:
+                out = disk if disk is not None else self.folder / "a.arrow" / "out"
+                self.fails(SYSTEM, *self.words(path, out=out), saying=str(out))
+
+    def test_out_is_a_file(self):
+        path = write(self.folder / "a.arrow", numbers(1000))
+        self.fails(SYSTEM, *self.words(path, out=path), saying=("a.arrow", "ot a directory"))
+
+    def test_folder_above_is_not_there(self):
+        path = write(self.folder / "a.arrow", numbers(1000))
+        self.fails(SYSTEM, *self.words(path, out=self.folder / "x" / "y"), saying="x/y")
+
+    def test_too_many_open_files(self):
+        path = write(self.folder / "a.arrow", numbers(1000))
+        self.fails(SYSTEM, *self.words(path, partitions=500), saying=("500 partitions", "100 are"),
+                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
+        self.assertIsNone(self.left())
+
+    def test_memory_below_the_least(self):
+        path = write(self.folder / "a.arrow", numbers(1000))
+        self.fails(SYSTEM, *self.words(path), "--memory", "10KB")
+        self.assertIsNone(self.left())
+
+    def test_spill_folder_is_not_there(self):
+        path = write(self.folder / "a.arrow", numbers(1000))
+        result = run(*self.words(path), "--spill-dir", self.folder / "none")
+        self.assertNotEqual(result.code, DONE)
+        self.assertIn("none", result.errors)
+        self.assertIsNone(self.left())
+
+
+class SignalTest(FailureTest):
+    def begin(self):
+        """A shuffle of an endless stream, once it has begun to write; and how to end the stream."""
+        ours, theirs = os.pipe()
+        stop = threading.Event()
+
+        def feed():
+            with contextlib.suppress(BrokenPipeError), os.fdopen(theirs, "wb") as sink:
+                out = pa.ipc.new_stream(sink, numbers(1).schema)
+                while not stop.is_set():
+                    out.write_batch(numbers(20000))
+                    time.sleep(0.005)
+        thread = threading.Thread(target=feed)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(stop.set)
+        process = start(*self.words("-"), stdin=ours)
+        os.close(ours)
+        end = time.monotonic() + 60
+        while not any(name.endswith(".partial") for name in self.left() or []):
+            self.assertLess(time.monotonic(), end, "nothing was written")
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        return process
+
+    def test_interrupted(self):
+        for number, code in ((signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)):
+            process = self.begin()
+            process.send_signal(number)
+            errors = process.communicate(timeout=60)[1].decode()
+            self.assertEqual(process.returncode, code, errors)
+            self.assertIn("nothing", errors)
+            self.assertIsNone(self.left())
+
+    def test_interrupted_while_it_waits_for_input(self):
+        ours, theirs = os.pipe()
+        process = start(*self.words("-"), stdin=ours)
+        os.close(ours)
+        with os.fdopen(theirs, "wb") as sink:
+            pa.ipc.new_stream(sink, numbers(1).schema).write_batch(numbers(100))
+            sink.flush()
+            end = time.monotonic() + 60
+            while self.left() is None:
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.01)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            errors = process.communicate(timeout=60)[1].decode()
+        self.assertEqual(process.returncode, INTERRUPTED, errors)
+        self.assertIsNone(self.left())
+
+    def test_killed(self):
+        process = self.begin()
+        process.kill()
+        process.communicate()
+        left = self.left()
+        self.assertTrue(left)
+        for name in left:
+            self.assertRegex(name, r"^\.fletch-.*\.partial$")
+        # The next run says how to clean up, and works.
+        path = write(self.folder / "a.arrow", numbers(1000))
+        result = self.succeeds(*self.words(path))
+        self.assertIn(f"{len(left)} unfinished files", result.errors)
+        self.assertIn(f"rm {self.out}/.fletch-*.partial", result.errors)
+        self.succeeds("verify", path, "--", self.out)
+
+
+class MemoryTest(FailureTest):
+    def test_resident_memory_is_bounded(self):
+        """200 MB through a pipe, of which a sixteenth may be on its way."""
+        ours, theirs = os.pipe()
+
+        def feed():
+            with os.fdopen(theirs, "wb") as sink, \
+                    pa.ipc.new_stream(sink, numbers(1).schema) as out:
+                batch = numbers(20000)
+                for _ in range(400):
+                    out.write_batch(batch)
+        thread = threading.Thread(target=feed)
+        thread.start()
+        process = start(*self.words("-", partitions=16), "--memory", "12MiB", "--json", "--no-sync",
+                        stdin=ours)
+        os.close(ours)
+        output, errors = process.communicate(timeout=280)
+        thread.join()
+        self.assertEqual(process.returncode, DONE, errors)
+        import json
+        report = json.loads(output)
+        self.assertEqual(report["rows_out"], 8000000)
+        self.assertLessEqual(report["memory_bytes_peak"], 12 * MEBIBYTE)
+        if not IS_SANITIZED:
+            self.assertLessEqual(report["resident_bytes_peak"], (12 + 64) * MEBIBYTE)
+
+
+if __name__ == "__main__":
+    unittest.main()
