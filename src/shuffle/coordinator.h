@@ -19,12 +19,15 @@
  *
  * Edges:
  *   E1: serial cas_weak_acq_rel(word) to DONE -> writer load_acquire(word): the answer.
- *   E2: serial fetch_and_release(word) -> writer load_acquire(word): the serial is done with the
- *       operation, which may be filled anew or freed.
+ *   E2: serial store_release(word), fetch_and_release(word), cas_strong_release(word) -> writer
+ *       load_acquire(word), cas_weak_acquire(word): the serial is done with the operation, which
+ *       may be filled anew or freed; or with its task, which a give up submits again.
  *   E3: partition fetch_sub_acq_rel(unpassed) -> the last one's fetch_sub_acq_rel(unpassed): all
  *       nodes of the slot are free.
  *   E4: ticker exchange_acq_rel(tick_queued) finds 1 -> serial exchange_acq_rel(tick_queued, 0):
- *       the tick that is queued already sees the time. */
+ *       the tick that is queued already sees the time.
+ *   E5: serial exchange_acq_rel(tick_queued) to 0 -> ticker exchange_acq_rel(tick_queued) finds 0:
+ *       the tick may be submitted again. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -121,9 +124,12 @@ void fletch_control_init(struct fletch_control_operation *operation,
                          struct fletch_coordinator *coordinator, uint32_t producer,
                          struct fletch_eventcount *sleeper);
 
-/* Whether the operation may be filled and submitted (again), or freed. After a give up, or while
- * another thread is still notifying, that can take a moment; the sleeper is told. Owner's. */
+/* Whether the operation may be filled and submitted (again): before the first time, when it was
+ * answered, and soon after it was given up, of which the sleeper is told. Owner's. */
 bool fletch_control_is_free(struct fletch_control_operation *operation);
+
+/* Whether it is free and the serial is done with its sleeper too: both may be freed. Owner's. */
+bool fletch_control_is_dropped(struct fletch_control_operation *operation);
 
 /* Hands the question to the coordinator; it may be answered before the call returns. The operation
  * must be free. Owner's; does not block. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "shuffle/shuffle_seat.h"
 
 static void copy_written(const struct fletch_written_counters *written,
                          struct fletch_exchange_statistics *statistics)
@@ -39,11 +40,14 @@ void fletch_shuffle_statistics(struct fletch_shuffle *shuffle,
     };
     struct fletch_budget_statistics account = {.struct_size = sizeof account};
     struct fletch_coordinator_statistics producers;
+    struct fletch_spill_statistics spilled;
     copy_written(&shuffle->written, &found);
     copy_read(&shuffle->read, &found);
     for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)
         /* relaxed: a statistic */
         found.bytes_queued += load_relaxed(&shuffle->partitions[p].bytes_queued);
+    fletch_shuffle_seats_spilled(shuffle, &spilled);
+    found.bytes_on_disk = spilled.bytes_on_disk;
     fletch_account_statistics(shuffle->account, &account);
     found.bytes_charged = account.used_bytes;
     found.bytes_charged_peak = account.peak_bytes;
