@@ -169,8 +169,23 @@ uint64_t mc_update(uintptr_t address, int bytes, uint64_t operand, int order,
     return old;
 }
 
+/* The same where it is no step. */
+static bool compare_exchange_at_once(struct mc_compare_exchange *call)
+{
+    uint64_t before = read_memory(call->address, call->bytes);
+    bool success = before == truncated(call->expected, call->bytes);
+    if (is_alone())
+        touch_atomically(call->address, call->bytes, success ? MC_ATOMIC_WRITE : MC_ATOMIC_READ);
+    if (success)
+        write_memory(call->address, call->bytes, call->desired);
+    call->expected = before;
+    return success;
+}
+
 bool mc_compare_exchange(struct mc_compare_exchange *call)
 {
+    if (is_ignored(call->address) || is_alone())
+        return compare_exchange_at_once(call);
     mc_run_flush();
     struct mc_request request = {
         .kind = MC_READ,
