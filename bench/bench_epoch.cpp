@@ -11,9 +11,9 @@
 #include "peers/ck_tables.hpp"
 #include "peers/urcu_flavors.hpp"
 
-/** Sections and retirements alone: nanoseconds each. Ours are calls into a shared library, and so are
- *  the peers'; beside those stand calls within the program, sections inlined, and the floor: calls
- *  into a shared library that do nothing. */
+/** Sections and retirements alone: nanoseconds each. Ours are calls into a shared library, and so
+ *  are the peers'; beside those stand calls within the program, sections inlined, and the floor:
+ *  calls into a shared library that do nothing. */
 
 namespace bench
 {

@@ -72,7 +72,8 @@ inline void free_object(void *object)
  *         const std::uint64_t *acquire(const StoreKey &) with a reference, outside of any section
  *         void release(const std::uint64_t *);
  *         std::size_t find_many(const StoreKey *, std::size_t, const std::uint64_t **);
- *         std::size_t acquire_many(the same), void release_many(const std::uint64_t **, std::size_t)
+ *         std::size_t acquire_many(the same);
+ *         void release_many(const std::uint64_t **, std::size_t);
  *         bool insert(const StoreKey &);                 a fresh object
  *         bool replace(const StoreKey &);
  *         bool remove(const StoreKey &); }

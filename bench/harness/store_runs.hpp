@@ -186,8 +186,8 @@ template <class Map> Sample run_gets(std::size_t entries, std::uint64_t count)
     return sample;
 }
 
-/** Sixteen keys a call. Without references: a section around each call, in which the words are read.
- *  With references: taken, the words read, let go. */
+/** Sixteen keys a call. Without references: a section around each call, in which the words are
+ *  read. With references: taken, the words read, let go. */
 template <class Map> Sample run_many(std::size_t entries, bool with_references, std::uint64_t count)
 {
     constexpr std::size_t kMany = 16;

@@ -10,8 +10,8 @@
 
 #include "harness/store_map.hpp"
 
-/** C++ maps. Two of them lock a bucket for each look-up, so what a section protects is what the last
- *  look-up holds; xenium's readers are lock-free, inside a region of its epochs. */
+/** C++ maps. Two of them lock a bucket for each look-up, so what a section protects is what the
+ *  last look-up holds; xenium's readers are lock-free, inside a region of its epochs. */
 
 namespace bench
 {

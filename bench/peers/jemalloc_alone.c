@@ -1,7 +1,7 @@
 /* jemalloc in a library of its own that shows two functions and hides the rest: linked as it is
  * packaged it would replace malloc, and loaded at run time it finds no room for its thread-local
- * variables. BENCH_TUNED: set for large buffers as its TUNING.md has it for speed over memory, which
- * is a library besides. */
+ * variables. BENCH_TUNED: set for large buffers as its TUNING.md has it for speed over memory, in
+ * another library. */
 
 #include <stddef.h>
 

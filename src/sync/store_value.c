@@ -21,7 +21,7 @@ enum fletch_status fletch_partition_store_value_create(struct fletch_partition_s
     struct fletch_store_cache *cache = fletch_partition_store_cache(store, reader);
     bool pooled = cache != NULL && bytes <= FLETCH_STORE_POOL_BYTES_MAX;
     if (pooled)
-        value = fletch_store_pool_take(&store->pool, cache, &store->allocator, bytes);
+        value = fletch_store_pool_take(&store->pool, cache, bytes);
     else
         value = fletch_allocate(&store->allocator, bytes, FLETCH_STORE_VALUE_ALIGNMENT);
     if (value == NULL)
