@@ -38,8 +38,9 @@ test-tsan: $(STAMPS)-test ## the same tests under ThreadSanitizer
 	$(call build-preset,tsan)
 	$(call test-preset,tsan)
 
-build-aarch64: $(STAMPS)-compile $(STAMPS)-cross ## compile the library for the other processor
+build-aarch64: $(STAMPS)-compile $(STAMPS)-cross ## compile for the other processor, run its kernels
 	$(call build-preset,aarch64)
+	cmake -DSOURCE=$(CURDIR) -DBINARY=build/aarch64 -P tests/platform/run_aarch64.cmake
 
 coverage: $(STAMPS)-test $(PYTHON) $(STAMPS)-coverage ## which lines and branches the tests reach
 	$(call build-preset,coverage)

@@ -72,11 +72,12 @@ static size_t carve_arrays(struct fletch_partition_writer *writer, char *block)
 {
     const struct fletch_schema *schema = writer->schema;
     size_t dictionaries = schema->dictionary_count;
+    size_t rows = writer->lists.block_rows;
     bool has_hashes = fletch_partitioner_has_hashes(writer->partitioner);
     size_t end = 0;
-    writer->partitions = carve(block, &end, FLETCH_BLOCK_ROWS * sizeof(uint16_t));
+    writer->partitions = carve(block, &end, rows * sizeof(uint16_t));
     if (has_hashes)
-        writer->hashes = carve(block, &end, FLETCH_BLOCK_ROWS * sizeof(uint64_t));
+        writer->hashes = carve(block, &end, rows * sizeof(uint64_t));
     writer->dictionaries = carve(block, &end, dictionaries * sizeof writer->dictionaries[0]);
     writer->parts.dictionaries = carve(block, &end, dictionaries * sizeof(struct fletch_batch *));
     writer->parts.nodes = carve(block, &end, schema->field_count * sizeof writer->parts.nodes[0]);
@@ -105,6 +106,11 @@ static enum fletch_status make_arrays(struct fletch_partition_writer *writer,
                                       const struct fletch_frame_source *source,
                                       struct fletch_error *error)
 {
+    if (!fletch_row_lists_init(&writer->lists, writer->partitioner->partition_count,
+                               &writer->allocator))
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for a partition writer: lists of %u partitions",
+                                writer->partitioner->partition_count);
     writer->arrays_bytes = carve_arrays(writer, NULL);
     writer->arrays = fletch_allocate(&writer->allocator, writer->arrays_bytes, ALIGNMENT);
     if (writer->arrays == NULL)
@@ -113,25 +119,17 @@ static enum fletch_status make_arrays(struct fletch_partition_writer *writer,
                                 writer->arrays_bytes);
     memset(writer->arrays, 0, writer->arrays_bytes);
     carve_arrays(writer, writer->arrays);
-    enum fletch_status status = make_dictionaries(writer, source, error);
-    if (status != FLETCH_OK)
-        return status;
-    if (!fletch_row_lists_init(&writer->lists, writer->partitioner->partition_count,
-                               &writer->allocator))
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for a partition writer: lists of %u partitions",
-                                writer->partitioner->partition_count);
-    return FLETCH_OK;
+    return make_dictionaries(writer, source, error);
 }
 
 static void end_arrays(struct fletch_partition_writer *writer)
 {
+    if (writer->lists.order != NULL)
+        fletch_row_lists_deinit(&writer->lists);
     if (writer->arrays == NULL)
         return;
     for (uint32_t i = 0; i < writer->schema->dictionary_count; i++)
         fletch_merger_deinit(&writer->dictionaries[i]);
-    if (writer->lists.order != NULL)
-        fletch_row_lists_deinit(&writer->lists);
     fletch_release(&writer->allocator, writer->arrays, writer->arrays_bytes, ALIGNMENT);
 }
 
@@ -268,7 +266,7 @@ static void sort_block(struct fletch_partition_writer *writer)
     int64_t left = writer->batch->row_count - writer->block.first_row;
     struct fletch_row_range range = {
         .first = writer->block.first_row,
-        .count = left < FLETCH_BLOCK_ROWS ? (size_t)left : FLETCH_BLOCK_ROWS,
+        .count = left < writer->lists.block_rows ? (size_t)left : writer->lists.block_rows,
     };
     fletch_partitioner_assign_checked(writer->partitioner, writer->batch, range, writer->partitions,
                                       writer->hashes);
@@ -296,7 +294,7 @@ enum fletch_status fletch_partition_writer_resume(struct fletch_partition_writer
         enum fletch_status status = fletch_scatter_block(&writer->scatter, &writer->block, error);
         if (status != FLETCH_OK)
             return status;
-        writer->block.first_row += FLETCH_BLOCK_ROWS;
+        writer->block.first_row += writer->lists.block_rows;
         writer->block_is_sorted = false;
     }
     fletch_batch_release(writer->scatter.source.cache, writer->batch);
