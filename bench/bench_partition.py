@@ -282,7 +282,7 @@ class DuckDb(Peer):
     def run(self):
         data = self.table  # noqa: F841, found by name
         name = self.table.schema.field(self.key).name
-        found = self.connection.execute(
+        found = self.connection.sql(
             f'SELECT * FROM data ORDER BY hash("{name}") % {self.partitions}')
         return found.to_arrow_table().num_rows
 
@@ -413,7 +413,7 @@ def main():
     os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
     pa.set_cpu_count(1)
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    rows = (32 if options.quick else 64) * ROWS
+    rows = (32 if options.quick else 92) * ROWS
     cases = []
     data = narrow(rows)
     for partitions, goal in ((16, 1.5), (200, 2.0)):

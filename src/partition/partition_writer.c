@@ -13,7 +13,10 @@ enum {
     FRAME_BYTES_LEAST = 4 << 10,
     FRAME_BYTES_DEFAULT_MOST = 1 << 20,
     FRAME_BYTES_MOST = 1 << 28,
-    SHARES = 8 /* of the budget that open frames may take: an eighth of it */
+    SHARES = 8, /* of the budget that open frames may take: an eighth of it */
+    BLOCK_COLUMN_BYTES = 512 << 10,
+    BLOCK_ROWS_LEAST = 4096,
+    ROWS_PER_PARTITION_LEAST = 16
 };
 
 #define BUDGET_DEFAULT ((uint64_t)1 << 30)
@@ -33,6 +36,7 @@ struct fletch_partition_writer {
     bool is_begun;              /* the batch was looked at, and its rows are being placed */
     struct fletch_scatter_block block;
     bool block_is_sorted;
+    uint32_t block_rows;     /* of this batch, the last one apart */
     uint32_t broadcast_next; /* partition that the batch goes to next */
     void *arrays;
     size_t arrays_bytes;
@@ -240,6 +244,18 @@ static enum fletch_status recode(struct fletch_partition_writer *writer, struct 
     return FLETCH_OK;
 }
 
+/* As many rows as the lists take; but of wide columns so few that one of them stays in the
+ * second-level cache while its block is gathered, unless each partition would get next to none. */
+static uint32_t block_rows_of(const struct fletch_partition_writer *writer)
+{
+    double widest = fletch_scatter_widest(&writer->scatter);
+    uint64_t least = (uint64_t)ROWS_PER_PARTITION_LEAST * writer->partitioner->partition_count;
+    uint32_t rows = writer->lists.block_rows;
+    while (rows > BLOCK_ROWS_LEAST && rows / 2 >= least && rows * widest > BLOCK_COLUMN_BYTES)
+        rows /= 2;
+    return rows;
+}
+
 /* Everything that is done before the first row is placed. If there is no memory for it, it is done
  * again later; any other failure lets go of the batch. */
 static enum fletch_status begin(struct fletch_partition_writer *writer, struct fletch_error *error)
@@ -252,6 +268,7 @@ static enum fletch_status begin(struct fletch_partition_writer *writer, struct f
         status = merge_dictionaries(writer, writer->batch, error);
         if (status == FLETCH_OK)
             status = fletch_scatter_begin(&writer->scatter, writer->batch, error);
+        writer->block_rows = block_rows_of(writer);
     }
     writer->is_begun = status == FLETCH_OK;
     if (status != FLETCH_OK && status != FLETCH_RESOURCE_EXHAUSTED) {
@@ -266,12 +283,13 @@ static void sort_block(struct fletch_partition_writer *writer)
     int64_t left = writer->batch->row_count - writer->block.first_row;
     struct fletch_row_range range = {
         .first = writer->block.first_row,
-        .count = left < writer->lists.block_rows ? (size_t)left : writer->lists.block_rows,
+        .count = left < writer->block_rows ? (size_t)left : writer->block_rows,
     };
     fletch_partitioner_assign_checked(writer->partitioner, writer->batch, range, writer->partitions,
                                       writer->hashes);
     fletch_row_lists_sort(&writer->lists, writer->partitions, writer->hashes, range.count);
     writer->block.lists = &writer->lists;
+    writer->block.row_count = (int64_t)range.count;
     writer->block.hashes = writer->hashes;
     writer->block.run = 0;
     writer->block.run_done = 0;
@@ -294,7 +312,7 @@ enum fletch_status fletch_partition_writer_resume(struct fletch_partition_writer
         enum fletch_status status = fletch_scatter_block(&writer->scatter, &writer->block, error);
         if (status != FLETCH_OK)
             return status;
-        writer->block.first_row += writer->lists.block_rows;
+        writer->block.first_row += writer->block.row_count;
         writer->block_is_sorted = false;
     }
     fletch_batch_release(writer->scatter.source.cache, writer->batch);

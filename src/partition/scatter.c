@@ -206,6 +206,22 @@ enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
     return batch->row_count == 0 ? FLETCH_OK : plan_for(scatter, error);
 }
 
+double fletch_scatter_widest(const struct fletch_scatter *scatter)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    double widest = 1;
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        const struct fletch_field *field = &schema->fields[row];
+        double bytes = (double)fletch_type_byte_width(&field->type);
+        if (scatter->nodes[row].is_below_a_list)
+            continue;
+        if (scatter->nodes[row].rule == FLETCH_COPY_STRINGS && scatter->seen_rows > 0)
+            bytes = scatter->seen.bytes[field->first_span + 2] / scatter->seen_rows;
+        widest = bytes > widest ? bytes : widest;
+    }
+    return widest;
+}
+
 /* ---- placing ---- */
 
 static enum fletch_status reserve_closed(struct fletch_scatter *scatter, struct fletch_error *error)
