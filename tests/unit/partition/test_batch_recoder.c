@@ -6,6 +6,8 @@
 
 #include <fletching/fletching.h>
 
+#include "partition/hash_mix.h"
+
 #include "support/cmocka_tests.h"
 #include "support/pools.h"
 #include "support/random_batches.h"
@@ -257,6 +259,24 @@ static void what_cannot_be_recoded_is_refused_by_name(void **state)
     scene_end(&scene);
 }
 
+/* Who hashes what was not validated reads nothing that is not there. */
+static void an_index_outside_its_dictionary_is_hashed_as_null(void **state)
+{
+    (void)state;
+    static const uint32_t key = 0;
+    struct scene scene = scene_new(schema_new("name=u"), schema_new("name=i<u>"));
+    uint64_t hashes[3][2];
+    struct fletch_batch *batches[3] = {indices_made(&scene, 2, 1, string_made(&scene, 4)),
+                                       indices_made(&scene, 2, -1, string_made(&scene, 4)),
+                                       indices_made(&scene, 2, 0, NULL)};
+    for (size_t i = 0; i < 3; i++) {
+        fletch_hash_batch(batches[i], &key, 1, hashes[i]);
+        assert_true(hashes[i][0] == fletch_hash_step(FLETCH_HASH_ROW, FLETCH_HASH_NULL));
+        fletch_batch_release(scene.pool.cache, batches[i]);
+    }
+    scene_end(&scene);
+}
+
 static void a_recoded_column_may_say_where_rows_go(void **state)
 {
     (void)state;
@@ -311,6 +331,7 @@ int main(void)
         cmocka_unit_test(every_type_is_recoded_wherever_it_lies),
         cmocka_unit_test(broadcast_recodes_too),
         cmocka_unit_test(what_cannot_be_recoded_is_refused_by_name),
+        cmocka_unit_test(an_index_outside_its_dictionary_is_hashed_as_null),
         cmocka_unit_test(a_recoded_column_may_say_where_rows_go),
         cmocka_unit_test(a_full_budget_stops_the_recoding_which_goes_on_later),
     };
