@@ -277,6 +277,7 @@ template <class Test> std::vector<Contestant> contestants(const Test &test)
     table.template ours<FletchBuffers<false, FLETCH_HUGE_PAGES_AUTO>>()
         .template ours<Mimalloc>(Mimalloc::kName, Role::kPeer)
         .template ours<Jemalloc>(Jemalloc::kName, Role::kPeer)
+        .template ours<TunedJemalloc>(TunedJemalloc::kName, Role::kPeer)
         .template ours<FletchBuffers<true, FLETCH_HUGE_PAGES_AUTO>>(
             FletchBuffers<true, FLETCH_HUGE_PAGES_AUTO>::kName, Role::kReference)
         .template ours<FletchBuffers<false, FLETCH_HUGE_PAGES_OFF>>(

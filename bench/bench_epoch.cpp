@@ -7,11 +7,13 @@
 #include "harness/machine.hpp"
 #include "harness/store_map.hpp"
 #include "harness/store_runs.hpp"
+#include "peers/called_sections.hpp"
 #include "peers/ck_tables.hpp"
 #include "peers/urcu_flavors.hpp"
 
-/** Sections and retirements alone: nanoseconds each. Ours are calls into a shared library; the
- *  peers' sections are called too, and beside that inlined. */
+/** Sections and retirements alone: nanoseconds each. Ours are calls into a shared library, and so
+ *  are the peers'; beside those stand calls within the program, sections inlined, and the floor:
+ *  calls into a shared library that do nothing. */
 
 namespace bench
 {
@@ -101,6 +103,14 @@ class CkEpoch
         {
             thread_.retire(object);
         }
+        void call_enter()
+        {
+            bench_ck_enter(thread_.record());
+        }
+        void call_exit()
+        {
+            bench_ck_exit(thread_.record());
+        }
 
       private:
         CkEpochThread thread_;
@@ -142,6 +152,14 @@ template <class Flavor> class Urcu
             if (retired_.size() == 512)
                 free_all();
         }
+        void call_enter()
+        {
+            bench_memb_enter();
+        }
+        void call_exit()
+        {
+            bench_memb_exit();
+        }
 
       private:
         void free_all()
@@ -155,8 +173,27 @@ template <class Flavor> class Urcu
     };
 };
 
-/** The same as calls, as ours are. */
+/** The same as calls into a shared library, as ours are. */
 template <class Epoch> class CalledEpoch : public Epoch
+{
+  public:
+    class Thread : public Epoch::Thread
+    {
+      public:
+        using Epoch::Thread::Thread;
+        void enter()
+        {
+            Epoch::Thread::call_enter();
+        }
+        void exit()
+        {
+            Epoch::Thread::call_exit();
+        }
+    };
+};
+
+/** As calls within the program: no table of addresses is asked. */
+template <class Epoch> class NearEpoch : public Epoch
 {
   public:
     class Thread : public Epoch::Thread
@@ -172,6 +209,28 @@ template <class Epoch> class CalledEpoch : public Epoch
         {
             Epoch::Thread::exit();
             asm volatile("");
+        }
+    };
+};
+
+/** Nothing protected: what two calls into a shared library cost. */
+class NoEpoch
+{
+  public:
+    static constexpr const char *kName = "floor: calls that do nothing";
+    class Thread
+    {
+      public:
+        explicit Thread(NoEpoch &)
+        {
+        }
+        void enter()
+        {
+            bench_nothing_enter(this);
+        }
+        void exit()
+        {
+            bench_nothing_exit(this);
         }
     };
 };
@@ -227,13 +286,10 @@ std::vector<Case> make_cases()
     std::vector<Case> cases;
     for (const unsigned threads : {1u, 2u}) {
         const std::string beside = threads == 1 ? "one thread" : "two threads";
-        const auto sections = [threads](auto *epoch, Role role) {
+        const auto sections = [threads](auto *epoch, Role role, const std::string &how) {
             using Epoch = std::remove_pointer_t<decltype(epoch)>;
-            const bool called = role == Role::kPeer;
-            const std::string inlined = role == Role::kReference ? " (inlined)" : "";
-            return Contestant{Epoch::kName + inlined, role, [threads, called](std::uint64_t count) {
-                                  return called ? run_sections<CalledEpoch<Epoch>>(count, threads)
-                                                : run_sections<Epoch>(count, threads);
+            return Contestant{Epoch::kName + how, role, [threads](std::uint64_t count) {
+                                  return run_sections<Epoch>(count, threads);
                               }};
         };
         const auto retirements = [threads](auto *epoch, Role role) {
@@ -246,11 +302,21 @@ std::vector<Case> make_cases()
         CkEpoch *ck = nullptr;
         Urcu<UrcuMemb> *memb = nullptr;
         Urcu<UrcuQsbr> *qsbr = nullptr;
-        cases.push_back({"section, " + beside,
-                         {metric(kNs, "ns", 1.0)},
-                         {sections(ours, Role::kOurs), sections(ck, Role::kPeer),
-                          sections(memb, Role::kPeer), sections(ck, Role::kReference),
-                          sections(memb, Role::kReference), sections(qsbr, Role::kReference)}});
+        CalledEpoch<CkEpoch> *called_ck = nullptr;
+        CalledEpoch<Urcu<UrcuMemb>> *called_memb = nullptr;
+        NearEpoch<CkEpoch> *near_ck = nullptr;
+        NearEpoch<Urcu<UrcuMemb>> *near_memb = nullptr;
+        NoEpoch *nothing = nullptr;
+        cases.push_back(
+            {"section, " + beside,
+             {metric(kNs, "ns", 1.0)},
+             {sections(ours, Role::kOurs, ""), sections(called_ck, Role::kPeer, ""),
+              sections(called_memb, Role::kPeer, ""), sections(nothing, Role::kReference, ""),
+              sections(near_ck, Role::kReference, " (called in the program)"),
+              sections(near_memb, Role::kReference, " (called in the program)"),
+              sections(ck, Role::kReference, " (inlined)"),
+              sections(memb, Role::kReference, " (inlined)"),
+              sections(qsbr, Role::kReference, " (inlined)")}});
         cases.push_back({"object made, section, object retired, " + beside,
                          {metric(kNs, "ns", kNone)},
                          {retirements(ours, Role::kOurs), retirements(ck, Role::kPeer),

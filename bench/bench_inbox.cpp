@@ -1,9 +1,8 @@
 #include <string>
 #include <vector>
 
-#include <fletching/inbox.h>
-
 #include "harness/contest.hpp"
+#include "harness/inbox_chain.hpp"
 #include "harness/machine.hpp"
 #include "harness/node_queue.hpp"
 #include "harness/ours.hpp"
@@ -24,66 +23,6 @@ namespace
 
 constexpr Wait kWait = Wait::kYield;
 using E = Element<24>;
-
-class InboxChain
-{
-  public:
-    static constexpr const char *kName = "fletching";
-    using Link = fletch_inbox_node;
-
-    explicit InboxChain(const Shape &)
-    {
-        fletch_error error;
-        must(fletch_inbox_init(memory_, sizeof memory_, &inbox_, &error), error);
-    }
-    ~InboxChain()
-    {
-        fletch_inbox_list left;
-        fletch_inbox_close(inbox_, &left);
-    }
-    InboxChain(const InboxChain &) = delete;
-    InboxChain &operator=(const InboxChain &) = delete;
-
-    class In
-    {
-      public:
-        In(InboxChain &chain, unsigned) : inbox_(chain.inbox_)
-        {
-        }
-        void push(Link *link)
-        {
-            (void)!fletch_inbox_push(inbox_, link, nullptr);
-        }
-        void push_list(Link *const *links, std::size_t count)
-        {
-            for (std::size_t i = 0; i + 1 < count; ++i)
-                links[i]->next = links[i + 1];
-            links[count - 1]->next = nullptr;
-            (void)!fletch_inbox_push_list(inbox_, links[0], nullptr);
-        }
-
-      private:
-        fletch_inbox *inbox_;
-    };
-
-    Link *next()
-    {
-        Link *link = taken_;
-        if (link != nullptr)
-            taken_ = link->next;
-        return link;
-    }
-    void take()
-    {
-        fletch_inbox_list list;
-        taken_ = fletch_inbox_try_take(inbox_, &list) == FLETCH_DONE ? list.first : nullptr;
-    }
-
-  private:
-    alignas(128) unsigned char memory_[128];
-    fletch_inbox *inbox_ = nullptr;
-    Link *taken_ = nullptr;
-};
 
 struct Stream {
     StreamPlan plan;

@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/bare_ring.hpp"
 #include "harness/contest.hpp"
 #include "harness/machine.hpp"
 #include "harness/ours.hpp"
@@ -89,7 +90,8 @@ template <class E> Case stream(Layout layout, std::size_t capacity, std::size_t 
 {
     const bool shared = layout == Layout::kMp2;
     const std::vector<int> producers = shared ? std::vector<int>{0, 1} : std::vector<int>{0, 0};
-    Table<Stream> table(Stream{{capacity, batch, producers, 1}});
+    const StreamPlan plan = {capacity, batch, producers, 1};
+    Table<Stream> table(Stream{plan});
     table.ours<FletchMpscQueue<E>>();
     add_peers<E>(table);
     if (shared)
@@ -99,7 +101,13 @@ template <class E> Case stream(Layout layout, std::size_t capacity, std::size_t 
     table.template before<MutexQueue<E>>();
     const std::string what = std::string(shared ? "mp2" : "mp2b") +
                              (batch == 1 ? " one by one" : " batches of " + std::to_string(batch));
-    return {title(what, sizeof(E), capacity), {items_goal(goal)}, table.take()};
+    Case out = {title(what, sizeof(E), capacity), {items_goal(goal)}, table.take()};
+    if (batch == 1)
+        out.floors = [plan] {
+            return Floors{{"bare ring, compare-and-swap, inlined, no promises",
+                           bare_rate<kWait, BareRing<E, true>>(plan)}};
+        };
+    return out;
 }
 
 /** `threads` threads that wait as their queue waits, not pinned. One of them is the consumer. */

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "harness/contest.hpp"
+#include "harness/resident.hpp"
 #include "harness/store_ours.hpp"
 #include "harness/store_runs.hpp"
 #include "peers/ck_tables.hpp"
@@ -53,7 +54,8 @@ template <class Run> class Maps
     }
     Maps &locking(Role role)
     {
-        return add<TbbHashMap>(role).template add<LibcuckooMap>(role);
+        return add<TbbHashMap>(role).template add<LibcuckooMap>(role).template add<XeniumHashMap>(
+            role);
     }
     Maps &before()
     {
@@ -93,9 +95,10 @@ struct Gets {
 
 struct Many {
     std::size_t entries;
+    bool with_references;
     template <class Map> Sample operator()(std::uint64_t count) const
     {
-        return run_many<Map>(entries, count);
+        return run_many<Map>(entries, with_references, count);
     }
 };
 
@@ -154,25 +157,36 @@ Case writes(std::size_t size, unsigned writers)
     return out;
 }
 
-/** Bytes for each entry beside the payload, in place of a time. */
-Case memory()
+/** Bytes for each entry beside the payload, in place of a time: by the store's own count, and by
+ *  what the process became larger, in a child that does nothing else. */
+Sample run_memory(std::uint64_t)
 {
     constexpr std::size_t kEntries = 1048576;
-    const auto run = [](std::uint64_t) {
-        Sample sample;
-        sample.values[0] = filled_map<FletchStore>(kEntries).bytes_per_entry();
-        sample.seconds = 1;
-        sample.right = sample.values[0] > 0;
-        return sample;
-    };
+    Sample sample;
+    const auto figures = in_child<2>([](double *out) {
+        const double before = resident_bytes();
+        FletchStore &store = filled_map<FletchStore>(kEntries);
+        const double grown = resident_bytes() - before;
+        out[0] = store.bytes_per_entry();
+        out[1] = grown / kEntries - FletchStore::kPayloadBytes;
+    });
+    for (std::size_t k = 0; k < 2; ++k)
+        sample.values[k] = figures[k];
+    sample.seconds = 1;
+    sample.right = figures[0] > 0 && figures[1] > 0;
+    return sample;
+}
+
+Case memory()
+{
     return {"memory, 1 Mi entries, table and header",
-            {metric(kNs, "bytes_per_entry", kNone, 64)},
-            {{FletchStore::kName, Role::kOurs, run}}};
+            {metric(kNs, "bytes_per_entry", kNone, 64), metric(kNs, "resident_bytes", kNone, 64)},
+            {{FletchStore::kName, Role::kOurs, run_memory}}};
 }
 
 std::vector<Case> make_cases()
 {
-    std::vector<Case> cases;
+    std::vector<Case> cases = {memory()}; /* first, while the process is small */
     constexpr double kHit[] = {1.25, 1.25, 1.15}, kTwo[] = {1.4, 1.4, 1.25},
                      kBeside[] = {1.25, 1.3, 1.05}, kMany[] = {1.0, 1.0, 1.3};
     for (std::size_t size = 0; size < 3; ++size) {
@@ -193,17 +207,18 @@ std::vector<Case> make_cases()
                                     .locking(Role::kPeer)
                                     .before()
                                     .take()));
-        cases.push_back(case_of("view_many of 16", size, {ns(kMany[size])},
-                                Maps<Many>(Many{kSizes[size]})
-                                    .lock_free()
-                                    .single_writer(Role::kPeer)
-                                    .locking(Role::kPeer)
-                                    .floor()
-                                    .take()));
+        for (const bool with_references : {false, true}) {
+            Maps<Many> maps(Many{kSizes[size], with_references});
+            maps.lock_free().single_writer(Role::kPeer).locking(Role::kPeer);
+            if (!with_references)
+                maps.floor();
+            cases.push_back(
+                case_of(with_references ? "get_many of 16 and release" : "view_many of 16", size,
+                        {ns(kMany[size])}, maps.take()));
+        }
         cases.push_back(writes(size, 1));
         cases.push_back(writes(size, 2));
     }
-    cases.push_back(memory());
     return cases;
 }
 

@@ -1,5 +1,6 @@
 #include <string>
 
+#include "harness/bare_ring.hpp"
 #include "harness/contest.hpp"
 #include "harness/machine.hpp"
 #include "harness/ours.hpp"
@@ -51,16 +52,24 @@ struct Alone {
     }
 };
 
-Floors stream_floors(std::size_t element_bytes)
+template <class Ring> Floors stream_floors(const StreamPlan &plan)
 {
-    Floors floors;
+    Floors floors = {{"bare ring, inlined, no promises", bare_rate<kWait, Ring>(plan)}};
     for (const std::size_t chunk : {64, 256, 1024}) {
-        const Spread rate =
-            spread_of({stream_floor(chunk, element_bytes), stream_floor(chunk, element_bytes),
-                       stream_floor(chunk, element_bytes)});
+        const std::size_t bytes = sizeof(typename Ring::Value);
+        const Spread rate = spread_of(
+            {stream_floor(chunk, bytes), stream_floor(chunk, bytes), stream_floor(chunk, bytes)});
         floors.emplace_back("stream in chunks of " + std::to_string(chunk) + " B", rate.median);
     }
     return floors;
+}
+
+template <class E> Floors alone_floor(std::size_t capacity)
+{
+    constexpr std::uint64_t kPairs = 200000;
+    using Ring = BareRing<E, false>;
+    const double ns = run_alone<Ring>(capacity, kPairs).values[0];
+    return {{"bare ring, inlined, no promises", ns}};
 }
 
 Floors line_floor()
@@ -99,20 +108,22 @@ template <class E, unsigned kCapacity, class Test> void add_inlined(Table<Test> 
 
 template <class E, unsigned kCapacity> Case single(double goal, double before_goal)
 {
-    Table<Stream> table(Stream{{kCapacity, 1, {0}, 1}});
+    const StreamPlan plan = {kCapacity, 1, {0}, 1};
+    Table<Stream> table(Stream{plan});
     table.ours<Ours<E>>();
     add_single_peers<E, kCapacity>(table);
     add_inlined<E, kCapacity>(table);
     table.before<MutexQueue<E>>();
     Case out = {title("one by one", sizeof(E), kCapacity), {items_goal(goal)}, table.take()};
     out.before_goal = before_goal;
-    out.floors = [] { return stream_floors(sizeof(E)); };
+    out.floors = [plan] { return stream_floors<BareRing<E, false>>(plan); };
     return out;
 }
 
 template <class E, unsigned kCapacity> Case batches(std::size_t batch, double goal)
 {
-    Table<Stream> table(Stream{{kCapacity, batch, {0}, 1}});
+    const StreamPlan plan = {kCapacity, batch, {0}, 1};
+    Table<Stream> table(Stream{plan});
     table.ours<FletchSpscRingInPlace<E>>()
         .template ours<FletchSpscRing<E, FLETCH_RING_CURSOR>>("fletching, copied", Role::kReference)
         .template ours<Ours<E>>("fletching, slot sequence, copied", Role::kReference)
@@ -130,7 +141,7 @@ template <class E, unsigned kCapacity> Case batches(std::size_t batch, double go
     Case out = {title(("batches of " + std::to_string(batch)).c_str(), sizeof(E), kCapacity),
                 {items_goal(goal)},
                 table.take()};
-    out.floors = [] { return stream_floors(sizeof(E)); };
+    out.floors = [plan] { return stream_floors<BareBatches<E>>(plan); };
     return out;
 }
 
@@ -164,6 +175,7 @@ template <class E> Case alone()
     Case out = {title("one thread, push and pop", sizeof(E), kCapacity),
                 {metric(kNs, "ns_per_pair", 0.5, 10.0)},
                 table.take()};
+    out.floors = [] { return alone_floor<E>(kCapacity); };
     out.seconds = 0.02;
     return out;
 }

@@ -170,7 +170,7 @@ const char *placement_name(Placement placement)
 
 double stream_floor(std::size_t chunk_bytes, std::size_t item_bytes)
 {
-    constexpr std::size_t kRingBytes = 32768;
+    constexpr std::size_t kRingBytes = 32768, kLineWords = 8;
     const std::size_t chunk = chunk_bytes / 8, ring = kRingBytes / 8;
     const std::uint64_t chunks = (std::uint64_t{16} << 20) / chunk_bytes;
     const std::uint64_t window = kRingBytes / chunk_bytes;
@@ -185,9 +185,11 @@ double stream_floor(std::size_t chunk_bytes, std::size_t item_bytes)
         for (std::uint64_t i = 0; i < chunks; ++i) {
             while (written.value.load(std::memory_order_acquire) <= i)
                 pause();
-            const std::uint64_t *from = words + i % window * chunk;
+            std::uint64_t *from = words + i % window * chunk;
             for (std::size_t w = 0; w < chunk; ++w)
                 sum += from[w];
+            for (std::size_t w = 0; w < chunk; w += kLineWords)
+                give_line_back(from + w);
             if (i % (window / 8) == 0)
                 read.value.store(i, std::memory_order_release);
         }

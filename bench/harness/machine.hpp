@@ -84,6 +84,15 @@ inline constexpr double kRemoteFromNs = 150.0;
 Placement placement_of(double line_ns);
 const char *placement_name(Placement placement);
 
+/** Stores a word of a line unchanged. The reader of a line that does so hands it back dirty, as our
+ *  rings do: it then moves to the writer in one step. */
+inline void give_line_back(std::uint64_t *word)
+{
+    std::uint64_t same = *word;
+    asm volatile("" : "+r"(same));
+    *word = same;
+}
+
 /** Items a second that one core can write and the other read in chunks of `chunk_bytes`, each chunk
  *  announced by one store: the floor of every stream of `item_bytes`. */
 double stream_floor(std::size_t chunk_bytes, std::size_t item_bytes);

@@ -30,7 +30,7 @@ template <class Chain, class E> class NodeQueue
     using Link = typename Chain::Link;
 
     explicit NodeQueue(const Shape &shape)
-        : chain_(shape), pools_(new Pool[shape.producers]), pool_count_(shape.producers),
+        : pools_(new Pool[shape.producers]), chain_(shape), pool_count_(shape.producers),
           pool_nodes_(shape.capacity / shape.producers)
     {
         while ((pool_nodes_ & (pool_nodes_ - 1)) != 0)
@@ -150,8 +150,8 @@ template <class Chain, class E> class NodeQueue
         }
     }
 
+    std::unique_ptr<Pool[]> pools_; /* before the chain, which may end with nodes in it */
     Chain chain_;
-    std::unique_ptr<Pool[]> pools_;
     unsigned pool_count_;
     std::size_t pool_nodes_;
 };

@@ -72,6 +72,8 @@ inline void free_object(void *object)
  *         const std::uint64_t *acquire(const StoreKey &) with a reference, outside of any section
  *         void release(const std::uint64_t *);
  *         std::size_t find_many(const StoreKey *, std::size_t, const std::uint64_t **);
+ *         std::size_t acquire_many(the same);
+ *         void release_many(const std::uint64_t **, std::size_t);
  *         bool insert(const StoreKey &);                 a fresh object
  *         bool replace(const StoreKey &);
  *         bool remove(const StoreKey &); }
@@ -102,6 +104,22 @@ template <class Self> class PlainThread
             found += words[i] != nullptr;
         }
         return found;
+    }
+    /** The bulk look-up, if there is one, and as many counts. */
+    std::size_t acquire_many(const StoreKey *keys, std::size_t count, const std::uint64_t **words)
+    {
+        self().enter();
+        const std::size_t found = self().find_many(keys, count, words);
+        for (std::size_t i = 0; i < count; ++i)
+            if (words[i] != nullptr)
+                references_of(words[i]).fetch_add(1, std::memory_order_relaxed);
+        self().exit();
+        return found;
+    }
+    void release_many(const std::uint64_t **words, std::size_t count)
+    {
+        for (std::size_t i = 0; i < count; ++i)
+            self().release(words[i]);
     }
 
   protected:

@@ -97,6 +97,21 @@ class FletchStore
                 words[i] = word_of(values[i]);
             return found;
         }
+        std::size_t acquire_many(const StoreKey *keys, std::size_t count,
+                                 const std::uint64_t **words)
+        {
+            fletch_store_value *values[kManyMost];
+            const std::size_t found =
+                fletch_partition_store_get_many(store_, reader_, key_of(*keys), count, values);
+            for (std::size_t i = 0; i < count; ++i)
+                words[i] = word_of(values[i]);
+            return found;
+        }
+        void release_many(const std::uint64_t **words, std::size_t count)
+        {
+            for (std::size_t i = 0; i < count; ++i)
+                release(words[i]);
+        }
         bool insert(const StoreKey &key)
         {
             return fletch_partition_store_insert(store_, reader_, key_of(key), make(key),

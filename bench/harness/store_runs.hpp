@@ -186,8 +186,9 @@ template <class Map> Sample run_gets(std::size_t entries, std::uint64_t count)
     return sample;
 }
 
-/** Sixteen keys a call, a section around each call. */
-template <class Map> Sample run_many(std::size_t entries, std::uint64_t count)
+/** Sixteen keys a call. Without references: a section around each call, in which the words are
+ *  read. With references: taken, the words read, let go. */
+template <class Map> Sample run_many(std::size_t entries, bool with_references, std::uint64_t count)
 {
     constexpr std::size_t kMany = 16;
     Map &map = filled_map<Map>(entries);
@@ -204,11 +205,18 @@ template <class Map> Sample run_many(std::size_t entries, std::uint64_t count)
             const std::uint64_t *words[kMany];
             for (StoreKey &key : keys)
                 key = store_key(order.next());
-            thread.enter();
-            wrong += thread.find_many(keys, kMany, words) != kMany;
+            if (with_references) {
+                wrong += thread.acquire_many(keys, kMany, words) != kMany;
+            } else {
+                thread.enter();
+                wrong += thread.find_many(keys, kMany, words) != kMany;
+            }
             for (std::size_t k = 0; k < kMany; ++k)
                 wrong += words[k] == nullptr || *words[k] != keys[k].partition;
-            thread.exit();
+            if (with_references)
+                thread.release_many(words, kMany);
+            else
+                thread.exit();
         }
         spans[0] = meter.stop();
         sample.right = wrong == 0;
@@ -217,14 +225,43 @@ template <class Map> Sample run_many(std::size_t entries, std::uint64_t count)
     return sample;
 }
 
-template <class Work> void each(std::uint64_t first, std::uint64_t count, const Work &work)
+/** Numbers in a row, in random order, another one for each shuffling. */
+class ShuffledNumbers
 {
-    for (std::uint64_t i = 0; i < count; ++i)
-        work(store_key(first + i));
+  public:
+    ShuffledNumbers(std::uint64_t first, std::uint64_t count, std::uint64_t seed)
+        : numbers_(count), state_(seed * 2 + 1)
+    {
+        for (std::uint64_t i = 0; i < count; ++i)
+            numbers_[i] = static_cast<std::uint32_t>(first + i);
+    }
+    const std::vector<std::uint32_t> &shuffle()
+    {
+        for (std::size_t i = numbers_.size(); i > 1; --i) {
+            state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+            std::swap(numbers_[i - 1], numbers_[(state_ >> 33) % i]);
+        }
+        return numbers_;
+    }
+
+  private:
+    std::vector<std::uint32_t> numbers_;
+    std::uint64_t state_;
+};
+
+/** Does `work` for each key in a fresh random order, which is made up before the clock starts. */
+template <class Work> std::uint64_t timed_keys(ShuffledNumbers &numbers, const Work &work)
+{
+    const std::vector<std::uint32_t> &order = numbers.shuffle();
+    const std::uint64_t start = now_ns();
+    for (const std::uint32_t number : order)
+        work(store_key(number));
+    return now_ns() - start;
 }
 
-/** Registrations (an object made and entered), replacements and removals, each by itself, of keys
- *  that come on top of those that are there: an eighth at most. Each writer has its own. */
+/** Registrations (an object made and entered), replacements and removals, each by itself, in random
+ *  order, of keys that come on top of those that are there: an eighth at most. Each writer has its
+ *  own. */
 template <class Map> Sample run_writes(std::size_t entries, unsigned writers, std::uint64_t count)
 {
     Map &map = filled_map<Map>(entries);
@@ -240,23 +277,18 @@ template <class Map> Sample run_writes(std::size_t entries, unsigned writers, st
         threads.emplace_back([&, index] {
             pin(static_cast<int>(index));
             typename Map::Thread thread(map);
-            /* Neighbours in number lie far apart in the table: no order need be made up. */
-            const std::uint64_t first = entries + index * fresh;
+            ShuffledNumbers numbers(entries + index * fresh, fresh, index);
             bool done = true;
             SpanMeter meter;
             gate.arrive_and_wait();
             meter.start(static_cast<int>(index));
             for (std::uint64_t round = 0; round < rounds; ++round) {
-                const std::uint64_t at[4] = {
-                    now_ns(),
-                    (each(first, fresh, [&](auto key) { done = thread.insert(key) && done; }),
-                     now_ns()),
-                    (each(first, fresh, [&](auto key) { done = thread.replace(key) && done; }),
-                     now_ns()),
-                    (each(first, fresh, [&](auto key) { done = thread.remove(key) && done; }),
-                     now_ns())};
-                for (unsigned k = 0; k < 3; ++k)
-                    ns[index * 3 + k] += at[k + 1] - at[k];
+                ns[index * 3] +=
+                    timed_keys(numbers, [&](auto key) { done = thread.insert(key) && done; });
+                ns[index * 3 + 1] +=
+                    timed_keys(numbers, [&](auto key) { done = thread.replace(key) && done; });
+                ns[index * 3 + 2] +=
+                    timed_keys(numbers, [&](auto key) { done = thread.remove(key) && done; });
             }
             spans[index] = meter.stop();
             if (!done)

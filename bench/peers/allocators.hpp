@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include <dlfcn.h>
+#include <mimalloc.h>
 
 /** Allocators as sources of buffers. Both libraries would replace malloc for the whole process if
  *  they were linked as they are: mimalloc is loaded at run time, jemalloc is wrapped
@@ -14,6 +15,8 @@
 
 extern "C" void *bench_jemalloc_take(std::size_t bytes);
 extern "C" void bench_jemalloc_give(void *memory);
+extern "C" void *bench_tuned_jemalloc_take(std::size_t bytes);
+extern "C" void bench_tuned_jemalloc_give(void *memory);
 
 namespace bench
 {
@@ -29,12 +32,22 @@ inline void *symbol_of(const char *library, const char *name)
     return symbol;
 }
 
-/** A source has a side for each thread that takes or gives. */
+/** A source has a side for each thread that takes or gives. With pages of 2 MiB, where the system
+ *  has them: an option that is read once, when the first of them might be asked for. */
 class Mimalloc
 {
   public:
-    static constexpr const char *kName = "mimalloc";
+    static constexpr const char *kName = "mimalloc, large pages";
     using Item = void *;
+    Mimalloc()
+    {
+        static const bool enabled = [] {
+            reinterpret_cast<void (*)(mi_option_t)>(symbol_of(kLibrary, "mi_option_enable"))(
+                mi_option_large_os_pages);
+            return true;
+        }();
+        (void)enabled;
+    }
     class Side
     {
       public:
@@ -57,10 +70,12 @@ class Mimalloc
         }
 
       private:
-        static constexpr const char *kLibrary = "libmimalloc.so.2";
         void *(*allocate_)(std::size_t);
         void (*release_)(void *);
     };
+
+  private:
+    static constexpr const char *kLibrary = "libmimalloc.so.2";
 };
 
 class Jemalloc
@@ -81,6 +96,33 @@ class Jemalloc
         void give(Item item)
         {
             bench_jemalloc_give(item);
+        }
+        static unsigned char *data(Item item)
+        {
+            return static_cast<unsigned char *>(item);
+        }
+    };
+};
+
+/** With caches of threads up to 4 MiB, huge pages, and nothing given back. */
+class TunedJemalloc
+{
+  public:
+    static constexpr const char *kName = "jemalloc, tuned";
+    using Item = void *;
+    class Side
+    {
+      public:
+        explicit Side(TunedJemalloc &)
+        {
+        }
+        Item take(std::size_t bytes)
+        {
+            return bench_tuned_jemalloc_take(bytes);
+        }
+        void give(Item item)
+        {
+            bench_tuned_jemalloc_give(item);
         }
         static unsigned char *data(Item item)
         {

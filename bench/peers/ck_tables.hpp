@@ -64,6 +64,10 @@ class CkEpochThread
             ck_epoch_poll(record_);
         return true;
     }
+    ck_epoch_record_t *record()
+    {
+        return record_;
+    }
     void finish()
     {
         ck_epoch_barrier(record_);

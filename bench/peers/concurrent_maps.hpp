@@ -1,13 +1,17 @@
 #ifndef BENCH_PEERS_CONCURRENT_MAPS_HPP
 #define BENCH_PEERS_CONCURRENT_MAPS_HPP
 
+#include <optional>
+
 #include <libcuckoo/cuckoohash_map.hh>
 #include <oneapi/tbb/concurrent_hash_map.h>
+#include <xenium/reclamation/generic_epoch_based.hpp>
+#include <xenium/vyukov_hash_map.hpp>
 
 #include "harness/store_map.hpp"
 
-/** C++ maps that lock a bucket for each look-up, so what a section protects is what the last
- *  look-up holds. */
+/** C++ maps. Two of them lock a bucket for each look-up, so what a section protects is what the
+ *  last look-up holds; xenium's readers are lock-free, inside a region of its epochs. */
 
 namespace bench
 {
@@ -128,6 +132,22 @@ class LibcuckooMap
         {
             acquired_->references.fetch_sub(1, std::memory_order_acq_rel);
         }
+        std::size_t acquire_many(const StoreKey *keys, std::size_t count,
+                                 const std::uint64_t **words)
+        {
+            std::size_t found = 0;
+            for (std::size_t i = 0; i < count; ++i) {
+                words[i] = acquire(keys[i]);
+                many_[i] = acquired_;
+                found += words[i] != nullptr;
+            }
+            return found;
+        }
+        void release_many(const std::uint64_t **, std::size_t count)
+        {
+            for (std::size_t i = 0; i < count; ++i)
+                many_[i]->references.fetch_sub(1, std::memory_order_acq_rel);
+        }
         std::size_t find_many(const StoreKey *keys, std::size_t count, const std::uint64_t **words)
         {
             std::size_t found = 0;
@@ -163,6 +183,116 @@ class LibcuckooMap
         std::uint64_t word_ = 0;
         std::uint64_t words_[64];
         StoreObject *acquired_ = nullptr;
+        StoreObject *many_[64] = {};
+    };
+
+  private:
+    Map map_;
+};
+
+/** Keys of more than 8 bytes lie in nodes beside their values. There is no replacement in one step:
+ *  the entry is gone for a moment. Writers lock a bucket. */
+class XeniumHashMap
+{
+    struct Value {
+        explicit Value(std::uint64_t number) : references(1), word(number)
+        {
+        }
+        Value(const Value &other) : references(1), word(other.word)
+        {
+        }
+        mutable std::atomic<std::uint64_t> references;
+        std::uint64_t word;
+    };
+    struct Hash {
+        std::size_t operator()(const StoreKey &key) const
+        {
+            return hash_of(key);
+        }
+    };
+    using Reclaimer = xenium::reclamation::epoch_based<>;
+    using Map = xenium::vyukov_hash_map<StoreKey, Value, xenium::policy::reclaimer<Reclaimer>,
+                                        xenium::policy::hash<Hash>>;
+
+  public:
+    static constexpr const char *kName = "xenium vyukov_hash_map";
+    explicit XeniumHashMap(std::size_t entries) : map_(entries)
+    {
+    }
+
+    class Thread : public PlainThread<Thread>
+    {
+      public:
+        explicit Thread(XeniumHashMap &map) : map_(map.map_)
+        {
+        }
+        void enter()
+        {
+            region_.emplace();
+        }
+        void exit()
+        {
+            held_.reset();
+            region_.reset();
+        }
+        const std::uint64_t *find(const StoreKey &key)
+        {
+            return map_.try_get_value(key, held_) ? &held_->word : nullptr;
+        }
+        const std::uint64_t *acquire(const StoreKey &key)
+        {
+            enter();
+            const std::uint64_t *word = find(key);
+            if (word != nullptr)
+                held_->references.fetch_add(1, std::memory_order_relaxed);
+            exit();
+            return word;
+        }
+        void release(const std::uint64_t *word)
+        {
+            value_of(word)->references.fetch_sub(1, std::memory_order_acq_rel);
+        }
+        std::size_t acquire_many(const StoreKey *keys, std::size_t count,
+                                 const std::uint64_t **words)
+        {
+            std::size_t found = 0;
+            enter();
+            for (std::size_t i = 0; i < count; ++i) {
+                words[i] = find(keys[i]);
+                if (words[i] != nullptr)
+                    value_of(words[i])->references.fetch_add(1, std::memory_order_relaxed);
+                found += words[i] != nullptr;
+            }
+            exit();
+            return found;
+        }
+        void release_many(const std::uint64_t **words, std::size_t count)
+        {
+            for (std::size_t i = 0; i < count; ++i)
+                release(words[i]);
+        }
+        bool insert(const StoreKey &key)
+        {
+            return map_.emplace(key, Value(key.partition));
+        }
+        bool replace(const StoreKey &key)
+        {
+            return map_.erase(key) && insert(key);
+        }
+        bool remove(const StoreKey &key)
+        {
+            return map_.erase(key);
+        }
+
+      private:
+        static const Value *value_of(const std::uint64_t *word)
+        {
+            return reinterpret_cast<const Value *>(reinterpret_cast<const char *>(word) -
+                                                   offsetof(Value, word));
+        }
+        Map &map_;
+        std::optional<Reclaimer::region_guard> region_;
+        Map::accessor held_;
     };
 
   private:

@@ -113,8 +113,8 @@ fletch_batch_import(struct ArrowArray *source, struct fletch_schema *schema,
 
 /** Writes `*out_array`, whose old content is not looked at: a struct array of the batch's columns
  *  where they lie. It holds a reference to the batch. The memory for it comes from `cache`, the
- *  calling thread's. INVALID_ARGUMENT: a batch without schema; RESOURCE_EXHAUSTED. Does not
- *  block. */
+ *  calling thread's. INVALID_ARGUMENT: a batch without schema, or no cache;
+ *  RESOURCE_EXHAUSTED. Does not block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_batch_export(struct fletch_batch *batch, struct fletch_buffer_cache *cache,
                     struct ArrowArray *out_array, struct fletch_error *error);
@@ -144,7 +144,7 @@ fletch_stream_import(struct ArrowArrayStream *source, const struct fletch_import
  *  release closes the source. On failure the source stays the caller's. `cache` belongs to
  *  whichever thread calls the stream's functions, and outlives it. Errors of the source reach the
  *  consumer as errno and message; after one, get_next repeats it and the source is not asked again.
- *  RESOURCE_EXHAUSTED. Does not block. */
+ *  INVALID_ARGUMENT: no cache; RESOURCE_EXHAUSTED. Does not block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_stream_export(const struct fletch_batch_source *source, struct fletch_buffer_cache *cache,
                      const struct fletch_allocator *allocator, struct ArrowArrayStream *out_stream,

@@ -104,9 +104,11 @@ struct fletch_budget_statistics {
     char name[FLETCH_ACCOUNT_NAME_BYTES];
     uint64_t limit_bytes; /* UINT64_MAX: none of its own */
     uint64_t used_bytes;  /* charged now */
-    uint64_t peak_bytes;  /* the most that it took from the account above it */
-    uint64_t refused;     /* reservations and transfers that found it full */
-    bool closed;          /* and waits for its last bytes */
+    uint64_t
+        peak_bytes;   /* the most that it took from the account above it, never less; it may count
+                             what others were refused for a moment */
+    uint64_t refused; /* reservations and transfers that found it full */
+    bool closed;      /* and waits for its last bytes */
 };
 
 /** Writes the first `out_statistics->struct_size` bytes of them. Any thread; wait-free. */

@@ -18,6 +18,7 @@
 #include <fletching/inbox.h>
 #include <fletching/ipc.h>
 #include <fletching/ipc_reader.h>
+#include <fletching/ipc_relay.h>
 #include <fletching/ipc_writer.h>
 #include <fletching/mpsc_queue.h>
 #include <fletching/partition.h>

@@ -4,6 +4,7 @@
 /** Arrow IPC, both ways. */
 
 #include <fletching/ipc_reader.h>
+#include <fletching/ipc_relay.h>
 #include <fletching/ipc_writer.h>
 
 #endif

@@ -8,6 +8,7 @@
  *  Threads: a reader belongs to one thread at a time, and so does its cache; batches that it gave
  *  may be used and released anywhere, before and after it is closed. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +53,9 @@ struct fletch_ipc_read_options {
     size_t body_step_bytes;
     /** For the state of the reader and for schemas; NULL: the default one. */
     const struct fletch_allocator *allocator;
+    /** Messages are passed on as they are: fletch_ipc_reader_relay (ipc_relay.h) gives them. There
+     *  are no batches then, and no schema: NULL. Streams only. */
+    bool is_relay;
 };
 
 struct fletch_ipc_reader;
@@ -84,7 +88,7 @@ fletch_ipc_reader_open_fd(int fd, const struct fletch_ipc_read_options *options,
 /** Ends a reader; batches stay. NULL allowed. */
 FLETCH_EXPORT void fletch_ipc_reader_close(struct fletch_ipc_reader *reader);
 
-/** The schema; alive until close, and longer with a reference of one's own. */
+/** The schema; alive until close, and longer with a reference of one's own. NULL: a relay. */
 FLETCH_EXPORT struct fletch_schema *
 fletch_ipc_reader_schema(const struct fletch_ipc_reader *reader);
 

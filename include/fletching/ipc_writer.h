@@ -49,10 +49,11 @@ struct fletch_ipc_write_options {
 struct fletch_ipc_writer;
 
 /** Writes to a descriptor, which stays the caller's and outlives the writer; for a file from where
- *  it stands, which counts as its beginning. Writes the schema at once. This call and the next ones
- *  block where the descriptor does. INVALID_ARGUMENT: options; UNAVAILABLE: the system's answer,
- *  also that a descriptor would block. A pipe or socket without a reader raises SIGPIPE, and is
- *  UNAVAILABLE where that is ignored. */
+ *  it stands, which counts as its beginning. Writes the schema at once; without one, nothing:
+ *  then the writer takes messages of a relay (ipc_relay.h), as a stream. This call and the next
+ *  ones block where the descriptor does. INVALID_ARGUMENT: options; RESOURCE_EXHAUSTED: no memory,
+ *  or no space on the device; UNAVAILABLE: the system's answer, also that a descriptor would block.
+ *  A pipe or socket without a reader raises SIGPIPE, and is UNAVAILABLE where that is ignored. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_ipc_writer_open_fd(int fd, struct fletch_schema *schema,
                           const struct fletch_ipc_write_options *options,

@@ -104,9 +104,9 @@ FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_spsc_ring_push_many(struct fletch_spsc_ring *ring, const void *elements, size_t count,
                            uint64_t timeout_ns, size_t *out_pushed);
 
-/** Producer: room for up to `max_count` elements, to be filled in place. DONE (at least one), FULL
- *  or CLOSED. `*out_spans` is written on DONE. Followed by one commit; until then no other producer
- *  call. Wait-free. */
+/** Producer: room for up to `max_count` elements, at least 1, to be filled in place. DONE (at least
+ *  one), FULL or CLOSED. `*out_spans` is written on DONE. Followed by one commit; until then no
+ *  other producer call. Wait-free. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_spsc_ring_try_claim(struct fletch_spsc_ring *ring, size_t max_count,
                            struct fletch_ring_spans *out_spans);
@@ -143,9 +143,9 @@ FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_spsc_ring_pop_many(struct fletch_spsc_ring *ring, void *out_elements, size_t max_count,
                           uint64_t timeout_ns, size_t *out_popped);
 
-/** Consumer: up to `max_count` of the oldest elements, to be read in place. DONE (at least one),
- *  EMPTY or CLOSED. `*out_spans` is written on DONE. They stay in the ring until release; a second
- *  peek before it shows them again, perhaps with more behind. Wait-free. */
+/** Consumer: up to `max_count`, at least 1, of the oldest elements, to be read in place. DONE (at
+ *  least one), EMPTY or CLOSED. `*out_spans` is written on DONE. They stay in the ring until
+ *  release; a second peek before it shows them again, perhaps with more behind. Wait-free. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_spsc_ring_try_peek(struct fletch_spsc_ring *ring, size_t max_count,
                           struct fletch_ring_spans *out_spans);

@@ -109,6 +109,8 @@ enum fletch_status fletch_batch_export(struct fletch_batch *batch,
     const struct fletch_schema *schema = batch->schema;
     if (schema == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "export of a batch without schema");
+    if (cache == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "export of a batch: cache is NULL");
     size_t node_count = schema->field_count;
     size_t span_count = schema->span_count + (size_t)1;
     for (uint32_t i = 0; i < schema->dictionary_count; i++) {

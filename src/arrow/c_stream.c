@@ -220,6 +220,9 @@ enum fletch_status fletch_stream_export(const struct fletch_batch_source *source
                                         struct ArrowArrayStream *out_stream,
                                         struct fletch_error *error)
 {
+    if (cache == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "export of a stream: cache is NULL");
     struct exported *exported = fletch_block_allocate(allocator, sizeof *exported);
     if (exported == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,

@@ -23,6 +23,7 @@ struct fletch_ipc_decoder {
     struct fletch_allocator allocator;
     enum phase phase;
     bool is_file;      /* where no dictionary is replaced */
+    bool is_relayed;   /* a relay's schema has been there */
     bool is_modern;    /* a prefix with a continuation marker was seen */
     size_t filled;     /* bytes of the phase that are there */
     uint64_t position; /* of the message's first byte in the stream */
@@ -233,7 +234,7 @@ static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
     enum fletch_status status = fletch_ipc_batch_header_open(message, &data, &header, error);
     if (status != FLETCH_OK)
         return status;
-    if (is_delta && entry->batch == NULL)
+    if (is_delta && !entry->has_come)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "delta for dictionary %" PRId64 ", which has not come yet", id);
     if (!is_delta && entry->batch != NULL && decoder->is_file)
@@ -360,12 +361,34 @@ static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
     return status;
 }
 
+/* What a relay looks at: the head was checked, and the schema comes first and once. */
+static enum fletch_status relay_message(struct fletch_ipc_decoder *decoder,
+                                        const struct fletch_ipc_message *message,
+                                        struct fletch_ipc_event *event, struct fletch_error *error)
+{
+    bool is_schema = message->type == FLETCH_IPC_HEADER_SCHEMA;
+    if (is_schema == decoder->is_relayed)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                is_schema ? "a second schema in one ipc stream"
+                                          : "message of type %d before the schema",
+                                (int)message->type);
+    decoder->is_relayed = true;
+    event->kind = FLETCH_IPC_EVENT_MESSAGE;
+    event->relayed.kind = is_schema ? FLETCH_IPC_RELAYED_SCHEMA
+                          : message->type == FLETCH_IPC_HEADER_DICTIONARY
+                              ? FLETCH_IPC_RELAYED_DICTIONARY
+                              : FLETCH_IPC_RELAYED_BATCH;
+    return FLETCH_OK;
+}
+
 /* The message, whose head was checked, with its body. */
 static enum fletch_status read_message(struct fletch_ipc_decoder *decoder,
                                        struct fletch_ipc_message *message,
                                        const struct fletch_ipc_body *body,
                                        struct fletch_ipc_event *event, struct fletch_error *error)
 {
+    if (decoder->options.is_relay)
+        return relay_message(decoder, message, event, error);
     if (message->type == FLETCH_IPC_HEADER_SCHEMA) {
         event->kind = FLETCH_IPC_EVENT_SCHEMA;
         return read_schema(decoder, &message->buffer, &message->header, error);
@@ -535,6 +558,18 @@ enum fletch_status fletch_ipc_decoder_fill(struct fletch_ipc_decoder *decoder, s
     }
 }
 
+/* Gives the message's bytes away as they came. */
+static void hand_over(struct fletch_ipc_decoder *decoder, struct fletch_ipc_relayed *relayed)
+{
+    relayed->prefix_bytes = decoder->is_modern ? FLETCH_IPC_PREFIX_BYTES : 4;
+    memcpy(relayed->prefix, decoder->prefix, relayed->prefix_bytes);
+    fletch_buffer_resize(decoder->metadata, decoder->metadata_bytes);
+    relayed->metadata = decoder->metadata;
+    relayed->body = decoder->body;
+    decoder->metadata = NULL;
+    decoder->body = NULL;
+}
+
 enum fletch_status fletch_ipc_decoder_next(struct fletch_ipc_decoder *decoder,
                                            struct fletch_ipc_event *out_event,
                                            struct fletch_error *error)
@@ -552,6 +587,8 @@ enum fletch_status fletch_ipc_decoder_next(struct fletch_ipc_decoder *decoder,
                                          .bytes = (size_t)decoder->message.body_bytes};
     struct fletch_error cause;
     enum fletch_status status = read_message(decoder, &decoder->message, &body, &event, &cause);
+    if (event.kind == FLETCH_IPC_EVENT_MESSAGE)
+        hand_over(decoder, &event.relayed);
     fletch_buffer_release(decoder->options.cache, decoder->body);
     decoder->body = NULL;
     if (status != FLETCH_OK)
@@ -582,7 +619,7 @@ enum fletch_status fletch_ipc_decoder_end(const struct fletch_ipc_decoder *decod
                                 "ipc stream ends in the %s of the message at byte %" PRIu64
                                 ", %zu bytes into it",
                                 places[decoder->phase], decoder->position, decoder->filled);
-    if (decoder->schema == NULL)
+    if (decoder->schema == NULL && !decoder->is_relayed)
         return fletch_error_set(error, FLETCH_DATA_LOSS, "ipc stream ends before its schema");
     return FLETCH_OK;
 }

@@ -13,6 +13,7 @@
  * every call fails. One thread at a time. */
 
 #include <fletching/ipc_reader.h>
+#include <fletching/ipc_relay.h>
 
 #include "arrow/ipc_batch_reader.h"
 #include "arrow/ipc_file.h"
@@ -27,6 +28,7 @@ enum fletch_ipc_event_kind {
     FLETCH_IPC_EVENT_SCHEMA,
     FLETCH_IPC_EVENT_DICTIONARY,
     FLETCH_IPC_EVENT_BATCH,
+    FLETCH_IPC_EVENT_MESSAGE, /* of a relay, instead of the three above */
     FLETCH_IPC_EVENT_END
 };
 
@@ -35,6 +37,7 @@ struct fletch_ipc_event {
     struct fletch_batch *batch;             /* BATCH: with a reference for the caller */
     struct fletch_metadata custom_metadata; /* BATCH: the decoder's, until the next call */
     size_t body_bytes;                      /* of the message */
+    struct fletch_ipc_relayed relayed;      /* MESSAGE: with references for the caller */
 };
 
 /* Where the next bytes go. */
@@ -70,7 +73,8 @@ enum fletch_status fletch_ipc_decoder_end(const struct fletch_ipc_decoder *decod
                                           struct fletch_error *error);
 
 /* A message: metadata without prefix, at any address, and its body, of which a batch acquires the
- * buffer. `body` has at least the bytes that the metadata tells. */
+ * buffer. `body` has at least the bytes that the metadata tells. A relay leaves the buffers of
+ * `relayed` to the caller, who knows where they lie. */
 struct fletch_ipc_input {
     const void *metadata;
     size_t metadata_bytes;

@@ -191,6 +191,7 @@ void fletch_ipc_dictionaries_set(struct fletch_ipc_dictionaries *dictionaries,
     drop_growths(dictionaries, entry->growth, entry->values->span_count);
     fletch_batch_release(dictionaries->cache, entry->batch);
     entry->batch = batch;
+    entry->has_come = true;
 }
 
 void fletch_ipc_dictionaries_forget(struct fletch_ipc_dictionaries *dictionaries)

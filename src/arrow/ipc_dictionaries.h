@@ -9,6 +9,8 @@
  * written and n deltas cost as many bytes as they bring. Bitmaps, whose last byte two batches would
  * share, are copied whole. */
 
+#include <stdbool.h>
+
 #include "arrow/schema.h"
 #include "memory/batch.h"
 
@@ -22,7 +24,8 @@ struct fletch_ipc_dictionary {
     int64_t id;
     uint32_t first;                   /* of the schema's dictionaries that have it */
     struct fletch_schema *values;     /* of the stream's schema, not counted */
-    struct fletch_batch *batch;       /* counted; NULL: none has come yet */
+    struct fletch_batch *batch;       /* counted; NULL: none has come or been made yet */
+    bool has_come;                    /* false: `batch` is an empty one, for nulls */
     struct fletch_ipc_growth *growth; /* one for each span of `values` */
 };
 

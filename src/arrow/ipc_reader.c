@@ -1,4 +1,5 @@
 #include <fletching/ipc_reader.h>
+#include <fletching/ipc_relay.h>
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct fletch_ipc_reader {
     struct fletch_ipc_decoder *decoder;
     struct fletch_buffer_cache *cache;
     enum source source;
+    bool is_relay;
     int fd;
     struct fletch_buffer *memory; /* counted; of a stream or file in memory */
     size_t position;              /* of the next message of a stream in memory */
@@ -50,6 +52,26 @@ static enum fletch_status read_place(struct fletch_ipc_reader *reader,
     return FLETCH_OK;
 }
 
+/* The parts of a message in memory. */
+static enum fletch_status slice_relayed(struct fletch_ipc_reader *reader,
+                                        const struct fletch_ipc_place *place, size_t body_bytes,
+                                        struct fletch_ipc_relayed *relayed,
+                                        struct fletch_error *error)
+{
+    const struct fletch_buffer_range metadata = {place->metadata, place->metadata_bytes};
+    const struct fletch_buffer_range body = {place->body, body_bytes};
+    relayed->prefix_bytes = (uint32_t)(place->metadata - reader->position);
+    memcpy(relayed->prefix, fletch_buffer_data(reader->memory) + reader->position,
+           relayed->prefix_bytes);
+    enum fletch_status status =
+        fletch_buffer_slice(reader->cache, reader->memory, metadata, &relayed->metadata, error);
+    if (status == FLETCH_OK && body_bytes > 0)
+        status = fletch_buffer_slice(reader->cache, reader->memory, body, &relayed->body, error);
+    if (status != FLETCH_OK)
+        fletch_ipc_relayed_release(reader->cache, relayed);
+    return status;
+}
+
 static enum fletch_status next_in_memory(struct fletch_ipc_reader *reader,
                                          struct fletch_ipc_event *out_event,
                                          struct fletch_error *error)
@@ -70,6 +92,8 @@ static enum fletch_status next_in_memory(struct fletch_ipc_reader *reader,
         return FLETCH_OK;
     }
     status = read_place(reader, &place, "message", out_event, error);
+    if (status == FLETCH_OK && out_event->kind == FLETCH_IPC_EVENT_MESSAGE)
+        status = slice_relayed(reader, &place, out_event->body_bytes, &out_event->relayed, error);
     if (status == FLETCH_OK)
         reader->position = place.body + out_event->body_bytes;
     return status;
@@ -160,7 +184,8 @@ static enum fletch_status create_reader(const struct fletch_ipc_read_options *op
     if (reader == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "no memory for an ipc reader: %zu bytes", sizeof *reader);
-    *reader = (struct fletch_ipc_reader){.cache = known.cache, .fd = -1};
+    *reader =
+        (struct fletch_ipc_reader){.cache = known.cache, .fd = -1, .is_relay = known.is_relay};
     status = fletch_ipc_decoder_create(&known, &reader->decoder, error);
     if (status != FLETCH_OK) {
         fletch_block_release(reader);
@@ -188,6 +213,11 @@ static enum fletch_status read_footer(struct fletch_ipc_reader *reader, struct f
 /* Reads up to the schema, which comes first. */
 static enum fletch_status read_schema(struct fletch_ipc_reader *reader, struct fletch_error *error)
 {
+    if (reader->is_relay && reader->source == SOURCE_MEMORY_FILE)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "an ipc file cannot be relayed, only a stream");
+    if (reader->is_relay)
+        return FLETCH_OK;
     if (reader->source == SOURCE_MEMORY_FILE)
         return read_footer(reader, error);
     struct fletch_ipc_event event;
@@ -362,6 +392,9 @@ enum fletch_status fletch_ipc_reader_next(struct fletch_ipc_reader *reader,
 {
     if (reader->failure.status != FLETCH_OK)
         return refuse_failed(reader, error);
+    if (reader->is_relay)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "the ipc reader relays messages and makes no batches");
     reader->custom_metadata = NULL;
     struct fletch_ipc_event event = {.kind = FLETCH_IPC_EVENT_DICTIONARY};
     while (event.kind == FLETCH_IPC_EVENT_DICTIONARY)
@@ -369,6 +402,22 @@ enum fletch_status fletch_ipc_reader_next(struct fletch_ipc_reader *reader,
             return fail(reader, error);
     reader->custom_metadata = event.custom_metadata.bytes;
     *out_batch = event.batch; /* NULL at the end */
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_ipc_reader_relay(struct fletch_ipc_reader *reader,
+                                           struct fletch_ipc_relayed *out_message,
+                                           struct fletch_error *error)
+{
+    if (reader->failure.status != FLETCH_OK)
+        return refuse_failed(reader, error);
+    if (!reader->is_relay)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "the ipc reader was not opened to relay messages");
+    struct fletch_ipc_event event;
+    if (next_event(reader, &event, &reader->failure) != FLETCH_OK)
+        return fail(reader, error);
+    *out_message = event.relayed;
     return FLETCH_OK;
 }
 

@@ -1,3 +1,4 @@
+#include <fletching/ipc_relay.h>
 #include <fletching/ipc_writer.h>
 
 #include <inttypes.h>
@@ -29,8 +30,9 @@ struct block_list {
 };
 
 struct fletch_ipc_writer {
-    struct fletch_ipc_encoder *encoder;
-    struct fletch_schema *schema;
+    struct fletch_ipc_encoder *encoder; /* NULL: a relay */
+    struct fletch_schema *schema;       /* the same */
+    uint32_t relayed_prefix_bytes;      /* of a relay's last message; 0: none yet */
     struct fletch_allocator allocator;
     struct fletch_buffer_cache *cache;
     struct fletch_account *account;
@@ -212,6 +214,9 @@ static enum fletch_status create_writer(struct fletch_schema *schema,
 {
     struct fletch_ipc_write_options known;
     enum fletch_status status = copy_options(&known, options, error);
+    if (status == FLETCH_OK && schema == NULL && known.format == FLETCH_IPC_FILE)
+        status = fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                  "an ipc file needs a schema: only a stream can be relayed");
     if (status != FLETCH_OK)
         return status;
     struct fletch_ipc_writer *writer = fletch_block_allocate(known.allocator, sizeof *writer);
@@ -225,6 +230,9 @@ static enum fletch_status create_writer(struct fletch_schema *schema,
         .format = known.format,
         .fd = -1,
     };
+    *out_writer = writer;
+    if (schema == NULL)
+        return FLETCH_OK;
     const struct fletch_ipc_encoder_options encoder_options = {
         .schema = schema,
         .cache = known.cache,
@@ -240,7 +248,6 @@ static enum fletch_status create_writer(struct fletch_schema *schema,
         return status;
     }
     writer->schema = fletch_schema_acquire(schema);
-    *out_writer = writer;
     return FLETCH_OK;
 }
 
@@ -248,6 +255,8 @@ static enum fletch_status write_head(struct fletch_ipc_writer *writer, struct fl
 {
     static const char magic[HEAD_BYTES] = "ARROW1";
     enum fletch_status status = FLETCH_OK;
+    if (writer->encoder == NULL)
+        return FLETCH_OK;
     if (writer->format == FLETCH_IPC_FILE)
         status = write_bytes(writer, magic, sizeof magic, error);
     struct fletch_ipc_encoded encoded;
@@ -339,6 +348,9 @@ enum fletch_status fletch_ipc_writer_write(struct fletch_ipc_writer *writer,
     struct fletch_metadata custom = {0};
     struct fletch_ipc_encoded encoded;
     enum fletch_status status = check_open(writer, error);
+    if (status == FLETCH_OK && writer->encoder == NULL)
+        status = fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                  "the ipc writer relays messages and takes no batches");
     if (status == FLETCH_OK && batch->schema != writer->schema)
         status = fletch_schema_compare(writer->schema, batch->schema, FLETCH_COMPARE_FIELDS, error);
     if (status == FLETCH_OK)
@@ -348,6 +360,32 @@ enum fletch_status fletch_ipc_writer_write(struct fletch_ipc_writer *writer,
     if (status == FLETCH_OK)
         status = fletch_ipc_encoder_batch(writer->encoder, batch, &custom, &encoded, error);
     return status == FLETCH_OK ? write_encoded(writer, &encoded, &writer->batches, error) : status;
+}
+
+enum fletch_status fletch_ipc_writer_relay(struct fletch_ipc_writer *writer,
+                                           const struct fletch_ipc_relayed *message,
+                                           struct fletch_error *error)
+{
+    enum fletch_status status = check_open(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (writer->encoder != NULL)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "the ipc writer has a schema of its own and relays no messages");
+    bool is_schema = message->kind == FLETCH_IPC_RELAYED_SCHEMA;
+    if (is_schema != (writer->relayed_prefix_bytes == 0))
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "message of kind %d %s",
+                                (int)message->kind,
+                                is_schema ? "behind the schema" : "before the schema");
+    struct fletch_batch_span spans[3] = {
+        {message->prefix, message->prefix_bytes},
+        {fletch_buffer_data(message->metadata), fletch_buffer_bytes(message->metadata)},
+    };
+    if (message->body != NULL)
+        spans[2] = (struct fletch_batch_span){fletch_buffer_data(message->body),
+                                              fletch_buffer_bytes(message->body)};
+    writer->relayed_prefix_bytes = message->prefix_bytes;
+    return write_spans(writer, spans, message->body == NULL ? 2 : 3, error);
 }
 
 static uint32_t write_blocks(struct fletch_flatbuffer_writer *writer, const struct block_list *list)
@@ -410,7 +448,9 @@ enum fletch_status fletch_ipc_writer_finish(struct fletch_ipc_writer *writer,
     enum fletch_status status = check_open(writer, error);
     if (status != FLETCH_OK)
         return status;
-    status = write_bytes(writer, end, sizeof end, error);
+    /* What came without the marker ends without it: its readers do not know it. */
+    bool is_old = writer->relayed_prefix_bytes == 4;
+    status = write_bytes(writer, &end[is_old], is_old ? 4 : sizeof end, error);
     if (status == FLETCH_OK && writer->format == FLETCH_IPC_FILE)
         status = fail(writer, write_footer(writer, error));
     if (status == FLETCH_OK)

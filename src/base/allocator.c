@@ -6,13 +6,20 @@
 #include "base/bits.h"
 #include "base/checked.h"
 
+/* C17 asks for no multiple of the alignment, as C11 did; sanitizers still do, of which clang does
+ * not tell by a macro. Without it blocks a little smaller than their alignment lie side by side. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ || defined __clang__
+#define SIZE_STEP(alignment) (alignment)
+#else
+#define SIZE_STEP(alignment) ((size_t)1)
+#endif
+
 static void *default_allocate(void *context, size_t bytes, size_t alignment)
 {
     (void)context;
     if (bytes > SIZE_MAX - alignment)
         return NULL;
-    /* aligned_alloc wants a multiple of the alignment. */
-    return aligned_alloc(alignment, fletch_round_up(bytes, alignment));
+    return aligned_alloc(alignment, fletch_round_up(bytes, SIZE_STEP(alignment)));
 }
 
 static void default_release(void *context, void *memory, size_t bytes, size_t alignment)

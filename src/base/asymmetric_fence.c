@@ -19,11 +19,12 @@ enum fletch_fence_kind fletch_fence_kind_of_process(void)
     return FLETCH_FENCE_ASYMMETRIC;
 }
 
-void fletch_fence_heavy(void)
+bool fletch_fence_heavy(void)
 {
     /* Once registered, the private expedited command has no way to fail but a filter that was
      * installed since; the slow global command is then the last that gives the same promise. */
-    if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0)
-        membarrier(MEMBARRIER_CMD_GLOBAL);
+    bool ordered =
+        membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 || membarrier(MEMBARRIER_CMD_GLOBAL) == 0;
     fence_seq_cst(); /* seq_cst: orders the caller itself, whatever the kernel did */
+    return ordered;
 }

@@ -13,6 +13,8 @@
  *
  * Source: P. McKenney, M. Desnoyers et al., sys_membarrier; folly AsymmetricThreadFence. */
 
+#include <stdbool.h>
+
 #include "base/atomic.h"
 
 enum fletch_fence_kind {
@@ -32,7 +34,9 @@ static inline void fletch_fence_light(void)
     fence_compiler();
 }
 #endif
-void fletch_fence_heavy(void);
+/* False: the kernel refuses since a while (a filter was installed after the process had begun), and
+ * nothing is known of the other side's stores. */
+bool fletch_fence_heavy(void);
 
 /* The frequent side's fence. seq_cst: pairs with fletch_fence_seldom. */
 static inline void fletch_fence_frequent(enum fletch_fence_kind kind)
@@ -43,13 +47,14 @@ static inline void fletch_fence_frequent(enum fletch_fence_kind kind)
         fence_seq_cst(); /* seq_cst: the store before it against the load after it */
 }
 
-/* The seldom side's fence. seq_cst: pairs with fletch_fence_frequent. */
-static inline void fletch_fence_seldom(enum fletch_fence_kind kind)
+/* The seldom side's fence. seq_cst: pairs with fletch_fence_frequent. False as above: the caller
+ * must do without what the fence is for. */
+static inline bool fletch_fence_seldom(enum fletch_fence_kind kind)
 {
     if (kind == FLETCH_FENCE_ASYMMETRIC)
-        fletch_fence_heavy();
-    else
-        fence_seq_cst(); /* seq_cst: the store before it against the load after it */
+        return fletch_fence_heavy();
+    fence_seq_cst(); /* seq_cst: the store before it against the load after it */
+    return true;
 }
 
 #endif

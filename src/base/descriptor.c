@@ -16,18 +16,34 @@
 /* What the system takes in one call is less than 2 GiB. */
 #define CALL_BYTES_MOST ((size_t)1 << 30)
 
+static enum fletch_status status_of(int cause)
+{
+    switch (cause) {
+    case ENOENT:
+        return FLETCH_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+        return FLETCH_PERMISSION_DENIED;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case ENOMEM:
+        return FLETCH_RESOURCE_EXHAUSTED;
+    default:
+        return FLETCH_UNAVAILABLE;
+    }
+}
+
 static enum fletch_status system_failure(struct fletch_error *error, const char *what,
                                          const char *path)
 {
     int cause = errno;
-    enum fletch_status status = cause == ENOENT                     ? FLETCH_NOT_FOUND
-                                : cause == EACCES || cause == EPERM ? FLETCH_PERMISSION_DENIED
-                                                                    : FLETCH_UNAVAILABLE;
     char text[128];
     /* The form that may be without the text where it does not know the number. */
     if (strerror_r(cause, text, sizeof text) != 0)
         text[0] = 0;
-    return fletch_error_set(error, status, "%s '%s': system error %d: %s", what, path, cause, text);
+    return fletch_error_set(error, status_of(cause), "%s '%s': system error %d: %s", what, path,
+                            cause, text);
 }
 
 enum fletch_status fletch_descriptor_read(int fd, void *to, size_t bytes, size_t *out_bytes,

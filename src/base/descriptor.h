@@ -14,7 +14,8 @@ enum fletch_status fletch_descriptor_read(int fd, void *to, size_t bytes, size_t
                                           struct fletch_error *error);
 
 /* Writes all of `count` pieces, in as many calls as it takes, and changes them on the way.
- * UNAVAILABLE: the system's answer; how much was written is not known. */
+ * RESOURCE_EXHAUSTED: no space on the device, no quota, or a limit of the file's size; UNAVAILABLE:
+ * the system's answer otherwise. How much was written is not known. */
 enum fletch_status fletch_descriptor_write(int fd, struct iovec *pieces, size_t count,
                                            struct fletch_error *error);
 

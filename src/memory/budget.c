@@ -39,18 +39,18 @@ static void read_name(const struct fletch_account *account, char *out_name)
 
 /* ---- one level ---- */
 
-/* After a charge that succeeded on all levels. */
-static void raise_peak(struct fletch_account *account)
+/* After a charge that succeeded on all levels: what it made of the account, which others may have
+ * changed since. */
+static void raise_peak(struct fletch_account *account, uint64_t bytes)
 {
-    uint64_t bytes = settled_bytes(load_relaxed(&account->settled)); /* relaxed: a statistic */
-    uint64_t peak = load_relaxed(&account->peak_bytes);              /* relaxed: a statistic */
+    uint64_t peak = load_relaxed(&account->peak_bytes); /* relaxed: a statistic */
     /* relaxed: a statistic */
     while (peak < bytes && !cas_weak_relaxed(&account->peak_bytes, &peak, bytes)) {
     }
 }
 
-/* Charges the account alone. False: that would pass its limit. */
-static bool settle_here(struct fletch_account *account, uint64_t bytes)
+/* Charges the account alone, and tells what it has then. False: that would pass its limit. */
+static bool settle_here(struct fletch_account *account, uint64_t bytes, uint64_t *out_bytes)
 {
     uint64_t limit = load_relaxed(&account->limit_bytes); /* relaxed: fixed while it is open */
     /* relaxed: counts; no data travels with a charge */
@@ -60,6 +60,7 @@ static bool settle_here(struct fletch_account *account, uint64_t bytes)
             return false;
         /* relaxed: as above */
     } while (!cas_weak_relaxed(&account->settled, &settled, settled + bytes));
+    *out_bytes = settled_bytes(settled) + bytes;
     return true;
 }
 
@@ -165,11 +166,12 @@ static struct fletch_account *charge(struct fletch_account *account, uint64_t by
 /* Settles `bytes` at the account and those above it. NULL, or the account that is full. */
 static struct fletch_account *settle(struct fletch_account *account, uint64_t bytes)
 {
-    if (!settle_here(account, bytes))
+    uint64_t settled;
+    if (!settle_here(account, bytes, &settled))
         return account;
     struct fletch_account *full = account->parent == NULL ? NULL : charge(account->parent, bytes);
     if (full == NULL)
-        raise_peak(account);
+        raise_peak(account, settled);
     else
         unsettle_here(account, bytes);
     return full;
@@ -204,14 +206,15 @@ static struct fletch_account *charge(struct fletch_account *account, uint64_t by
 static struct fletch_account *charge_below(struct fletch_account *to, uint64_t bytes,
                                            const struct fletch_account *until)
 {
+    uint64_t settled[FLETCH_ACCOUNT_LEVELS_MAX];
     for (struct fletch_account *at = to; at != until; at = at->parent) {
-        if (settle_here(at, bytes))
+        if (settle_here(at, bytes, &settled[at->level]))
             continue;
         unsettle(to, bytes, at);
         return at;
     }
     for (struct fletch_account *at = to; at != until; at = at->parent)
-        raise_peak(at);
+        raise_peak(at, settled[at->level]);
     return NULL;
 }
 

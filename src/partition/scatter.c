@@ -11,7 +11,7 @@ enum { ALIGNMENT = 64, SEGMENTS_MAX = 4096, CLOSED_AT_FIRST = 64 };
 /* Open frames of so many bytes are written past the caches: whatever is written has left them long
  * before the frame is full. With more partitions than this a block seldom has a line for each. */
 #define BYTES_TO_STREAM ((size_t)8 << 20)
-enum { PARTITIONS_TO_STREAM = FLETCH_BLOCK_ROWS / 16 };
+enum { PARTITIONS_TO_STREAM = 1024 };
 
 /* Rows after which what was seen counts half: frames follow data that changes. */
 static const double rows_to_remember = 1 << 16;
@@ -204,6 +204,22 @@ enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
         scatter->nodes[row].may_have_nulls |= scatter->columns[row].validity != NULL;
     }
     return batch->row_count == 0 ? FLETCH_OK : plan_for(scatter, error);
+}
+
+double fletch_scatter_widest(const struct fletch_scatter *scatter)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    double widest = 1;
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        const struct fletch_field *field = &schema->fields[row];
+        double bytes = (double)fletch_type_byte_width(&field->type);
+        if (scatter->nodes[row].is_below_a_list)
+            continue;
+        if (scatter->nodes[row].rule == FLETCH_COPY_STRINGS && scatter->seen_rows > 0)
+            bytes = scatter->seen.bytes[field->first_span + 2] / scatter->seen_rows;
+        widest = bytes > widest ? bytes : widest;
+    }
+    return widest;
 }
 
 /* ---- placing ---- */

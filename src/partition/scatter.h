@@ -92,9 +92,14 @@ enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
                                         const struct fletch_batch *batch,
                                         struct fletch_error *error);
 
+/* Bytes that a row takes in the widest column that is copied row by row, by what was seen lately;
+ * at least 1. */
+double fletch_scatter_widest(const struct fletch_scatter *scatter);
+
 /* A block of the batch, sorted. `hashes` (NULL: none) are summed up for each frame. */
 struct fletch_scatter_block {
     int64_t first_row;
+    int64_t row_count;
     const struct fletch_row_lists *lists;
     const uint64_t *hashes;
     uint32_t run;      /* how far it has come: the run, */

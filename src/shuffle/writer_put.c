@@ -7,12 +7,14 @@
 #include "shuffle/batch_body.h"
 #include "shuffle/key_sum.h"
 #include "shuffle/writer_send.h"
+#include "shuffle/writer_spill.h"
 
 /* A batch that goes as it is, in the pieces in which it goes. */
 struct put {
     struct fletch_shuffle_writer *writer;
     struct fletch_channel *channel;
     struct fletch_batch *batch;
+    bool goes_to_disk; /* nobody could be charged for it */
     struct fletch_frame *first;
     struct fletch_frame *last;
 };
@@ -108,8 +110,13 @@ static void send_pieces(struct put *put)
         writer->taken.row_sum += frame->row_sum;
         fetch_add_relaxed(&counters->rows_written, frame->rows);   /* relaxed: a statistic */
         fetch_add_relaxed(&counters->bytes_written, frame->bytes); /* relaxed: the same */
-        fletch_writer_send(writer, frame);
+        if (put->goes_to_disk)
+            fletch_writer_line_up(writer, frame);
+        else
+            fletch_writer_send(writer, frame);
     }
+    if (put->goes_to_disk)
+        fletch_writer_spill_channel(writer, put->channel);
 }
 
 /* Charges somebody for the batch, of which the put has a reference then: the writer; if it has too
@@ -139,6 +146,12 @@ static enum fletch_status put_batch(struct put *put, struct fletch_error *error)
 {
     struct fletch_shuffle_writer *writer = put->writer;
     enum fletch_status status = pay(put, error);
+    if (status == FLETCH_RESOURCE_EXHAUSTED && fletch_writer_can_spill(writer)) {
+        /* The caller keeps it alive until it is on the disk, before this call returns. */
+        put->batch = fletch_batch_acquire(put->batch);
+        put->goes_to_disk = true;
+        status = FLETCH_OK;
+    }
     if (status != FLETCH_OK)
         return status;
     status = make_pieces(put, error);

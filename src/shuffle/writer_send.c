@@ -70,7 +70,7 @@ static void push_frame(struct fletch_shuffle_writer *writer, struct fletch_frame
 
 /* ---- frames that wait ---- */
 
-static void wait_in_line(struct fletch_shuffle_writer *writer, struct fletch_frame *frame)
+void fletch_writer_line_up(struct fletch_shuffle_writer *writer, struct fletch_frame *frame)
 {
     struct fletch_channel *channel = frame->channel;
     frame->node.next = NULL;
@@ -159,7 +159,7 @@ void fletch_writer_send(struct fletch_shuffle_writer *writer, struct fletch_fram
         fletch_credit_try(channel->request.credit, frame->kept_bytes, frame->barrier, &source))
         push_frame(writer, frame, source);
     else
-        wait_in_line(writer, frame);
+        fletch_writer_line_up(writer, frame);
 }
 
 void fletch_writer_ask(struct fletch_shuffle_writer *writer)

@@ -18,6 +18,9 @@ struct fletch_channel *fletch_writer_channel(struct fletch_shuffle_writer *write
 /* Sends a frame, or lets it wait behind those of its channel. */
 void fletch_writer_send(struct fletch_shuffle_writer *writer, struct fletch_frame *frame);
 
+/* Lets a frame wait behind those of its channel. */
+void fletch_writer_line_up(struct fletch_shuffle_writer *writer, struct fletch_frame *frame);
+
 /* Asks for credit for the oldest frame of each channel that waits, uses what was granted; takes all
  * requests back, and uses what was granted meanwhile. */
 void fletch_writer_ask(struct fletch_shuffle_writer *writer);

@@ -69,3 +69,11 @@ bool fletch_writer_spill(struct fletch_shuffle_writer *writer, uint64_t now_ns)
         fletch_writer_forget_idle_channels(writer);
     return has_spilled;
 }
+
+void fletch_writer_spill_channel(struct fletch_shuffle_writer *writer,
+                                 struct fletch_channel *channel)
+{
+    while (channel->first_waiting != NULL && spill_oldest(writer, channel))
+        continue;
+    fletch_writer_forget_idle_channels(writer);
+}

@@ -17,4 +17,8 @@ bool fletch_writer_can_spill(const struct fletch_shuffle_writer *writer);
  * gone for `spill_after`. Whether anything went that way. May wait for the disk. */
 bool fletch_writer_spill(struct fletch_shuffle_writer *writer, uint64_t now_ns);
 
+/* Spills all frames of a channel that wait, at once; those that the disk does not take wait on. */
+void fletch_writer_spill_channel(struct fletch_shuffle_writer *writer,
+                                 struct fletch_channel *channel);
+
 #endif

@@ -58,6 +58,13 @@ static int system_close(void *context, int fd)
     return close(fd);
 }
 
+static int64_t system_block_bytes(void *context, int fd)
+{
+    struct stat status;
+    (void)context;
+    return fstat(fd, &status) == 0 ? (int64_t)status.st_blksize : -1;
+}
+
 const struct fletch_spill_io fletch_spill_system_io = {
     .open_at = system_open_at,
     .unlink_at = system_unlink_at,
@@ -66,6 +73,7 @@ const struct fletch_spill_io fletch_spill_system_io = {
     .punch = system_punch,
     .truncate = system_truncate,
     .close = system_close,
+    .block_bytes = system_block_bytes,
 };
 
 /* ---- errors ---- */
@@ -129,12 +137,9 @@ int fletch_spill_open_file(const struct fletch_spill_io *io, int directory)
 
 uint32_t fletch_spill_find_block(const struct fletch_spill_io *io, int fd)
 {
-    struct stat status;
-    uint64_t block = BLOCK_DEFAULT;
-    if (fstat(fd, &status) == 0 && fletch_is_power_of_two((size_t)status.st_blksize))
-        block = (uint64_t)status.st_blksize;
+    int64_t block = io->block_bytes(io->context, fd);
     /* Some tell what they like to transfer, which would waste much. */
-    if (block < BLOCK_LEAST || block > BLOCK_MOST)
+    if (block < BLOCK_LEAST || block > BLOCK_MOST || !fletch_is_power_of_two((size_t)block))
         block = BLOCK_DEFAULT;
     return io->punch(io->context, fd, 0, (off_t)block) == 0 ? (uint32_t)block : 0;
 }

@@ -11,8 +11,8 @@
 
 #include "base/status.h"
 
-/* Each answers as the call of the system that it is named after, with errno. May be called by
- * several threads at once. */
+/* Each answers as a call of the system does, with errno. May be called by several threads at
+ * once. */
 struct fletch_spill_io {
     int (*open_at)(void *context, int directory, const char *name, int flags); /* mode 0600 */
     int (*unlink_at)(void *context, int directory, const char *name);
@@ -21,6 +21,7 @@ struct fletch_spill_io {
     int (*punch)(void *context, int fd, off_t offset, off_t bytes); /* fallocate, size kept */
     int (*truncate)(void *context, int fd, off_t bytes);
     int (*close)(void *context, int fd);
+    int64_t (*block_bytes)(void *context, int fd); /* of the file system, as far as it tells */
     void *context;
 };
 

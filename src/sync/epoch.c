@@ -276,10 +276,10 @@ void fletch_epoch_close_bag(struct fletch_epoch_reader *reader)
     adopt_orphans(reader->domain, &reader->open);
     if (reader->open.first != 0)
         close_open_bag(reader);
-    if (reader->closed_count != 0) {
-        fletch_fence_seldom((enum fletch_fence_kind)reader->fence_kind); /* F2 */
+    /* Without the fence it is not known who is inside: nothing is freed. */
+    if (reader->closed_count != 0 &&
+        fletch_fence_seldom((enum fletch_fence_kind)reader->fence_kind)) /* F2 */
         reclaim_closed(reader);
-    }
     reader->freeing = false;
 }
 
@@ -309,9 +309,9 @@ static void collect_orphans(struct fletch_epoch_domain *domain)
     if (exchange_relaxed(&domain->collecting, 1) != 0) /* relaxed: it guards no memory */
         return;
     adopt_orphans(domain, &bag);
-    bag.tag = fetch_add_acq_rel(&domain->epoch, 1); /* E1 release, E1 acquire */
-    fletch_fence_seldom(domain->fence_kind);        /* F2 */
-    if (bag.tag < oldest_announced(domain)) {
+    bag.tag = fetch_add_acq_rel(&domain->epoch, 1);         /* E1 release, E1 acquire */
+    bool ordered = fletch_fence_seldom(domain->fence_kind); /* F2 */
+    if (ordered && bag.tag < oldest_announced(domain)) {
         reclaim_bag(domain, NULL, &bag);
         fetch_add_relaxed(&domain->drained_objects, bag.objects); /* relaxed: a statistic */
         fetch_add_relaxed(&domain->drained_bytes, bag.bytes);     /* relaxed: as above */

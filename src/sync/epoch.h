@@ -25,6 +25,10 @@
  * are over then (E2), or its announcement is not visible yet: then its loads come after F1, which
  * comes after F2 in the order of fences, and they see the unlinking.
  *
+ * Where the kernel refuses the heavy fence after it was allowed at first (a filter installed
+ * since), nothing is freed any more before the domain ends, and the statistics show what waits:
+ * readers that look at nothing but their own record cannot be told to fence again.
+ *
  * Orphans: every so many of them, or bytes, whoever retires one plays the closer with all of them
  * as the bag, and puts them back where a reader inside holds them. So they are bounded where nobody
  * with a reader ever retires anything.

@@ -34,6 +34,7 @@ void fletch_eventcount_start(struct fletch_eventcount *eventcount, enum fletch_s
     store_relaxed(&eventcount->sleepers, 0);      /* relaxed: as above */
     store_relaxed(&eventcount->woken_ns, 0);      /* relaxed: as above */
     store_relaxed(&eventcount->waker, 0);         /* relaxed: as above */
+    store_relaxed(&eventcount->unordered, 0);     /* relaxed: as above */
 }
 
 enum fletch_status fletch_eventcount_init(void *memory, size_t memory_bytes,
@@ -93,7 +94,8 @@ uint32_t fletch_eventcount_announce(struct fletch_eventcount *eventcount)
 
 void fletch_eventcount_fence(struct fletch_eventcount *eventcount)
 {
-    fletch_fence_seldom((enum fletch_fence_kind)eventcount->fence_kind); /* F1 */
+    if (!fletch_fence_seldom((enum fletch_fence_kind)eventcount->fence_kind)) /* F1 */
+        store_relaxed(&eventcount->unordered, 1); /* relaxed: read by this thread, then others */
 }
 
 uint32_t fletch_eventcount_prepare(struct fletch_eventcount *eventcount)
@@ -109,11 +111,21 @@ void fletch_eventcount_cancel(struct fletch_eventcount *eventcount)
     fetch_sub_relaxed(&eventcount->sleepers, FLETCH_ONE_FUTEX);
 }
 
+/* A sleep where notifiers may not see the sleeper. */
+#define UNORDERED_SLEEP_NS UINT64_C(1000000)
+
 bool fletch_eventcount_sleep(struct fletch_eventcount *eventcount, uint32_t key,
                              uint64_t deadline_ns)
 {
     bool shared = eventcount->sharing == FLETCH_SHARING_HOST;
     bool in_time = true;
+    /* relaxed: set by this thread before, or by another, which this one will be too */
+    if (__builtin_expect(load_relaxed(&eventcount->unordered) != 0, 0)) {
+        uint64_t soon_ns = fletch_clock_now_ns() + UNORDERED_SLEEP_NS;
+        fletch_futex_wait(&eventcount->epoch, key, soon_ns < deadline_ns ? soon_ns : deadline_ns,
+                          shared);
+        return soon_ns < deadline_ns || load_acquire(&eventcount->epoch) != key; /* E1 acquire */
+    }
     bool notified = load_acquire(&eventcount->epoch) != key; /* E1 acquire */
     while (!notified && in_time) {
         in_time = fletch_futex_wait(&eventcount->epoch, key, deadline_ns, shared);
@@ -212,6 +224,9 @@ uint32_t fletch_eventcount_arm(struct fletch_eventcount *eventcount)
     }
     FLETCH_ASSERT(armed_in(sleepers) + 1 < FLETCH_ONE_OWED / FLETCH_ONE_ARMED && "too many armed");
     fletch_eventcount_fence(eventcount);
+    /* relaxed: as in fletch_eventcount_sleep */
+    if (__builtin_expect(load_relaxed(&eventcount->unordered) != 0, 0))
+        fletch_eventcount_wake(eventcount, UINT32_MAX);
     return generation_in(sleepers);
 }
 

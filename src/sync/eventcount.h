@@ -17,6 +17,10 @@
  * and advances the epoch, of which the waiter took the value before F1; the futex then refuses to
  * sleep on the old value, or the waiter sleeps already and is woken.
  *
+ * Should the kernel refuse the waiter's fence after it was allowed at first, a notifier may miss
+ * the waiter: from then on sleeps end after a millisecond as if there had been a notification, and
+ * the descriptor of who arms is readable at once, so that each looks again by himself.
+ *
  * Several waiters and a notification of fewer: a waiter that was woken or timed out must look at
  * its condition once more before it gives up, so that the room or element that it was woken for is
  * taken or still there for who looks next. All waiting calls of the library do.
@@ -48,13 +52,14 @@
 #include "base/atomic.h"
 
 struct fletch_eventcount {
-    _Atomic uint32_t epoch;    /* the futex word: counts notifications that found a sleeper */
-    _Atomic int32_t fd;        /* the eventfd, or FLETCH_NO_FD */
-    _Atomic uint64_t sleepers; /* who is announced, as four numbers: below */
-    uint32_t fence_kind;       /* enum fletch_fence_kind, fixed */
-    uint32_t sharing;          /* enum fletch_sharing, fixed */
-    _Atomic uint64_t woken_ns; /* when somebody was last woken, in the time of base/clock.h */
-    _Atomic uint32_t waker;    /* the processor that this was done on */
+    _Atomic uint32_t epoch;     /* the futex word: counts notifications that found a sleeper */
+    _Atomic int32_t fd;         /* the eventfd, or FLETCH_NO_FD */
+    _Atomic uint64_t sleepers;  /* who is announced, as four numbers: below */
+    uint32_t fence_kind;        /* enum fletch_fence_kind, fixed */
+    uint32_t sharing;           /* enum fletch_sharing, fixed */
+    _Atomic uint64_t woken_ns;  /* when somebody was last woken, in the time of base/clock.h */
+    _Atomic uint32_t waker;     /* the processor that this was done on */
+    _Atomic uint32_t unordered; /* a sleeper's fence was refused: nobody sleeps for long any more */
 };
 
 #define FLETCH_NO_FD (-1)

@@ -393,7 +393,8 @@ static bool consumer_finds(struct fletch_mpsc_queue *queue, uint64_t head)
     return element_is_at(queue, slots_of(queue, 0), head);
 }
 
-/* Lets producers have the slots of everything that was taken. */
+/* Lets producers have the slots of everything that was taken. Noted after it is done, as in
+ * sync/spsc_ring.c. */
 static FLETCH_NEVER_INLINE void return_room(struct fletch_mpsc_queue *queue)
 {
     struct fletch_mpsc_consumer *consumer = &queue->consumer;
@@ -401,8 +402,8 @@ static FLETCH_NEVER_INLINE void return_room(struct fletch_mpsc_queue *queue)
     uint64_t threshold = queue->header.layout.return_threshold * FLETCH_MPSC_STEP;
     if (head + threshold == consumer->return_at)
         return;
-    consumer->return_at = head + threshold;
     store_release(&queue->head_published, head); /* E2 release */
+    consumer->return_at = head + threshold;
     fletch_ring_notify(&queue->header, FLETCH_END_PRODUCER);
 }
 
@@ -436,11 +437,12 @@ static enum fletch_answer look_again(struct fletch_mpsc_queue *queue, uint64_t h
     return tail == head ? FLETCH_EMPTY : FLETCH_HELD;
 }
 
-/* Everything up to `head` was taken. */
+/* Everything up to `head` was taken. A consumer that died before it returned room leaves its
+ * successor behind the place where that was due. */
 static FLETCH_ALWAYS_INLINE void move_head(struct fletch_mpsc_queue *queue, uint64_t head)
 {
     store_relaxed(&queue->consumer.head, head); /* relaxed: read by statistics only */
-    if (__builtin_expect(head == queue->consumer.return_at, 0))
+    if (__builtin_expect(!is_ahead(queue->consumer.return_at, head), 0))
         return_room(queue);
 }
 
@@ -469,13 +471,14 @@ static uint64_t nearest(uint64_t from, uint64_t a, uint64_t b)
     return a - from < b - from ? a : b;
 }
 
-/* Pops what is there, run by run. Room is returned where it is due, in mid-run too. */
+/* Pops what is there, run by run, at most a lap. Room is returned where due, in mid-run too. */
 static FLETCH_ALWAYS_INLINE size_t pop_runs(struct fletch_mpsc_queue *queue, void *out_elements,
                                             size_t max_count, size_t words)
 {
     const struct slot_array slots = slots_of(queue, words);
     uint64_t start = load_relaxed(&queue->consumer.head); /* relaxed: written by this end only */
-    uint64_t end = start + max_count * FLETCH_MPSC_STEP;
+    uint64_t most = max_count <= slots.mask ? max_count : slots.mask + 1;
+    uint64_t end = start + most * FLETCH_MPSC_STEP;
     uint64_t head = start;
     char *to = out_elements;
     while (head != end && element_is_at(queue, slots, head)) {

@@ -30,7 +30,7 @@ static void start_counters(struct fletch_partition_store *store)
         store_relaxed(&store->stripes[i].gone, 0);     /* relaxed: as above */
         fletch_store_cache_start(&store->stripes[i].cache);
     }
-    fletch_store_pool_start(&store->pool);
+    fletch_store_pool_start(&store->pool, &store->allocator);
     for (size_t i = 0; i < FLETCH_STORE_EVENTCOUNTS; i++)
         fletch_eventcount_start(&store->alarms[i].eventcount, FLETCH_SHARING_PROCESS);
     store_relaxed(&store->building, 0);    /* relaxed: as above */
@@ -126,8 +126,7 @@ void fletch_partition_store_destroy(struct fletch_partition_store *store)
     fletch_epoch_drain(store->domain);
     fletch_epoch_class_remove(store->domain, store->value_class);
     fletch_store_table_destroy(table);
-    for (size_t i = 0; i < FLETCH_STORE_STRIPES; i++)
-        fletch_store_cache_end(&store->stripes[i].cache, &store->allocator);
+    fletch_store_pool_end(&store->pool);
     for (size_t i = 0; i < FLETCH_STORE_EVENTCOUNTS; i++)
         fletch_eventcount_deinit(&store->alarms[i].eventcount);
     fletch_block_release(store);

@@ -138,10 +138,11 @@ static inline uint64_t fletch_store_hash(const struct fletch_partition_store *st
                                          const struct fletch_store_key *key)
 {
     uint64_t mixed = fletch_store_mix_shuffle(store, key->shuffle);
-    uint64_t place = (uint64_t)key->slot << 32 | key->partition;
     /* Twice, as numbers in a row would else stay a grid, of which some buckets get too many. The
-     * first multiplications of both halves run side by side. */
-    place = (place ^ store->seeds[1]) * FLETCH_STORE_PLACE_FACTOR;
+     * first multiplications run side by side: one for each number, which is loaded by itself, since
+     * one load of both would wait for the stores of a caller that has just written one and one. */
+    uint64_t place = key->partition * FLETCH_STORE_PLACE_FACTOR +
+                     key->slot * (FLETCH_STORE_PLACE_FACTOR << 32) + store->seeds[1];
     place ^= place >> 32;
     uint64_t hash = fletch_store_fold(place ^ mixed, FLETCH_STORE_LAST_FACTOR);
     uint64_t byte = fletch_store_shuffle_byte(mixed, store->hash_mask);

@@ -121,8 +121,9 @@ enum fletch_status fletch_ring_start(void *memory, size_t memory_bytes,
     return FLETCH_OK;
 }
 
-/* That every number of the layout is the one that its element size and capacity lead to: then no
- * access leaves the block. */
+/* That every number of the layout is the one that its element size and capacity lead to: then the
+ * slots of all positions lie in the block. The positions themselves are the live ends' and cannot
+ * be checked beside them: who maps the memory is trusted with it. */
 static enum fletch_status check_layout(const struct fletch_ring_header *header,
                                        const struct fletch_ring_shape *shape,
                                        struct fletch_error *error)

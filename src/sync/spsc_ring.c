@@ -534,15 +534,16 @@ static uint64_t elements_there(struct fletch_spsc_ring *ring, uint64_t wanted)
     return there;
 }
 
-/* Lets the producer have the slots of everything that was taken. */
+/* Lets the producer have the slots of all that was taken. Noted behind that: who dies in between
+ * returns the same once more; the other way round it would never be returned. */
 static void return_room(struct fletch_spsc_ring *ring)
 {
     struct fletch_spsc_consumer *consumer = &ring->consumer;
     uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
     if (head == consumer->head_returned)
         return;
-    consumer->head_returned = head;
     store_release(&ring->head_published, head); /* E2 release */
+    consumer->head_returned = head;
     fletch_ring_notify(&ring->header, FLETCH_END_PRODUCER);
 }
 
@@ -681,8 +682,7 @@ static enum fletch_answer peek_guarded(struct fletch_spsc_ring *ring, size_t max
     enum fletch_answer answer = element_is_there(ring) ? FLETCH_DONE : look_again(ring);
     if (answer == FLETCH_DONE) {
         uint64_t head = load_relaxed(&ring->consumer.head); /* relaxed: written by this end only */
-        uint64_t offset = head_offset(ring, head);
-        show_spans(ring, offset, elements_there(ring, max_count), out_spans);
+        show_spans(ring, head_offset(ring, head), elements_there(ring, max_count), out_spans);
     }
     fletch_end_guard_leave(&ring->consumer.guard);
     return answer;

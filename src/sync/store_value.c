@@ -21,7 +21,7 @@ enum fletch_status fletch_partition_store_value_create(struct fletch_partition_s
     struct fletch_store_cache *cache = fletch_partition_store_cache(store, reader);
     bool pooled = cache != NULL && bytes <= FLETCH_STORE_POOL_BYTES_MAX;
     if (pooled)
-        value = fletch_store_pool_take(&store->pool, cache, &store->allocator, bytes);
+        value = fletch_store_pool_take(&store->pool, cache, bytes);
     else
         value = fletch_allocate(&store->allocator, bytes, FLETCH_STORE_VALUE_ALIGNMENT);
     if (value == NULL)
@@ -66,17 +66,6 @@ void fletch_store_value_acquire(struct fletch_store_value *value)
     uint32_t before = fetch_add_relaxed(&value->references, 1);
     FLETCH_ASSERT(before > 0 && before < UINT32_MAX && "a reference was held");
     (void)before;
-}
-
-bool fletch_store_value_try_acquire(struct fletch_store_value *value)
-{
-    uint32_t references = load_acquire(&value->references); /* E1 acquire */
-    do {
-        if (references == 0)
-            return false;
-    } while (!cas_weak_acquire_both(&value->references, &references, /* E1 acquire */
-                                    references + 1));
-    return true;
 }
 
 void fletch_store_value_release(struct fletch_partition_store *store,

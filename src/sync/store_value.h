@@ -109,7 +109,16 @@ static inline struct fletch_store_value *fletch_store_word_find(uint64_t word,
 }
 
 /* One reference more, unless there is none left. */
-bool fletch_store_value_try_acquire(struct fletch_store_value *value);
+static inline bool fletch_store_value_try_acquire(struct fletch_store_value *value)
+{
+    uint32_t references = load_acquire(&value->references); /* E1 acquire */
+    do {
+        if (references == 0)
+            return false;
+    } while (!cas_weak_acquire_both(&value->references, &references, /* E1 acquire */
+                                    references + 1));
+    return true;
+}
 
 /* What should be in a word in place of `word`, which is not frozen: `old` (NULL: nothing more) goes
  * and `fresh` (NULL: nothing) comes. False: no memory for a bundle. */

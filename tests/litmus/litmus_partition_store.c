@@ -337,7 +337,7 @@ static void start_pool(void *context)
 {
     struct pool_state *state = context;
     state->allocator = fletch_allocator_or_default(NULL);
-    fletch_store_pool_start(&state->pool);
+    fletch_store_pool_start(&state->pool, &state->allocator);
     fletch_store_cache_start(&state->caches[0]);
     fletch_store_cache_start(&state->caches[1]);
 }
@@ -345,8 +345,7 @@ static void start_pool(void *context)
 static void end_pool(void *context)
 {
     struct pool_state *state = context;
-    fletch_store_cache_end(&state->caches[0], &state->allocator);
-    fletch_store_cache_end(&state->caches[1], &state->allocator);
+    fletch_store_pool_end(&state->pool);
 }
 
 static void reset_pool(void *context)
@@ -374,8 +373,8 @@ static void take_two(void *context)
 {
     struct pool_state *state = context;
     for (size_t i = 0; i < 2; i++) {
-        state->taken[i] = fletch_store_pool_take(&state->pool, &state->caches[1], &state->allocator,
-                                                 FLETCH_STORE_BLOCK_BYTES);
+        state->taken[i] =
+            fletch_store_pool_take(&state->pool, &state->caches[1], FLETCH_STORE_BLOCK_BYTES);
         bool given = state->taken[i] >= state->memory[0] && state->taken[i] <= state->memory[2];
         if (given && state->taken[i][4] != 2)
             state->unfinished = true;
@@ -415,6 +414,112 @@ static void store_pool_e1(void **unused)
     assert_true(litmus_run(&test, ROUNDS * arguments.scale, arguments.seed));
 }
 
+/* ---- the pool while it is trimmed ---- */
+
+/* Blocks that each role has at a time: enough for several trimmings. */
+enum { TRIM_ROUNDS = 200, TRIM_BLOCKS = 3 * FLETCH_STORE_TRIM_LEAST / 4 };
+
+struct trim_state {
+    struct pool_state pool;
+    uint64_t *blocks[2][TRIM_BLOCKS];
+    bool broken[2];
+};
+
+static void start_trims(void *context)
+{
+    start_pool(&((struct trim_state *)context)->pool);
+}
+
+static void end_trims(void *context)
+{
+    end_pool(&((struct trim_state *)context)->pool);
+}
+
+static void reset_trims(void *context)
+{
+    struct trim_state *state = context;
+    end_trims(state);
+    start_trims(state);
+    state->broken[0] = state->broken[1] = false;
+}
+
+static void carve_many(struct trim_state *state, size_t role)
+{
+    for (size_t i = 0; i < TRIM_BLOCKS; i++) {
+        uint64_t *block = fletch_store_pool_take(&state->pool.pool, &state->pool.caches[role],
+                                                 FLETCH_STORE_BLOCK_BYTES);
+        block[4] = role * TRIM_BLOCKS + i;
+        state->blocks[role][i] = block;
+    }
+}
+
+static void give_many(struct trim_state *state, size_t role)
+{
+    for (size_t i = 0; i < TRIM_BLOCKS; i++) {
+        if (state->blocks[role][i][4] != role * TRIM_BLOCKS + i)
+            state->broken[role] = true;
+        fletch_store_pool_give(&state->pool.pool, NULL, state->blocks[role][i],
+                               FLETCH_STORE_BLOCK_BYTES);
+    }
+}
+
+/* Carves, while the other one trims; then the other way round, or both. */
+static void carve_and_give(void *context)
+{
+    carve_many(context, 0);
+    give_many(context, 0);
+}
+
+static void carve_and_give_too(void *context)
+{
+    carve_many(context, 1);
+    give_many(context, 1);
+    carve_many(context, 1);
+    give_many(context, 1);
+}
+
+static size_t trim_outcome(void *context)
+{
+    struct trim_state *state = context;
+    if (state->broken[0] || state->broken[1])
+        return 2;
+    return load_relaxed(&state->pool.pool.shelves[0].blocks) < (uint64_t)2 * TRIM_BLOCKS;
+}
+
+static bool run_trims(const char *name)
+{
+    static const struct litmus_outcome trims[] = {
+        {"nothing given back", LITMUS_ACCEPTABLE, "blocks of all chunks are in use"},
+        {"chunks given back", LITMUS_INTERESTING, "that nobody used"},
+        {"a block changed", LITMUS_FORBIDDEN, "its chunk was given back, or given twice"},
+    };
+    const struct litmus_test test = {
+        .name = name,
+        .state_bytes = sizeof(struct trim_state),
+        .make = start_trims,
+        .reset = reset_trims,
+        .end = end_trims,
+        .roles = {carve_and_give, carve_and_give_too},
+        .role_count = 2,
+        .outcome = trim_outcome,
+        .outcomes = trims,
+        .outcome_count = 3,
+    };
+    return litmus_run(&test, TRIM_ROUNDS * arguments.scale, arguments.seed);
+}
+
+static void store_pool_e2(void **unused)
+{
+    (void)unused;
+    assert_true(run_trims("store_pool E2: chunk made || chunks looked through"));
+}
+
+static void store_pool_e3(void **unused)
+{
+    (void)unused;
+    assert_true(run_trims("store_pool E3: blocks counted || blocks counted"));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +527,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(store_table_e2),     cmocka_unit_test(store_table_e3),
         cmocka_unit_test(store_table_e4),     cmocka_unit_test(store_table_e5),
         cmocka_unit_test(store_value_e1),     cmocka_unit_test(store_pool_e1),
+        cmocka_unit_test(store_pool_e2),      cmocka_unit_test(store_pool_e3),
     };
     arguments = test_arguments_read(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

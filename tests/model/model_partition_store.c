@@ -44,7 +44,7 @@
 #define TABLES 1
 #endif
 #ifndef SEED
-#define SEED 1
+#define SEED 60
 #endif
 
 #define TEXT_OF(word) #word

@@ -138,7 +138,16 @@ fletch_add_model(partition_store move_view_moved DEFINES PRE=i0i1i2 T1=d0i0 T2=v
 fletch_add_model(partition_store move_scan DEFINES PRE=i0i1i2 T1=d0 T2=s0 TABLES=2)
 fletch_add_model(partition_store append_append DEFINES PRE=i0i1 T1=i2 T2=i3 TABLES=2
                  ARGS --no-spurious)
-# Two movers at once are too many executions to see all of.
+# Two movers at once: all executions of the table by itself, in the smallest sizes; the store around
+# it are too many executions to see all of.
+fletch_add_model(store_table movers)
+fletch_add_model(store_table movers_grow DEFINES GROWS=1 ENTRIES=2)
+fletch_add_model(store_table mover_and_writer DEFINES WRITES=1)
+fletch_add_model(store_pool 2x1)
+fletch_add_model(store_pool stash DEFINES PRE=2 ARGS --no-spurious)
+fletch_add_model(store_pool orphans DEFINES ORPHANS=2 PRE=1 ARGS --no-spurious)
+fletch_add_model(store_pool trim_kept DEFINES ORPHANS=1 ROUNDS=2 KEEPS=1 ARGS --no-spurious)
+fletch_add_model(store_pool trim DEFINES PRE=1 BLOCKS=2 ORPHANS=1 ARGS --no-spurious)
 fletch_add_model(partition_store move_insert DEFINES PRE=i0i1i2 T1=d0 T2=i0 TABLES=2
                  ARGS --no-spurious --random 1 20000)
 fletch_add_model(partition_store move_take DEFINES PRE=i0i1i2 T1=t0 T2=t0 TABLES=2
@@ -196,7 +205,8 @@ fletch_add_model(ready_list cancel_random DEFINES OWNED=1 DETACHES=1 ATTACHES=1 
 fletch_add_model(ready_list change_long DEFINES PUSHERS=2 OWNED=1 DETACHES=1 ATTACHES=1
                  ARGS --random 2 5000000 --no-spurious DEEP)
 
-foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount epoch partition_store node_stack
-                          shared buffer_pool budget ready_list serial credit)
+foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount epoch partition_store store_pool
+                          store_table node_stack shared buffer_pool budget ready_list serial
+                          credit)
   fletch_add_model_mutants(${structure})
 endforeach()

@@ -195,7 +195,12 @@ bool sim_writer_step(struct sim_world *world, uint32_t number)
     strcpy(writer->answer, error.message);
     if (status == FLETCH_RESOURCE_EXHAUSTED)
         return true;
-    if (status == FLETCH_CANCELLED && world->is_cancelled) {
+    bool is_told_of_failure =
+        (status == FLETCH_UNAVAILABLE && sim_model_has_abort(&world->model)) ||
+        (status == FLETCH_DATA_LOSS && world->plan.disk == SIM_DISK_BREAKS);
+    if (is_told_of_failure)
+        world->model.producers[number].is_aborted = true;
+    if (is_told_of_failure || (status == FLETCH_CANCELLED && world->is_cancelled)) {
         sim_writer_end(world, writer);
         world->progress++;
         return true;

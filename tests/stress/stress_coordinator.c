@@ -8,7 +8,7 @@
 #include "support/team.h"
 
 /* Producers that say barriers, watermarks and ends, some of which they give up and say again, and
- * partitions that pass barriers: each barrier is told once and in order, and the end is the last. */
+ * partitions that pass barriers: each barrier is told once, in order, and the end is the last. */
 
 enum { PRODUCERS = 3, PARTITIONS = 2, LIMIT = 2 };
 
@@ -78,7 +78,8 @@ static void await(struct party *party, bool (*is_so)(struct fletch_control_opera
     }
 }
 
-/* Without a timeout: a wake-up that is lost hangs. Says it until it is answered, perhaps giving up now and then. */
+/* Says it until it is answered, perhaps giving up now and then. Without a timeout: a wake-up that
+ * is lost hangs. */
 static void say(struct party *party, enum fletch_control_kind kind, uint64_t value)
 {
     for (;;) {

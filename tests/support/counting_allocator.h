@@ -7,7 +7,7 @@
 
 /* An allocator that counts, checks that each block comes back with the numbers it was asked with,
  * and can refuse the n-th request. One thread. */
-enum { COUNTED_BLOCKS_MAX = 2048 };
+enum { COUNTED_BLOCKS_MAX = 4096 };
 struct counting_allocator {
     struct fletch_allocator allocator; /* to pass to the library; set by counting_allocator_start */
     uint64_t fail_at;                  /* refuse this request, counted from 1; 0: none */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "arrow/codec.h"
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
 
@@ -13,7 +14,7 @@ struct fletch_spill_segment *segment_make(struct test_disk *disk, struct test_po
         .schema = schema,
         .cache = pool->cache,
         .account = pool->account,
-        .compresses = compresses,
+        .compresses = compresses && fletch_lz4_exists(),
         .io = &disk->io,
     };
     struct fletch_spill_segment *segment = NULL;

@@ -124,6 +124,14 @@ static int disk_close(void *context, int fd)
     return may_call(disk) ? result : -1;
 }
 
+static int64_t disk_block_bytes(void *context, int fd)
+{
+    const struct test_disk *disk = context;
+    if (disk->block_bytes != 0)
+        return disk->block_bytes;
+    return fletch_spill_system_io.block_bytes(NULL, fd);
+}
+
 void test_disk_make(struct test_disk *disk)
 {
     *disk = (struct test_disk){
@@ -134,6 +142,7 @@ void test_disk_make(struct test_disk *disk)
                .punch = disk_punch,
                .truncate = disk_truncate,
                .close = disk_close,
+               .block_bytes = disk_block_bytes,
                .context = disk},
         .path = "spill-XXXXXX",
     };

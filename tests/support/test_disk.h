@@ -17,6 +17,7 @@ struct test_disk {
     bool fails_once;           /* and not those behind it */
     bool has_no_tmpfile;
     bool has_no_holes;
+    int64_t block_bytes;  /* of the file system; 0: what it is */
     bool is_interrupted;  /* every other transfer */
     size_t transfer_most; /* of one call; 0: all */
     uint64_t room_bytes;  /* of writes, then ENOSPC; 0: endless */

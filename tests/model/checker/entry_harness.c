@@ -76,10 +76,11 @@ void fletch_fence_light(void)
     mc_fence_light();
 }
 
-void fletch_fence_heavy(void)
+bool fletch_fence_heavy(void)
 {
     HERE();
     mc_fence_heavy();
+    return true;
 }
 
 enum fletch_fence_kind fletch_fence_kind_of_process(void)

@@ -82,9 +82,10 @@ void fletch_fence_light(void)
     fence_seq_cst();
 }
 
-void fletch_fence_heavy(void)
+bool fletch_fence_heavy(void)
 {
     fence_seq_cst();
+    return true;
 }
 
 uint64_t fletch_clock_now_ns(void)

@@ -239,6 +239,27 @@ static void an_array_that_is_refused_is_released(void **state)
     test_pool_end(&pool);
 }
 
+static void nothing_is_exported_without_a_cache(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_schema *schema = schema_new("a=l");
+    struct fletch_random random = fletch_random_from_seed(1);
+    struct fletch_batch *batch = random_batch(&random, pool.cache, schema, 3);
+    const struct fletch_batch_source source = {.schema = schema};
+    struct ArrowArrayStream stream;
+    struct ArrowArray array;
+    struct fletch_error error;
+    assert_int_equal(fletch_stream_export(&source, NULL, NULL, &stream, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "cache is NULL");
+    assert_int_equal(fletch_batch_export(batch, NULL, &array, &error), FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "cache is NULL");
+    fletch_batch_release(pool.cache, batch);
+    fletch_schema_release(schema);
+    test_pool_end(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +268,7 @@ int main(void)
         cmocka_unit_test(nothing_follows_a_failure),
         cmocka_unit_test(a_stream_that_cannot_begin_is_left_alone),
         cmocka_unit_test(an_array_that_is_refused_is_released),
+        cmocka_unit_test(nothing_is_exported_without_a_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

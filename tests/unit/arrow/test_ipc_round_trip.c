@@ -320,6 +320,79 @@ static void an_old_prefix_is_read(void **state)
     test_pool_end(&pool);
 }
 
+/* Each batch with its dictionaries, to a reader that knows the schema and nothing else. */
+static void batches_stand_alone_after_forgetting(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_random random = fletch_random_from_seed(28);
+    struct fletch_schema *schema = schema_new("a=c<u> b=l d=s<l>");
+    struct fletch_batch *batch = random_batch(&random, pool.cache, schema, 50);
+    struct fletch_ipc_encoder *encoder = encoder_of(&pool, schema, 64);
+    for (int i = 0; i < 2; i++) {
+        struct bytes bytes = {0};
+        size_t position = 0;
+        assert_int_equal(append_batch(&bytes, &pool, encoder, batch), 2);
+        fletch_ipc_encoder_forget(encoder);
+        struct fletch_ipc_decoder *decoder = decoder_of(&pool, 100);
+        assert_ok(fletch_ipc_decoder_use_schema(decoder, schema, NULL));
+        expect_batch(decoder, &bytes, &position, batch);
+        fletch_ipc_decoder_destroy(decoder);
+        free(bytes.data);
+    }
+    fletch_ipc_encoder_destroy(encoder);
+    fletch_batch_release(NULL, batch);
+    fletch_schema_release(schema);
+    test_pool_end(&pool);
+}
+
+/* The largest block of the batch's messages, taken and measured. */
+static void expect_measured(struct test_pool *pool, struct fletch_ipc_encoder *encoder,
+                            struct fletch_batch *batch, size_t measured)
+{
+    struct fletch_ipc_encoded encoded;
+    size_t largest = 0;
+    bool is_needed = true;
+    while (is_needed) {
+        assert_ok(fletch_ipc_encoder_dictionary(encoder, batch, &is_needed, &encoded, NULL));
+        if (!is_needed)
+            assert_ok(fletch_ipc_encoder_batch(encoder, batch, NULL, &encoded, NULL));
+        if (fletch_buffer_bytes(encoded.block) > largest)
+            largest = fletch_buffer_bytes(encoded.block);
+        fletch_ipc_encoded_release(pool->cache, &encoded);
+    }
+    fletch_ipc_encoder_forget(encoder);
+    assert_int_equal(largest, measured);
+}
+
+static void blocks_are_as_large_as_measured(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 100, ROWS = 300 };
+    struct test_pool pool = test_pool_make();
+    struct fletch_random random = fletch_random_from_seed(29);
+    const struct random_schema_options options = {.columns_max = 6, .depth_max = 3};
+    for (int i = 0; i < ROUNDS; i++) {
+        struct fletch_schema *schema = random_schema(&random, &options);
+        struct fletch_batch *whole = random_batch(&random, pool.cache, schema, ROWS);
+        struct fletch_batch *slice = batch_slice(pool.cache, whole, 3, ROWS - 7);
+        struct fletch_ipc_encoder *encoder = encoder_of(&pool, schema, 64);
+        size_t least = 0;
+        size_t bytes = 0;
+        assert_ok(fletch_ipc_encoder_measure(encoder, NULL, &least, NULL));
+        assert_ok(fletch_ipc_encoder_measure(encoder, slice, &bytes, NULL));
+        assert_true(bytes >= least);
+        expect_measured(&pool, encoder, slice, bytes);
+        assert_ok(fletch_ipc_encoder_measure(encoder, whole, &bytes, NULL));
+        expect_measured(&pool, encoder, whole, bytes);
+        fletch_ipc_encoder_destroy(encoder);
+        fletch_batch_release(pool.cache, slice);
+        fletch_batch_release(pool.cache, whole);
+        fletch_schema_release(schema);
+    }
+    test_pool_end(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +402,8 @@ int main(void)
         cmocka_unit_test(nothing_is_copied_that_need_not_be),
         cmocka_unit_test(a_misaligned_body_is_repaired),
         cmocka_unit_test(an_old_prefix_is_read),
+        cmocka_unit_test(batches_stand_alone_after_forgetting),
+        cmocka_unit_test(blocks_are_as_large_as_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -147,6 +148,92 @@ static void rings_wait_with_full_fences_too(void **state)
         assert_int_equal(child_run(rings_under_refusal, &strategies[i], false), 0);
 }
 
+/* ---- a kernel that refuses since a while ---- */
+
+struct counted {
+    _Alignas(16) struct fletch_epoch_object object;
+    int *count;
+};
+
+static void count_reclaimed(struct fletch_epoch_object *object)
+{
+    ++*((struct counted *)(void *)object)->count;
+}
+
+/* Nothing is freed after the refusal, since nobody knows who is inside; all is in the end. */
+static int freeing_under_late_refusal(void *context)
+{
+    (void)context;
+    enum { THINGS = 4 };
+    static struct counted things[THINGS];
+    int count = 0;
+    struct fletch_epoch_domain *domain;
+    struct fletch_epoch_reader *reader;
+    if (fletch_epoch_domain_create(NULL, NULL, &domain, NULL) != FLETCH_OK ||
+        fletch_epoch_reader_open(domain, &reader, NULL) != FLETCH_OK)
+        return 51;
+    for (int i = 0; i < THINGS; i++)
+        things[i] = (struct counted){.object.reclaim = count_reclaimed, .count = &count};
+    fletch_epoch_retire(reader, &things[0].object, 1);
+    fletch_epoch_collect(reader);
+    if (count != 1)
+        return 1;
+    if (!seccomp_refuse(SYS_membarrier, SECCOMP_ANY_ARGUMENT, EPERM))
+        return 50;
+    fletch_epoch_retire(reader, &things[1].object, 1);
+    fletch_epoch_collect(reader);
+    for (int i = 2; i < THINGS; i++)
+        fletch_epoch_retire_orphan(domain, &things[i].object, (size_t)1 << 20);
+    if (count != 1)
+        return 2;
+    fletch_epoch_reader_close(reader);
+    fletch_epoch_domain_destroy(domain);
+    return count == THINGS ? 0 : 3;
+}
+
+static void a_late_refusal_frees_nothing_too_early(void **state)
+{
+    (void)state;
+    if (!kernel_offers_it())
+        skip();
+    assert_int_equal(child_run(freeing_under_late_refusal, NULL, false), 0);
+}
+
+/* A sleeper that notifiers may not see looks again by itself. */
+static int sleeping_under_late_refusal(void *context)
+{
+    (void)context;
+    struct fletch_eventcount *eventcount;
+    int fd;
+    if (fletch_eventcount_create(NULL, &eventcount, NULL) != FLETCH_OK ||
+        fletch_eventcount_open_fd(eventcount, &fd, NULL) != FLETCH_OK)
+        return 51;
+    if (!seccomp_refuse(SYS_membarrier, SECCOMP_ANY_ARGUMENT, EPERM))
+        return 50;
+    uint32_t key = fletch_eventcount_prepare(eventcount);
+    if (!fletch_eventcount_wait(eventcount, key, UINT64_C(60000000000)))
+        return 1;
+    key = fletch_eventcount_prepare(eventcount);
+    if (fletch_eventcount_wait(eventcount, key, 1000))
+        return 2;
+    key = fletch_eventcount_arm(eventcount);
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    int ready = poll(&readable, 1, 0);
+    fletch_eventcount_disarm(eventcount, key);
+    if (ready != 1 || poll(&readable, 1, 0) != 0)
+        return 3;
+    fletch_eventcount_destroy(eventcount);
+    return 0;
+}
+
+static void a_late_refusal_leaves_nobody_asleep(void **state)
+{
+    (void)state;
+    if (!kernel_offers_it())
+        skip();
+    assert_int_equal(child_run(sleeping_under_late_refusal, NULL, false), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +243,8 @@ int main(void)
         cmocka_unit_test(a_registration_alone_is_not_enough),
         cmocka_unit_test(a_filter_that_comes_later_does_no_harm),
         cmocka_unit_test(rings_wait_with_full_fences_too),
+        cmocka_unit_test(a_late_refusal_frees_nothing_too_early),
+        cmocka_unit_test(a_late_refusal_leaves_nobody_asleep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,9 @@
 #include <fletching/fletching.h>
 
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "shuffle/shuffle_writer.h"
@@ -281,6 +283,100 @@ static void an_armed_descriptor_tells_of_credit(void **state)
     fletch_batch_release(test.cache, batch);
     end_all(&test, writer, reader);
     test_shuffle_end(&test);
+}
+
+/* ---- batches as they are ---- */
+
+static void a_batch_is_put_by_reference_behind_the_rows_before_it(void **state)
+{
+    (void)state;
+    struct test_shuffle test = test_shuffle_make(&(struct shuffle_words){.partitions = 1});
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct fletch_batch *batch = batch_make(&test, 50);
+    struct fletch_shuffle_event event;
+    struct fletch_error error;
+    bool has_event = false;
+    uint64_t empty = account_used_bytes(fletch_transport_account(test.transport));
+    rows_write(&test, writer, 10);
+    assert_int_equal(fletch_shuffle_writer_put(writer, 1, batch, 0, &error), FLETCH_OUT_OF_RANGE);
+    assert_contains(error.message, "partition is 1, expected 0 to 0");
+    assert_ok(fletch_shuffle_writer_put(writer, 0, batch, 0, &error));
+    assert_ok(fletch_shuffle_writer_put(writer, 0, batch, 0, &error));
+    /* Nobody was charged for it before. */
+    assert_true(account_used_bytes(fletch_transport_account(test.transport)) >=
+                empty + 2 * fletch_batch_charge_bytes(batch));
+    assert_ok(event_take(&test, reader, &event, &error));
+    assert_int_equal(event.rows, 10);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(fletch_shuffle_reader_next(reader, 0, &event, &has_event, &error));
+        assert_int_equal(event.rows, 50);
+        assert_ptr_equal(event.batch->spans[1].data, batch->spans[1].data);
+        fletch_batch_release(test.cache, event.batch);
+    }
+    fletch_batch_release(test.cache, batch);
+    end_all(&test, writer, reader);
+    test_shuffle_end(&test);
+}
+
+static void a_batch_without_rows_is_put_too(void **state)
+{
+    (void)state;
+    struct test_shuffle test = test_shuffle_make(&(struct shuffle_words){.partitions = 1});
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct fletch_batch *batch = batch_make(&test, 0);
+    assert_ok(fletch_shuffle_writer_write(writer, batch, 0, NULL));
+    assert_ok(fletch_shuffle_writer_put(writer, 0, batch, 0, NULL));
+    assert_int_equal(events_take(&test, reader), 1);
+    fletch_batch_release(test.cache, batch);
+    end_all(&test, writer, reader);
+    test_shuffle_end(&test);
+}
+
+static void a_batch_of_more_than_64_mib_is_put_in_pieces(void **state)
+{
+    (void)state;
+    struct test_shuffle test = test_shuffle_make(
+        &(struct shuffle_words){.schema = "k=l v=l", .partitions = 1, .budget_bytes = 1 << 30});
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct fletch_batch *batch = batch_make(&test, 5 << 20); /* 80 MiB */
+    assert_ok(fletch_shuffle_writer_put(writer, 0, batch, 0, NULL));
+    test.written.rows = 5 << 20;
+    test.written.row_sum = fletch_hash_row_sum(batch);
+    assert_int_equal(events_take(&test, reader), 2);
+    fletch_batch_release(test.cache, batch);
+    end_all(&test, writer, reader);
+    test_shuffle_end(&test);
+}
+
+/* ---- spilling ---- */
+
+static void frames_without_a_reader_are_spilled_at_once(void **state)
+{
+    (void)state;
+    char directory[] = "spill-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    struct test_shuffle test =
+        test_shuffle_make(&(struct shuffle_words){.partitions = 4,
+                                                  .frame_bytes = 4096,
+                                                  .budget_bytes = 256 << 10,
+                                                  .sums = FLETCH_SUMS_ROWS,
+                                                  .spill_directory = directory});
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    for (int i = 0; i < 60; i++)
+        rows_write(&test, writer, 500);
+    assert_ok(fletch_shuffle_writer_end(writer, 0, NULL));
+    fletch_shuffle_writer_close(writer);
+    assert_true(shuffle_statistics(&test).frames_spilled > 0);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    reader_drain(&test, reader);
+    fletch_shuffle_reader_close(reader);
+    piles_must_agree(&test);
+    assert_int_equal(shuffle_statistics(&test).bytes_on_disk, 0);
+    test_shuffle_end(&test);
+    assert_int_equal(rmdir(directory), 0);
 }
 
 /* ---- linger ---- */
@@ -563,6 +659,10 @@ int main(void)
         cmocka_unit_test(nothing_can_move_is_told_at_once),
         cmocka_unit_test(a_reader_that_does_not_wait_may_still_move),
         cmocka_unit_test(an_armed_descriptor_tells_of_credit),
+        cmocka_unit_test(a_batch_is_put_by_reference_behind_the_rows_before_it),
+        cmocka_unit_test(a_batch_without_rows_is_put_too),
+        cmocka_unit_test(a_batch_of_more_than_64_mib_is_put_in_pieces),
+        cmocka_unit_test(frames_without_a_reader_are_spilled_at_once),
         cmocka_unit_test(rows_that_linger_are_sent_by_poll),
         cmocka_unit_test(rows_that_linger_are_sent_by_the_next_write),
         cmocka_unit_test(barrier_ids_increase),

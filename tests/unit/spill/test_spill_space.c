@@ -111,6 +111,32 @@ static void holes_give_the_space_back(void **state)
     end_scene(&scene);
 }
 
+static void frames_begin_at_blocks(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t told;
+        uint32_t used;
+    } blocks[] = {{512, 512},  {8192, 8192}, {65536, 65536}, {1 << 20, 4096},
+                  {256, 4096}, {5000, 4096}, {-1, 4096}};
+    struct scene scene;
+    make_scene(&scene);
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+        scene.disk.block_bytes = blocks[i].told;
+        struct fletch_spill_segment *segment = make_segment(&scene, 0);
+        append_all(&scene, segment);
+        uint64_t block = scene.locations[0].file->has_holes ? blocks[i].used : 64;
+        for (int frame = 0; frame < FRAMES; frame++) {
+            assert_int_equal(scene.locations[frame].offset % block, 0);
+            frame_expect(&scene.pool, &scene.locations[frame], scene.batch);
+            fletch_spill_release(&scene.locations[frame]);
+        }
+        assert_true(scene.locations[1].offset - scene.locations[0].stored_bytes < block);
+        fletch_spill_segment_close(segment);
+    }
+    end_scene(&scene);
+}
+
 static void without_holes_files_follow_each_other(void **state)
 {
     (void)state;
@@ -276,7 +302,7 @@ static void full_budget_stops_no_frame(void **state)
         struct fletch_spill_segment *segment =
             segment_make(&scene.disk, &limited, scene.schema, compresses != 0);
         uint64_t scratch = account_used_bytes(account);
-        assert_true(scratch >= 256 && scratch < (compresses ? 1 << 20 : 4096));
+        assert_true(scratch >= 256 && scratch < (compresses != 0 ? 1 << 20 : 4096));
         assert_ok(fletch_account_reserve(account, (4 << 20) - scratch, 0, NULL));
         append_all(&scene, segment);
         assert_int_equal(account_used_bytes(account), 4 << 20);
@@ -384,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holes_give_the_space_back),
+        cmocka_unit_test(frames_begin_at_blocks),
         cmocka_unit_test(without_holes_files_follow_each_other),
         cmocka_unit_test(full_disk_makes_it_read_only),
         cmocka_unit_test(failing_disk_is_quarantined),

@@ -115,6 +115,25 @@ static void a_batch_goes_in_whole_or_not_at_all(void **state)
     fletch_mpsc_queue_destroy(queue, NULL, NULL);
 }
 
+/* "All there is", however a caller puts that. */
+static void any_number_may_be_asked_for(void **state)
+{
+    static const size_t numbers[] = {3, SIZE_MAX / 2, SIZE_MAX / 2 + 1, SIZE_MAX / 2 + 2, SIZE_MAX};
+    struct fletch_mpsc_queue *queue = make(CAPACITY);
+    char out[CAPACITY * SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        size_t popped;
+        for (uint64_t k = 0; k < 3; k++)
+            assert_answer(push(queue, k), FLETCH_DONE);
+        assert_answer(fletch_mpsc_queue_try_pop_many(queue, out, numbers[i], &popped), FLETCH_DONE);
+        assert_int_equal(popped, 3);
+        for (uint64_t k = 0; k < 3; k++)
+            assert_true(payload_is(out + k * SIZE, SIZE, 1, k));
+    }
+    fletch_mpsc_queue_destroy(queue, NULL, NULL);
+}
+
 static void push_the_rest(size_t capacity, size_t unread, size_t moved)
 {
     char elements[40 * SIZE] = {0};
@@ -429,6 +448,7 @@ int main(void)
         cmocka_unit_test(it_is_first_in_first_out),
         cmocka_unit_test(it_answers_full_no_earlier_than_promised),
         cmocka_unit_test(a_batch_goes_in_whole_or_not_at_all),
+        cmocka_unit_test(any_number_may_be_asked_for),
         cmocka_unit_test(a_batch_goes_in_where_the_capacity_promises_room),
         cmocka_unit_test(a_batch_above_the_capacity_is_refused_at_once),
         cmocka_unit_test(an_unpublished_claim_holds_the_consumer),

@@ -13,7 +13,7 @@
  * what was popped. Claims stay open for a while and are published in random order, as if other
  * producers were slow. */
 
-static const size_t element_sizes[] = {8, 12, 16, 24, 64, 100, 256, 4096};
+static const size_t element_sizes[] = {8, 9, 12, 16, 24, 31, 57, 64, 100, 256, 4095, 4096};
 static const size_t capacities[] = {1, 2, 3, 7, 8, 1000, 1024};
 static struct test_arguments arguments;
 
@@ -192,7 +192,7 @@ static void positions_wrap_without_a_trace(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof capacities / sizeof capacities[0]; i++)
         for (uint64_t k = 0; k <= 20; k++)
-            try_queue(16, capacities[i], UINT64_MAX - 1 - 2 * k); /* even */
+            try_queue(8 + k % 3 * 8, capacities[i], UINT64_MAX - 1 - 2 * k); /* even */
 }
 
 int main(int argc, char **argv)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "support/child.h"
 #include "support/cmocka_tests.h"
+#include "support/counting_allocator.h"
 #include "support/stores.h"
 #include "support/team.h"
 
@@ -669,6 +670,102 @@ static void wrong_arguments_are_refused(void **state)
     close_fixture(&fixture, 0);
 }
 
+/* ---- memory ---- */
+
+enum { MANY_ENTRIES = 1 << 20, SOME_ENTRIES = 100000 };
+
+/* Bytes of table and header for each entry, by the store's own count. */
+static double bytes_per_entry(struct fixture *fixture)
+{
+    struct fletch_store_statistics statistics = {.struct_size = sizeof statistics};
+    assert_int_equal(
+        fletch_partition_store_statistics(fixture->store, fixture->reader, &statistics, NULL),
+        FLETCH_OK);
+    return (double)statistics.table_bytes / (double)statistics.entries +
+           (double)sizeof(struct fletch_store_value);
+}
+
+static void an_entry_of_a_million_takes_less_than_64_bytes(void **state)
+{
+    (void)state;
+    static const size_t expected[] = {MANY_ENTRIES, 0};
+    for (size_t k = 0; k < 2; k++) {
+        struct fixture fixture;
+        open_fixture(&fixture, expected[k], UINT64_MAX);
+        for (uint32_t i = 0; i < MANY_ENTRIES; i++)
+            assert_int_equal(insert(&fixture, store_key(1, i), i), FLETCH_OK);
+        assert_true(bytes_per_entry(&fixture) < 64);
+        close_fixture(&fixture, MANY_ENTRIES);
+    }
+}
+
+/* What a mass removal leaves behind of the values' memory, in hundredths of what there was. */
+static void mass_removal_gives_memory_back(void **state)
+{
+    (void)state;
+    static struct counting_allocator counting;
+    struct fletch_epoch_domain *domain;
+    struct fletch_epoch_reader *reader;
+    struct fletch_partition_store *store;
+    counting_allocator_start(&counting, 0);
+    assert_int_equal(fletch_epoch_domain_create(NULL, NULL, &domain, NULL), FLETCH_OK);
+    assert_int_equal(fletch_epoch_reader_open(domain, &reader, NULL), FLETCH_OK);
+    assert_int_equal(fletch_partition_store_create(domain, NULL, &counting.allocator, &store, NULL),
+                     FLETCH_OK);
+    for (uint32_t i = 0; i < SOME_ENTRIES; i++) {
+        const struct fletch_store_key key = store_key(1, i);
+        struct fletch_store_value *value = make_stored(store, reader, &key, i);
+        assert_int_equal(fletch_partition_store_insert(store, reader, &key, value, NULL),
+                         FLETCH_OK);
+    }
+    uint64_t full_bytes = counting.live_bytes;
+    for (uint32_t i = 0; i < SOME_ENTRIES; i++) {
+        const struct fletch_store_key key =
+            store_key(1, (uint32_t)(i * UINT64_C(7919) % SOME_ENTRIES));
+        assert_int_equal(fletch_partition_store_remove(store, reader, &key, NULL), FLETCH_OK);
+    }
+    fletch_epoch_collect(reader);
+    assert_true(full_bytes > (uint64_t)SOME_ENTRIES * 64);
+    assert_true(counting.live_bytes * 2 < full_bytes);
+    fletch_partition_store_destroy(store);
+    fletch_epoch_reader_close(reader);
+    fletch_epoch_domain_destroy(domain);
+    assert_int_equal(counting.live_bytes, 0);
+}
+
+/* ---- a copy ---- */
+
+/* In the child everything is a copy of its own, and goes on. */
+static int use_copy(void *context)
+{
+    struct fixture *fixture = context;
+    for (uint32_t i = 0; i < 100; i++)
+        if (look_up(fixture, store_key(1, i)) != (int64_t)i)
+            return 1;
+    for (uint32_t i = 0; i < 100; i++)
+        if (remove_key(fixture, store_key(1, i)) != FLETCH_OK)
+            return 2;
+    for (uint32_t i = 0; i < 5000; i++)
+        if (insert(fixture, store_key(2, i), i) != FLETCH_OK)
+            return 3;
+    fletch_epoch_collect(fixture->reader);
+    return load_relaxed(&fixture->drops.dropped) == 100 ? 0 : 4; /* relaxed: one thread */
+}
+
+static void a_child_process_has_a_copy_that_works(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    open_fixture(&fixture, 0, UINT64_MAX);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_int_equal(insert(&fixture, store_key(1, i), i), FLETCH_OK);
+    assert_int_equal(child_run(use_copy, &fixture, false), 0);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_int_equal(look_up(&fixture, store_key(1, i)), i);
+    assert_int_equal(look_up(&fixture, store_key(2, 0)), ABSENT);
+    close_fixture(&fixture, 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -696,6 +793,9 @@ int main(void)
         cmocka_unit_test(a_wait_ends_at_its_deadline),
         cmocka_unit_test(a_domain_serves_fifteen_stores),
         cmocka_unit_test(wrong_arguments_are_refused),
+        cmocka_unit_test(an_entry_of_a_million_takes_less_than_64_bytes),
+        cmocka_unit_test(mass_removal_gives_memory_back),
+        cmocka_unit_test(a_child_process_has_a_copy_that_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

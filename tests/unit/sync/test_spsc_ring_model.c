@@ -14,7 +14,7 @@
  * element follows from its index. After each call: the order and the bytes are right, FULL came
  * with at least `capacity` unread elements, and never are more unread than an eighth above that. */
 
-static const size_t element_sizes[] = {8, 12, 16, 24, 64, 100, 256, 4096};
+static const size_t element_sizes[] = {8, 9, 12, 16, 24, 31, 57, 64, 100, 256, 4095, 4096};
 static const size_t capacities[] = {1, 2, 3, 7, 8, 1000, 1024};
 static struct test_arguments arguments;
 
@@ -217,7 +217,7 @@ static void positions_wrap_without_a_trace(void **state)
     for (size_t form = 0; form < RING_FORMS; form++)
         for (size_t i = 0; i < sizeof capacities / sizeof capacities[0]; i++)
             for (uint64_t k = 0; k <= 20; k++)
-                try_ring(ring_forms[form], 16, capacities[i], UINT64_MAX - k);
+                try_ring(ring_forms[form], 8 + k % 3 * 8, capacities[i], UINT64_MAX - k);
 }
 
 int main(int argc, char **argv)
