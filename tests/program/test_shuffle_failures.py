@@ -13,8 +13,8 @@ import unittest
 
 sys.dont_write_bytecode = True
 
-from program import (DONE, INPUT, INTERRUPTED, SYSTEM, TERMINATED, ProgramTest,  # noqa: E402
-                     numbers, pa, run, start, write)
+from program import (DONE, INPUT, INTERRUPTED, SYSTEM, TERMINATED, USAGE,  # noqa: E402
+                     ProgramTest, numbers, pa, run, start, write)
 
 IS_SANITIZED = os.environ.get("FLETCH_SANITIZERS", "") != ""
 MEBIBYTE = 1 << 20
@@ -150,7 +150,8 @@ class SystemTest(FailureTest):
 
     def test_memory_below_the_least(self):
         path = write(self.folder / "a.arrow", numbers(1000))
-        self.fails(SYSTEM, *self.words(path), "--memory", "10KB")
+        self.fails(SYSTEM, *self.words(path), "--memory", "20KB", saying="65536")
+        self.fails(USAGE, *self.words(path), "--memory", "10KB", saying="10000")
         self.assertIsNone(self.left())
 
     def test_spill_folder_is_not_there(self):
