@@ -10,6 +10,7 @@ FUZZ_SECONDS ?= 60
 PACKAGES := scripts/install-packages.sh
 STAMPS := build/.packages
 PYTHON := build/venv/.installed
+BENCH_PYTHON := build/venv/.installed-bench
 
 # In all, configure again: it is quick, and a new file or option is never missed.
 build-preset = cmake --preset $(1) $(2) && cmake --build --preset $(1) --parallel $(JOBS)
@@ -40,8 +41,9 @@ test-tsan: $(STAMPS)-test ## the same tests under ThreadSanitizer
 	$(call build-preset,tsan)
 	$(call test-preset,tsan)
 
-build-aarch64: $(STAMPS)-compile $(STAMPS)-cross ## compile the library for the other processor
+build-aarch64: $(STAMPS)-compile $(STAMPS)-cross ## compile for the other processor, run its kernels
 	$(call build-preset,aarch64)
+	cmake -DSOURCE=$(CURDIR) -DBINARY=build/aarch64 -P tests/platform/run_aarch64.cmake
 
 coverage: $(STAMPS)-test $(PYTHON) $(STAMPS)-coverage ## which lines and branches the tests reach
 	$(call build-preset,coverage)
@@ -58,8 +60,8 @@ fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed the IPC reader what a fuzzer thinks 
 	    -print_final_stats=1 \
 	    -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/golden/data
 
-bench: bench-build ## run every benchmark against its peers
-	@scripts/run-benchmarks.sh build/bench/bench all
+bench: bench-build $(BENCH_PYTHON) ## run every benchmark against its peers
+	@PATH="$(CURDIR)/build/venv/bin:$$PATH" scripts/run-benchmarks.sh build/bench/bench all
 
 bench-build: $(STAMPS)-bench ## build the benchmarks and the peers that they compare with
 	$(call build-preset,bench)
@@ -101,3 +103,7 @@ $(STAMPS)-%: $(PACKAGES)
 $(PYTHON): scripts/install-python.sh tests/requirements.txt
 	@if scripts/install-python.sh $(@D); then touch $@; else \
 	    echo "tests that need the packages of tests/requirements.txt will be skipped" >&2; fi
+
+# The same for benchmarks whose peers are Python packages. Without them there is nothing to compare.
+$(BENCH_PYTHON): scripts/install-python.sh bench/requirements.txt
+	@scripts/install-python.sh $(@D) bench/requirements.txt && touch $@

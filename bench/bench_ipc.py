@@ -10,18 +10,17 @@ import argparse
 import ctypes
 import json
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 try:
     import pyarrow as pa
-    import pyarrow.parquet
+    import tpch
 except ImportError:
-    print("skipped: there is no pyarrow (python3 -m pip install pyarrow tpchgen-cli)")
-    sys.exit(0)
+    sys.exit("there is no pyarrow (pip install -r bench/requirements.txt)")
+
+HERE = Path(__file__).resolve().parent
 
 ROWS = 65536
 STRUCTURE, OFFSETS, FULL = 1, 2, 3
@@ -29,18 +28,9 @@ MICRO = 1e6
 
 
 def lineitem(arguments):
-    """The table with its strings as utf8; TPC-H's scale 1, or 0.1 with --quick."""
-    path = arguments.data
-    with tempfile.TemporaryDirectory() as folder:
-        if path is None:
-            scale = "0.1" if arguments.quick else "1"
-            subprocess.run(["tpchgen-cli", "parquet", "-s", scale, "-T", "lineitem", "-q",
-                            "-o", folder], check=True)
-            path = next(Path(folder).rglob("lineitem*.parquet"))
-        table = pa.parquet.read_table(path)
-    fields = [field.with_type(pa.string()) if field.type == pa.string_view() else field
-              for field in table.schema]
-    return table.cast(pa.schema(fields)).combine_chunks().to_batches(max_chunksize=ROWS)
+    """TPC-H's scale 1, or 0.1 with --quick."""
+    path = arguments.data or tpch.path_of("0.1" if arguments.quick else "1", HERE)
+    return tpch.lineitem(path).combine_chunks().to_batches(max_chunksize=ROWS)
 
 
 def stream_of(batches):
@@ -191,7 +181,7 @@ def parse_arguments():
     parser.add_argument("--json", action="store_true", help="a line of JSON for each result")
     parser.add_argument("--data", type=Path, help="lineitem as Parquet")
     parser.add_argument("--library", type=Path,
-                        default=Path(__file__).resolve().parent / "libipc_rounds.so")
+                        default=HERE / "libipc_rounds.so")
     return parser.parse_args()
 
 

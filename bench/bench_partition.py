@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Partition and scatter against what Python programs use today, on the same data in one run.
 
-    bench_partition.py --library build/bench/src/libfletching.so [--quick] [--json]
-                       [--lineitem FILE] [--case TEXT] [--rounds N]
+    bench_partition [--quick] [--json] [--library libfletching.so] [--data FILE] [--case TEXT]
+                    [--rounds N]
 
 Every contestant gets the same record batches of 64 Ki rows and must leave P pieces of each (ours:
 frames of each partition). One core, one thread. Rounds are interleaved; figures are medians, and
 a ratio is the median of the ratios of runs that followed each other. `lineitem` is TPC-H's, made by
 tpchgen-cli; its strings are cast to utf8. Needs numpy, pyarrow, polars, datafusion and duckdb;
-whoever is missing does not take part."""
+whoever cannot do a case does not take part in it."""
 
 import argparse
 import ctypes
@@ -17,10 +17,16 @@ import os
 import statistics
 import sys
 import time
+from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
+try:
+    import numpy as np
+    import pyarrow as pa
+    import tpch
+except ImportError:
+    sys.exit("there is no numpy or pyarrow (pip install -r bench/requirements.txt)")
 
+HERE = Path(__file__).resolve().parent
 ROWS = 64 << 10
 
 
@@ -319,13 +325,7 @@ def realigned(table):
 
 
 def lineitem(path, rows):
-    import pyarrow.parquet as pq
-    table = pq.read_table(path)
-    fields = [pa.field(f.name, pa.string() if str(f.type) == "string_view" else f.type)
-              for f in table.schema]
-    table = pa.table([column.cast(field.type) for column, field in zip(table.columns, fields)],
-                     names=table.column_names)
-    return realigned(table.slice(0, rows))
+    return realigned(tpch.lineitem(path).slice(0, rows))
 
 
 def size_of(batches):
@@ -402,8 +402,8 @@ def report(name, figures, mine, goal, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", required=True)
-    parser.add_argument("--lineitem", help="Parquet file of TPC-H's lineitem")
+    parser.add_argument("--library", default=str(HERE.parent / "src" / "libfletching.so"))
+    parser.add_argument("--data", type=Path, help="Parquet file of TPC-H's lineitem")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--case", default="")
@@ -418,12 +418,14 @@ def main():
     data = narrow(rows)
     for partitions, goal in ((16, 1.5), (200, 2.0)):
         cases.append((f"int64 + float64, P = {partitions}", data, 0, partitions, goal))
-    if options.lineitem:
-        items = lineitem(options.lineitem, rows)
-        for column in ("l_orderkey", "l_comment"):
-            for partitions, goal in ((16, 1.5), (200, 2.0)):
-                cases.append((f"lineitem by {column}, P = {partitions}", items,
-                              items[0].schema.get_field_index(column), partitions, goal))
+    wanted = [(f"lineitem by {column}, P = {partitions}", column, partitions, goal)
+              for column in ("l_orderkey", "l_comment")
+              for partitions, goal in ((16, 1.5), (200, 2.0))]
+    wanted = [case for case in wanted if options.case in case[0]]
+    if wanted:
+        items = lineitem(options.data or tpch.path_of("1", HERE), rows)
+        for name, column, partitions, goal in wanted:
+            cases.append((name, items, items[0].schema.get_field_index(column), partitions, goal))
     ours = Fletching(options.library)
     for case in cases:
         if options.case in case[0]:

@@ -39,6 +39,7 @@ fuzz                clang                  command clang
 fuzz                libclang-rt-dev        fuzzer clang
 cross               gcc-aarch64-linux-gnu  command aarch64-linux-gnu-gcc
 cross               libc6-dev-arm64-cross  command aarch64-linux-gnu-gcc
+cross               qemu-user              command qemu-aarch64
 TABLE
 }
 

@@ -90,7 +90,8 @@ fletch_partitioner_assign(struct fletch_partitioner *partitioner, const struct f
                           struct fletch_error *error);
 
 /** The fletch-hash-1 of rows by `key_columns`, whatever the method. Any thread. Column numbers must
- *  be columns of the batch. */
+ *  be columns of the batch. An index outside its dictionary, which validation would have found,
+ *  counts as null. */
 FLETCH_EXPORT void fletch_hash_batch(const struct fletch_batch *batch, const uint32_t *key_columns,
                                      uint32_t key_column_count, uint64_t *out_hashes);
 

@@ -40,18 +40,23 @@ fletch_partition_writer_create(struct fletch_schema *schema, struct fletch_parti
 FLETCH_EXPORT void fletch_partition_writer_destroy(struct fletch_partition_writer *writer);
 
 /** Takes in the rows of a batch, which is acquired as long as that lasts. Rows of one partition
- * keep their order. Finished frames are to be taken with fletch_partition_writer_next.
+ *  keep their order. Finished frames are to be taken with fletch_partition_writer_next. A field may
+ *  be a dictionary where the writer's schema has it plain, plain where it has a dictionary, and
+ *  have indices of another type: it is copied into what the schema says.
  *
  *  INVALID_ARGUMENT: the batch has another schema (names the field) or an index outside its
- *  dictionary; OUT_OF_RANGE: a partition column holds no partition, or a dictionary has outgrown
- *  its indices: the writer is as it was. RESOURCE_EXHAUSTED: no memory for the next frame; a part
- *  of the rows may have been placed: fletch_partition_writer_resume goes on, best after finished
- *  frames were taken and released. FAILED_PRECONDITION: the last batch waits to be resumed. */
+ *  dictionary; OUT_OF_RANGE: a partition column holds no partition, a dictionary has outgrown its
+ *  indices, or strings that become plain are too long together; UNIMPLEMENTED: a dictionary of
+ *  values with children that is to be plain: the writer has nothing of the batch.
+ *  RESOURCE_EXHAUSTED: no memory; a part of the rows may have been placed:
+ *  fletch_partition_writer_resume goes on, best after finished frames were taken and released.
+ *  FAILED_PRECONDITION: the last batch waits to be resumed. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_partition_writer_push(struct fletch_partition_writer *writer, struct fletch_batch *batch,
                              struct fletch_error *error);
 
-/** Goes on with a batch that there was no memory for. OK: nothing is left of it, or nothing was. */
+/** Goes on with a batch that there was no memory for. OK: nothing is left of it, or nothing was.
+ *  Errors as fletch_partition_writer_push. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_partition_writer_resume(struct fletch_partition_writer *writer, struct fletch_error *error);
 

@@ -20,13 +20,26 @@ static bool has_strings(const struct fletch_dictionary_merger *dictionary)
     return fletch_type_is_variable(value_field(dictionary)->type.id);
 }
 
-/* Bytes of a value in the buffer `values`: of an offset, for strings. */
+static bool has_bits(const struct fletch_dictionary_merger *dictionary)
+{
+    return value_field(dictionary)->type.id == FLETCH_TYPE_BOOL;
+}
+
+/* Bytes of a value in the buffer `values`: of an offset, for strings. Not for bits. */
 static size_t value_width(const struct fletch_dictionary_merger *dictionary)
 {
     const struct fletch_field *field = value_field(dictionary);
     if (!has_strings(dictionary))
         return fletch_type_byte_width(&field->type);
     return fletch_type_layout(&field->type)->spans[1] == FLETCH_SPAN_OFFSETS64 ? 8 : 4;
+}
+
+/* Bytes of so many values in that buffer. */
+static size_t value_bytes(const struct fletch_dictionary_merger *dictionary, size_t count)
+{
+    if (has_bits(dictionary))
+        return (count + 7) / 8;
+    return (count + has_strings(dictionary)) * value_width(dictionary);
 }
 
 static enum fletch_status no_memory(const struct fletch_dictionary_merger *dictionary,
@@ -45,13 +58,14 @@ enum fletch_status fletch_merger_init(struct fletch_dictionary_merger *dictionar
     dictionary->of = &schema->dictionaries[index];
     dictionary->null_index = -1;
     const struct fletch_field *values = value_field(dictionary);
-    if (has_strings(dictionary) || fletch_type_byte_width(&values->type) > 0)
+    if (has_strings(dictionary) || has_bits(dictionary) ||
+        fletch_type_layout(&values->type)->spans[1] == FLETCH_SPAN_VALUES)
         return FLETCH_OK;
     char type[FLETCH_FIELD_TEXT_BYTES];
     return fletch_error_set(
         error, FLETCH_UNIMPLEMENTED,
         "field '%s': dictionaries of %s values cannot be merged yet, only of "
-        "strings and values of a fixed width of whole bytes",
+        "strings, bools and values of a fixed width",
         fletch_field_path_of(schema, dictionary->of->field).text,
         fletch_field_describe(dictionary->of->values, values, type, sizeof type));
 }
@@ -94,12 +108,15 @@ static enum fletch_status grow_buffer(const struct fletch_dictionary_merger *dic
 static enum fletch_status reserve_value(struct fletch_dictionary_merger *dictionary, size_t length,
                                         struct fletch_error *error)
 {
-    size_t width = value_width(dictionary);
     enum fletch_status status = FLETCH_OK;
     if (dictionary->count == dictionary->value_capacity) {
         size_t capacity = dictionary->count == 0 ? VALUES_AT_FIRST : 2 * (size_t)dictionary->count;
-        status = grow_buffer(dictionary, &dictionary->values, (dictionary->count + 1) * width,
-                             (capacity + 1) * width, error);
+        if (has_bits(dictionary))
+            capacity = (size_t)dictionary->count + 1;
+        size_t bytes = value_bytes(dictionary, capacity);
+        status =
+            grow_buffer(dictionary, &dictionary->values, value_bytes(dictionary, dictionary->count),
+                        bytes < sizeof(int64_t) ? sizeof(int64_t) : bytes, error);
         if (status != FLETCH_OK)
             return status;
         dictionary->value_capacity = capacity;
@@ -171,11 +188,16 @@ struct value {
 
 static struct value value_of(const struct fletch_node_view *column, int64_t index)
 {
+    static const uint8_t bools[2] = {0, 1};
+    static const uint8_t nothing[1];
+    if (column->field->type.id == FLETCH_TYPE_BOOL)
+        return (struct value){&bools[fletch_view_bit(column->values, column->offset + index)], 1};
     if (!fletch_type_is_variable(column->field->type.id)) {
         size_t width = fletch_type_byte_width(&column->field->type);
+        if (width == 0)
+            return (struct value){nothing, 0};
         return (struct value){column->values + (size_t)(column->offset + index) * width, width};
     }
-    static const uint8_t nothing[1];
     int64_t start = fletch_view_start(column, index);
     size_t length = (size_t)(fletch_view_start(column, index + 1) - start);
     return (struct value){length == 0 ? nothing : column->bytes + start, length};
@@ -198,6 +220,8 @@ static bool is_value(const struct fletch_dictionary_merger *dictionary, uint32_t
 {
     if ((int64_t)index == dictionary->null_index)
         return false;
+    if (has_bits(dictionary))
+        return fletch_view_bit(dictionary->values->data, index) == value.bytes[0];
     if (!has_strings(dictionary))
         return memcmp(dictionary->values->data + index * value.length, value.bytes, value.length) ==
                0;
@@ -209,6 +233,14 @@ static bool is_value(const struct fletch_dictionary_merger *dictionary, uint32_t
 
 static void write_value(struct fletch_dictionary_merger *dictionary, struct value value)
 {
+    if (has_bits(dictionary)) {
+        if (value.length == 0) /* null */
+            value = (struct value){(const uint8_t *)"", 1};
+        unsigned bit = 1U << dictionary->count % 8;
+        uint8_t *byte = dictionary->values->data + dictionary->count / 8;
+        *byte = (uint8_t)(value.bytes[0] != 0 ? *byte | bit : *byte & ~bit);
+        return;
+    }
     size_t width = value_width(dictionary);
     uint8_t *to = dictionary->values->data + dictionary->count * width;
     if (!has_strings(dictionary)) {
@@ -265,8 +297,8 @@ static enum fletch_status merge_null(struct fletch_dictionary_merger *dictionary
         enum fletch_status status = append(dictionary, (struct value){nothing, 0}, error);
         if (status != FLETCH_OK)
             return status;
-        size_t width = value_width(dictionary);
-        if (!has_strings(dictionary))
+        size_t width = has_bits(dictionary) ? 0 : value_width(dictionary);
+        if (!has_strings(dictionary) && width > 0)
             memset(dictionary->values->data + dictionary->count * width, 0, width);
         dictionary->null_index = dictionary->count++;
     }
@@ -274,9 +306,9 @@ static enum fletch_status merge_null(struct fletch_dictionary_merger *dictionary
     return FLETCH_OK;
 }
 
-static enum fletch_status merge_value(struct fletch_dictionary_merger *dictionary,
-                                      const struct fletch_node_view *column, int64_t index,
-                                      uint32_t *out_index, struct fletch_error *error)
+enum fletch_status fletch_merger_add(struct fletch_dictionary_merger *dictionary,
+                                     const struct fletch_node_view *column, int64_t index,
+                                     uint32_t *out_index, struct fletch_error *error)
 {
     if (fletch_view_is_null(column, index))
         return merge_null(dictionary, out_index, error);
@@ -317,7 +349,7 @@ enum fletch_status fletch_merger_merge(struct fletch_dictionary_merger *dictiona
         return status;
     struct fletch_node_view column = fletch_node_view_of(values, 0);
     for (size_t i = 0; i < count && status == FLETCH_OK; i++) {
-        status = merge_value(dictionary, &column, (int64_t)i, &dictionary->remap[i], error);
+        status = fletch_merger_add(dictionary, &column, (int64_t)i, &dictionary->remap[i], error);
         dictionary->remap_is_identity &= status == FLETCH_OK && dictionary->remap[i] == i;
     }
     if (status != FLETCH_OK)
@@ -370,8 +402,7 @@ static enum fletch_status create_snapshot(struct fletch_dictionary_merger *dicti
     struct snapshot_parts parts = {.node = {.length = (int64_t)count}};
     parts.node.null_count = dictionary->null_index >= 0;
     add_part(&parts, 0, validity, (count + 7) / 8);
-    add_part(&parts, 1, dictionary->values,
-             (count + has_strings(dictionary)) * value_width(dictionary));
+    add_part(&parts, 1, dictionary->values, value_bytes(dictionary, count));
     add_part(&parts, 2, dictionary->bytes, dictionary->byte_count);
     for (uint32_t i = 0; i < parts.owner_count; i++)
         if (parts.owners[i] != validity)

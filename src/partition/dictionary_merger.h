@@ -5,7 +5,8 @@
  * keep their meaning and growth can travel as deltas. Values are told apart by their bytes.
  *
  * Snapshots share the memory of the growing dictionary: what they refer to is not written any more,
- * and what is written lies behind it. When the room is used up, all moves into larger buffers, and
+ * and what is written lies behind it. (Bools share bytes: each of the three that there can be moves
+ * all into a new buffer.) When the room is used up, all moves into larger buffers, and
  * snapshots keep the old ones. Belongs to one thread; snapshots can be read by any. */
 
 #include "arrow/schema.h"
@@ -41,8 +42,8 @@ struct fletch_dictionary_merger {
     uint32_t snapshot_count;
 };
 
-/* Dictionary `index` of the schema. UNIMPLEMENTED: values that are neither of a fixed width of
- * whole bytes nor strings; the message names the field. */
+/* Dictionary `index` of the schema. UNIMPLEMENTED: values with children, or of type null; the
+ * message names the field. */
 enum fletch_status fletch_merger_init(struct fletch_dictionary_merger *dictionary,
                                       struct fletch_schema *schema, uint32_t index,
                                       struct fletch_error *error);
@@ -53,6 +54,12 @@ void fletch_merger_deinit(struct fletch_dictionary_merger *dictionary);
  * values than the indices' type can tell apart. */
 enum fletch_status fletch_merger_merge(struct fletch_dictionary_merger *dictionary,
                                        struct fletch_batch *values, struct fletch_error *error);
+
+/* Adds a value, element `index` of a plain column, if it is new, and tells its index. Errors as
+ * fletch_merger_merge. */
+enum fletch_status fletch_merger_add(struct fletch_dictionary_merger *dictionary,
+                                     const struct fletch_node_view *column, int64_t index,
+                                     uint32_t *out_index, struct fletch_error *error);
 
 /* Makes `snapshot` all of the dictionary. RESOURCE_EXHAUSTED: no memory. */
 enum fletch_status fletch_merger_take_snapshot(struct fletch_dictionary_merger *dictionary,

@@ -69,9 +69,10 @@ const struct fletch_gather_kernels *fletch_gather_kernels_best(void);
 const struct fletch_gather_kernels *fletch_gather_kernels_variant(size_t index);
 enum { FLETCH_GATHER_VARIANTS = 2 };
 
-/* Defined where the processor has them: gather_avx2.c. */
+/* Defined where the processor has them: gather_avx2.c, gather_neon.c. */
 extern const struct fletch_gather_kernels fletch_gather_scalar;
 extern const struct fletch_gather_kernels fletch_gather_avx2;
+extern const struct fletch_gather_kernels fletch_gather_neon;
 
 /* Writes the ends of the strings `order` behind the offset that is there, as long as their bytes
  * fit; returns how many do. */

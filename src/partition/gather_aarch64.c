@@ -1,13 +1,14 @@
+#include "base/cpu.h"
 #include "partition/gather.h"
-
-/* The scalar loops move up to 16 bytes at a time, which is all that NEON could do for them. */
 
 const struct fletch_gather_kernels *fletch_gather_kernels_variant(size_t index)
 {
-    return index == 0 ? &fletch_gather_scalar : NULL;
+    if (index == 0)
+        return &fletch_gather_scalar;
+    return index == 1 && fletch_cpu_features().neon ? &fletch_gather_neon : NULL;
 }
 
 const struct fletch_gather_kernels *fletch_gather_kernels_best(void)
 {
-    return &fletch_gather_scalar;
+    return fletch_cpu_features().neon ? &fletch_gather_neon : &fletch_gather_scalar;
 }

@@ -52,37 +52,48 @@ static void values_16(uint8_t *destination, const uint8_t *source, const uint16_
 
 enum { LINE = 64 };
 
-static inline uint64_t load_8(const uint8_t *source)
+static inline long long load_8(const uint8_t *source, uint16_t row)
 {
-    uint64_t word;
-    memcpy(&word, source, sizeof word);
-    return word;
+    long long value;
+    memcpy(&value, source + 8 * (size_t)row, sizeof value);
+    return value;
 }
 
-static inline uint64_t load_4(const uint8_t *source)
+static inline __m128i load_16(const uint8_t *source, uint16_t row)
 {
-    uint32_t half;
-    memcpy(&half, source, sizeof half);
-    return half;
+    return _mm_loadu_si128((const void *)(source + 16 * (size_t)row));
 }
 
-/* Bytes 8 * `word` to 8 * `word` + 7 of a line of gathered values. */
-static inline uint64_t word_of_line(const uint8_t *source, const uint16_t *order, size_t width,
-                                    size_t word)
+static inline int load_4(const uint8_t *source, uint16_t row)
 {
-    if (width == 4)
-        return load_4(source + 4 * (size_t)order[2 * word]) |
-               load_4(source + 4 * (size_t)order[2 * word + 1]) << 32;
-    size_t words = width / 8;
-    return load_8(source + width * order[word / words] + 8 * (word % words));
+    int value;
+    memcpy(&value, source + 4 * (size_t)row, sizeof value);
+    return value;
+}
+
+/* 32 bytes of gathered values. They are put together in a register, since one store of it past the
+ * caches takes about as long as one of 8 bytes. */
+static inline __m256i half_line(const uint8_t *source, const uint16_t *order, size_t width)
+{
+    if (width == 32)
+        return _mm256_loadu_si256((const void *)(source + 32 * (size_t)order[0]));
+    if (width == 16)
+        return _mm256_set_m128i(load_16(source, order[1]), load_16(source, order[0]));
+    if (width == 8)
+        return _mm256_setr_epi64x(load_8(source, order[0]), load_8(source, order[1]),
+                                  load_8(source, order[2]), load_8(source, order[3]));
+    return _mm256_setr_epi32(load_4(source, order[0]), load_4(source, order[1]),
+                             load_4(source, order[2]), load_4(source, order[3]),
+                             load_4(source, order[4]), load_4(source, order[5]),
+                             load_4(source, order[6]), load_4(source, order[7]));
 }
 
 static inline void stream_line(uint8_t *destination, const uint8_t *source, const uint16_t *order,
                                size_t width)
 {
-    for (size_t word = 0; word < LINE / 8; word++)
-        _mm_stream_si64((void *)(destination + 8 * word),
-                        (long long)word_of_line(source, order, width, word));
+    _mm256_stream_si256((void *)destination, half_line(source, order, width));
+    _mm256_stream_si256((void *)(destination + LINE / 2),
+                        half_line(source, order + LINE / 2 / width, width));
 }
 
 /* Lines that the list does not fill are written as usual: what they lack comes with other lists,

@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/assert.h"
 #include "base/options.h"
+#include "partition/batch_recoder.h"
 #include "partition/dictionary_merger.h"
 #include "partition/partitioner.h"
 #include "partition/scatter.h"
@@ -29,6 +30,7 @@ struct fletch_partition_writer {
     uint64_t *hashes;     /* of a block; only for methods that hash */
     /* What is being taken in. */
     struct fletch_batch *batch; /* NULL: nothing */
+    bool is_begun;              /* the batch was looked at, and its rows are being placed */
     struct fletch_scatter_block block;
     bool block_is_sorted;
     uint64_t key_sum;        /* of all rows that were taken in */
@@ -71,11 +73,12 @@ static size_t carve_arrays(struct fletch_partition_writer *writer, char *block)
 {
     const struct fletch_schema *schema = writer->schema;
     size_t dictionaries = schema->dictionary_count;
+    size_t rows = writer->lists.block_rows;
     bool has_hashes = fletch_partitioner_has_hashes(writer->partitioner);
     size_t end = 0;
-    writer->partitions = carve(block, &end, FLETCH_BLOCK_ROWS * sizeof(uint16_t));
+    writer->partitions = carve(block, &end, rows * sizeof(uint16_t));
     if (has_hashes)
-        writer->hashes = carve(block, &end, FLETCH_BLOCK_ROWS * sizeof(uint64_t));
+        writer->hashes = carve(block, &end, rows * sizeof(uint64_t));
     writer->dictionaries = carve(block, &end, dictionaries * sizeof writer->dictionaries[0]);
     writer->parts.dictionaries = carve(block, &end, dictionaries * sizeof(struct fletch_batch *));
     writer->parts.nodes = carve(block, &end, schema->field_count * sizeof writer->parts.nodes[0]);
@@ -104,6 +107,11 @@ static enum fletch_status make_arrays(struct fletch_partition_writer *writer,
                                       const struct fletch_frame_source *source,
                                       struct fletch_error *error)
 {
+    if (!fletch_row_lists_init(&writer->lists, writer->partitioner->partition_count,
+                               &writer->allocator))
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for a partition writer: lists of %u partitions",
+                                writer->partitioner->partition_count);
     writer->arrays_bytes = carve_arrays(writer, NULL);
     writer->arrays = fletch_allocate(&writer->allocator, writer->arrays_bytes, ALIGNMENT);
     if (writer->arrays == NULL)
@@ -112,25 +120,17 @@ static enum fletch_status make_arrays(struct fletch_partition_writer *writer,
                                 writer->arrays_bytes);
     memset(writer->arrays, 0, writer->arrays_bytes);
     carve_arrays(writer, writer->arrays);
-    enum fletch_status status = make_dictionaries(writer, source, error);
-    if (status != FLETCH_OK)
-        return status;
-    if (!fletch_row_lists_init(&writer->lists, writer->partitioner->partition_count,
-                               &writer->allocator))
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for a partition writer: lists of %u partitions",
-                                writer->partitioner->partition_count);
-    return FLETCH_OK;
+    return make_dictionaries(writer, source, error);
 }
 
 static void end_arrays(struct fletch_partition_writer *writer)
 {
+    if (writer->lists.order != NULL)
+        fletch_row_lists_deinit(&writer->lists);
     if (writer->arrays == NULL)
         return;
     for (uint32_t i = 0; i < writer->schema->dictionary_count; i++)
         fletch_merger_deinit(&writer->dictionaries[i]);
-    if (writer->lists.order != NULL)
-        fletch_row_lists_deinit(&writer->lists);
     fletch_release(&writer->allocator, writer->arrays, writer->arrays_bytes, ALIGNMENT);
 }
 
@@ -206,11 +206,58 @@ static enum fletch_status merge_dictionaries(struct fletch_partition_writer *wri
     enum fletch_status status = FLETCH_OK;
     for (uint32_t i = 0; i < writer->schema->dictionary_count && status == FLETCH_OK; i++) {
         struct fletch_dictionary_merger *dictionary = &writer->dictionaries[i];
+        writer->scatter.remaps[i] = NULL;
         status = fletch_merger_check_indices(batch, writer->schema->dictionaries[i].field, error);
-        if (status == FLETCH_OK)
-            status = fletch_merger_merge(dictionary, batch->dictionaries[i], error);
-        writer->scatter.remaps[i] = dictionary->remap_is_identity ? NULL : dictionary->remap;
+        if (status != FLETCH_OK || batch->dictionaries[i] == dictionary->snapshot)
+            continue; /* the writer's own */
+        status = fletch_merger_merge(dictionary, batch->dictionaries[i], error);
+        if (!dictionary->remap_is_identity)
+            writer->scatter.remaps[i] = dictionary->remap;
         writer->scatter.remap_counts[i] = (int64_t)dictionary->remap_count;
+    }
+    return status;
+}
+
+/* Makes the batch one of the writer's schema, if only encodings differ. */
+static enum fletch_status recode(struct fletch_partition_writer *writer, struct fletch_error *error)
+{
+    struct fletch_buffer_cache *cache = writer->scatter.source.cache;
+    struct fletch_batch *recoded = NULL;
+    const struct fletch_recoder recoder = {
+        .schema = writer->schema,
+        .dictionaries = writer->dictionaries,
+        .cache = cache,
+        .account = writer->scatter.source.account,
+    };
+    if (writer->batch->schema == writer->schema ||
+        fletch_schema_compare(writer->schema, writer->batch->schema, FLETCH_COMPARE_FIELDS, NULL) ==
+            FLETCH_OK)
+        return FLETCH_OK;
+    enum fletch_status status = fletch_recode_batch(&recoder, writer->batch, &recoded, error);
+    if (status != FLETCH_OK)
+        return status;
+    fletch_batch_release(cache, writer->batch);
+    writer->batch = recoded;
+    return FLETCH_OK;
+}
+
+/* Everything that is done before the first row is placed. If there is no memory for it, it is done
+ * again later; any other failure lets go of the batch. */
+static enum fletch_status begin(struct fletch_partition_writer *writer, struct fletch_error *error)
+{
+    enum fletch_status status = recode(writer, error);
+    struct fletch_row_range all = {.count = (size_t)writer->batch->row_count};
+    if (status == FLETCH_OK)
+        status = fletch_partitioner_check(writer->partitioner, writer->batch, all, error);
+    if (status == FLETCH_OK && !is_broadcast(writer)) {
+        status = merge_dictionaries(writer, writer->batch, error);
+        if (status == FLETCH_OK)
+            status = fletch_scatter_begin(&writer->scatter, writer->batch, error);
+    }
+    writer->is_begun = status == FLETCH_OK;
+    if (status != FLETCH_OK && status != FLETCH_RESOURCE_EXHAUSTED) {
+        fletch_batch_release(writer->scatter.source.cache, writer->batch);
+        writer->batch = NULL;
     }
     return status;
 }
@@ -220,7 +267,7 @@ static void sort_block(struct fletch_partition_writer *writer)
     int64_t left = writer->batch->row_count - writer->block.first_row;
     struct fletch_row_range range = {
         .first = writer->block.first_row,
-        .count = left < FLETCH_BLOCK_ROWS ? (size_t)left : FLETCH_BLOCK_ROWS,
+        .count = left < writer->lists.block_rows ? (size_t)left : writer->lists.block_rows,
     };
     fletch_partitioner_assign_checked(writer->partitioner, writer->batch, range, writer->partitions,
                                       writer->hashes);
@@ -237,6 +284,11 @@ static void sort_block(struct fletch_partition_writer *writer)
 enum fletch_status fletch_partition_writer_resume(struct fletch_partition_writer *writer,
                                                   struct fletch_error *error)
 {
+    if (writer->batch != NULL && !writer->is_begun) {
+        enum fletch_status status = begin(writer, error);
+        if (status != FLETCH_OK)
+            return status;
+    }
     if (writer->batch == NULL || is_broadcast(writer))
         return FLETCH_OK;
     while (writer->block.first_row < writer->batch->row_count) {
@@ -245,7 +297,7 @@ enum fletch_status fletch_partition_writer_resume(struct fletch_partition_writer
         enum fletch_status status = fletch_scatter_block(&writer->scatter, &writer->block, error);
         if (status != FLETCH_OK)
             return status;
-        writer->block.first_row += FLETCH_BLOCK_ROWS;
+        writer->block.first_row += writer->lists.block_rows;
         writer->block_is_sorted = false;
     }
     fletch_batch_release(writer->scatter.source.cache, writer->batch);
@@ -271,20 +323,14 @@ enum fletch_status fletch_partition_writer_push(struct fletch_partition_writer *
                                                 struct fletch_batch *batch,
                                                 struct fletch_error *error)
 {
-    struct fletch_row_range all = {.count = (size_t)batch->row_count};
     enum fletch_status status = check_is_free(writer, error);
     if (status == FLETCH_OK && batch->schema != writer->schema)
-        status = fletch_schema_compare(writer->schema, batch->schema, FLETCH_COMPARE_FIELDS, error);
-    if (status == FLETCH_OK)
-        status = fletch_partitioner_check(writer->partitioner, batch, all, error);
-    if (status == FLETCH_OK && !is_broadcast(writer)) {
-        status = merge_dictionaries(writer, batch, error);
-        if (status == FLETCH_OK)
-            status = fletch_scatter_begin(&writer->scatter, batch, error);
-    }
+        status =
+            fletch_schema_compare(writer->schema, batch->schema, FLETCH_COMPARE_VALUE_TYPES, error);
     if (status != FLETCH_OK)
         return status;
     writer->batch = fletch_batch_acquire(batch);
+    writer->is_begun = false;
     writer->block.first_row = 0;
     writer->block_is_sorted = false;
     writer->broadcast_next = 0;
@@ -317,7 +363,7 @@ static void next_of_broadcast(struct fletch_partition_writer *writer,
                               struct fletch_partition_frame *out_frame)
 {
     *out_frame = (struct fletch_partition_frame){.partition = writer->broadcast_next};
-    if (writer->batch == NULL)
+    if (writer->batch == NULL || !writer->is_begun)
         return;
     writer->broadcast_next++;
     if (writer->broadcast_next < writer->partitioner->partition_count) {

@@ -3,31 +3,43 @@
 #include <string.h>
 
 #include "base/allocator.h"
+#include "base/bits.h"
 
-/* Up to here a block is sorted as four quarters, each with cursors of its own: rows of one
- * partition that follow each other closely would else wait for each other's cursor to come back
- * from memory. Beyond, cursors are so many that they hardly meet, and most partitions get no row of
- * a block. */
-enum { QUARTERS = 4, FEW_PARTITIONS = 2048, ALIGNMENT = 64 };
+/* Up to FEW_PARTITIONS a block is sorted as four quarters, each with cursors of its own: rows of
+ * one partition that follow each other closely would else wait for each other's cursor to come back
+ * from memory. Up to MANY_PARTITIONS the cursors of all partitions are walked through; beyond, and
+ * where rows are few, only those of partitions that get rows. */
+enum { QUARTERS = 4, FEW_PARTITIONS = 2048, MANY_PARTITIONS = 16384, ALIGNMENT = 64 };
+
+/* Rows of a block. Few, so that what is sorted and gathered stays in the caches; many, so that each
+ * partition's share is worth the way to it: some 128 rows, which are 16 lines of 8-byte values. */
+enum { ROWS_PER_PARTITION = 128, BLOCK_ROWS_LEAST = 4096 };
+
+static uint32_t block_rows_of(uint32_t partition_count)
+{
+    size_t rows = fletch_power_of_two_ceiling((size_t)ROWS_PER_PARTITION * partition_count);
+    rows = rows < BLOCK_ROWS_LEAST ? BLOCK_ROWS_LEAST : rows;
+    return rows < FLETCH_BLOCK_ROWS_MOST ? (uint32_t)rows : FLETCH_BLOCK_ROWS_MOST;
+}
 
 bool fletch_row_lists_init(struct fletch_row_lists *lists, uint32_t partition_count,
                            const struct fletch_allocator *allocator)
 {
-    uint32_t run_capacity =
-        partition_count < FLETCH_BLOCK_ROWS ? partition_count : FLETCH_BLOCK_ROWS;
+    uint32_t rows = block_rows_of(partition_count);
+    uint32_t run_capacity = partition_count < rows ? partition_count : rows;
     *lists = (struct fletch_row_lists){
         .allocator = fletch_allocator_or_default(allocator),
         .partition_count = partition_count,
+        .block_rows = rows,
         .cursor_count =
             partition_count <= FEW_PARTITIONS ? QUARTERS * partition_count : partition_count,
     };
     size_t cursor_bytes = lists->cursor_count * sizeof lists->cursors[0];
     lists->cursors = fletch_allocate(&lists->allocator, cursor_bytes, ALIGNMENT);
-    lists->tally_count = partition_count <= FEW_PARTITIONS ? lists->cursor_count : 1;
+    lists->tally_count = partition_count <= MANY_PARTITIONS ? lists->cursor_count : 1;
     size_t tally_bytes = lists->tally_count * sizeof lists->tallies[0];
     lists->tallies = fletch_allocate(&lists->allocator, tally_bytes, ALIGNMENT);
-    lists->order =
-        fletch_allocate(&lists->allocator, FLETCH_BLOCK_ROWS * sizeof lists->order[0], ALIGNMENT);
+    lists->order = fletch_allocate(&lists->allocator, rows * sizeof lists->order[0], ALIGNMENT);
     lists->runs =
         fletch_allocate(&lists->allocator, run_capacity * sizeof lists->runs[0], ALIGNMENT);
     if (lists->cursors == NULL || lists->tallies == NULL || lists->order == NULL ||
@@ -43,7 +55,7 @@ bool fletch_row_lists_init(struct fletch_row_lists *lists, uint32_t partition_co
 void fletch_row_lists_deinit(struct fletch_row_lists *lists)
 {
     uint32_t run_capacity =
-        lists->partition_count < FLETCH_BLOCK_ROWS ? lists->partition_count : FLETCH_BLOCK_ROWS;
+        lists->partition_count < lists->block_rows ? lists->partition_count : lists->block_rows;
     if (lists->cursors != NULL)
         fletch_release(&lists->allocator, lists->cursors,
                        lists->cursor_count * sizeof lists->cursors[0], ALIGNMENT);
@@ -51,7 +63,7 @@ void fletch_row_lists_deinit(struct fletch_row_lists *lists)
         fletch_release(&lists->allocator, lists->tallies,
                        lists->tally_count * sizeof lists->tallies[0], ALIGNMENT);
     if (lists->order != NULL)
-        fletch_release(&lists->allocator, lists->order, FLETCH_BLOCK_ROWS * sizeof lists->order[0],
+        fletch_release(&lists->allocator, lists->order, lists->block_rows * sizeof lists->order[0],
                        ALIGNMENT);
     if (lists->runs != NULL)
         fletch_release(&lists->allocator, lists->runs, run_capacity * sizeof lists->runs[0],
@@ -163,6 +175,21 @@ uint64_t fletch_row_lists_sum(const uint64_t *hashes, const uint16_t *order, siz
     return a + b + (i < count ? hashes[order[i]] : 0);
 }
 
+/* As by quarters, with one set of cursors. */
+static void sort_densely(struct fletch_row_lists *lists, const uint16_t *ids,
+                         const uint64_t *hashes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        tally(lists->tallies, ids[i], hashes == NULL ? 0 : hashes[i]);
+    for (uint32_t p = 0; p < lists->cursor_count; p++)
+        lists->cursors[p] = (uint32_t)lists->tallies[p][FLETCH_TALLY_ROWS];
+    make_runs(lists);
+    for (size_t i = 0; i < count; i++)
+        lists->order[lists->cursors[ids[i]]++] = (uint16_t)i;
+    memset(lists->cursors, 0, lists->cursor_count * sizeof lists->cursors[0]);
+    memset(lists->tallies, 0, lists->tally_count * sizeof lists->tallies[0]);
+}
+
 /* Only partitions that get rows are looked at: their runs are made as they are met. */
 static void sort_sparsely(struct fletch_row_lists *lists, const uint16_t *ids,
                           const uint64_t *hashes, size_t count)
@@ -194,9 +221,12 @@ static void sort_sparsely(struct fletch_row_lists *lists, const uint16_t *ids,
 void fletch_row_lists_sort(struct fletch_row_lists *lists, const uint16_t *ids,
                            const uint64_t *hashes, size_t count)
 {
+    bool is_sparse = lists->partition_count > MANY_PARTITIONS || count < lists->partition_count / 4;
     lists->run_count = 0;
-    if (lists->partition_count <= FEW_PARTITIONS)
+    if (is_sparse)
+        sort_sparsely(lists, ids, hashes, count);
+    else if (lists->partition_count <= FEW_PARTITIONS)
         sort_by_quarters(lists, ids, hashes, count);
     else
-        sort_sparsely(lists, ids, hashes, count);
+        sort_densely(lists, ids, hashes, count);
 }

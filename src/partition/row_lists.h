@@ -10,9 +10,8 @@
 
 #include <fletching/allocator.h>
 
-/* Rows of a block: few enough that a column of 8 bytes stays in the second-level cache while it is
- * gathered partition by partition. */
-enum { FLETCH_BLOCK_ROWS = 16384 };
+/* Rows of a block, at most: they are numbered by 16 bits. */
+enum { FLETCH_BLOCK_ROWS_MOST = 65536 };
 
 /* Rows order[first] … order[first + count - 1] belong to `partition`. */
 struct fletch_row_run {
@@ -30,11 +29,12 @@ enum { FLETCH_TALLY_SUM, FLETCH_TALLY_ROWS };
 struct fletch_row_lists {
     struct fletch_allocator allocator;
     uint32_t partition_count;
+    uint32_t block_rows; /* that are sorted at once, at most */
     uint32_t cursor_count;
     uint32_t tally_count;
     uint32_t *cursors;         /* zero between two calls */
-    fletch_row_tally *tallies; /* the same, but only for few partitions */
-    uint16_t *order;           /* FLETCH_BLOCK_ROWS */
+    fletch_row_tally *tallies; /* the same; one, where partitions are too many */
+    uint16_t *order;           /* block_rows */
     struct fletch_row_run *runs;
     uint32_t run_count;
 };
@@ -44,7 +44,7 @@ bool fletch_row_lists_init(struct fletch_row_lists *lists, uint32_t partition_co
                            const struct fletch_allocator *allocator);
 void fletch_row_lists_deinit(struct fletch_row_lists *lists);
 
-/* Sorts rows 0 to `count` - 1 <= FLETCH_BLOCK_ROWS by their partition `ids`, all below the number
+/* Sorts rows 0 to `count` - 1, at most `block_rows`, by their partition `ids`, all below the number
  * of partitions, and adds up their `hashes` (NULL: none). Runs come in no particular order; none is
  * empty. */
 void fletch_row_lists_sort(struct fletch_row_lists *lists, const uint16_t *ids,

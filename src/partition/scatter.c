@@ -11,7 +11,7 @@ enum { ALIGNMENT = 64, SEGMENTS_MAX = 4096, CLOSED_AT_FIRST = 64 };
 /* Open frames of so many bytes are written past the caches: whatever is written has left them long
  * before the frame is full. With more partitions than this a block seldom has a line for each. */
 #define BYTES_TO_STREAM ((size_t)8 << 20)
-enum { PARTITIONS_TO_STREAM = FLETCH_BLOCK_ROWS / 16 };
+enum { PARTITIONS_TO_STREAM = 1024 };
 
 /* Rows after which what was seen counts half: frames follow data that changes. */
 static const double rows_to_remember = 1 << 16;

@@ -234,7 +234,7 @@ void fletch_scatter_copy_segments(struct fletch_scatter *scatter,
     struct copy copy = {.scatter = scatter, .block = block};
     uint32_t count = scatter->source.schema->field_count;
     int64_t left = scatter->batch->row_count - block->first_row;
-    copy.rows = left < FLETCH_BLOCK_ROWS ? left : FLETCH_BLOCK_ROWS;
+    copy.rows = left < block->lists->block_rows ? left : block->lists->block_rows;
     for (uint32_t row = 0; row < count && scatter->segment_count > 0;) {
         uint32_t next = next_row(scatter, row);
         struct ahead ahead = {.left = 0};

@@ -53,7 +53,9 @@ static void failing_attach(struct failing *failing)
         .allocate = failing_allocate, .release = failing_release, .context = failing};
 }
 
-enum { PARTITIONS = 20, BATCHES = 3, TRIES_MOST = 400 };
+/* One of the batches has dictionaries where the writer has plain values, and plain ones where
+ * it has dictionaries. */
+enum { PARTITIONS = 20, BATCHES = 4, RECODED = 2, TRIES_MOST = 400 };
 
 struct scene {
     struct failing failing; /* of the writer and of its pool */
@@ -122,10 +124,10 @@ static void push(struct scene *scene, struct fletch_batch *batch)
     struct fletch_error error;
     enum fletch_status status = fletch_partition_writer_push(scene->writer, batch, &error);
     if (status == FLETCH_RESOURCE_EXHAUSTED) {
-        /* Either nothing was taken in, or the rest waits. */
-        status = fletch_partition_writer_push(scene->writer, batch, NULL);
-        if (status == FLETCH_FAILED_PRECONDITION)
-            status = fletch_partition_writer_resume(scene->writer, NULL);
+        /* However early it was: the batch waits. */
+        assert_int_equal(fletch_partition_writer_push(scene->writer, batch, NULL),
+                         FLETCH_FAILED_PRECONDITION);
+        status = fletch_partition_writer_resume(scene->writer, NULL);
     }
     assert_ok(status);
 }
@@ -146,9 +148,12 @@ static void open_scene(struct scene *scene, uint64_t rows_of_a_batch)
     struct fletch_random random = fletch_random_from_seed(4);
     scene->pool = test_pool_make();
     scene->schema = schema_new("a=l b=u c=b d=i<u> e=+l(item=U) f=+s(x=g y=z)");
+    struct fletch_schema *other = schema_new("a=l b=s<u> c=b d=u e=+l(item=i<U>) f=+s(x=g y=z)");
     for (size_t i = 0; i < BATCHES; i++)
         scene->batches[i] =
-            random_batch(&random, scene->pool.cache, scene->schema, (int64_t)rows_of_a_batch);
+            random_batch(&random, scene->pool.cache, i == RECODED ? other : scene->schema,
+                         (int64_t)rows_of_a_batch);
+    fletch_schema_release(other);
 }
 
 static void close_scene(struct scene *scene)

@@ -291,7 +291,7 @@ static void key_types_that_a_method_cannot_take_are_refused(void **state)
 static void check_lists(const struct fletch_row_lists *lists, const uint16_t *of,
                         const uint64_t *row_hashes, size_t rows)
 {
-    static uint8_t seen[FLETCH_BLOCK_ROWS];
+    static uint8_t seen[FLETCH_BLOCK_ROWS_MOST];
     size_t listed = 0;
     memset(seen, 0, sizeof seen);
     for (uint32_t r = 0; r < lists->run_count; r++) {
@@ -313,14 +313,14 @@ static void check_lists(const struct fletch_row_lists *lists, const uint16_t *of
 static void rows_are_sorted_by_partition_in_order(void **state)
 {
     (void)state;
-    static const uint32_t counts[] = {1, 2, 16, 200, 2048, 2049, 65536};
-    static uint16_t of[FLETCH_BLOCK_ROWS];
-    static uint64_t row_hashes[FLETCH_BLOCK_ROWS];
+    static const uint32_t counts[] = {1, 2, 16, 200, 2048, 2049, 16384, 16385, 65536};
+    static uint16_t of[FLETCH_BLOCK_ROWS_MOST];
+    static uint64_t row_hashes[FLETCH_BLOCK_ROWS_MOST];
     struct fletch_random random = fletch_random_from_seed(9);
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
         struct fletch_row_lists lists;
         assert_true(fletch_row_lists_init(&lists, counts[c], NULL));
-        for (size_t rows = 0; rows <= FLETCH_BLOCK_ROWS; rows += rows < 9 ? 1 : 4093) {
+        for (size_t rows = 0; rows <= lists.block_rows; rows += rows < 9 ? 1 : 4093) {
             for (size_t i = 0; i < rows; i++) {
                 of[i] = (uint16_t)fletch_random_below(&random, counts[c]);
                 row_hashes[i] = fletch_random_u64(&random);

@@ -1,0 +1,395 @@
+#include "partition/batch_recoder.h"
+
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+/* A batch in the making: its tables lie in one block of scratch. */
+struct draft {
+    const struct fletch_recoder *recoder;
+    const struct fletch_batch *batch;
+    struct fletch_batch_node *nodes;
+    struct fletch_batch_span *spans;
+    struct fletch_batch **dictionaries;
+    struct fletch_buffer **owners; /* of the batch, then one for each recoded field */
+    uint32_t owner_count;
+    struct fletch_error *error;
+};
+
+/* A field that is recoded, as it is and as it is to be. Elements are written from element `skipped`
+ * of the old buffers on; `column` counts them from the node's own offset. */
+struct recoding {
+    struct fletch_node_view column;
+    const struct fletch_field *field;
+    struct fletch_batch *values; /* of the batch's dictionary; NULL: none, or plain */
+    struct fletch_node_view value_column;
+    int64_t count;
+    int64_t skipped; /* a multiple of 8: bitmaps are shared by whole bytes */
+    size_t end;      /* elements of the new buffers, those in front of the offset included */
+};
+
+static size_t padded(size_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static size_t offset_width(const struct fletch_field *field)
+{
+    return fletch_type_layout(&field->type)->spans[1] == FLETCH_SPAN_OFFSETS64 ? 8 : 4;
+}
+
+static size_t position_of(const struct recoding *recoding, int64_t element)
+{
+    return (size_t)(recoding->column.offset - recoding->skipped + element);
+}
+
+/* The value that an element of the batch stands for; -1: null. */
+static int64_t value_index(const struct recoding *recoding, int64_t element)
+{
+    if (fletch_view_is_null(&recoding->column, element))
+        return -1;
+    int64_t index = fletch_view_integer(&recoding->column, element);
+    return fletch_view_is_null(&recoding->value_column, index) ? -1 : index;
+}
+
+/* ---- new buffers ---- */
+
+/* A buffer that the draft owns, all zeros. */
+static enum fletch_status add_buffer(struct draft *draft, size_t bytes, uint8_t **out_data)
+{
+    struct fletch_buffer *buffer = NULL;
+    enum fletch_status status =
+        fletch_buffer_allocate(draft->recoder->cache, bytes == 0 ? 1 : bytes,
+                               draft->recoder->account, &buffer, draft->error);
+    if (status != FLETCH_OK)
+        return status;
+    memset(buffer->data, 0, bytes);
+    draft->owners[draft->owner_count++] = buffer;
+    *out_data = buffer->data;
+    return FLETCH_OK;
+}
+
+/* The bitmap of the batch's field, which starts `skipped` elements further on now. */
+static void share_validity(const struct draft *draft, const struct recoding *recoding)
+{
+    if (recoding->field->span_count == 0 || recoding->column.validity == NULL)
+        return;
+    const struct fletch_batch_span *old = &draft->batch->spans[recoding->column.field->first_span];
+    size_t bytes = (size_t)recoding->skipped / 8;
+    draft->spans[recoding->field->first_span] =
+        (struct fletch_batch_span){old->data + bytes, old->bytes - bytes};
+}
+
+/* ---- from a dictionary to plain values ---- */
+
+static void decode_values(const struct recoding *recoding, uint8_t *values)
+{
+    size_t width = fletch_type_byte_width(&recoding->field->type);
+    for (int64_t i = 0; width > 0 && i < recoding->count; i++) {
+        int64_t index = value_index(recoding, i);
+        if (index >= 0)
+            memcpy(values + position_of(recoding, i) * width,
+                   recoding->value_column.values +
+                       (size_t)(recoding->value_column.offset + index) * width,
+                   width);
+    }
+}
+
+static void decode_bits(const struct recoding *recoding, uint8_t *bits)
+{
+    for (int64_t i = 0; i < recoding->count; i++) {
+        int64_t index = value_index(recoding, i);
+        size_t at = position_of(recoding, i);
+        if (index >= 0 &&
+            fletch_view_bit(recoding->value_column.values, recoding->value_column.offset + index))
+            bits[at / 8] = (uint8_t)(bits[at / 8] | 1U << at % 8);
+    }
+}
+
+static void decode_strings(const struct recoding *recoding, uint8_t *offsets, uint8_t *bytes)
+{
+    size_t width = offset_width(recoding->field);
+    int64_t end = 0;
+    for (int64_t i = 0; i < recoding->count; i++) {
+        int64_t index = value_index(recoding, i);
+        if (index >= 0) {
+            int64_t start = fletch_view_start(&recoding->value_column, index);
+            int64_t length = fletch_view_start(&recoding->value_column, index + 1) - start;
+            if (length > 0)
+                memcpy(bytes + end, recoding->value_column.bytes + start, (size_t)length);
+            end += length;
+        }
+        /* Little-endian: the low bytes are the offset in the narrower type. */
+        memcpy(offsets + (position_of(recoding, i) + 1) * width, &end, width);
+    }
+}
+
+static uint64_t decoded_bytes(const struct recoding *recoding)
+{
+    uint64_t bytes = 0;
+    for (int64_t i = 0; i < recoding->count; i++) {
+        int64_t index = value_index(recoding, i);
+        if (index >= 0)
+            bytes += (uint64_t)(fletch_view_start(&recoding->value_column, index + 1) -
+                                fletch_view_start(&recoding->value_column, index));
+    }
+    return bytes;
+}
+
+/* Nulls of the indices and of the values. */
+static void decode_validity(const struct recoding *recoding, uint8_t *bits)
+{
+    for (int64_t i = 0; i < recoding->count; i++) {
+        size_t at = position_of(recoding, i);
+        if (value_index(recoding, i) >= 0)
+            bits[at / 8] = (uint8_t)(bits[at / 8] | 1U << at % 8);
+    }
+}
+
+/* Bytes of the new buffers behind the validity; false: an offset cannot count so many. */
+static bool measure_plain(const struct recoding *recoding, size_t sizes[2])
+{
+    const struct fletch_field *field = recoding->field;
+    sizes[0] = field->type.id == FLETCH_TYPE_BOOL
+                   ? (recoding->end + 7) / 8
+                   : recoding->end * fletch_type_byte_width(&field->type);
+    sizes[1] = 0;
+    if (!fletch_type_is_variable(field->type.id))
+        return true;
+    uint64_t bytes = decoded_bytes(recoding);
+    sizes[0] = (recoding->end + 1) * offset_width(field);
+    sizes[1] = (size_t)bytes;
+    return offset_width(field) == 8 || bytes <= INT32_MAX;
+}
+
+static enum fletch_status too_long(const struct draft *draft, const struct recoding *recoding,
+                                   uint64_t bytes)
+{
+    char type[FLETCH_FIELD_TEXT_BYTES];
+    return fletch_error_set(
+        draft->error, FLETCH_OUT_OF_RANGE,
+        "field '%s': %lld strings of %llu bytes together, once they are plain, and %s can have "
+        "2147483647 in a batch",
+        fletch_field_path_of(draft->batch->schema, recoding->column.row).text,
+        (long long)recoding->count, (unsigned long long)bytes,
+        fletch_field_describe(draft->recoder->schema, recoding->field, type, sizeof type));
+}
+
+static enum fletch_status decode(struct draft *draft, const struct recoding *recoding)
+{
+    const struct fletch_field *field = recoding->field;
+    struct fletch_batch_node *node = &draft->nodes[field - draft->recoder->schema->fields];
+    struct fletch_batch_span *spans = draft->spans + field->first_span;
+    bool has_null_values = recoding->values != NULL && recoding->value_column.validity != NULL;
+    size_t validity_bytes = has_null_values ? (recoding->end + 7) / 8 : 0;
+    size_t sizes[2];
+    uint8_t *data;
+    if (field->span_count == 0) {
+        node->null_count = node->length;
+        return FLETCH_OK;
+    }
+    if (!measure_plain(recoding, sizes))
+        return too_long(draft, recoding, sizes[1]);
+    enum fletch_status status =
+        add_buffer(draft, padded(validity_bytes) + padded(sizes[0]) + sizes[1], &data);
+    if (status != FLETCH_OK)
+        return status;
+    share_validity(draft, recoding);
+    if (has_null_values) {
+        decode_validity(recoding, data);
+        spans[0] = (struct fletch_batch_span){data, validity_bytes};
+        node->null_count = -1;
+    }
+    data += padded(validity_bytes);
+    spans[1] = (struct fletch_batch_span){data, sizes[0]};
+    if (fletch_type_is_variable(field->type.id)) {
+        spans[2] = (struct fletch_batch_span){data + padded(sizes[0]), sizes[1]};
+        decode_strings(recoding, data, data + padded(sizes[0]));
+    } else if (field->type.id == FLETCH_TYPE_BOOL) {
+        decode_bits(recoding, data);
+    } else {
+        decode_values(recoding, data);
+    }
+    return FLETCH_OK;
+}
+
+/* ---- to a dictionary ---- */
+
+/* From plain values, or from the indices of the batch's own dictionary. */
+static enum fletch_status encode(struct draft *draft, const struct recoding *recoding)
+{
+    const struct fletch_field *field = recoding->field;
+    struct fletch_dictionary_merger *merger = &draft->recoder->dictionaries[field->dictionary];
+    size_t width = fletch_type_byte_width(&field->type);
+    uint8_t *indices;
+    enum fletch_status status = add_buffer(draft, recoding->end * width, &indices);
+    if (status == FLETCH_OK && recoding->column.field->dictionary != FLETCH_NO_INDEX)
+        status = fletch_merger_merge(merger, recoding->values, draft->error);
+    for (int64_t i = 0; i < recoding->count && status == FLETCH_OK; i++) {
+        uint32_t index = 0;
+        if (fletch_view_is_null(&recoding->column, i))
+            continue;
+        if (recoding->column.field->dictionary != FLETCH_NO_INDEX)
+            index = merger->remap[fletch_view_integer(&recoding->column, i)];
+        else
+            status = fletch_merger_add(merger, &recoding->column, i, &index, draft->error);
+        uint64_t wide = index;
+        memcpy(indices + position_of(recoding, i) * width, &wide, width);
+    }
+    if (status == FLETCH_OK)
+        status = fletch_merger_take_snapshot(merger, draft->error);
+    if (status != FLETCH_OK)
+        return status;
+    share_validity(draft, recoding);
+    draft->spans[field->first_span + 1] =
+        (struct fletch_batch_span){indices, recoding->end * width};
+    draft->dictionaries[field->dictionary] = fletch_batch_acquire(merger->snapshot);
+    return FLETCH_OK;
+}
+
+/* ---- the batch ---- */
+
+static enum fletch_status recode_field(struct draft *draft, uint32_t row, uint32_t old_row)
+{
+    const struct fletch_field *field = &draft->recoder->schema->fields[row];
+    const struct fletch_batch *batch = draft->batch;
+    struct recoding recoding = {
+        .column = fletch_node_view_of(batch, old_row),
+        .field = field,
+        .count = batch->nodes[old_row].length,
+    };
+    /* A struct's child begins no earlier than its struct: there the offset stays as it is. */
+    bool is_in_struct = field->parent != FLETCH_NO_INDEX &&
+                        draft->recoder->schema->fields[field->parent].type.id == FLETCH_TYPE_STRUCT;
+    if (!is_in_struct)
+        recoding.skipped = recoding.column.offset / 8 * 8;
+    recoding.end = position_of(&recoding, recoding.count);
+    draft->nodes[row].offset -= recoding.skipped;
+    if (recoding.column.field->dictionary != FLETCH_NO_INDEX) {
+        enum fletch_status status = fletch_merger_check_indices(batch, old_row, draft->error);
+        if (status != FLETCH_OK)
+            return status;
+        recoding.values = batch->dictionaries[recoding.column.field->dictionary];
+    }
+    if (recoding.values != NULL)
+        recoding.value_column = fletch_node_view_of(recoding.values, 0);
+    return field->dictionary == FLETCH_NO_INDEX ? decode(draft, &recoding)
+                                                : encode(draft, &recoding);
+}
+
+static enum fletch_status refuse_nested(const struct draft *draft, uint32_t row)
+{
+    const struct fletch_schema *schema = draft->recoder->schema;
+    char type[FLETCH_FIELD_TEXT_BYTES];
+    return fletch_error_set(draft->error, FLETCH_UNIMPLEMENTED,
+                            "field '%s': a dictionary of %s values cannot be made plain yet",
+                            fletch_field_path_of(schema, row).text,
+                            fletch_field_describe(schema, &schema->fields[row], type, sizeof type));
+}
+
+static enum fletch_status take_field(struct draft *draft, uint32_t row, uint32_t old_row)
+{
+    const struct fletch_schema *schema = draft->recoder->schema;
+    const struct fletch_field *field = &schema->fields[row];
+    const struct fletch_field *old = &draft->batch->schema->fields[old_row];
+    bool was_encoded = old->dictionary != FLETCH_NO_INDEX;
+    bool is_encoded = field->dictionary != FLETCH_NO_INDEX;
+    draft->nodes[row] = draft->batch->nodes[old_row];
+    if (was_encoded && !is_encoded && field->end > row + 1)
+        return refuse_nested(draft, row);
+    if (was_encoded != is_encoded || (is_encoded && field->type.id != old->type.id))
+        return recode_field(draft, row, old_row);
+    memcpy(draft->spans + field->first_span, draft->batch->spans + old->first_span,
+           field->span_count * sizeof draft->spans[0]);
+    if (is_encoded && draft->batch->dictionaries[old->dictionary] != NULL)
+        draft->dictionaries[field->dictionary] =
+            fletch_batch_acquire(draft->batch->dictionaries[old->dictionary]);
+    return FLETCH_OK;
+}
+
+static void *carve(uint8_t **at, size_t bytes)
+{
+    void *found = *at;
+    *at += bytes;
+    return found;
+}
+
+/* Tables for a batch of the schema, all zeros, with the owners of the old one. */
+static enum fletch_status draft_init(struct draft *draft, struct fletch_buffer **out_scratch)
+{
+    const struct fletch_schema *schema = draft->recoder->schema;
+    size_t nodes = schema->field_count * sizeof draft->nodes[0];
+    size_t spans = schema->span_count * sizeof draft->spans[0];
+    size_t dictionaries = schema->dictionary_count * sizeof draft->dictionaries[0];
+    size_t owners =
+        ((size_t)draft->batch->owner_count + schema->field_count) * sizeof draft->owners[0];
+    size_t bytes = nodes + spans + dictionaries + owners + 1;
+    enum fletch_status status = fletch_buffer_allocate(
+        draft->recoder->cache, bytes, draft->recoder->account, out_scratch, draft->error);
+    if (status != FLETCH_OK)
+        return status;
+    uint8_t *at = (*out_scratch)->data;
+    memset(at, 0, bytes);
+    draft->nodes = carve(&at, nodes);
+    draft->spans = carve(&at, spans);
+    draft->dictionaries = carve(&at, dictionaries);
+    draft->owners = carve(&at, owners);
+    for (uint32_t i = 0; i < draft->batch->owner_count; i++)
+        draft->owners[draft->owner_count++] = fletch_buffer_acquire(draft->batch->owners[i]);
+    return FLETCH_OK;
+}
+
+static void draft_drop(struct draft *draft)
+{
+    struct fletch_buffer_cache *cache = draft->recoder->cache;
+    for (uint32_t i = 0; i < draft->owner_count; i++)
+        fletch_buffer_release(cache, draft->owners[i]);
+    for (uint32_t i = 0; i < draft->recoder->schema->dictionary_count; i++)
+        fletch_batch_release(cache, draft->dictionaries[i]);
+}
+
+static enum fletch_status draft_finish(struct draft *draft, struct fletch_batch **out_batch)
+{
+    const struct fletch_recoder *recoder = draft->recoder;
+    struct fletch_buffer *metadata = draft->batch->metadata;
+    struct fletch_batch_parts parts = {
+        .schema = fletch_schema_acquire(recoder->schema),
+        .row_count = draft->batch->row_count,
+        .nodes = draft->nodes,
+        .spans = draft->spans,
+        .owners = draft->owners,
+        .dictionaries = draft->dictionaries,
+        .metadata = metadata == NULL ? NULL : fletch_buffer_acquire(metadata),
+        .node_count = recoder->schema->field_count,
+        .span_count = recoder->schema->span_count,
+        .owner_count = draft->owner_count,
+        .dictionary_count = recoder->schema->dictionary_count,
+    };
+    enum fletch_status status =
+        fletch_batch_create(recoder->cache, recoder->account, &parts, out_batch, draft->error);
+    if (status != FLETCH_OK) {
+        fletch_schema_release(recoder->schema);
+        fletch_buffer_release(recoder->cache, metadata);
+    }
+    return status;
+}
+
+enum fletch_status fletch_recode_batch(const struct fletch_recoder *recoder,
+                                       struct fletch_batch *batch, struct fletch_batch **out_batch,
+                                       struct fletch_error *error)
+{
+    struct draft draft = {.recoder = recoder, .batch = batch, .error = error};
+    struct fletch_buffer *scratch = NULL;
+    enum fletch_status status = draft_init(&draft, &scratch);
+    if (status != FLETCH_OK)
+        return status;
+    uint32_t old_row = 0;
+    for (uint32_t row = 0; row < recoder->schema->field_count && status == FLETCH_OK; row++)
+        status = take_field(&draft, row, old_row++);
+    if (status == FLETCH_OK)
+        status = draft_finish(&draft, out_batch);
+    if (status != FLETCH_OK)
+        draft_drop(&draft);
+    fletch_buffer_release(recoder->cache, scratch);
+    return status;
+}
