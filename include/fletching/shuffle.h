@@ -59,13 +59,15 @@ struct fletch_shuffle_options {
     /** Above producer_count: the set is open. A producer that has not ended may add others with
      *  fletch_shuffle_writer_add_producer, up to this many in all. 0: producer_count. */
     uint32_t producer_limit;
-    /** The most bytes that this shuffle keeps alive, of those of the transport. 0: all of them. */
+    /** The most bytes that this shuffle keeps alive, of those of the transport, or what the
+     *  transport does not keep for what is delivered, if that is less. 0: all of that. */
     uint64_t budget_bytes;
     /** Bytes that a frame is to have, 4 KiB to 64 MiB. 0: min(1 MiB, budget / (8 · producers · P)),
      *  at least 4 KiB. */
     size_t frame_bytes;
     /** How long rows may wait in a writer for more of them; 0: 1 ms, FLETCH_OFF: until the frame is
-     *  full or the writer flushes. Looked at in each call of the writer. */
+     *  full or the writer flushes. Looked at in each call of the writer. Rows wait on where that
+     *  delays nobody: as long as their partition's reader has not taken what was sent before. */
     uint64_t linger_ns;
     enum fletch_sum_level sums;
     enum fletch_retention retention;

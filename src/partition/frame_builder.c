@@ -333,11 +333,9 @@ enum fletch_status fletch_builder_finish(struct fletch_frame_builder *frame,
     size_t total = describe(frame, source->schema, parts);
     parts->row_count = frame->row_count;
     struct fletch_buffer *owner = frame->slab;
-    if (2 * total < frame->plan->slab_bytes) {
-        enum fletch_status status = compact(source, parts, total, &owner, error);
-        if (status != FLETCH_OK)
-            return status;
-    }
+    if (2 * total < frame->plan->slab_bytes &&
+        compact(source, parts, total, &owner, NULL) != FLETCH_OK)
+        owner = frame->slab; /* no memory for a smaller one: this one does */
     enum fletch_status status = create_batch(source, parts, owner, out_batch, error);
     if (status != FLETCH_OK && owner != frame->slab)
         fletch_buffer_release(source->cache, owner);

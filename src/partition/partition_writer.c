@@ -429,3 +429,18 @@ uint64_t fletch_partition_writer_key_sum(const struct fletch_partition_writer *w
 {
     return writer->key_sum;
 }
+
+enum fletch_status fletch_partition_writer_finish_open(struct fletch_partition_writer *writer,
+                                                       struct fletch_error *error)
+{
+    enum fletch_status status = FLETCH_OK;
+    for (uint32_t p = 0; p < writer->partitioner->partition_count && status == FLETCH_OK; p++)
+        status = fletch_scatter_close(&writer->scatter, p, error);
+    return status;
+}
+
+void fletch_partition_writer_charge(struct fletch_partition_writer *writer,
+                                    struct fletch_account *account)
+{
+    writer->scatter.source.account = account;
+}

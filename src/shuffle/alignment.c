@@ -42,10 +42,10 @@ static void take_frame(struct fletch_shuffle_partition *partition, struct fletch
         frame->barrier = partition->held_barrier;
         break;
     case FLETCH_FRAME_END:
-    case FLETCH_FRAME_LOST:
         let_go(partition, UINT64_MAX);
         frame->barrier = 0;
         break;
+    case FLETCH_FRAME_LOST: /* what is held stays so: its barrier will never come */
     case FLETCH_FRAME_DATA:
         break;
     }

@@ -8,8 +8,8 @@
  * of a barrier, and the barrier's control frame is pushed when all have: so when that is taken, all
  * rows before it have been. Ids of control frames increase; rows that are held for an id below the
  * one that comes waited for a barrier that was aborted or went up in a larger one, and go before
- * it. A watermark goes behind everything that is held when it comes. Belongs to the partition's
- * reading side. */
+ * it. Where a producer is lost its barriers never come: what is held is not given. A watermark goes
+ * behind everything that is held when it comes. Belongs to the partition's reading side. */
 
 #include "shuffle/shuffle_partition.h"
 

@@ -87,6 +87,40 @@ static uint64_t unpaid_bytes(const struct fletch_batch *batch)
     return bytes;
 }
 
+uint64_t fletch_batch_kept_bytes(const struct fletch_batch *batch)
+{
+    uint64_t bytes = fletch_buffer_charge_bytes(batch->block);
+    for (uint32_t i = 0; i < batch->owner_count; i++)
+        bytes += fletch_buffer_charge_bytes(batch->owners[i]);
+    if (batch->metadata != NULL)
+        bytes += fletch_buffer_charge_bytes(batch->metadata);
+    return bytes;
+}
+
+static void pass_charge(struct fletch_buffer *buffer, struct fletch_account *from,
+                        struct fletch_account *above)
+{
+    const struct fletch_buffer *payer = buffer;
+    if (buffer->kind == FLETCH_BUFFER_SLICE)
+        payer = fletch_buffer_source_of(buffer)->parent;
+    /* relaxed: what is charged to a writer's account only the writer moves */
+    if (load_relaxed(&payer->account) != from)
+        return;
+    enum fletch_status status = fletch_buffer_transfer(buffer, above, 0, NULL);
+    FLETCH_ASSERT(status == FLETCH_OK && "an account above is charged already");
+    (void)status;
+}
+
+void fletch_batch_pass_charge(struct fletch_batch *batch, struct fletch_account *from,
+                              struct fletch_account *above)
+{
+    pass_charge(batch->block, from, above);
+    for (uint32_t i = 0; i < batch->owner_count; i++)
+        pass_charge(batch->owners[i], from, above);
+    if (batch->metadata != NULL)
+        pass_charge(batch->metadata, from, above);
+}
+
 static void drop_payee(void *batch)
 {
     fletch_batch_release(NULL, batch);

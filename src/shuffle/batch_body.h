@@ -16,6 +16,13 @@ uint64_t fletch_batch_body_bytes(const struct fletch_batch *batch);
 uint64_t fletch_batch_body_bytes_of(const struct fletch_batch *batch, int64_t first_row,
                                     int64_t row_count);
 
+/* Bytes that the batch keeps alive, but for dictionaries, which it shares with others. */
+uint64_t fletch_batch_kept_bytes(const struct fletch_batch *batch);
+
+/* Moves what of these bytes is charged to `from` to an account above it, which cannot fail. */
+void fletch_batch_pass_charge(struct fletch_batch *batch, struct fletch_account *from,
+                              struct fletch_account *above);
+
 /* Sees to it that `account` is charged for what the batch keeps alive and nobody is charged for.
  * `*out_batch`: a reference to the batch itself, where there is no such thing; else to a batch of
  * the same rows on the same buffers, whose only owner is a buffer that keeps `batch` alive and has

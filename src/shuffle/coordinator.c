@@ -103,13 +103,13 @@ static size_t lay_out(const struct fletch_coordinator_options *options, char *bl
 static void publish(struct fletch_coordinator *coordinator)
 {
     struct published *published = &coordinator->published;
-    /* relaxed: statistics, and for the time that is due a tick early or late */
-    store_relaxed(&published->producers, coordinator->producer_count);
-    store_relaxed(&published->open, coordinator->open_count);
-    store_relaxed(&published->ended, coordinator->ended_count);
-    store_relaxed(&published->in_flight, coordinator->barriers.count);
-    store_relaxed(&published->clamped, coordinator->clamped);
-    store_relaxed(&published->watermark, coordinator->watermark);
+    store_relaxed(&published->producers, coordinator->producer_count); /* relaxed: a statistic */
+    store_relaxed(&published->open, coordinator->open_count);          /* relaxed: a statistic */
+    store_relaxed(&published->ended, coordinator->ended_count);        /* relaxed: a statistic */
+    store_relaxed(&published->in_flight, coordinator->barriers.count); /* relaxed: a statistic */
+    store_relaxed(&published->clamped, coordinator->clamped);          /* relaxed: a statistic */
+    store_relaxed(&published->watermark, coordinator->watermark);      /* relaxed: a statistic */
+    /* relaxed: a tick early or late */
     store_relaxed(&coordinator->due_ns, fletch_watermarks_due_ns(&coordinator->watermarks));
 }
 
@@ -466,9 +466,9 @@ static void run_operation(void *context, struct fletch_serial_task *task)
     publish(coordinator);
     word = FLETCH_CONTROL_STATE_SUBMITTED | QUEUED_MARK;
     if (outcome == ANSWERED ||
-        (outcome == MUST_WAIT
-         /* relaxed: it stays with the serial */
-         && cas_strong_relaxed(&operation->word, &word, FLETCH_CONTROL_STATE_SUBMITTED)))
+        (outcome == MUST_WAIT &&
+         cas_strong_release(&operation->word, &word,
+                            /* E2 release */ FLETCH_CONTROL_STATE_SUBMITTED)))
         return;
     unlist(coordinator, operation);
     /* relaxed: given up, it is the serial's until it is let go */
@@ -495,7 +495,7 @@ static void run_tick(void *context, struct fletch_serial_task *task)
 {
     struct fletch_coordinator *coordinator = context;
     (void)task;
-    (void)exchange_acq_rel(&coordinator->tick_queued, 0); /* E4 acquire */
+    (void)exchange_acq_rel(&coordinator->tick_queued, 0); /* E4 acquire, E5 release */
     /* relaxed: E4 has ordered it */
     pass_time(coordinator, load_relaxed(&coordinator->tick_ns));
     publish(coordinator);
@@ -541,7 +541,7 @@ bool fletch_control_give_up(struct fletch_control_operation *operation)
     do {
         if ((word & STATE_MASK) != FLETCH_CONTROL_STATE_SUBMITTED)
             return false;
-    } while (!cas_weak_relaxed(&operation->word, &word, /* relaxed: it says all itself */
+    } while (!cas_weak_acquire(&operation->word, &word, /* E2 acquire */
                                FLETCH_CONTROL_STATE_GIVEN_UP | QUEUED_MARK));
     if ((word & QUEUED_MARK) == 0)
         fletch_serial_submit(&operation->coordinator->serial, &operation->task);
@@ -560,7 +560,7 @@ void fletch_coordinator_tick(struct fletch_coordinator *coordinator, uint64_t no
     if (now_ns < load_relaxed(&coordinator->due_ns)) /* relaxed: a tick early or late */
         return;
     store_relaxed(&coordinator->tick_ns, now_ns);            /* relaxed: the exchange orders it */
-    if (exchange_acq_rel(&coordinator->tick_queued, 1) == 0) /* E4 release */
+    if (exchange_acq_rel(&coordinator->tick_queued, 1) == 0) /* E4 release, E5 acquire */
         fletch_serial_submit(&coordinator->serial, &coordinator->tick_task);
 }
 
@@ -568,13 +568,12 @@ void fletch_coordinator_statistics(struct fletch_coordinator *coordinator,
                                    struct fletch_coordinator_statistics *out_statistics)
 {
     struct published *published = &coordinator->published;
-    /* relaxed: statistics */
     *out_statistics = (struct fletch_coordinator_statistics){
-        .producers = load_relaxed(&published->producers),
-        .producers_open = load_relaxed(&published->open),
-        .producers_ended = load_relaxed(&published->ended),
-        .barriers_in_flight = load_relaxed(&published->in_flight),
-        .watermarks_clamped = load_relaxed(&published->clamped),
-        .watermark = load_relaxed(&published->watermark),
+        .producers = load_relaxed(&published->producers),          /* relaxed: a statistic */
+        .producers_open = load_relaxed(&published->open),          /* relaxed: a statistic */
+        .producers_ended = load_relaxed(&published->ended),        /* relaxed: a statistic */
+        .barriers_in_flight = load_relaxed(&published->in_flight), /* relaxed: a statistic */
+        .watermarks_clamped = load_relaxed(&published->clamped),   /* relaxed: a statistic */
+        .watermark = load_relaxed(&published->watermark),          /* relaxed: a statistic */
     };
 }

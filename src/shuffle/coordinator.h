@@ -19,12 +19,15 @@
  *
  * Edges:
  *   E1: serial cas_weak_acq_rel(word) to DONE -> writer load_acquire(word): the answer.
- *   E2: serial fetch_and_release(word) -> writer load_acquire(word): the serial is done with the
- *       operation, which may be filled anew or freed.
+ *   E2: serial fetch_and_release(word), cas_strong_release(word) -> writer load_acquire(word),
+ *       cas_weak_acquire(word): the serial is done with the operation, which may be filled anew or
+ *       freed; or with its task, which a give up submits again.
  *   E3: partition fetch_sub_acq_rel(unpassed) -> the last one's fetch_sub_acq_rel(unpassed): all
  *       nodes of the slot are free.
  *   E4: ticker exchange_acq_rel(tick_queued) finds 1 -> serial exchange_acq_rel(tick_queued, 0):
- *       the tick that is queued already sees the time. */
+ *       the tick that is queued already sees the time.
+ *   E5: serial exchange_acq_rel(tick_queued) to 0 -> ticker exchange_acq_rel(tick_queued) finds 0:
+ *       the tick may be submitted again. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -11,8 +11,8 @@
 #define LENT_MARK (UINT64_C(1) << 61)
 #define BYTES_MASK FLETCH_CREDIT_POOL_BYTES_MAX
 
-/* A request's word: state, marks, source of a grant; then, together called the ask, how often it was
- * asked, and the bytes that are asked for. */
+/* A request's word: state, marks, source of a grant; then, together called the ask, how often it
+ * was asked, and the bytes that are asked for. */
 #define STATE_MASK UINT64_C(3)
 #define QUEUED_MARK (UINT64_C(1) << 2)    /* the task is with the serial */
 #define NOTIFYING_MARK (UINT64_C(1) << 3) /* the serial is about to notify the sleeper */
@@ -52,14 +52,14 @@ static uint64_t need_of(uint64_t held, uint64_t bytes)
 
 static void take(struct fletch_credit *credit, enum fletch_credit_source source, uint64_t bytes)
 {
-    /* relaxed: counts; while somebody waits only the serial takes */
+    /* Relaxed throughout: counts; while somebody waits only the serial takes. */
     if (source == FLETCH_CREDIT_OWN)
-        fetch_or_relaxed(&credit->held, OWN_MARK);
+        fetch_or_relaxed(&credit->held, OWN_MARK); /* relaxed: a count */
     else if (source == FLETCH_CREDIT_LENT)
-        fetch_or_relaxed(&credit->held, LENT_MARK);
+        fetch_or_relaxed(&credit->held, LENT_MARK); /* relaxed: a count */
     else {
-        fetch_add_relaxed(&credit->held, bytes);       /* relaxed: as above */
-        fetch_sub_relaxed(&credit->pool->free, bytes); /* relaxed: as above */
+        fetch_add_relaxed(&credit->held, bytes);       /* relaxed: a count */
+        fetch_sub_relaxed(&credit->pool->free, bytes); /* relaxed: a count */
     }
 }
 
@@ -68,14 +68,14 @@ static void put_back(struct fletch_credit *credit, enum fletch_credit_source sou
                      uint64_t *out_held, uint64_t *out_free)
 {
     *out_free = 0;
-    /* relaxed: counts; who waits is seen in the same words */
+    /* Relaxed throughout: counts; who waits is seen in the same words. */
     if (source == FLETCH_CREDIT_OWN)
-        *out_held = fetch_and_relaxed(&credit->held, ~OWN_MARK);
+        *out_held = fetch_and_relaxed(&credit->held, ~OWN_MARK); /* relaxed: a count */
     else if (source == FLETCH_CREDIT_LENT)
-        *out_held = fetch_and_relaxed(&credit->held, ~LENT_MARK);
+        *out_held = fetch_and_relaxed(&credit->held, ~LENT_MARK); /* relaxed: a count */
     else {
-        *out_held = fetch_sub_relaxed(&credit->held, bytes);       /* relaxed: as above */
-        *out_free = fetch_add_relaxed(&credit->pool->free, bytes); /* relaxed: as above */
+        *out_held = fetch_sub_relaxed(&credit->held, bytes);       /* relaxed: a count */
+        *out_free = fetch_add_relaxed(&credit->pool->free, bytes); /* relaxed: a count */
     }
 }
 
@@ -235,7 +235,7 @@ static void run_sweep(void *context, struct fletch_serial_task *task)
 {
     struct fletch_credit_pool *pool = context;
     (void)task;
-    (void)exchange_acq_rel(&pool->sweep_queued, 0);  /* E1 acquire */
+    (void)exchange_acq_rel(&pool->sweep_queued, 0);  /* E1 acquire, E4 release */
     uint64_t barrier = load_relaxed(&pool->barrier); /* relaxed: E1 has ordered it */
     if (pool->served_barrier != barrier) {
         pool->served_barrier = barrier;
@@ -247,7 +247,7 @@ static void run_sweep(void *context, struct fletch_serial_task *task)
 static void run_look(void *context, struct fletch_serial_task *task)
 {
     struct fletch_credit *credit = (struct fletch_credit *)(void *)task;
-    (void)exchange_acq_rel(&credit->look_queued, 0); /* E1 acquire */
+    (void)exchange_acq_rel(&credit->look_queued, 0); /* E1 acquire, E4 release */
     serve_frames(credit);
     serve_pool(context);
 }
@@ -305,7 +305,7 @@ void fletch_credit_request_init(struct fletch_credit_request *request, struct fl
 static void submit_once(struct fletch_credit_pool *pool, _Atomic uint32_t *queued,
                         struct fletch_serial_task *task)
 {
-    if (exchange_acq_rel(queued, 1) == 0) /* E1 release */
+    if (exchange_acq_rel(queued, 1) == 0) /* E1 release, E4 acquire */
         fletch_serial_submit(&pool->serial, task);
 }
 
@@ -339,8 +339,8 @@ bool fletch_credit_try(struct fletch_credit *credit, uint64_t bytes, uint64_t ba
                        enum fletch_credit_source *out_source)
 {
     struct fletch_credit_pool *pool = credit->pool;
-    /* relaxed: a count; who sees the last barrier late asks, and is looked at with it */
-    uint64_t held = load_relaxed(&credit->held);
+    uint64_t held = load_relaxed(&credit->held); /* relaxed: a count */
+    /* relaxed: who sees the last barrier late asks, and is looked at with it */
     bool may_be_held = barrier > load_relaxed(&pool->barrier);
     enum fletch_credit_source source = FLETCH_CREDIT_OWN;
     FLETCH_ASSERT(bytes <= FLETCH_CREDIT_FRAME_BYTES_MAX);
@@ -387,7 +387,7 @@ void fletch_credit_request_submit(struct fletch_credit_request *request, uint64_
         uint64_t count = (word + (UINT64_C(1) << ASK_SHIFT)) & COUNT_MASK;
         asked = (bytes << BYTES_SHIFT) | count | (word & NOTIFYING_MARK) | QUEUED_MARK |
                 FLETCH_REQUEST_WAITING;
-    } while (!cas_weak_release(&request->word, &word, asked)); /* E3 release */
+    } while (!cas_weak_acq_rel(&request->word, &word, asked)); /* E3 release, E2 acquire */
     if ((word & QUEUED_MARK) == 0)
         fletch_serial_submit(&request->credit->pool->serial, &request->task);
 }
@@ -414,7 +414,7 @@ bool fletch_credit_request_give_up(struct fletch_credit_request *request,
         if (state_of(word) != FLETCH_REQUEST_WAITING)
             return fletch_credit_request_granted(request, out_source);
         given_up = with_state(word, FLETCH_REQUEST_GIVEN_UP) | QUEUED_MARK;
-    } while (!cas_weak_relaxed(&request->word, &word, given_up)); /* relaxed: as above */
+    } while (!cas_weak_acquire(&request->word, &word, given_up)); /* E2 acquire */
     if ((word & QUEUED_MARK) == 0)
         fletch_serial_submit(&request->credit->pool->serial, &request->task);
     return false;

@@ -28,11 +28,14 @@
  * Edges (proven in tests/model/credit):
  *   E1: who returns credit exchange_acq_rel(look_queued, sweep_queued) finds 1 -> serial
  *       exchange_acq_rel(look_queued, sweep_queued): the look that is queued sees that credit.
- *   E2: serial cas_strong_release(word), fetch_and_release(word) -> owner load_acquire(word): the
- *       serial is done with the request, whose memory may go.
- *   E3: writer cas_weak_release(word), store_release(barrier) -> serial load_acquire(word),
+ *   E2: serial cas_strong_release(word), fetch_and_release(word) -> owner load_acquire(word),
+ *       cas_weak_acq_rel(word), cas_weak_acquire(word): the serial is done with the request, which
+ *       may be submitted again, or its memory go.
+ *   E3: writer cas_weak_acq_rel(word), store_release(barrier) -> serial load_acquire(word),
  *       load_acquire(barrier): the barrier of what is asked; and who reads that of a later asking
  *       sees, at its compare-and-swap of the word, that the earlier one was given up.
+ *   E4: serial exchange_acq_rel(look_queued, sweep_queued) to 0 -> who returns credit
+ *       exchange_acq_rel(look_queued, sweep_queued) finds 0: the look may be submitted again.
  *
  * Credit itself is a count: what a frame carries goes through the inbox's edge, and its bytes
  * through the budget's. What is granted stands in the request's word itself.
@@ -144,8 +147,8 @@ void fletch_credit_return(struct fletch_credit *credit, enum fletch_credit_sourc
 void fletch_credit_request_init(struct fletch_credit_request *request, struct fletch_credit *credit,
                                 struct fletch_eventcount *sleeper);
 
-/* Asks for credit as fletch_credit_try does. The request must be idle or given up. It may be granted before
- * the call returns. Owner's; does not block. */
+/* Asks for credit as fletch_credit_try does. The request must be idle or given up. It may be
+ * granted before the call returns. Owner's; does not block. */
 void fletch_credit_request_submit(struct fletch_credit_request *request, uint64_t bytes,
                                   uint64_t barrier);
 

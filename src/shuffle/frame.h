@@ -27,18 +27,19 @@ struct fletch_frame {
     struct fletch_inbox_node node; /* first */
     enum fletch_frame_kind kind;
     enum fletch_credit_source credit;
-    struct fletch_channel *channel; /* data */
-    struct fletch_batch *batch;     /* data in memory: a reference of the node's; or NULL */
+    struct fletch_channel *channel;       /* data */
+    struct fletch_batch *batch;           /* data in memory: a reference of the node's; or NULL */
     struct fletch_spill_location spilled; /* data on disk; its file NULL: it is in memory */
-    uint64_t sequence;              /* data: from 1 */
-    uint64_t barrier;               /* data: the last one of its producer; barrier: its id */
+    uint64_t sequence;                    /* data: from 1 */
+    uint64_t barrier;                     /* data: the last one of its producer; barrier: its id */
     int64_t watermark;
     uint64_t rows;
-    uint64_t bytes;    /* of the body, uncompressed: what its credit counts */
-    uint64_t key_sum;  /* data, levels keys and rows */
-    uint64_t row_sum;  /* data, level rows */
-    bool is_retained;  /* data: was given, and is there for the next reader */
-    bool is_aborted;   /* barrier: nobody is told of it */
+    uint64_t bytes;                 /* of the body, uncompressed: what totals count */
+    uint64_t kept_bytes;            /* that it keeps alive: what its credit counts */
+    uint64_t key_sum;               /* data, levels keys and rows */
+    uint64_t row_sum;               /* data, level rows */
+    bool is_retained;               /* data: was given, and is there for the next reader */
+    bool is_aborted;                /* barrier: nobody is told of it */
     struct fletch_frame_pool *home; /* data: where the node goes back to */
     struct fletch_stack_node free;  /* while it is there */
 };

@@ -4,16 +4,7 @@
 #include "memory/batch.h"
 #include "memory/budget.h"
 
-/* Room for a frame besides its rows: the pool's rounding, and the batch's own block. */
-#define SCRATCH_EXTRA_BYTES UINT64_C(65536)
-
-static uint64_t scratch_bytes(const struct fletch_shuffle *shuffle)
-{
-    uint64_t frame_bytes = shuffle->specification.frame_bytes;
-    return frame_bytes + frame_bytes / 4 + SCRATCH_EXTRA_BYTES;
-}
-
-enum fletch_status fletch_reader_open_scratch(struct fletch_shuffle_reader *reader,
+enum fletch_status fletch_reader_open_segment(struct fletch_shuffle_reader *reader,
                                               struct fletch_error *error)
 {
     struct fletch_shuffle *shuffle = reader->shuffle;
@@ -21,27 +12,15 @@ enum fletch_status fletch_reader_open_scratch(struct fletch_shuffle_reader *read
         .directory = shuffle->specification.spill_directory,
         .schema = shuffle->specification.schema,
         .cache = reader->cache,
-        .account = shuffle->account,
+        .account =
+            shuffle->transport->account, /* a shuffle that is full can be read all the same */
         .allocator = &shuffle->allocator,
         .compresses = shuffle->specification.spill_codec == FLETCH_SPILL_LZ4,
         .io = shuffle->transport->spill_io,
     };
-    if (options.directory == NULL)
+    if (options.directory == NULL || shuffle->retained == NULL)
         return FLETCH_OK;
-    enum fletch_status status =
-        fletch_account_reserve(shuffle->account, scratch_bytes(shuffle), 0, error);
-    if (status != FLETCH_OK)
-        return status;
-    reader->scratch_bytes = scratch_bytes(shuffle);
-    return shuffle->retained == NULL
-               ? FLETCH_OK
-               : fletch_spill_segment_create(&options, &reader->segment, error);
-}
-
-void fletch_reader_close_scratch(struct fletch_shuffle_reader *reader)
-{
-    fletch_spill_segment_close(reader->segment);
-    fletch_account_release(reader->shuffle->account, reader->scratch_bytes);
+    return fletch_spill_segment_create(&options, &reader->segment, error);
 }
 
 /* Whether `bytes` may go past the limit of the account: what is larger than all of it goes alone.
@@ -104,21 +83,6 @@ static enum fletch_status tell_broken(const struct fletch_shuffle_partition *par
                             frame->channel->producer, cause->message);
 }
 
-/* Scratch that was used up is reserved again as soon as there is room. */
-static void restore_scratch(struct fletch_shuffle_reader *reader)
-{
-    uint64_t bytes = scratch_bytes(reader->shuffle);
-    if (reader->scratch_bytes == 0 &&
-        fletch_account_reserve(reader->shuffle->account, bytes, 0, NULL) == FLETCH_OK)
-        reader->scratch_bytes = bytes;
-}
-
-static void lend_scratch(struct fletch_shuffle_reader *reader)
-{
-    fletch_account_release(reader->shuffle->account, reader->scratch_bytes);
-    reader->scratch_bytes = 0;
-}
-
 static enum fletch_status read_back(struct fletch_shuffle_reader *reader,
                                     const struct fletch_shuffle_partition *partition,
                                     const struct fletch_frame *frame,
@@ -126,18 +90,12 @@ static enum fletch_status read_back(struct fletch_shuffle_reader *reader,
 {
     struct fletch_account *delivered = reader->shuffle->transport->delivered;
     struct fletch_error cause;
-    restore_scratch(reader);
     enum fletch_status status =
         fletch_spill_read(&frame->spilled, reader->cache, delivered, out_batch, &cause);
-    if (status == FLETCH_RESOURCE_EXHAUSTED && reader->scratch_bytes != 0) {
-        lend_scratch(reader);
-        status = fletch_spill_read(&frame->spilled, reader->cache, delivered, out_batch, &cause);
-        restore_scratch(reader);
-    }
     if (status == FLETCH_RESOURCE_EXHAUSTED &&
         goes_alone(reader, delivered, frame->spilled.frame_bytes))
-        status = fletch_spill_read(&frame->spilled, reader->cache, reader->shuffle->account,
-                                   out_batch, &cause);
+        status = fletch_spill_read(&frame->spilled, reader->cache,
+                                   reader->shuffle->transport->account, out_batch, &cause);
     if (status == FLETCH_RESOURCE_EXHAUSTED)
         return fletch_error_set(error, status,
                                 "RESOURCE_EXHAUSTED: no room to read a frame of %llu bytes back: "

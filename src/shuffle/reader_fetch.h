@@ -5,14 +5,13 @@
  *
  * A batch in memory moves its charge to *delivered*; with a retention to *retained*, or, where that
  * is full, to disk, and the user's reference to *delivered*. A frame on disk is read into
- * *delivered*, if need be in place of the scratch that the reader has reserved for that. */
+ * *delivered*, which shuffles cannot fill. What is larger than all of *delivered* goes alone. */
 
 #include "shuffle/shuffle_reader.h"
 
-/* With a spill directory: reserves what reading a frame back takes. */
-enum fletch_status fletch_reader_open_scratch(struct fletch_shuffle_reader *reader,
+/* With a retention and a spill directory: where frames go that *retained* has no room for. */
+enum fletch_status fletch_reader_open_segment(struct fletch_shuffle_reader *reader,
                                               struct fletch_error *error);
-void fletch_reader_close_scratch(struct fletch_shuffle_reader *reader);
 
 /* The batch of a data frame with a reference for the caller, charged to whom it is to be. The frame
  * stays as it is, but for a place on disk that it may have got. RESOURCE_EXHAUSTED: no room,

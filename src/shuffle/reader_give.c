@@ -98,7 +98,7 @@ static void let_go(struct giving *giving)
         if (frame->batch != NULL)
             fetch_sub_relaxed(&partition->bytes_queued, frame->bytes); /* relaxed: a statistic */
         frame->credit = FLETCH_CREDIT_NONE;
-        fletch_credit_return(&partition->credit, credit, frame->bytes);
+        fletch_credit_return(&partition->credit, credit, frame->kept_bytes);
     }
     frame->is_retained = true;
     if (frame->spilled.file != NULL && frame->batch != NULL) {

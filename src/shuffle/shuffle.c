@@ -43,7 +43,7 @@ static void end(struct fletch_shared *shared)
     fletch_transport_return_seat(transport, shuffle->seat);
     fletch_transport_return_seat(transport, shuffle->closing_seat);
     fletch_block_release(shuffle);
-    fetch_sub_acq_rel(&transport->shuffles, 1); /* transport E1 release */
+    fetch_sub_acq_rel(&transport->shuffle_count, 1); /* transport E1 release */
 }
 
 /* ---- making ---- */
@@ -58,7 +58,7 @@ static enum fletch_status make_accounts(struct fletch_shuffle *shuffle,
     const struct fletch_account_options retained = {
         .struct_size = sizeof retained, .name = "retained", .limit_bytes = split->retained_bytes};
     enum fletch_status status =
-        fletch_account_open(shuffle->transport->account, &own, &shuffle->account, error);
+        fletch_account_open(shuffle->transport->shuffles, &own, &shuffle->account, error);
     if (status == FLETCH_OK && shuffle->specification.retention != FLETCH_RETENTION_NONE)
         status = fletch_account_open(shuffle->account, &retained, &shuffle->retained, error);
     return status;
@@ -118,8 +118,8 @@ static enum fletch_status make_parts(struct fletch_shuffle *shuffle,
     if (status != FLETCH_OK)
         return status;
     struct fletch_budget_split split = fletch_specification_split(&shuffle->specification);
-    fletch_credit_pool_init(&shuffle->credit_pool, split.pool_bytes,
-                            shuffle->specification.frame_bytes);
+    fletch_credit_pool_init(&shuffle->credit_pool, split.pool_bytes, split.frame_bytes);
+    shuffle->writer_bytes = split.writer_bytes;
     status = make_accounts(shuffle, &split, error);
     if (status == FLETCH_OK)
         status = make_coordinator(shuffle, error);
@@ -152,7 +152,7 @@ enum fletch_status fletch_shuffle_register(struct fletch_transport *transport,
     fletch_shared_init(&shuffle->shared, end);
     shuffle->allocator = transport->allocator;
     shuffle->transport = transport;
-    fetch_add_relaxed(&transport->shuffles, 1); /* relaxed: a count; its end releases */
+    fetch_add_relaxed(&transport->shuffle_count, 1); /* relaxed: a count; its end releases */
     /* relaxed: a number that no other has, nothing more */
     shuffle->handle = fetch_add_relaxed(&transport->handles, 1);
     enum fletch_status status = make_parts(shuffle, options, error);

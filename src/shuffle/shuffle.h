@@ -101,6 +101,7 @@ struct fletch_shuffle {
     _Atomic uint32_t is_closed;  /* its name and partitions were taken out of the store */
     struct fletch_shuffle_specification specification;
     struct fletch_account *account;  /* below the transport's */
+    uint64_t writer_bytes;           /* the most that a writer keeps before it is sent */
     struct fletch_account *retained; /* below the shuffle's; NULL: nothing is retained */
     struct fletch_shuffle_partition *partitions;
     struct fletch_frame *barriers;          /* those of all partitions */

@@ -86,14 +86,14 @@ void fletch_shuffle_partition_drop(struct fletch_shuffle_partition *partition,
     if (frame->kind != FLETCH_FRAME_DATA)
         return;
     enum fletch_credit_source credit = frame->credit;
-    uint64_t bytes = frame->bytes;
+    uint64_t bytes = frame->bytes, kept_bytes = frame->kept_bytes;
     if (frame->batch != NULL && !frame->is_retained)
         fetch_sub_relaxed(&partition->bytes_queued, bytes); /* relaxed: a statistic */
     if (frame->spilled.file != NULL)
         fletch_spill_release(&frame->spilled);
     fletch_batch_release(cache, frame->batch);
     fletch_frame_recycle(frame);
-    fletch_credit_return(&partition->credit, credit, bytes);
+    fletch_credit_return(&partition->credit, credit, kept_bytes);
 }
 
 void fletch_shuffle_partition_drop_all(struct fletch_shuffle_partition *partition,

@@ -130,7 +130,7 @@ static enum fletch_status make_parts(struct fletch_shuffle_reader *reader,
         reader->owns_cache = status == FLETCH_OK;
     }
     if (status == FLETCH_OK)
-        status = fletch_reader_open_scratch(reader, error);
+        status = fletch_reader_open_segment(reader, error);
     return status;
 }
 
@@ -237,7 +237,7 @@ void fletch_shuffle_reader_close(struct fletch_shuffle_reader *reader)
     } else if (reader->list != NULL) {
         free_list(&reader->list->object);
     }
-    fletch_reader_close_scratch(reader);
+    fletch_spill_segment_close(reader->segment);
     fletch_partitioner_destroy(reader->partitioner);
     if (reader->owns_cache)
         fletch_buffer_cache_close(reader->cache);

@@ -31,7 +31,7 @@ struct fletch_shuffle_reader {
     /* Partitions that have something to give, each after the others. */
     struct fletch_shuffle_partition *first_pending;
     struct fletch_shuffle_partition *last_pending;
-    uint64_t scratch_bytes; /* reserved to read a frame back; 0: lent to one just now */
+
     struct fletch_spill_segment *segment; /* for frames that are retained; or NULL */
     uint64_t blocked_bytes;               /* what there was no room for, the last time */
     struct fletch_reader_source source;

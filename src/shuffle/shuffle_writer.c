@@ -109,7 +109,7 @@ static enum fletch_status push_broadcast(struct fletch_shuffle_writer *writer,
 {
     struct fletch_batch *paid = NULL;
     enum fletch_status status =
-        fletch_batch_pay(writer->cache, batch, writer->shuffle->account, &paid, error);
+        fletch_batch_pay(writer->cache, batch, writer->account, &paid, error);
     if (status != FLETCH_OK)
         return status;
     status = push(writer, paid, out_is_taken, error);

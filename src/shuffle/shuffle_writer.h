@@ -35,6 +35,7 @@ struct fletch_shuffle_writer {
     struct fletch_shuffle *shuffle; /* a reference */
     struct fletch_shuffle_seat *seat;
     struct fletch_buffer_cache *cache;
+    struct fletch_account *account; /* below the shuffle's: what has not been sent */
     bool owns_cache;
     uint32_t producer;
     enum fletch_writer_state state;
@@ -52,11 +53,12 @@ struct fletch_shuffle_writer {
     bool is_armed;
     struct fletch_stall_watch stall;
     struct fletch_spill_segment *segment; /* where it spills; NULL: nowhere */
+    uint64_t moves;                       /* frames that went */
     bool has_moved;                       /* since moved_ns was set */
     uint64_t moved_ns;                    /* when a frame went last, or the first one had to wait */
-    /* Linger: when the oldest row that has not gone was written, at the latest; 0: there is none.
-     * For each partition, since when its rows may have lain there. */
-    uint64_t oldest_ns;
+    /* Linger: when to look for rows that have lain long enough; 0: there are none. For each
+     * partition, since when its rows may have lain there. */
+    uint64_t look_ns;
     uint64_t empty_until_ns;
     uint64_t now_ns; /* of the last call that wrote */
     uint64_t *lying_since_ns;

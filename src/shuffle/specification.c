@@ -8,6 +8,8 @@
 #include "base/allocator.h"
 #include "base/options.h"
 #include "base/status.h"
+#include "memory/batch.h"
+#include "memory/size_class.h"
 #include "partition/partitioner.h"
 #include "spill/spill_segment.h"
 
@@ -20,7 +22,9 @@ enum {
     OWN_FRAMES = 2,
     BARRIER_LIMIT_DEFAULT = 4,
     BARRIER_LIMIT_MOST = 64,
-    OVERHEAD_SHARE = 5
+    SPARE_FRAMES = 2, /* of a writer: one more block, one larger row */
+    WAITING_SHARE = 4,
+    NOBODYS_SHARE = 16
 };
 
 static enum fletch_status refuse(struct fletch_error *error, const char *what, uint64_t found,
@@ -194,11 +198,11 @@ static uint64_t frames_least(const struct fletch_shuffle_specification *specific
            (OWN_FRAMES + (uint64_t)specification->producer_limit);
 }
 
-static uint64_t transport_budget(const struct fletch_transport *transport)
+static uint64_t limit_of(const struct fletch_account *account)
 {
-    struct fletch_budget_statistics top = {.struct_size = sizeof top};
-    fletch_account_statistics(transport->account, &top);
-    return top.limit_bytes;
+    struct fletch_budget_statistics found = {.struct_size = sizeof found};
+    fletch_account_statistics(account, &found);
+    return found.limit_bytes;
 }
 
 static enum fletch_status set_frame(struct fletch_shuffle_specification *specification,
@@ -235,26 +239,52 @@ static enum fletch_status set_budget(struct fletch_shuffle_specification *specif
                                      const struct fletch_shuffle_options *options,
                                      struct fletch_error *error)
 {
-    uint64_t most = transport_budget(transport);
+    uint64_t most = limit_of(transport->account), share = limit_of(transport->shuffles);
     const struct rule rule = {"budget_bytes", most, 1, most};
     enum fletch_status status =
         apply(rule, options->budget_bytes, &specification->budget_bytes, error);
-    return status == FLETCH_OK ? set_frame(specification, options->frame_bytes, error) : status;
+    if (status != FLETCH_OK)
+        return status;
+    if (specification->budget_bytes > share)
+        specification->budget_bytes = share;
+    return set_frame(specification, options->frame_bytes, error);
+}
+
+/* What the block of a batch of the schema takes of the pool. */
+static uint64_t block_bytes(const struct fletch_schema *schema)
+{
+    size_t bytes =
+        sizeof(struct fletch_batch) + schema->field_count * sizeof(struct fletch_batch_node) +
+        schema->span_count * sizeof(struct fletch_batch_span) +
+        schema->dictionary_count * sizeof(struct fletch_batch *) + sizeof(struct fletch_buffer *);
+    return fletch_buffer_block_bytes(fletch_size_class_of(bytes));
 }
 
 struct fletch_budget_split
 fletch_specification_split(const struct fletch_shuffle_specification *specification)
 {
-    uint64_t cells = specification->partitioner.partition_count;
+    uint64_t partitions = specification->partitioner.partition_count;
+    uint64_t writers = specification->producer_limit;
+    uint64_t frame_bytes =
+        fletch_buffer_block_bytes(fletch_size_class_of(specification->frame_bytes)) +
+        block_bytes(specification->schema);
+    uint64_t least = (partitions + SPARE_FRAMES) * frame_bytes;
     struct fletch_budget_split split = {
-        .gathered_bytes = cells * specification->producer_limit * specification->frame_bytes,
-        .owned_bytes = OWN_FRAMES * cells * specification->frame_bytes,
+        .frame_bytes = frame_bytes,
+        .owned_bytes = OWN_FRAMES * partitions * frame_bytes,
     };
-    uint64_t rest = specification->budget_bytes - split.gathered_bytes - split.owned_bytes;
-    split.pool_bytes = rest - rest / OVERHEAD_SHARE;
+    uint64_t needed = split.owned_bytes + writers * least;
+    if (needed > specification->budget_bytes) { /* as good as it can be so close to the minimum */
+        split.writer_bytes =
+            (uint64_t)((double)least * (double)specification->budget_bytes / (double)needed);
+        return split;
+    }
+    uint64_t rest = specification->budget_bytes - needed;
+    split.writer_bytes = least + rest / WAITING_SHARE / writers;
+    split.pool_bytes = rest - rest / WAITING_SHARE - rest / NOBODYS_SHARE;
     if (specification->retention == FLETCH_RETENTION_UNTIL_CLOSE) {
+        split.retained_bytes = split.pool_bytes / 2;
         split.pool_bytes /= 2;
-        split.retained_bytes = rest / 2;
     }
     return split;
 }

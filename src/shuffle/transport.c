@@ -9,7 +9,8 @@
 #include "base/status.h"
 #include "shuffle/registry.h"
 
-enum { DELIVERED_SHARE = 4 };
+/* The least is what one producer and one partition need, and something to deliver. */
+enum { DELIVERED_SHARE = 4, BUDGET_BYTES_LEAST = 16384 };
 
 /* ---- time ---- */
 
@@ -106,17 +107,25 @@ static enum fletch_status make_accounts(struct fletch_transport *transport,
                                         const struct fletch_transport_options *options,
                                         struct fletch_error *error)
 {
-    struct fletch_account_options top = {
+    const struct fletch_account_options top = {
         .struct_size = sizeof top, .name = "transport", .limit_bytes = options->budget_bytes};
-    struct fletch_account_options delivered = {.struct_size = sizeof delivered,
-                                               .name = "delivered",
-                                               .limit_bytes = options->delivered_bytes};
+    const struct fletch_account_options shuffles = {.struct_size = sizeof shuffles,
+                                                    .name = "shuffles",
+                                                    .limit_bytes = options->budget_bytes -
+                                                                   options->delivered_bytes};
+    const struct fletch_account_options delivered = {.struct_size = sizeof delivered,
+                                                     .name = "delivered",
+                                                     .limit_bytes = options->delivered_bytes};
     enum fletch_status status =
         fletch_budget_create(&top, &transport->allocator, &transport->budget, error);
     if (status != FLETCH_OK)
         return status;
     transport->account = fletch_budget_account(transport->budget);
-    status = fletch_account_open(transport->account, &delivered, &transport->delivered, error);
+    status = fletch_account_open(transport->account, &shuffles, &transport->shuffles, error);
+    if (status == FLETCH_OK)
+        status = fletch_account_open(transport->account, &delivered, &transport->delivered, error);
+    if (status != FLETCH_OK)
+        fletch_account_close(transport->shuffles);
     if (status != FLETCH_OK && fletch_budget_destroy(transport->budget, NULL) == FLETCH_OK)
         transport->budget = NULL;
     return status;
@@ -150,20 +159,19 @@ static enum fletch_status check_options(struct fletch_transport_options *options
 {
     if (options->budget_bytes == 0)
         options->budget_bytes = FLETCH_BUDGET_BYTES_DEFAULT;
-    if (options->budget_bytes > FLETCH_BUDGET_BYTES_MAX)
-        return fletch_error_set(
-            error, FLETCH_INVALID_ARGUMENT, "budget_bytes is %llu, at most %llu",
-            (unsigned long long)options->budget_bytes, (unsigned long long)FLETCH_BUDGET_BYTES_MAX);
-    if (options->delivered_bytes > options->budget_bytes)
+    if (options->budget_bytes < BUDGET_BYTES_LEAST ||
+        options->budget_bytes > FLETCH_BUDGET_BYTES_MAX)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "delivered_bytes is %llu, above the budget of %llu",
+                                "budget_bytes is %llu, expected %d to %llu",
+                                (unsigned long long)options->budget_bytes, BUDGET_BYTES_LEAST,
+                                (unsigned long long)FLETCH_BUDGET_BYTES_MAX);
+    if (options->delivered_bytes >= options->budget_bytes)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "delivered_bytes is %llu, expected less than the budget of %llu",
                                 (unsigned long long)options->delivered_bytes,
                                 (unsigned long long)options->budget_bytes);
-    if (options->delivered_bytes == 0) {
+    if (options->delivered_bytes == 0)
         options->delivered_bytes = options->budget_bytes / DELIVERED_SHARE;
-        if (options->delivered_bytes == 0)
-            options->delivered_bytes = 1; /* 0 would be no limit */
-    }
     return FLETCH_OK;
 }
 
@@ -211,8 +219,15 @@ struct holder {
 static bool note_holder(void *context, const struct fletch_budget_statistics *held)
 {
     struct holder *holder = context;
-    if (held->used_bytes == 0 && strcmp(held->name, "delivered") == 0)
+    if (held->used_bytes == 0)
         return true;
+    *holder = (struct holder){.held = *held, .was_found = true};
+    return false;
+}
+
+static bool note_any(void *context, const struct fletch_budget_statistics *held)
+{
+    struct holder *holder = context;
     *holder = (struct holder){.held = *held, .was_found = true};
     return false;
 }
@@ -221,12 +236,14 @@ static enum fletch_status check_unused(struct fletch_transport *transport,
                                        struct fletch_error *error)
 {
     struct holder holder = {.was_found = false};
-    uint64_t shuffles = load_acquire(&transport->shuffles); /* E1 acquire: what they did last */
-    fletch_account_visit(transport->account, note_holder, &holder);
-    if (shuffles > 0)
+    uint64_t shuffles = load_acquire(&transport->shuffle_count); /* E1 acquire */
+    if (shuffles > 0) {
+        fletch_account_visit(transport->shuffles, note_any, &holder);
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "%llu shuffles are registered or in use, '%s' among them",
                                 (unsigned long long)shuffles, holder.held.name);
+    }
+    fletch_account_visit(transport->account, note_holder, &holder);
     if (holder.was_found)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "batches of the transport are in use: %llu bytes are charged to "
@@ -253,6 +270,7 @@ enum fletch_status fletch_transport_destroy(struct fletch_transport *transport,
     if (status != FLETCH_OK)
         return status;
     fletch_account_close(transport->delivered);
+    fletch_account_close(transport->shuffles);
     status = fletch_budget_destroy(transport->budget, error);
     end(transport);
     return status;

@@ -4,8 +4,8 @@
 /* What shuffles share, and where their time comes from.
  *
  * Edges:
- *   E1: last holder of a shuffle fetch_sub_acq_rel(shuffles) -> fletch_transport_destroy
- *       load_acquire(shuffles): all that the shuffle has given back. */
+ *   E1: last holder of a shuffle fetch_sub_acq_rel(shuffle_count) ->
+ *       fletch_transport_destroy load_acquire(shuffle_count): all that the shuffle has given back. */
 
 #include <fletching/epoch.h>
 #include <fletching/eventcount.h>
@@ -41,11 +41,12 @@ struct fletch_transport {
     struct fletch_buffer_pool *pool;
     struct fletch_budget *budget;
     struct fletch_account *account;       /* the topmost one */
+    struct fletch_account *shuffles;      /* of all of them: never the share of `delivered` */
     struct fletch_account *delivered;     /* what readers were given */
     uint64_t name_hash_mask;              /* tests: fewer bits, so that names have equal hashes */
     struct fletch_eventcount *registered; /* told of each new name */
     _Atomic uint64_t handles;             /* given to shuffles so far */
-    _Atomic uint64_t shuffles;            /* that are not freed yet */
+    _Atomic uint64_t shuffle_count;       /* that are not freed yet */
 };
 
 /* A seat for the calling thread, which can be handed over outside of sections. NULL: no memory. Any

@@ -1,5 +1,6 @@
 #include "shuffle/writer_open.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/allocator.h"
@@ -35,6 +36,16 @@ static enum fletch_status make_arrays(struct fletch_shuffle_writer *writer,
     return FLETCH_OK;
 }
 
+static enum fletch_status make_account(struct fletch_shuffle_writer *writer,
+                                       struct fletch_error *error)
+{
+    char name[FLETCH_ACCOUNT_NAME_BYTES];
+    snprintf(name, sizeof name, "producer %u", writer->producer);
+    const struct fletch_account_options options = {
+        .struct_size = sizeof options, .name = name, .limit_bytes = writer->shuffle->writer_bytes};
+    return fletch_account_open(writer->shuffle->account, &options, &writer->account, error);
+}
+
 static enum fletch_status make_partition_writer(struct fletch_shuffle_writer *writer,
                                                 struct fletch_error *error)
 {
@@ -45,7 +56,7 @@ static enum fletch_status make_partition_writer(struct fletch_shuffle_writer *wr
         .struct_size = sizeof frames,
         .cache = writer->cache,
         .frame_bytes = specification->frame_bytes,
-        .account = writer->shuffle->account,
+        .account = writer->account,
     };
     enum fletch_status status = fletch_partitioner_create(
         specification->schema, &options, &writer->shuffle->allocator, &writer->partitioner, error);
@@ -83,6 +94,8 @@ enum fletch_status fletch_writer_equip(struct fletch_shuffle_writer *writer,
     if (status == FLETCH_OK)
         status = make_arrays(writer, error);
     if (status == FLETCH_OK)
+        status = make_account(writer, error);
+    if (status == FLETCH_OK)
         status = make_partition_writer(writer, error);
     if (status == FLETCH_OK)
         status = fletch_writer_open_segment(writer, error);
@@ -102,6 +115,7 @@ void fletch_writer_dismantle(struct fletch_shuffle_writer *writer)
     fletch_spill_segment_close(writer->segment);
     if (writer->owns_cache)
         fletch_buffer_cache_close(writer->cache);
+    fletch_account_close(writer->account);
     struct fletch_shuffle *shuffle = writer->shuffle;
     fletch_block_release(writer);
     fletch_shuffle_release(shuffle);

@@ -3,6 +3,7 @@
 #include <fletching/batch_slice.h>
 
 #include "base/status.h"
+#include "partition/partition_writer.h"
 #include "shuffle/batch_body.h"
 #include "shuffle/key_sum.h"
 #include "shuffle/writer_send.h"
@@ -58,6 +59,7 @@ static enum fletch_status add_piece(struct put *put, struct fletch_row_range row
     frame->barrier = writer->barrier;
     frame->rows = (uint64_t)rows.count;
     frame->bytes = fletch_batch_body_bytes(frame->batch);
+    frame->kept_bytes = fletch_batch_kept_bytes(frame->batch);
     frame->key_sum = fletch_key_sum(writer->partitioner, frame->batch);
     if (writer->shuffle->specification.sums == FLETCH_SUMS_ROWS)
         frame->row_sum = fletch_hash_row_sum(frame->batch);
@@ -110,12 +112,33 @@ static void send_pieces(struct put *put)
     }
 }
 
+/* Charges somebody for the batch, of which the put has a reference then: the writer; if it has too
+ * much to send, when that has gone; if its share of the budget is too small for the batch, the
+ * shuffle. */
+static enum fletch_status pay(struct put *put, struct fletch_error *error)
+{
+    struct fletch_shuffle_writer *writer = put->writer;
+    struct fletch_batch *batch = put->batch;
+    enum fletch_status status =
+        fletch_batch_pay(writer->cache, batch, writer->account, &put->batch, NULL);
+    if (status != FLETCH_RESOURCE_EXHAUSTED)
+        return status;
+    status = fletch_partition_writer_finish_open(writer->partition_writer, error);
+    if (status == FLETCH_OK)
+        status = fletch_writer_advance(writer, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = fletch_batch_pay(writer->cache, batch, writer->account, &put->batch, NULL);
+    if (status != FLETCH_RESOURCE_EXHAUSTED)
+        return status;
+    return fletch_batch_pay(writer->cache, batch, writer->shuffle->account, &put->batch, error);
+}
+
 /* With everything sent that was written before. */
 static enum fletch_status put_batch(struct put *put, struct fletch_error *error)
 {
     struct fletch_shuffle_writer *writer = put->writer;
-    enum fletch_status status =
-        fletch_batch_pay(writer->cache, put->batch, writer->shuffle->account, &put->batch, error);
+    enum fletch_status status = pay(put, error);
     if (status != FLETCH_OK)
         return status;
     status = make_pieces(put, error);

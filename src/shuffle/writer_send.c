@@ -49,19 +49,22 @@ static void push_frame(struct fletch_shuffle_writer *writer, struct fletch_frame
 {
     struct fletch_channel *channel = frame->channel;
     struct fletch_shuffle_partition *partition = &writer->shuffle->partitions[channel->partition];
-    uint64_t bytes = frame->bytes;
+    uint64_t kept_bytes = frame->kept_bytes;
     channel->sent.frames++;
     channel->sent.rows += frame->rows;
-    channel->sent.bytes += bytes;
+    channel->sent.bytes += frame->bytes;
     channel->sent.key_sum += frame->key_sum;
     channel->sent.row_sum += frame->row_sum;
     frame->sequence = channel->sent.frames;
     frame->credit = source;
     writer->has_moved = true;
+    writer->moves++;
+    if (frame->batch != NULL)
+        fletch_batch_pass_charge(frame->batch, writer->account, writer->shuffle->account);
     count_sent(&writer->shuffle->written, frame);
     if (fletch_shuffle_partition_push(partition, writer->epoch_reader, frame) == FLETCH_DONE)
         return;
-    fletch_credit_return(&partition->credit, source, bytes);
+    fletch_credit_return(&partition->credit, source, kept_bytes);
     drop_frame(writer, frame);
 }
 
@@ -118,9 +121,9 @@ static bool send_line(struct fletch_shuffle_writer *writer, struct fletch_channe
         const struct fletch_frame *frame = channel->first_waiting;
         bool has_credit = fletch_credit_request_granted(&channel->request, &source);
         if (!has_credit && !fletch_credit_request_is_waiting(&channel->request)) {
-            has_credit = fletch_credit_try(credit, frame->bytes, frame->barrier, &source);
+            has_credit = fletch_credit_try(credit, frame->kept_bytes, frame->barrier, &source);
             if (!has_credit && asks) {
-                fletch_credit_request_submit(&channel->request, frame->bytes, frame->barrier);
+                fletch_credit_request_submit(&channel->request, frame->kept_bytes, frame->barrier);
                 has_credit = fletch_credit_request_granted(&channel->request, &source);
             }
         }
@@ -153,7 +156,7 @@ void fletch_writer_send(struct fletch_shuffle_writer *writer, struct fletch_fram
     struct fletch_channel *channel = frame->channel;
     enum fletch_credit_source source = FLETCH_CREDIT_NONE;
     if (channel->first_waiting == NULL &&
-        fletch_credit_try(channel->request.credit, frame->bytes, frame->barrier, &source))
+        fletch_credit_try(channel->request.credit, frame->kept_bytes, frame->barrier, &source))
         push_frame(writer, frame, source);
     else
         wait_in_line(writer, frame);
@@ -193,7 +196,8 @@ void fletch_writer_drop(struct fletch_shuffle_writer *writer)
     for (struct fletch_channel *channel = writer->first_waiting; channel != NULL;
          channel = channel->next_waiting) {
         if (fletch_credit_request_give_up(&channel->request, &source))
-            fletch_credit_return(channel->request.credit, source, channel->first_waiting->bytes);
+            fletch_credit_return(channel->request.credit, source,
+                                 channel->first_waiting->kept_bytes);
         while (channel->first_waiting != NULL)
             drop_frame(writer, leave_line(channel));
     }
@@ -231,6 +235,7 @@ static enum fletch_status send_in_hand(struct fletch_shuffle_writer *writer,
     frame->barrier = writer->barrier;
     frame->rows = (uint64_t)found->batch->row_count;
     frame->bytes = fletch_batch_body_bytes(found->batch);
+    frame->kept_bytes = fletch_batch_kept_bytes(found->batch);
     frame->key_sum = found->key_sum;
     if (specification->sums == FLETCH_SUMS_ROWS)
         frame->row_sum = fletch_hash_row_sum(found->batch);
@@ -267,6 +272,38 @@ void fletch_writer_note_holding(struct fletch_shuffle_writer *writer, enum fletc
     fetch_add_relaxed(&writer->shuffle->written.writers_holding, is_holding ? 1u : UINT32_MAX);
 }
 
+/* Goes on with a batch for which there was no memory, as far as there is some now. */
+static enum fletch_status resume(struct fletch_shuffle_writer *writer, struct fletch_error *error)
+{
+    enum fletch_status status = FLETCH_OK;
+    uint64_t moves = 0;
+    do {
+        moves = writer->moves;
+        status = fletch_partition_writer_resume(writer->partition_writer, error);
+        enum fletch_status sent = send_finished(writer, status == FLETCH_OK ? error : NULL);
+        status = status == FLETCH_OK ? sent : status;
+    } while (status == FLETCH_RESOURCE_EXHAUSTED && moves != writer->moves);
+    return status;
+}
+
+/* The same for a writer that has sent all its frames and finds no memory all the same: what it is
+ * gathering goes first; and a row that is larger than the writer's share of the budget is charged
+ * to the shuffle, where others may have left room. */
+static enum fletch_status resume_with_nothing(struct fletch_shuffle_writer *writer,
+                                              struct fletch_error *error)
+{
+    enum fletch_status status =
+        fletch_partition_writer_finish_open(writer->partition_writer, error);
+    if (status == FLETCH_OK)
+        status = resume(writer, error);
+    if (status != FLETCH_RESOURCE_EXHAUSTED || writer->first_waiting != NULL)
+        return status;
+    fletch_partition_writer_charge(writer->partition_writer, writer->shuffle->account);
+    status = resume(writer, error);
+    fletch_partition_writer_charge(writer->partition_writer, writer->account);
+    return status;
+}
+
 enum fletch_status fletch_writer_advance(struct fletch_shuffle_writer *writer,
                                          struct fletch_error *error)
 {
@@ -276,11 +313,10 @@ enum fletch_status fletch_writer_advance(struct fletch_shuffle_writer *writer,
     if (writer->first_waiting != NULL)
         send_lines(writer, false);
     status = send_finished(writer, error);
-    if (status == FLETCH_OK && fletch_partition_writer_has_rest(writer->partition_writer)) {
-        status = fletch_partition_writer_resume(writer->partition_writer, error);
-        enum fletch_status sent = send_finished(writer, status == FLETCH_OK ? error : NULL);
-        status = status == FLETCH_OK ? sent : status;
-    }
+    if (status == FLETCH_OK && fletch_partition_writer_has_rest(writer->partition_writer))
+        status = resume(writer, error);
+    if (status == FLETCH_RESOURCE_EXHAUSTED && writer->first_waiting == NULL)
+        status = resume_with_nothing(writer, error);
     fletch_writer_note_holding(writer, status);
     return status;
 }

@@ -216,6 +216,6 @@ enum fletch_status fletch_writer_flush_all(struct fletch_shuffle_writer *writer,
     if (status == FLETCH_OK)
         status = fletch_writer_settle(writer, deadline_ns, error);
     if (status == FLETCH_OK)
-        writer->oldest_ns = 0;
+        writer->look_ns = 0;
     return status;
 }

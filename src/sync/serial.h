@@ -41,8 +41,8 @@ struct fletch_serial {
 
 void fletch_serial_init(struct fletch_serial *serial, void *context);
 
-/* Any thread, also from within a task of the same serial. Runs the task, and what others submit meanwhile, before it returns; or leaves it to
- * the thread that is running just now. */
+/* Any thread, also from within a task of the same serial. Runs the task, and what others submit
+ * meanwhile, before it returns; or leaves it to the thread that is running just now. */
 void fletch_serial_submit(struct fletch_serial *serial, struct fletch_serial_task *task);
 
 #endif

@@ -156,6 +156,27 @@ fletch_add_model(eventcount 1x1_timed_compared DEFINES TIMED=1 ARGS --compare)
 fletch_add_model(eventcount payload_compared DEFINES PAYLOAD=1 ARGS --compare)
 fletch_add_model(inbox 2x1_compared ARGS --compare)
 
+fletch_add_model(serial 2x1)
+fletch_add_model(serial 2x2 DEFINES TASKS=2 ARGS --no-spurious)
+fletch_add_model(serial 3x1 DEFINES SUBMITTERS=3 ARGS --no-spurious)
+fletch_add_model(serial follows DEFINES FOLLOWS=1 ARGS --no-spurious)
+
+# Plans: see model_credit.c.
+fletch_add_model(credit submit ARGS --no-spurious)
+fletch_add_model(credit submit_lent DEFINES SOURCE=FLETCH_CREDIT_LENT ARGS --no-spurious)
+fletch_add_model(credit submit_pool DEFINES SOURCE=FLETCH_CREDIT_POOL ARGS --no-spurious)
+fletch_add_model(credit park DEFINES PARK=1 ARGS --no-spurious --full-fences)
+fletch_add_model(credit two_back DEFINES PLAN=TWO_BACK ARGS --no-spurious)
+fletch_add_model(credit deadline DEFINES PLAN=DEADLINE ARGS --no-spurious)
+fletch_add_model(credit again DEFINES PLAN=AGAIN ARGS --no-spurious)
+fletch_add_model(credit pass DEFINES PLAN=PASS ARGS --no-spurious)
+fletch_add_model(credit try DEFINES PLAN=TRY ARGS --no-spurious)
+fletch_add_model(credit lend DEFINES PLAN=LEND ARGS --no-spurious)
+fletch_add_model(credit lend_gives DEFINES PLAN=LEND GIVES=1 ARGS --random 1 20000 --no-spurious)
+fletch_add_model(credit lend_gives_long DEFINES PLAN=LEND GIVES=1
+                 ARGS --random 2 2000000 --no-spurious DEEP)
+fletch_add_model(credit drop DEFINES PLAN=DROP ARGS --no-spurious)
+
 fletch_add_model(ready_list attach DEFINES ATTACHES=1)
 fletch_add_model(ready_list two_pushers DEFINES PUSHERS=2 OWNED=1 TAKES=1 ARGS --no-spurious)
 fletch_add_model(ready_list take DEFINES LETTERS=2 OWNED=1 TAKES=2 ARGS --no-spurious)
@@ -176,6 +197,6 @@ fletch_add_model(ready_list change_long DEFINES PUSHERS=2 OWNED=1 DETACHES=1 ATT
                  ARGS --random 2 5000000 --no-spurious DEEP)
 
 foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount epoch partition_store node_stack
-                          shared buffer_pool budget ready_list)
+                          shared buffer_pool budget ready_list serial credit)
   fletch_add_model_mutants(${structure})
 endforeach()

@@ -193,7 +193,7 @@ static void a_slow_partition_does_not_hold_back_the_others(void **state)
     struct test_shuffle test = make_narrow(4);
     struct fletch_shuffle_writer *writer = writer_open(&test, 0);
     struct fletch_shuffle_reader *reader = reader_open_one(&test, 3);
-    struct fletch_batch *batch = batch_make(&test, 2000);
+    struct fletch_batch *batch = batch_make(&test, 500);
     test.is_placed_freely = true;
     while (batch_write(&test, writer, batch, NULL) == FLETCH_OK)
         continue;
@@ -228,7 +228,7 @@ static void nothing_can_move_is_told_at_once(void **state)
     assert_contains(error.message, "nothing can move");
     assert_contains(error.message, "partition ");
     assert_contains(error.message, "which has no reader");
-    assert_contains(error.message, "budget of 262144 bytes");
+    assert_contains(error.message, "budget of 196608 bytes");
     fletch_batch_release(test.cache, batch);
     fletch_shuffle_writer_close(writer);
     test_shuffle_end(&test);
