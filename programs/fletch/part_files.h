@@ -1,6 +1,7 @@
 #ifndef FLETCH_PROGRAM_PART_FILES_H
 #define FLETCH_PROGRAM_PART_FILES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,8 +18,8 @@ struct part_file {
     struct fletch_ipc_writer *writer;
     uint64_t rows;
     uint64_t batches;
-    uint64_t bytes; /* when it is finished */
-    bool is_made;
+    uint64_t bytes;       /* when it is finished */
+    _Atomic bool is_made; /* looked at by part_folder_abandon while others run */
     bool is_published;
 };
 

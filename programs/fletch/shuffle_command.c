@@ -115,7 +115,6 @@ struct shuffle_run {
     pthread_t *threads;
     uint64_t thread_count; /* that were started */
     int signal_fd;
-    sigset_t old_signals;
 };
 
 static enum outcome register_shuffle(struct shuffle_job *job)
@@ -175,7 +174,7 @@ static enum outcome catch_signals(struct shuffle_run *run)
     sigaddset(&signals, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
     run->signal_fd = -1;
-    pthread_sigmask(SIG_BLOCK, &signals, &run->old_signals);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     run->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     return run->signal_fd < 0 ? outcome_tell_errno("signalfd", "cannot make it") : OUTCOME_DONE;
 }
@@ -326,9 +325,9 @@ static enum outcome run_planned(struct shuffle_job *job)
         if (outcome == OUTCOME_DONE)
             outcome = run_job(&run);
         part_folder_close(&job->folder);
+        /* A signal that comes from here on finds the work done: it stays blocked. */
         if (run.signal_fd >= 0)
             close(run.signal_fd);
-        pthread_sigmask(SIG_SETMASK, &run.old_signals, NULL);
     }
     return end_transport(job, outcome);
 }
