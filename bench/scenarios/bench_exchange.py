@@ -21,7 +21,7 @@ pa = contest.package("pyarrow")
 np = contest.package("numpy")
 if pa is None or np is None:
     sys.exit(0)
-import lineitem  # noqa: E402
+import tpch  # noqa: E402
 
 BENCH = "bench_exchange"
 BARRIERS_MAX = 4096
@@ -308,14 +308,14 @@ def parse_arguments():
     parser.add_argument("--list", action="store_true", help="the names of the cases")
     parser.add_argument("--case", default="", help="only cases with this text in their name")
     parser.add_argument("--runs", type=int, default=0, help="rounds; default 9")
-    parser.add_argument("--scale", type=float, default=0, help="TPC-H's scale; default 1")
-    parser.add_argument("--data", type=Path, help="lineitem, as Parquet or Arrow IPC file")
+    parser.add_argument("--scale", default="", help="TPC-H's scale; default 1")
+    parser.add_argument("--data", type=Path, help="lineitem, as Parquet")
     parser.add_argument("--dask", action="store_true", help="Dask's P2P shuffle, and only that")
     parser.add_argument("--library", type=Path,
                         default=Path(__file__).resolve().parent / "libexchange_rounds.so")
     options = parser.parse_args()
     options.rounds = options.runs or (5 if options.quick else 9)
-    options.scale = options.scale or (0.3 if options.quick else 1)
+    options.scale = options.scale or ("0.3" if options.quick else "1")
     return options
 
 
@@ -324,9 +324,9 @@ def main():
     if not HAS_TWO:
         sys.exit("there are fewer than two processors")
     options.rounds_library = load_rounds(options.library)
-    table = lineitem.load(options.scale, options.data)
+    table = contest.lineitem(options)
     if options.dask:
-        name, batches = "lineitem, 64 Ki rows", lineitem.batches(table, 65536)
+        name, batches = "lineitem, 64 Ki rows", tpch.batches(table, 65536)
         run_dask(Case(name, batches, 16, options), table)
         return
     for run, name, data, rows, partitions in cases_of(table, options):
@@ -335,7 +335,7 @@ def main():
         if options.list:
             print(label)
         elif options.case in label:
-            case.batches = lineitem.batches(data, rows)
+            case.batches = tpch.batches(data, rows)
             run(case)
 
 

@@ -25,7 +25,6 @@ if pa is None:
 import pyarrow.compute as pc  # noqa: E402
 import pyarrow.dataset as ds  # noqa: E402
 
-import lineitem  # noqa: E402
 
 BENCH = "bench_fletch_shuffle"
 ROWS = 65536
@@ -260,15 +259,15 @@ def parse_arguments():
     parser.add_argument("--json", action="store_true", help="a line of JSON for each result")
     parser.add_argument("--case", default="", help="only cases with this text: 'files', 'memory'")
     parser.add_argument("--runs", type=int, default=0, help="rounds; default 9")
-    parser.add_argument("--scale", type=float, default=0, help="TPC-H's scale; default 1")
-    parser.add_argument("--data", type=Path, help="lineitem, as Parquet or Arrow IPC file")
+    parser.add_argument("--scale", default="", help="TPC-H's scale; default 1")
+    parser.add_argument("--data", type=Path, help="lineitem, as Parquet")
     parser.add_argument("--dir", type=Path, help="where files go; default: the system's place")
     folder = Path(__file__).resolve().parent
     parser.add_argument("--program", type=Path,
                         default=folder.parent / "programs" / "fletch" / "fletch")
     options = parser.parse_args()
     options.rounds = options.runs or (5 if options.quick else 9)
-    options.scale = options.scale or (0.3 if options.quick else 1)
+    options.scale = options.scale or ("0.3" if options.quick else "1")
     return options
 
 
@@ -278,7 +277,7 @@ def main():
         sys.exit("there are fewer than two processors")
     if not options.program.exists():
         sys.exit(f"{options.program} is not there: make bench-build builds it")
-    table = lineitem.load(options.scale, options.data)
+    table = contest.lineitem(options)
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
         scratch = Path(folder)
         if options.case in f"lineitem, {FILES} files, P = {PARTITIONS}":

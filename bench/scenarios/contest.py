@@ -4,6 +4,7 @@ Rounds are interleaved: before each run of a peer ours runs, and the peer's figu
 that. Reported is the median of these ratios with the least and the greatest. A ratio above 1 means
 that we win."""
 
+import functools
 import importlib
 import json
 import os
@@ -25,6 +26,7 @@ def enter_environment():
             return
 
 
+@functools.cache
 def package(name):
     """The module, or None, which is told once."""
     try:
@@ -55,6 +57,13 @@ def busy_seconds():
 def own_seconds():
     """Of this process, and of its children that have ended."""
     return sum(os.times()[:4])
+
+
+def lineitem(options):
+    """TPC-H's table as the options say: a file, or made and kept beside the program."""
+    import tpch
+    home = Path(sys.argv[0]).resolve().parent
+    return tpch.lineitem(options.data or tpch.path_of(options.scale, home)).combine_chunks()
 
 
 class Contestant:

@@ -43,7 +43,8 @@ struct exchange_figures {
     uint32_t ended;         /* partitions whose end was verified */
     uint32_t barrier_count; /* that reached every partition */
     double latency[BARRIERS_MAX];
-    double bytes_ahead[BARRIERS_MAX]; /* written, and not yet read, when the last producer sent it */
+    double
+        bytes_ahead[BARRIERS_MAX]; /* written, and not yet read, when the last producer sent it */
 };
 
 ROUNDS_EXPORT struct exchange *exchange_open(struct ArrowSchema *schema);
@@ -149,8 +150,7 @@ static void mark_sent(struct end *end, uint64_t barrier)
     struct fletch_exchange_statistics now = {.struct_size = sizeof now};
     fletch_shuffle_statistics(end->run->shuffle, &now);
     struct mark *mark = &end->marks[barrier];
-    mark->bytes_ahead =
-        (double)(now.rows_written - now.rows_read) * end->run->plan->row_bytes;
+    mark->bytes_ahead = (double)(now.rows_written - now.rows_read) * end->run->plan->row_bytes;
     mark->at = now_seconds();
     mark->seen = 1;
 }
@@ -207,8 +207,8 @@ static void *produce(void *argument)
     if (is_good)
         is_good = run->plan->seconds > 0 ? write_with_barriers(end, writer, &error)
                                          : write_once(end, writer, &error);
-    is_good = is_good &&
-              fletch_shuffle_writer_end(writer, FLETCH_DEADLINE_DEFAULT, &error) == FLETCH_OK;
+    is_good =
+        is_good && fletch_shuffle_writer_end(writer, FLETCH_DEADLINE_DEFAULT, &error) == FLETCH_OK;
     end->finish = now_seconds();
     if (!is_good)
         fail(run, &error);
@@ -261,8 +261,8 @@ static void *consume(void *argument)
     end->start = now_seconds();
     for (bool has_event = true; status == FLETCH_OK && has_event;) {
         struct fletch_shuffle_event event;
-        status = fletch_shuffle_reader_next(reader, FLETCH_DEADLINE_DEFAULT, &event, &has_event,
-                                            &error);
+        status =
+            fletch_shuffle_reader_next(reader, FLETCH_DEADLINE_DEFAULT, &event, &has_event, &error);
         if (status == FLETCH_OK && has_event)
             take_event(end, &event);
     }
