@@ -124,7 +124,7 @@ struct run {
 /* A barrier as one end saw it: a producer when it sent it, a consumer when it had the last one. */
 struct mark {
     double at;
-    double bytes_ahead;
+    double bytes_ahead, bytes_queued;
     uint32_t seen;
 };
 
@@ -151,6 +151,7 @@ static void mark_sent(struct end *end, uint64_t barrier)
     fletch_shuffle_statistics(end->run->shuffle, &now);
     struct mark *mark = &end->marks[barrier];
     mark->bytes_ahead = (double)(now.rows_written - now.rows_read) * end->run->plan->row_bytes;
+    mark->bytes_queued = (double)now.bytes_queued;
     mark->at = now_seconds();
     mark->seen = 1;
 }
@@ -302,6 +303,7 @@ static void gather_barriers(const struct end *ends, uint32_t partitions,
             last = first;
         double given = left->at > right->at ? left->at : right->at;
         figures->bytes_ahead[figures->barrier_count] = last->bytes_ahead;
+        figures->bytes_queued[figures->barrier_count] = last->bytes_queued;
         figures->latency[figures->barrier_count++] = given - last->at;
     }
 }
