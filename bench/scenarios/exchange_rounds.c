@@ -43,8 +43,9 @@ struct exchange_figures {
     uint32_t ended;         /* partitions whose end was verified */
     uint32_t barrier_count; /* that reached every partition */
     double latency[BARRIERS_MAX];
-    double
-        bytes_ahead[BARRIERS_MAX]; /* written, and not yet read, when the last producer sent it */
+    /* When the last producer sent it: */
+    double bytes_ahead[BARRIERS_MAX];  /* written, and not yet read */
+    double bytes_queued[BARRIERS_MAX]; /* of those, in frames that partitions have */
 };
 
 ROUNDS_EXPORT struct exchange *exchange_open(struct ArrowSchema *schema);
