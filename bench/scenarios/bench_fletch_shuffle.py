@@ -190,13 +190,14 @@ def peak_mib(options, inputs, scratch, memory_mib, piped):
     command = [sys.executable, "-S", "-c", MEASURE, str(options.program), "shuffle", "--by",
                "l_orderkey", "--partitions", str(PARTITIONS), "--out", str(out), "--no-sync",
                "--json", "--memory", f"{memory_mib}MiB", "-" if piped else str(inputs)]
-    source = None
-    if piped:
-        source = open(piped, "rb")
-    done = subprocess.run(command, stdin=source, capture_output=True, text=True, check=False)
+    # A pipe, not the file itself, which would be mapped.
+    source = subprocess.Popen(["cat", piped], stdout=subprocess.PIPE) if piped else None
+    done = subprocess.run(command, stdin=source.stdout if source else None, capture_output=True,
+                          text=True, check=False)
     shutil.rmtree(out, ignore_errors=True)
     if source is not None:
-        source.close()
+        source.stdout.close()
+        source.wait()
     if done.returncode != 0:
         sys.exit(f"fletch shuffle --memory {memory_mib}MiB: {done.stderr}")
     json.loads(done.stdout)
