@@ -17,7 +17,7 @@ build-preset = cmake --preset $(1) $(2) && cmake --build --preset $(1) --paralle
 test-preset = ctest --preset $(1) --parallel $(JOBS) $(CTEST_ARGS)
 
 .PHONY: help demo test test-release test-tsan build-aarch64 coverage fuzz bench bench-build \
-        install \
+        bench-python install \
         tidy format model-deep stress-deep clean
 .DELETE_ON_ERROR:
 
@@ -62,6 +62,8 @@ fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed the IPC reader what a fuzzer thinks 
 
 bench: bench-build $(BENCH_PYTHON) ## run every benchmark against its peers
 	@PATH="$(CURDIR)/build/venv/bin:$$PATH" scripts/run-benchmarks.sh build/bench/bench all
+
+bench-python: $(BENCH_PYTHON) ## install the Python packages that benchmarks compare with
 
 bench-build: $(STAMPS)-bench ## build the benchmarks and the peers that they compare with
 	$(call build-preset,bench)

@@ -4,15 +4,22 @@ import fileinput
 import json
 
 
-def amount(value, higher):
+def unit_of(result):
+    """The unit of the table, and what a figure is divided by for it."""
+    if result["metric"] == "bytes_per_second":
+        return "GB/s", 1e9
+    return ("M/s", 1e6) if result["better"] == "higher" else (result["metric"], 1)
+
+
+def amount(value, divisor):
     if value is None:
         return "-"
-    value = value / 1e6 if higher else value
+    value /= divisor
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def spread(numbers, higher):
-    low, mid, high = (amount(numbers[key], higher) for key in ("min", "median", "max"))
+def spread(numbers, divisor):
+    low, mid, high = (amount(numbers[key], divisor) for key in ("min", "median", "max"))
     return f"{mid} ({low}..{high})"
 
 
@@ -42,13 +49,12 @@ def main():
             print(f"\n### {bench}\n")
             print("| case | ours | best peer | its figure | ratio | goal | to \"before\" |")
             print("| --- | --- | --- | --- | --- | --- | --- |")
-        higher = result["better"] == "higher"
-        unit = "M/s" if higher else result["metric"]
-        mark = " d" if result["disturbed"] else ""
+        unit, divisor = unit_of(result)
+        mark = " d" if result.get("disturbed") else ""
         best = result["best_peer"]
-        theirs = spread(result["peers"][best], higher) if best else "-"
-        before = ratio(result["before"]) if result["before"] else "-"
-        print(f"| {result['case']}, {unit} | {spread(result['ours'], higher)}{mark} "
+        theirs = spread(result["peers"][best], divisor) if best else "-"
+        before = ratio(result["before"]) if result.get("before") else "-"
+        print(f"| {result['case']}, {unit} | {spread(result['ours'], divisor)}{mark} "
               f"| {best or '-'} | {theirs} | {ratio(result)} | {verdict(result)} | {before} |")
 
 

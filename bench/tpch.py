@@ -15,8 +15,8 @@ def generate(scale, folder):
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     tool = shutil.which("tpchgen-cli", path=tools)
     if tool is None:
-        sys.exit("there is no tpchgen-cli (pip install -r bench/requirements.txt), and no Parquet"
-                 " file of lineitem was given")
+        sys.exit("there is no tpchgen-cli (make bench-python installs it), and no Parquet file of"
+                 " lineitem was given")
     subprocess.run([tool, "parquet", "-s", scale, "-T", "lineitem", "-q", "-o", str(folder)],
                    check=True)
     return next(Path(folder).rglob("lineitem*.parquet"))
@@ -39,3 +39,11 @@ def lineitem(path):
     fields = [field.with_type(pa.string()) if field.type == pa.string_view() else field
               for field in table.schema]
     return table.cast(pa.schema(fields))
+
+
+def batches(table, rows):
+    """Batches of so many rows, each in memory of its own, as they come from elsewhere."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks(), max_chunksize=rows)
+    return list(pa.ipc.open_stream(sink.getvalue()))

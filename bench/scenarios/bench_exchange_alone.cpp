@@ -326,6 +326,6 @@ int main(int argc, char **argv)
         else
             others.push_back(argv[i]);
     }
-    return bench::run_program(static_cast<int>(others.size()), others.data(), "bench_exchange",
-                              "none in this program", bench::make_cases);
+    return bench::run_program(static_cast<int>(others.size()), others.data(),
+                              "bench_exchange_alone", "none in this program", bench::make_cases);
 }
