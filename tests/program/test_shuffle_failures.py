@@ -153,6 +153,15 @@ class SystemTest(FailureTest):
         self.fails(SYSTEM, *self.words(path), "--memory", "10KB")
         self.assertIsNone(self.left())
 
+    def test_row_is_larger_than_the_memory(self):
+        """It is refused, with a disk to spill to as without one, and not waited for."""
+        row = pa.record_batch([pa.array([1]), pa.array(["x" * (20 * MEBIBYTE)])], ["key", "text"])
+        path = write(self.folder / "a.arrow", [row, row])
+        for more in [], ["--spill-dir", self.folder]:
+            self.fails(SYSTEM, *self.words(path), "--memory", "10MiB", "--quiet", *more,
+                       saying=("a.arrow", "budget"))
+            self.assertIsNone(self.left())
+
     def test_spill_folder_is_not_there(self):
         path = write(self.folder / "a.arrow", numbers(1000))
         result = run(*self.words(path), "--spill-dir", self.folder / "none")
@@ -229,6 +238,16 @@ class SignalTest(FailureTest):
 
 
 class MemoryTest(FailureTest):
+    def test_one_partition_gets_nearly_all_rows(self):
+        """Its frames may fill whatever memory there is, and still leave it."""
+        keys = pa.array([7 if i % 100 else i for i in range(100000)])
+        rows = pa.record_batch([keys, keys, keys], ["key", "left", "right"])
+        path = write(self.folder / "a.arrow", [rows] * 4)
+        for memory in "400KiB", "1MiB", "1500KiB", "2MiB":
+            self.succeeds(*self.words(path, partitions=16), "--memory", memory, "--quiet",
+                          "--no-sync", "--replace")
+            self.succeeds("verify", path, "--", self.out)
+
     def test_resident_memory_is_bounded(self):
         """200 MB through a pipe, of which a sixteenth may be on its way."""
         ours, theirs = os.pipe()
