@@ -162,6 +162,18 @@ class SystemTest(FailureTest):
                        saying=("a.arrow", "budget"))
             self.assertIsNone(self.left())
 
+    def test_folder_has_the_name_of_a_part(self):
+        """What it would replace stays as it was, all of it."""
+        path = write(self.folder / "a.arrow", numbers(1000))
+        self.assertEqual(run(*self.words(path)).code, DONE)
+        (self.out / "part-00002.arrow").unlink()
+        (self.out / "part-00002.arrow").mkdir()
+        before = (self.out / "part-00000.arrow").read_bytes()
+        other = write(self.folder / "b.arrow", numbers(5000))
+        self.fails(SYSTEM, *self.words(other), "--replace", saying="part-00002.arrow")
+        self.assertEqual(len(self.left()), 4)
+        self.assertEqual((self.out / "part-00000.arrow").read_bytes(), before)
+
     def test_spill_folder_is_not_there(self):
         path = write(self.folder / "a.arrow", numbers(1000))
         result = run(*self.words(path), "--spill-dir", self.folder / "none")
