@@ -82,6 +82,21 @@ static enum outcome look_around(const struct part_folder *folder, bool replaces)
     return OUTCOME_DONE;
 }
 
+/* A folder that has the name of a part cannot be replaced by one: told before parts beside it
+ * are. */
+static enum outcome look_for_folders(const struct part_folder *folder)
+{
+    for (uint32_t i = 0; i < folder->count; i++) {
+        struct stat about;
+        struct part_name name = final_name(i);
+        if (fstatat(folder->fd, name.text, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISDIR(about.st_mode))
+            return outcome_tell(OUTCOME_SYSTEM, "%s/%s: is a folder, which no part replaces",
+                                folder->path, name.text);
+    }
+    return OUTCOME_DONE;
+}
+
 enum outcome part_folder_open(struct part_folder *folder, const char *path, uint32_t count,
                               bool replaces)
 {
@@ -98,6 +113,8 @@ enum outcome part_folder_open(struct part_folder *folder, const char *path, uint
         outcome = outcome_tell_errno(path, "cannot write to the folder");
     else
         outcome = look_around(folder, replaces);
+    if (outcome == OUTCOME_DONE)
+        outcome = look_for_folders(folder);
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(folder->prefix, sizeof folder->prefix, ".fletch-%ld-%llx", (long)getpid(),
              (unsigned long long)now.tv_sec * 1000000000u + (unsigned long long)now.tv_nsec);

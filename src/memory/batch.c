@@ -4,8 +4,8 @@
 
 /* ---- making ---- */
 
-/* Bytes of a block for these parts. The counts are 32 bits wide: no sum of theirs wraps. */
-static size_t bytes_of(const struct fletch_batch_parts *parts)
+/* The counts are 32 bits wide: no sum of theirs wraps. */
+size_t fletch_batch_block_bytes(const struct fletch_batch_parts *parts)
 {
     return sizeof(struct fletch_batch) + parts->node_count * sizeof *parts->nodes +
            parts->span_count * sizeof *parts->spans + parts->owner_count * sizeof *parts->owners +
@@ -35,7 +35,7 @@ enum fletch_status fletch_batch_create(struct fletch_buffer_cache *cache,
     struct fletch_buffer *block;
     FLETCH_ASSERT(parts->row_count >= 0);
     enum fletch_status status =
-        fletch_buffer_allocate(cache, bytes_of(parts), account, &block, error);
+        fletch_buffer_allocate(cache, fletch_batch_block_bytes(parts), account, &block, error);
     if (status != FLETCH_OK)
         return status;
     struct fletch_batch *batch = (struct fletch_batch *)(void *)block->data;

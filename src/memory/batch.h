@@ -58,6 +58,9 @@ struct fletch_batch_parts {
     uint32_t dictionary_count;
 };
 
+/* Bytes of the block of a batch with so many nodes, spans, owners and dictionaries. */
+size_t fletch_batch_block_bytes(const struct fletch_batch_parts *parts);
+
 /* Makes a batch with one reference, the caller's. Copies the arrays, and on success takes the
  * caller's references: one to the schema, to each owner and dictionary, and to the metadata. On
  * failure all stay the caller's. Its block is charged to `account` (NULL: nobody). Errors as

@@ -151,14 +151,40 @@ void fletch_frame_plan_release(struct fletch_frame_plan *plan)
 
 /* ---- frames ---- */
 
+/* What fletch_batch_create will ask for. */
+static size_t batch_block_bytes(const struct fletch_schema *schema)
+{
+    const struct fletch_batch_parts parts = {
+        .node_count = schema->field_count,
+        .span_count = schema->span_count,
+        .owner_count = 1,
+        .dictionary_count = schema->dictionary_count,
+    };
+    return fletch_batch_block_bytes(&parts);
+}
+
+/* Allocates a slab where the block of a batch fits into the account beside it: if slabs took the
+ * last of it, no finished frame could be made a batch, and so none could ever leave. */
+static enum fletch_status allocate_slab(const struct fletch_frame_source *source, size_t bytes,
+                                        struct fletch_buffer **out_slab, struct fletch_error *error)
+{
+    struct fletch_buffer *beside = NULL;
+    enum fletch_status status = fletch_buffer_allocate(
+        source->cache, batch_block_bytes(source->schema), source->account, &beside, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = fletch_buffer_allocate(source->cache, bytes, source->account, out_slab, error);
+    fletch_buffer_release(source->cache, beside);
+    return status;
+}
+
 enum fletch_status fletch_builder_open(struct fletch_frame_builder *frame,
                                        const struct fletch_frame_source *source,
                                        struct fletch_frame_plan *plan, struct fletch_error *error)
 {
     const struct fletch_schema *schema = source->schema;
     struct fletch_buffer *slab = NULL;
-    enum fletch_status status =
-        fletch_buffer_allocate(source->cache, plan->slab_bytes, source->account, &slab, error);
+    enum fletch_status status = allocate_slab(source, plan->slab_bytes, &slab, error);
     if (status != FLETCH_OK)
         return status;
     frame->slab = slab;

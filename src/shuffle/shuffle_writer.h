@@ -28,7 +28,7 @@ enum fletch_writer_state { FLETCH_WRITER_OPEN, FLETCH_WRITER_ENDED, FLETCH_WRITE
 struct fletch_stall_watch {
     uint64_t looked_ns;
     uint64_t moves;
-    bool was_still; /* at that look nobody could move */
+    uint32_t still_looks; /* how many in a row, up to that one, found that nobody could move */
 };
 
 struct fletch_shuffle_writer {

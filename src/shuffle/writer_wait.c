@@ -13,6 +13,10 @@
 #define MEMORY_LOOK_NS UINT64_C(1000000)
 #define DEADLINE_DEFAULT_NS UINT64_C(60000000000)
 
+/* How many looks in a row must find that nothing moves. Where there is a disk, others that sleep may
+ * spill when they wake, which takes them as long as two looks. */
+enum { LOOKS = 2, LOOKS_WITH_DISK = 4 };
+
 uint64_t fletch_writer_deadline(uint64_t now_ns, uint64_t timeout_ns)
 {
     if (timeout_ns == FLETCH_NO_TIMEOUT)
@@ -83,11 +87,12 @@ bool fletch_writer_is_stalled(struct fletch_shuffle_writer *writer, uint64_t now
         now_ns - watch->looked_ns < writer->shuffle->specification.spill_after_ns)
         return false;
     uint64_t moves = fletch_credit_pool_moves(&writer->shuffle->credit_pool);
-    bool is_still = nobody_can_move(writer);
-    bool is_stalled = is_still && watch->was_still && moves == watch->moves;
-    *watch =
-        (struct fletch_stall_watch){.looked_ns = now_ns, .moves = moves, .was_still = is_still};
-    return is_stalled;
+    uint32_t still_looks = 0;
+    if (nobody_can_move(writer))
+        still_looks = moves == watch->moves ? watch->still_looks + 1 : 1;
+    *watch = (struct fletch_stall_watch){
+        .looked_ns = now_ns, .moves = moves, .still_looks = still_looks};
+    return still_looks >= (fletch_writer_can_spill(writer) ? LOOKS_WITH_DISK : LOOKS);
 }
 
 /* ---- refusals ---- */
@@ -163,6 +168,13 @@ static bool has_settled(const struct fletch_shuffle_writer *writer, enum fletch_
     return status == FLETCH_OK && writer->first_waiting == NULL;
 }
 
+/* Whether the writer could still be helped by its disk: one that finds no memory, though all its
+ * frames have gone, has nothing to spill. */
+static bool disk_may_help(const struct fletch_shuffle_writer *writer)
+{
+    return writer->first_waiting != NULL && fletch_writer_can_spill(writer);
+}
+
 /* One turn of waiting, when `status` was what advancing said. OK: try again. */
 static enum fletch_status wait_a_turn(struct fletch_shuffle_writer *writer,
                                       enum fletch_status status, uint64_t deadline_ns,
@@ -177,7 +189,7 @@ static enum fletch_status wait_a_turn(struct fletch_shuffle_writer *writer,
     writer->has_moved = false;
     if (fletch_writer_spill(writer, now_ns))
         return FLETCH_OK;
-    if (!fletch_writer_can_spill(writer) && fletch_writer_is_stalled(writer, now_ns))
+    if (!disk_may_help(writer) && fletch_writer_is_stalled(writer, now_ns))
         return refuse_or_keep(writer, status, "nothing can move", error);
     if (now_ns >= deadline_ns)
         return refuse_or_keep(writer, status, "no credit until the timeout", error);

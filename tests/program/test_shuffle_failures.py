@@ -154,6 +154,27 @@ class SystemTest(FailureTest):
         self.fails(USAGE, *self.words(path), "--memory", "10KB", saying="10000")
         self.assertIsNone(self.left())
 
+    def test_row_is_larger_than_the_memory(self):
+        """It is refused, with a disk to spill to as without one, and not waited for."""
+        row = pa.record_batch([pa.array([1]), pa.array(["x" * (20 * MEBIBYTE)])], ["key", "text"])
+        path = write(self.folder / "a.arrow", [row, row])
+        for more in [], ["--spill-dir", self.folder]:
+            self.fails(SYSTEM, *self.words(path), "--memory", "10MiB", "--quiet", *more,
+                       saying=("a.arrow", "budget"))
+            self.assertIsNone(self.left())
+
+    def test_folder_has_the_name_of_a_part(self):
+        """What it would replace stays as it was, all of it."""
+        path = write(self.folder / "a.arrow", numbers(1000))
+        self.assertEqual(run(*self.words(path)).code, DONE)
+        (self.out / "part-00002.arrow").unlink()
+        (self.out / "part-00002.arrow").mkdir()
+        before = (self.out / "part-00000.arrow").read_bytes()
+        other = write(self.folder / "b.arrow", numbers(5000))
+        self.fails(SYSTEM, *self.words(other), "--replace", saying="part-00002.arrow")
+        self.assertEqual(len(self.left()), 4)
+        self.assertEqual((self.out / "part-00000.arrow").read_bytes(), before)
+
     def test_spill_folder_is_not_there(self):
         path = write(self.folder / "a.arrow", numbers(1000))
         result = run(*self.words(path), "--spill-dir", self.folder / "none")
@@ -230,6 +251,16 @@ class SignalTest(FailureTest):
 
 
 class MemoryTest(FailureTest):
+    def test_one_partition_gets_nearly_all_rows(self):
+        """Its frames may fill whatever memory there is, and still leave it."""
+        keys = pa.array([7 if i % 100 else i for i in range(100000)])
+        rows = pa.record_batch([keys, keys, keys], ["key", "left", "right"])
+        path = write(self.folder / "a.arrow", [rows] * 4)
+        for memory in "400KiB", "1MiB", "1500KiB", "2MiB":
+            self.succeeds(*self.words(path, partitions=16), "--memory", memory, "--quiet",
+                          "--no-sync", "--replace")
+            self.succeeds("verify", path, "--", self.out)
+
     def test_resident_memory_is_bounded(self):
         """200 MB through a pipe, of which a sixteenth may be on its way."""
         ours, theirs = os.pipe()

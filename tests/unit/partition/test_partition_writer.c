@@ -362,22 +362,53 @@ static void broadcast_gives_every_partition_the_same_batch(void **state)
 
 /* ---- saying no ---- */
 
+/* Makes the writer again, with an account. */
+static void charge_writer_to(struct bench_writer *made, struct fletch_account *account)
+{
+    struct fletch_partitioner_options turns = {
+        .struct_size = sizeof turns, .method = FLETCH_PARTITION_ROUND_ROBIN, .partition_count = 3};
+    struct fletch_partition_writer_options options = {.struct_size = sizeof options,
+                                                      .frame_bytes = 4096,
+                                                      .cache = made->pool.cache,
+                                                      .account = account};
+    struct fletch_partitioner *partitioner = NULL;
+    fletch_partition_writer_destroy(made->writer);
+    assert_ok(fletch_partitioner_create(made->schema, &turns, NULL, &partitioner, NULL));
+    assert_ok(
+        fletch_partition_writer_create(made->schema, partitioner, &options, &made->writer, NULL));
+}
+
+/* However much of the account the slabs of frames leave. */
+static void frames_that_fill_the_budget_can_still_leave(void **state)
+{
+    (void)state;
+    struct fletch_partition_writer_options options = {.frame_bytes = 4096};
+    struct bench_writer made = writer_made("a=l! b=g!", FLETCH_PARTITION_ROUND_ROBIN, 3, &options);
+    struct fletch_batch *batch = batch_made(&made, 5, 40000);
+    for (uint64_t bytes = 40000; bytes < 50000; bytes += 64) {
+        struct fletch_account *account = account_make(made.pool.account, "narrow", bytes, 0);
+        struct fletch_partition_frame frame;
+        charge_writer_to(&made, account);
+        assert_int_equal(fletch_partition_writer_push(made.writer, batch, NULL),
+                         FLETCH_RESOURCE_EXHAUSTED);
+        assert_ok(fletch_partition_writer_next(made.writer, &frame, NULL));
+        assert_non_null(frame.batch);
+        fletch_batch_release(made.pool.cache, frame.batch);
+        fletch_partition_writer_destroy(made.writer);
+        made.writer = NULL;
+        fletch_account_close(account);
+    }
+    fletch_batch_release(made.pool.cache, batch);
+    writer_end(&made);
+}
+
 static void a_full_budget_stops_a_push_which_goes_on_later(void **state)
 {
     (void)state;
     struct fletch_partition_writer_options options = {.frame_bytes = 4096};
     struct bench_writer made = writer_made("a=l! b=g!", FLETCH_PARTITION_ROUND_ROBIN, 3, &options);
     struct fletch_account *account = account_make(made.pool.account, "narrow", 40000, 0);
-    fletch_partition_writer_destroy(made.writer);
-    struct fletch_partitioner_options turns = {
-        .struct_size = sizeof turns, .method = FLETCH_PARTITION_ROUND_ROBIN, .partition_count = 3};
-    struct fletch_partitioner *partitioner = NULL;
-    assert_ok(fletch_partitioner_create(made.schema, &turns, NULL, &partitioner, NULL));
-    options.struct_size = sizeof options;
-    options.cache = made.pool.cache;
-    options.account = account;
-    assert_ok(
-        fletch_partition_writer_create(made.schema, partitioner, &options, &made.writer, NULL));
+    charge_writer_to(&made, account);
     struct fletch_batch *batch = batch_made(&made, 5, 40000);
     struct fletch_error error;
     int stops = 0;
@@ -477,6 +508,7 @@ int main(void)
         cmocka_unit_test(dictionaries_that_change_with_every_batch_are_merged),
         cmocka_unit_test(broadcast_gives_every_partition_the_same_batch),
         cmocka_unit_test(a_full_budget_stops_a_push_which_goes_on_later),
+        cmocka_unit_test(frames_that_fill_the_budget_can_still_leave),
         cmocka_unit_test(what_a_writer_cannot_take_is_refused),
         cmocka_unit_test(batches_without_columns_keep_their_rows),
     };
