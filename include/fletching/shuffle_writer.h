@@ -18,7 +18,10 @@ FLETCH_BEGIN_DECLS
  *  Timeouts: how long a call waits for credit; 0: not at all; FLETCH_DEADLINE_DEFAULT: 60 s. Errors
  *  of every call: CANCELLED; RESOURCE_EXHAUSTED: no credit until the timeout, or nothing can move:
  *  names the budget, who holds it, and the partition; what the writer has it keeps, and the same
- *  call can be tried again. After fletch_shuffle_writer_end or _abort: FAILED_PRECONDITION. */
+ *  call can be tried again; UNAVAILABLE, DATA_LOSS: a partition has failed for which the writer has
+ *  frames, or had some in the call before; told as its readers are told. Final for the writer: what
+ *  has not gone is dropped, and it can only be aborted or closed. FAILED_PRECONDITION: after
+ *  fletch_shuffle_writer_end or _abort. */
 struct fletch_shuffle_writer;
 
 /** A timeout that means 60 s. */
@@ -46,7 +49,9 @@ fletch_shuffle_writer_write(struct fletch_shuffle_writer *writer, struct fletch_
 
 /** Puts a batch to a partition as it is: by reference, never joined to another, split by rows only
  *  where it has more than 64 MiB. Rows written before go before it. Batches that are not charged to
- *  the transport's budget are charged as long as they are queued. OUT_OF_RANGE: no such partition.
+ *  the transport's budget are charged as long as they are queued; one that is larger than the
+ *  shuffle's budget is RESOURCE_EXHAUSTED each time, unless it can be spilled. OUT_OF_RANGE: no
+ *  such partition.
  */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_writer_put(struct fletch_shuffle_writer *writer, uint32_t partition,

@@ -210,10 +210,12 @@ static enum fletch_status give_of(struct giving *giving)
         giving->frame = partition->taken.first;
         status = givers[giving->frame->kind](giving);
     }
-    if (status == FLETCH_UNAVAILABLE)
-        end_partition(giving, FLETCH_ENDING_LOST);
-    if (status == FLETCH_DATA_LOSS)
-        end_partition(giving, FLETCH_ENDING_BROKEN);
+    if (status == FLETCH_UNAVAILABLE || status == FLETCH_DATA_LOSS) {
+        end_partition(giving,
+                      status == FLETCH_UNAVAILABLE ? FLETCH_ENDING_LOST : FLETCH_ENDING_BROKEN);
+        fletch_shuffle_partition_shut(partition, giving->reader->seat->reader,
+                                      giving->reader->cache);
+    }
     /* relaxed: as above */
     if (load_relaxed(&partition->ending) != FLETCH_ENDING_NONE) {
         fletch_shuffle_partition_drop_all(partition, giving->reader->cache, &partition->taken);

@@ -3,9 +3,11 @@
 #include <fletching/batch.h>
 
 #include "base/allocator.h"
+#include "base/status.h"
 #include "memory/batch.h"
 #include "shuffle/frame_pool.h"
 #include "shuffle/shuffle.h"
+#include "shuffle/shuffle_seat.h"
 #include "spill/spill_segment.h"
 
 /* ---- making and ending ---- */
@@ -52,6 +54,36 @@ void fletch_shuffle_partition_add_channel(struct fletch_shuffle_partition *parti
     } while (!cas_weak_release(&partition->channels, &head, channel)); /* E1 release */
 }
 
+/* ---- failing ---- */
+
+static bool is_broken(const struct fletch_shuffle_partition *partition)
+{
+    /* relaxed: it says all itself; who sleeps looks after it is on the eventcount */
+    return load_relaxed(&partition->ending) == FLETCH_ENDING_BROKEN;
+}
+
+static bool is_lost(const struct fletch_shuffle_partition *partition)
+{
+    return load_acquire(&partition->shuffle->outcome) == FLETCH_OUTCOME_LOST; /* E2 acquire */
+}
+
+bool fletch_shuffle_partition_has_failed(const struct fletch_shuffle_partition *partition)
+{
+    return is_lost(partition) || is_broken(partition);
+}
+
+enum fletch_status fletch_shuffle_partition_check(const struct fletch_shuffle_partition *partition,
+                                                  struct fletch_error *error)
+{
+    if (is_broken(partition))
+        return fletch_error_set(error, FLETCH_DATA_LOSS,
+                                "DATA_LOSS: partition %u of shuffle '%s' was found broken before",
+                                partition->number, partition->shuffle->specification.name);
+    return is_lost(partition)
+               ? fletch_shuffle_tell_lost(partition->shuffle, partition->number, error)
+               : FLETCH_OK;
+}
+
 /* ---- pushing ---- */
 
 enum fletch_answer fletch_shuffle_partition_push(struct fletch_shuffle_partition *partition,
@@ -61,6 +93,8 @@ enum fletch_answer fletch_shuffle_partition_push(struct fletch_shuffle_partition
     /* The frame is the reader's once it is pushed. */
     uint64_t rows = frame->rows, bytes = frame->bytes;
     uint64_t queued_bytes = frame->batch == NULL ? 0 : bytes;
+    if (is_lost(partition)) /* one that is broken has closed its mailbox */
+        return FLETCH_CLOSED;
     /* relaxed: a statistic */
     fetch_add_relaxed(&partition->bytes_queued, queued_bytes);
     enum fletch_answer answer =
@@ -113,6 +147,18 @@ void fletch_shuffle_partition_clear(struct fletch_shuffle_partition *partition,
     fletch_shuffle_partition_drop_all(partition, cache, &partition->retained);
 }
 
+void fletch_shuffle_partition_shut(struct fletch_shuffle_partition *partition,
+                                   struct fletch_epoch_reader *epoch_reader,
+                                   struct fletch_buffer_cache *cache)
+{
+    struct fletch_inbox_list left;
+    (void)fletch_mailbox_close(&partition->mailbox, epoch_reader, &left); /* it has its owner */
+    struct fletch_frame_list list = {.first = (struct fletch_frame *)(void *)left.first};
+    fletch_shuffle_partition_drop_all(partition, cache, &list);
+    fletch_shuffle_partition_clear(partition, cache);
+    fletch_shuffle_seats_notify(partition->shuffle);
+}
+
 /* ---- control ---- */
 
 static void push_barriers(void *context, uint64_t id, uint32_t slot, bool aborted)
@@ -123,8 +169,9 @@ static void push_barriers(void *context, uint64_t id, uint32_t slot, bool aborte
         struct fletch_frame *frame = &partition->barriers[slot];
         frame->barrier = id;
         frame->is_aborted = aborted;
-        if (fletch_mailbox_push(&partition->mailbox, shuffle->seat->reader, &frame->node) !=
-            FLETCH_DONE)
+        if (is_lost(partition) || /* its reader would never come to it */
+            fletch_mailbox_push(&partition->mailbox, shuffle->seat->reader, &frame->node) !=
+                FLETCH_DONE)
             fletch_shuffle_partition_drop(partition, NULL, frame);
     }
     fletch_credit_pool_pass(&shuffle->credit_pool, id);
@@ -155,6 +202,7 @@ static void push_losses(void *context, uint32_t producer, const char *reason)
     for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)
         (void)fletch_mailbox_push(&shuffle->partitions[p].mailbox, shuffle->seat->reader,
                                   &shuffle->partitions[p].lost.node);
+    fletch_shuffle_seats_notify(shuffle);
 }
 
 static void push_ends(void *context)

@@ -108,9 +108,18 @@ void fletch_shuffle_partition_init(struct fletch_shuffle_partition *partition,
 /* Frees its channels; every frame has been dropped. */
 void fletch_shuffle_partition_deinit(struct fletch_shuffle_partition *partition);
 
+/* Whether its readers are told PRODUCER_LOST or DATA_LOSS, now or after what came before. Final.
+ * Any thread; who has found its push refused may see it a little later. */
+bool fletch_shuffle_partition_has_failed(const struct fletch_shuffle_partition *partition);
+
+/* What its readers are told then: UNAVAILABLE or DATA_LOSS; else OK. */
+enum fletch_status fletch_shuffle_partition_check(const struct fletch_shuffle_partition *partition,
+                                                  struct fletch_error *error);
+
 /* Gives a frame to the partition, and the partition to its owner's ready list where that is due;
- * wakes the owner. DONE; CLOSED: the shuffle is cancelled or closed, the frame stays the caller's.
- * `epoch_reader`: the calling thread's handle of the transport's domain. Any thread; lock-free. */
+ * wakes the owner. DONE; CLOSED: the shuffle is cancelled or closed, or the partition has failed;
+ * the frame stays the caller's. `epoch_reader`: the calling thread's handle of the
+ * transport's domain. Any thread; lock-free. */
 enum fletch_answer fletch_shuffle_partition_push(struct fletch_shuffle_partition *partition,
                                                  struct fletch_epoch_reader *epoch_reader,
                                                  struct fletch_frame *frame);
@@ -133,6 +142,12 @@ void fletch_shuffle_partition_drop_all(struct fletch_shuffle_partition *partitio
 /* For who owns the reading side of a partition of a cancelled shuffle: drops everything. */
 void fletch_shuffle_partition_clear(struct fletch_shuffle_partition *partition,
                                     struct fletch_buffer_cache *cache);
+
+/* For who owns the reading side, and has told its failure: from now on nothing can be pushed, what
+ * is there is dropped, and all writers are woken. Who leaves then retires the mailbox. */
+void fletch_shuffle_partition_shut(struct fletch_shuffle_partition *partition,
+                                   struct fletch_epoch_reader *epoch_reader,
+                                   struct fletch_buffer_cache *cache);
 
 /* What the coordinator tells partitions: pushed to all of them. */
 struct fletch_coordinator_outlet fletch_partitions_outlet(struct fletch_shuffle *shuffle);

@@ -52,11 +52,8 @@ static enum fletch_status check_ending(const struct fletch_shuffle_partition *pa
                                 "CONSUMED: partition %u of shuffle '%s' was read to its end",
                                 partition->number, name);
     case FLETCH_ENDING_LOST:
-        return fletch_shuffle_tell_lost(partition->shuffle, partition->number, error);
     case FLETCH_ENDING_BROKEN:
-        return fletch_error_set(error, FLETCH_DATA_LOSS,
-                                "DATA_LOSS: partition %u of shuffle '%s' was found broken before",
-                                partition->number, name);
+        return fletch_shuffle_partition_check(partition, error);
     default:
         return FLETCH_OK;
     }
@@ -76,6 +73,9 @@ static enum fletch_status attach(struct fletch_shuffle_reader *reader, uint32_t 
     if (partition == NULL ||
         !fletch_mailbox_attach(&partition->mailbox, reader->list, reader->seat->reader)) {
         enum fletch_status status = fletch_shuffle_check(shuffle, error);
+        if (status == FLETCH_OK && partition != NULL &&
+            !fletch_mailbox_has_owner(&partition->mailbox))
+            status = fletch_shuffle_partition_check(partition, error);
         if (status != FLETCH_OK)
             return status;
         return fletch_error_set(error, FLETCH_ALREADY_EXISTS,
@@ -205,10 +205,13 @@ static void detach(struct fletch_shuffle_reader *reader)
         clear_partitions(reader);
     for (uint32_t i = 0; i < reader->partition_count; i++) {
         struct fletch_shuffle_partition *partition = reader->partitions[i];
+        /* relaxed: this thread's own as long as it owns the partition */
+        uint32_t ending = load_relaxed(&partition->ending);
+        bool is_shut = ending == FLETCH_ENDING_LOST || ending == FLETCH_ENDING_BROKEN;
         partition->is_pending = 0;
         fletch_mailbox_detach(&partition->mailbox, reader->list, epoch_reader);
         /* Who cancelled meanwhile has seen this owner, or is seen here. */
-        if (fletch_shuffle_is_cancelled(reader->shuffle) &&
+        if ((is_shut || fletch_shuffle_is_cancelled(reader->shuffle)) &&
             fletch_mailbox_retire(&partition->mailbox))
             fletch_shuffle_partition_clear(partition, reader->cache);
     }

@@ -164,7 +164,9 @@ enum fletch_status fletch_shuffle_writer_write(struct fletch_shuffle_writer *wri
     if (status != FLETCH_OK)
         return status;
     fletch_writer_linger_begin(writer, now_ns);
-    return send_on(writer, now_ns, error);
+    status = send_on(writer, now_ns, error);
+    /* The batch was taken: of a partition that has failed the next call tells. */
+    return writer->partition_writer == NULL ? FLETCH_OK : status;
 }
 
 static enum fletch_status check_put(const struct fletch_shuffle_writer *writer, uint32_t partition,
@@ -234,7 +236,7 @@ enum fletch_status fletch_shuffle_writer_open_fd(struct fletch_shuffle_writer *w
 bool fletch_shuffle_writer_arm(struct fletch_shuffle_writer *writer)
 {
     FLETCH_ASSERT(!writer->is_armed);
-    if (writer->state != FLETCH_WRITER_OPEN)
+    if (writer->state != FLETCH_WRITER_OPEN || writer->refusing != NULL)
         return false;
     fletch_writer_ask(writer);
     writer->armed_key = fletch_eventcount_arm(&writer->seat->sleeper);
@@ -242,6 +244,7 @@ bool fletch_shuffle_writer_arm(struct fletch_shuffle_writer *writer)
     /* relaxed: who looks at it looks twice */
     fetch_add_relaxed(&writer->shuffle->written.writers_stuck, 1);
     bool may_sleep = writer->first_waiting != NULL && !fletch_writer_has_grant(writer) &&
+                     !fletch_writer_waits_in_vain(writer) &&
                      !fletch_shuffle_is_cancelled(writer->shuffle);
     if (!may_sleep)
         fletch_shuffle_writer_disarm(writer);

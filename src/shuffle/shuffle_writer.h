@@ -48,6 +48,9 @@ struct fletch_shuffle_writer {
     /* Channels whose frames wait, in the order in which they began to. */
     struct fletch_channel *first_waiting;
     struct fletch_channel *last_waiting;
+    /* It refused a frame, or was found to have failed while frames wait for it; NULL: none. Where
+     * it has failed, so has this writer, whose partition writer is gone then. */
+    const struct fletch_shuffle_partition *refusing;
     bool is_holding; /* counted among those that do */
     bool has_asked;  /* requests of credit are out */
     bool is_armed;

@@ -72,6 +72,8 @@ static enum fletch_status make_partition_writer(struct fletch_shuffle_writer *wr
 static enum fletch_status take_seat(struct fletch_shuffle_writer *writer,
                                     struct fletch_error *error)
 {
+    if (writer->segment != NULL)
+        writer->seat->segment = fletch_spill_segment_acquire(writer->segment);
     if (fletch_shuffle_seat_take(writer->shuffle, writer->seat))
         return FLETCH_OK;
     fletch_shuffle_seat_destroy(writer->seat);

@@ -164,8 +164,12 @@ static enum fletch_status put_batch(struct put *put, struct fletch_error *error)
 enum fletch_status fletch_writer_put(struct fletch_shuffle_writer *writer, uint32_t partition,
                                      struct fletch_batch *batch, struct fletch_error *error)
 {
-    enum fletch_status status =
-        fletch_partition_writer_flush_partition(writer->partition_writer, partition, error);
+    if (fletch_shuffle_partition_has_failed(&writer->shuffle->partitions[partition]))
+        writer->refusing = &writer->shuffle->partitions[partition];
+    enum fletch_status status = fletch_writer_check_partitions(writer, error);
+    if (status == FLETCH_OK)
+        status =
+            fletch_partition_writer_flush_partition(writer->partition_writer, partition, error);
     if (status == FLETCH_OK)
         status = fletch_writer_advance(writer, error);
     if (status != FLETCH_OK)

@@ -66,6 +66,7 @@ static void push_frame(struct fletch_shuffle_writer *writer, struct fletch_frame
         return;
     fletch_credit_return(&partition->credit, source, kept_bytes);
     drop_frame(writer, frame);
+    writer->refusing = partition;
 }
 
 /* ---- frames that wait ---- */
@@ -208,6 +209,44 @@ void fletch_writer_drop(struct fletch_shuffle_writer *writer)
     fletch_writer_note_holding(writer, FLETCH_OK);
 }
 
+/* ---- partitions that have failed ---- */
+
+static const struct fletch_shuffle_partition *
+first_failed(const struct fletch_shuffle_writer *writer)
+{
+    for (const struct fletch_channel *channel = writer->first_waiting; channel != NULL;
+         channel = channel->next_waiting) {
+        const struct fletch_shuffle_partition *partition =
+            &writer->shuffle->partitions[channel->partition];
+        if (channel->first_waiting != NULL && fletch_shuffle_partition_has_failed(partition))
+            return partition;
+    }
+    return NULL;
+}
+
+bool fletch_writer_waits_in_vain(const struct fletch_shuffle_writer *writer)
+{
+    return first_failed(writer) != NULL;
+}
+
+enum fletch_status fletch_writer_check_partitions(struct fletch_shuffle_writer *writer,
+                                                  struct fletch_error *error)
+{
+    if (writer->refusing == NULL)
+        writer->refusing = first_failed(writer);
+    if (writer->refusing == NULL)
+        return FLETCH_OK;
+    enum fletch_status status = fletch_shuffle_check(writer->shuffle, error);
+    if (status == FLETCH_OK)
+        status = fletch_shuffle_partition_check(writer->refusing, error);
+    if (status != FLETCH_OK) {
+        fletch_writer_drop(writer);
+        fletch_partition_writer_destroy(writer->partition_writer);
+        writer->partition_writer = NULL;
+    }
+    return status;
+}
+
 /* ---- from the partition writer ---- */
 
 static enum fletch_status refuse_memory(struct fletch_error *error, const char *what,
@@ -310,6 +349,8 @@ enum fletch_status fletch_writer_advance(struct fletch_shuffle_writer *writer,
                                          struct fletch_error *error)
 {
     enum fletch_status status = fletch_shuffle_check(writer->shuffle, error);
+    if (status == FLETCH_OK)
+        status = fletch_writer_check_partitions(writer, error);
     if (status != FLETCH_OK)
         return status;
     if (writer->first_waiting != NULL)
@@ -319,6 +360,9 @@ enum fletch_status fletch_writer_advance(struct fletch_shuffle_writer *writer,
         status = resume(writer, error);
     if (status == FLETCH_RESOURCE_EXHAUSTED && writer->first_waiting == NULL)
         status = resume_with_nothing(writer, error);
+    enum fletch_status failure = fletch_writer_check_partitions(writer, error);
+    if (failure != FLETCH_OK)
+        return failure;
     fletch_writer_note_holding(writer, status);
     return status;
 }

@@ -40,6 +40,14 @@ bool fletch_writer_has_grant(const struct fletch_shuffle_writer *writer);
  * `status`, what advancing said, that there was no memory. */
 void fletch_writer_note_holding(struct fletch_shuffle_writer *writer, enum fletch_status status);
 
+/* Whether frames wait for a partition that has failed. */
+bool fletch_writer_waits_in_vain(const struct fletch_shuffle_writer *writer);
+
+/* OK; or what readers of a partition are told that has failed and for which this writer had frames:
+ * then everything is dropped. */
+enum fletch_status fletch_writer_check_partitions(struct fletch_shuffle_writer *writer,
+                                                  struct fletch_error *error);
+
 /* Drops every frame that has not gone, and its credit. */
 void fletch_writer_drop(struct fletch_shuffle_writer *writer);
 

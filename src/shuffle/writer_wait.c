@@ -29,8 +29,12 @@ uint64_t fletch_writer_deadline(uint64_t now_ns, uint64_t timeout_ns)
 enum fletch_status fletch_writer_check(const struct fletch_shuffle_writer *writer,
                                        struct fletch_error *error)
 {
-    if (writer->state == FLETCH_WRITER_OPEN)
-        return fletch_shuffle_check(writer->shuffle, error);
+    if (writer->state == FLETCH_WRITER_OPEN) {
+        enum fletch_status status = fletch_shuffle_check(writer->shuffle, error);
+        return status != FLETCH_OK || writer->partition_writer != NULL
+                   ? status
+                   : fletch_shuffle_partition_check(writer->refusing, error);
+    }
     return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                             "FAILED_PRECONDITION: producer %u has %s", writer->producer,
                             writer->state == FLETCH_WRITER_ENDED ? "ended" : "aborted");
@@ -149,7 +153,8 @@ static void sleep_until_something_moves(struct fletch_shuffle_writer *writer, ui
     struct fletch_shuffle *shuffle = writer->shuffle;
     struct fletch_eventcount *sleeper = &writer->seat->sleeper;
     uint32_t key = fletch_eventcount_prepare(sleeper);
-    if (fletch_writer_has_grant(writer) || fletch_shuffle_is_cancelled(shuffle)) {
+    if (fletch_writer_has_grant(writer) || fletch_writer_waits_in_vain(writer) ||
+        fletch_shuffle_is_cancelled(shuffle)) {
         fletch_eventcount_cancel(sleeper);
         return;
     }

@@ -31,6 +31,8 @@ static void rows_made(struct sim_world *world, uint32_t number, bool is_put)
     uint32_t most = writer->rows_left < SIM_ROWS_MAX ? (uint32_t)writer->rows_left : SIM_ROWS_MAX;
     uint32_t partition = fletch_random_below(&world->random, world->plan.partition_count);
     int64_t base = producer->watermark == INT64_MIN ? 0 : producer->watermark + 1;
+    /* What is put must fit in the budget at once. */
+    uint32_t room_bytes = is_put ? (uint32_t)(world->plan.budget_bytes / 4) : UINT32_MAX;
     writer->row_count = fletch_random_below(&world->random, most + 1);
     for (uint32_t i = 0; i < writer->row_count; i++) {
         writer->rows[i] = (struct sim_row){
@@ -42,6 +44,9 @@ static void rows_made(struct sim_world *world, uint32_t number, bool is_put)
             .filling_bytes = fletch_random_below(&world->random, world->plan.filling_most + 1),
             .is_late = producer->was_idle,
         };
+        if (writer->rows[i].filling_bytes > room_bytes)
+            writer->rows[i].filling_bytes = room_bytes;
+        room_bytes -= writer->rows[i].filling_bytes;
     }
 }
 

@@ -8,6 +8,7 @@
 #include "shuffle/shuffle.h"
 #include "support/cmocka_tests.h"
 #include "support/shuffles.h"
+#include "support/team.h"
 
 /* What a shuffle promises, a sentence a test: order, ends, barriers and watermarks, answers that
  * must differ, bounded memory, cancel and replay. One thread; no call waits. */
@@ -551,6 +552,75 @@ static void every_byte_comes_back_after_a_cancel(void **state)
     }
 }
 
+/* A put to partition 0 is answered so, and every call after it; nothing more is charged. */
+static void expect_told(struct test_shuffle *test, struct fletch_shuffle_writer *writer,
+                        enum fletch_status status, const char *text)
+{
+    struct fletch_batch *batch = batch_make(test, 6);
+    struct fletch_error error;
+    assert_int_equal(fletch_shuffle_writer_put(writer, 0, batch, 0, &error), status);
+    assert_contains(error.message, text);
+    fletch_batch_release(test->cache, batch);
+    assert_int_equal(fletch_shuffle_writer_flush(writer, 0, &error), status);
+    assert_contains(error.message, text);
+    assert_int_equal(fletch_shuffle_writer_end(writer, 0, &error), status);
+    assert_false(fletch_shuffle_writer_arm(writer));
+    assert_int_equal(used_of(test->shuffle->account), 0);
+}
+
+/* Puts batches to a partition until one waits for credit. */
+static void fill_partition(struct test_shuffle *test, struct fletch_shuffle_writer *writer,
+                           uint32_t partition)
+{
+    enum fletch_status status = FLETCH_OK;
+    for (int i = 0; i < 10000 && status == FLETCH_OK; i++) {
+        struct fletch_batch *batch = batch_make(test, 300);
+        status = fletch_shuffle_writer_put(writer, partition, batch, 0, NULL);
+        fletch_batch_release(test->cache, batch);
+    }
+    assert_int_equal(status, FLETCH_RESOURCE_EXHAUSTED);
+}
+
+struct waiting_flush {
+    struct fletch_shuffle_writer *writer;
+    enum fletch_status status;
+    struct fletch_error error;
+};
+
+static void flush_for_long(void *context)
+{
+    struct waiting_flush *flush = context;
+    flush->status =
+        fletch_shuffle_writer_flush(flush->writer, 60 * UINT64_C(1000000000), &flush->error);
+}
+
+static void who_waits_for_credit_of_a_lost_partition_is_woken_and_told(void **state)
+{
+    (void)state;
+    struct test_shuffle test =
+        make((struct shuffle_words){.partitions = 2,
+                                    .producers = 3,
+                                    .frame_bytes = 4096,
+                                    .budget_bytes = 256 << 10,
+                                    .spill_after_ns = 60 * UINT64_C(1000000000)});
+    struct fletch_shuffle_writer *first = writer_open(&test, 0), *second = writer_open(&test, 1);
+    struct waiting_flush flush = {.writer = second};
+    const struct team_role roles[] = {{flush_for_long, &flush}};
+    struct team team;
+    fill_partition(&test, second, 0);
+    team_start(&team, roles, 1);
+    while (fletch_credit_waiting(&test.shuffle->partitions[0].credit) == 0)
+        continue;
+    fletch_shuffle_writer_abort(first, "gone");
+    team_join(&team);
+    assert_int_equal(flush.status, FLETCH_UNAVAILABLE);
+    assert_contains(flush.error.message, "PRODUCER_LOST: partition 0");
+    assert_contains(flush.error.message, "gone");
+    fletch_shuffle_writer_close(first);
+    fletch_shuffle_writer_close(second);
+    test_shuffle_end(&test);
+}
+
 static void a_lost_producer_is_told_after_its_last_good_frame(void **state)
 {
     (void)state;
@@ -561,7 +631,7 @@ static void a_lost_producer_is_told_after_its_last_good_frame(void **state)
     put(&test, second, 0, 5);
     fletch_shuffle_writer_abort(first, NULL);
     expect_heard(&test, reader, "4 5 UNAVAILABLE");
-    put(&test, second, 0, 6); /* dropped: nothing comes after the loss */
+    expect_told(&test, second, FLETCH_UNAVAILABLE, "PRODUCER_LOST: partition 0");
     expect_heard(&test, reader, "");
     fletch_shuffle_writer_close(first);
     fletch_shuffle_writer_close(second);
@@ -735,6 +805,7 @@ int main(void)
         cmocka_unit_test(credit_returns_when_a_frame_is_taken),
         cmocka_unit_test(every_byte_comes_back_after_a_cancel),
         cmocka_unit_test(a_lost_producer_is_told_after_its_last_good_frame),
+        cmocka_unit_test(who_waits_for_credit_of_a_lost_partition_is_woken_and_told),
         cmocka_unit_test(with_retention_a_new_reader_sees_all_again),
         cmocka_unit_test(where_nothing_more_can_be_retained_next_says_so),
         cmocka_unit_test(what_there_is_no_room_for_is_spilled_and_read_back_in_order),
