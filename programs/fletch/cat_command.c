@@ -31,7 +31,7 @@ static enum outcome write_text(struct cat_state *state)
     if (state->text.failed)
         return outcome_tell(OUTCOME_SYSTEM, "no memory for a row's text");
     if (!text_write(&state->text, stdout))
-        return outcome_tell_errno("standard output", "cannot write");
+        return outcome_flush(OUTCOME_SYSTEM);
     return OUTCOME_DONE;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,8 +53,11 @@ enum outcome outcome_tell_errno(const char *subject, const char *what)
 
 enum outcome outcome_flush(enum outcome outcome)
 {
+    static bool is_told; /* by an earlier call: what is still in the buffer fails again */
     if (fflush(stdout) == 0 && !ferror(stdout))
         return outcome;
-    enum outcome told = outcome_tell_errno("standard output", "cannot write");
-    return outcome == OUTCOME_DONE ? told : outcome;
+    if (!is_told)
+        (void)outcome_tell_errno("standard output", "cannot write");
+    is_told = true;
+    return outcome == OUTCOME_DONE ? OUTCOME_SYSTEM : outcome;
 }

@@ -101,7 +101,7 @@ enum outcome part_folder_open(struct part_folder *folder, const char *path, uint
                               bool replaces)
 {
     struct timespec now;
-    *folder = (struct part_folder){.path = path, .fd = -1, .count = count};
+    *folder = (struct part_folder){.path = path, .fd = -1, .count = count, .replaces = replaces};
     folder->is_made = mkdir(path, 0777) == 0;
     if (!folder->is_made && errno != EEXIST)
         return outcome_tell_errno(path, "cannot make the folder");
@@ -204,11 +204,24 @@ static void remove_others(const struct part_folder *folder)
             return;
 }
 
+/* Gives a part its name. Unless parts are to be replaced, not over one that another run has put
+ * there meanwhile; file systems that cannot tell (EINVAL) replace it. */
+static bool give_name(const struct part_folder *folder, uint32_t partition)
+{
+    struct part_name partial = partial_name(folder, partition), final = final_name(partition);
+    if (!folder->replaces) {
+        if (renameat2(folder->fd, partial.text, folder->fd, final.text, RENAME_NOREPLACE) == 0)
+            return true;
+        if (errno != EINVAL && errno != ENOSYS)
+            return false;
+    }
+    return renameat(folder->fd, partial.text, folder->fd, final.text) == 0;
+}
+
 enum outcome part_folder_publish(struct part_folder *folder)
 {
     for (uint32_t i = 0; i < folder->count; i++) {
-        struct part_name partial = partial_name(folder, i), final = final_name(i);
-        if (renameat(folder->fd, partial.text, folder->fd, final.text) != 0) {
+        if (!give_name(folder, i)) {
             enum outcome outcome = outcome_tell_errno(folder->path, "cannot rename parts in it");
             for (uint32_t k = 0; k < i; k++)
                 unlinkat(folder->fd, final_name(k).text, 0);

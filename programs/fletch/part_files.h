@@ -24,6 +24,7 @@ struct part_file {
 };
 
 struct part_folder {
+    bool replaces; /* parts that are there */
     const char *path;
     int fd;
     bool is_made; /* by us: goes with a failure */

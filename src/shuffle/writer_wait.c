@@ -13,8 +13,8 @@
 #define MEMORY_LOOK_NS UINT64_C(1000000)
 #define DEADLINE_DEFAULT_NS UINT64_C(60000000000)
 
-/* How many looks in a row must find that nothing moves. Where there is a disk, others that sleep may
- * spill when they wake, which takes them as long as two looks. */
+/* How many looks in a row must find that nothing moves. Where there is a disk, others that sleep
+ * may spill when they wake, which takes them as long as two looks. */
 enum { LOOKS = 2, LOOKS_WITH_DISK = 4 };
 
 uint64_t fletch_writer_deadline(uint64_t now_ns, uint64_t timeout_ns)

@@ -183,6 +183,24 @@ class SystemTest(FailureTest):
         self.assertIsNone(self.left())
 
 
+class TwoRunsTest(FailureTest):
+    def test_second_to_end_leaves_the_parts_of_the_first(self):
+        other = write(self.folder / "b.arrows", numbers(5000), "stream").read_bytes()
+        path = write(self.folder / "a.arrow", numbers(1000))
+        process = start(*self.words("-"), "--quiet", stdin=subprocess.PIPE)
+        process.stdin.write(other[:-8])
+        process.stdin.flush()
+        for _ in range(200):
+            if self.left() is not None:
+                break
+            time.sleep(0.01)
+        self.succeeds(*self.words(path), "--quiet")
+        _, errors = process.communicate(other[-8:], timeout=60)
+        self.assertEqual(process.returncode, SYSTEM, errors)
+        self.assertEqual(len(self.left()), 4)
+        self.succeeds("verify", path, "--", self.out)
+
+
 class SignalTest(FailureTest):
     def begin(self):
         """A shuffle of an endless stream, once it has begun to write; and how to end the stream."""
