@@ -7,8 +7,11 @@
 
 #include "shuffle/shuffle.h"
 #include "support/cmocka_tests.h"
+#include "support/random_batches.h"
+#include "support/schemas.h"
 #include "support/shuffles.h"
 #include "support/team.h"
+#include "support/test_disk.h"
 
 /* What a shuffle promises, a sentence a test: order, ends, barriers and watermarks, answers that
  * must differ, bounded memory, cancel and replay. One thread; no call waits. */
@@ -552,7 +555,7 @@ static void every_byte_comes_back_after_a_cancel(void **state)
     }
 }
 
-/* A put to partition 0 is answered so, and every call after it; nothing more is charged. */
+/* A put to partition 0 is answered so, and every call after it. */
 static void expect_told(struct test_shuffle *test, struct fletch_shuffle_writer *writer,
                         enum fletch_status status, const char *text)
 {
@@ -565,7 +568,6 @@ static void expect_told(struct test_shuffle *test, struct fletch_shuffle_writer 
     assert_contains(error.message, text);
     assert_int_equal(fletch_shuffle_writer_end(writer, 0, &error), status);
     assert_false(fletch_shuffle_writer_arm(writer));
-    assert_int_equal(used_of(test->shuffle->account), 0);
 }
 
 /* Puts batches to a partition until one waits for credit. */
@@ -632,6 +634,7 @@ static void a_lost_producer_is_told_after_its_last_good_frame(void **state)
     fletch_shuffle_writer_abort(first, NULL);
     expect_heard(&test, reader, "4 5 UNAVAILABLE");
     expect_told(&test, second, FLETCH_UNAVAILABLE, "PRODUCER_LOST: partition 0");
+    assert_int_equal(used_of(test.shuffle->account), 0);
     expect_heard(&test, reader, "");
     fletch_shuffle_writer_close(first);
     fletch_shuffle_writer_close(second);
@@ -782,6 +785,102 @@ static void what_is_retained_is_spilled_first(void **state)
     end_directory(directory);
 }
 
+/* Reads, and finds the first byte changed. */
+static ssize_t read_damaged(void *context, int fd, const struct iovec *pieces, int count,
+                            off_t offset)
+{
+    ssize_t bytes = fletch_spill_system_io.read(NULL, fd, pieces, count, offset);
+    (void)context;
+    if (bytes > 0)
+        ((uint8_t *)pieces[0].iov_base)[0] ^= 1;
+    return bytes;
+}
+
+static void a_frame_broken_on_disk_is_located_and_ends_its_partition_alone(void **state)
+{
+    (void)state;
+    struct test_disk disk;
+    test_disk_make(&disk);
+    disk.io.read = read_damaged;
+    struct test_shuffle test = make((struct shuffle_words){.partitions = 2,
+                                                           .producers = 2,
+                                                           .budget_bytes = 512 << 10,
+                                                           .delivered_bytes = 256 << 10,
+                                                           .frame_bytes = 4096,
+                                                           .spill_directory = disk.path});
+    test.transport->spill_io = &disk.io;
+    struct fletch_shuffle_writer *writer = writer_open(&test, 1);
+    for (int i = 0; i < 40; i++)
+        put(&test, writer, 0, 500);
+    put(&test, writer, 1, 7);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct fletch_shuffle_event event;
+    struct fletch_error error;
+    uint64_t rows = 0;
+    enum fletch_status status;
+    while ((status = event_take(&test, reader, &event, &error)) == FLETCH_OK)
+        rows += event.partition == 0 ? event.rows : 0;
+    assert_int_equal(status, FLETCH_DATA_LOSS);
+    assert_contains(error.message, "DATA_LOSS: partition 0");
+    assert_contains(error.message, "producer 1");
+    assert_contains(error.message, "offset 0");
+    assert_true(rows > 0 && rows < 40 * 500); /* those in memory came before it */
+    expect_told(&test, writer, FLETCH_DATA_LOSS, "DATA_LOSS: partition 0");
+    fletch_shuffle_reader_close(reader);
+    assert_int_equal(fletch_shuffle_reader_open(test.shuffle, NULL, &reader, &error),
+                     FLETCH_DATA_LOSS);
+    assert_contains(error.message, "DATA_LOSS: partition 0");
+    assert_int_equal(state_of(&test, 0), FLETCH_PARTITION_LOST);
+    fletch_shuffle_writer_close(writer);
+    assert_int_equal(used_of(test.shuffle->account), 0);
+    assert_true(fletch_credit_pool_is_whole(&test.shuffle->credit_pool));
+    test_shuffle_end(&test);
+    test_disk_end(&disk);
+}
+
+/* ---- schema ---- */
+
+/* Writes a batch of the one schema to a shuffle of the other. */
+static void write_as(const char *declared, const char *written, uint32_t strict,
+                     enum fletch_status expected)
+{
+    struct test_shuffle test = test_shuffle_make(
+        &(struct shuffle_words){.schema = declared, .partitions = 3, .strict_schema = strict});
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct fletch_schema *schema = schema_new(written);
+    struct fletch_batch *batch = random_batch(&test.random, test.cache, schema, 1000);
+    struct fletch_error error;
+    assert_int_equal(batch_write(&test, writer, batch, &error), expected);
+    if (expected != FLETCH_OK)
+        assert_contains(error.message, "k");
+    fletch_batch_release(test.cache, batch);
+    fletch_schema_release(schema);
+    end_writer(writer);
+    reader_drain(&test, reader);
+    assert_int_equal(test.read.rows, expected == FLETCH_OK ? 1000 : 0);
+    piles_must_agree(&test);
+    fletch_shuffle_reader_close(reader);
+    test_shuffle_end(&test);
+}
+
+static void dictionary_and_plain_of_the_same_value_type_are_accepted(void **state)
+{
+    (void)state;
+    write_as("k=u v=l", "k=i<u> v=l", 0, FLETCH_OK);
+    write_as("k=i<u> v=l", "k=u v=l", 0, FLETCH_OK);
+    write_as("k=u v=l", "k=i<l> v=l", 0, FLETCH_INVALID_ARGUMENT);
+}
+
+static void metadata_is_ignored_unless_strict(void **state)
+{
+    (void)state;
+    write_as("k=u v=l", "k=i<u>{unit:m} v=l", 0, FLETCH_OK);
+    write_as("k=u{unit:m} v=l", "k=u{unit:s} v=l", 0, FLETCH_OK);
+    write_as("k=u{unit:m} v=l", "k=u{unit:s} v=l", 1, FLETCH_INVALID_ARGUMENT);
+    write_as("k=u{unit:m} v=l", "k=u{unit:m} v=l", 1, FLETCH_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -810,6 +909,9 @@ int main(void)
         cmocka_unit_test(where_nothing_more_can_be_retained_next_says_so),
         cmocka_unit_test(what_there_is_no_room_for_is_spilled_and_read_back_in_order),
         cmocka_unit_test(what_is_retained_is_spilled_first),
+        cmocka_unit_test(a_frame_broken_on_disk_is_located_and_ends_its_partition_alone),
+        cmocka_unit_test(dictionary_and_plain_of_the_same_value_type_are_accepted),
+        cmocka_unit_test(metadata_is_ignored_unless_strict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
