@@ -56,6 +56,7 @@ struct producer {
     struct shuffle_worker *worker;
     struct fletch_buffer_cache *cache;
     struct fletch_shuffle_writer *writer;
+    const char *path; /* the input that rows were last sent from; NULL: none */
     uint64_t then;
 };
 
@@ -69,6 +70,7 @@ static bool send_batch(struct producer *producer, struct fletch_batch *batch, co
     enum fletch_status status =
         fletch_shuffle_writer_write(producer->writer, batch, FLETCH_NO_TIMEOUT, &error);
     fletch_batch_release(producer->cache, batch);
+    producer->path = path;
     shuffle_worker_spend(producer->worker, STAGE_PARTITION, &producer->then);
     if (status != FLETCH_OK) {
         shuffle_job_fail(job, outcome_of(status), "%s: %s", inputs_name(path), error.message);
@@ -155,6 +157,22 @@ static bool send_input(struct producer *producer, struct shuffle_input *input)
     return is_sent;
 }
 
+/* Sends what is still gathered, which is of the input that was read last. */
+static void end_sending(struct producer *producer)
+{
+    struct fletch_error error;
+    enum fletch_status status =
+        fletch_shuffle_writer_end(producer->writer, FLETCH_NO_TIMEOUT, &error);
+    if (status == FLETCH_OK)
+        return;
+    enum outcome outcome = status == FLETCH_DATA_LOSS ? OUTCOME_DIFFERS : outcome_of(status);
+    if (producer->path == NULL)
+        shuffle_job_fail(producer->worker->job, outcome, "%s", error.message);
+    else
+        shuffle_job_fail(producer->worker->job, outcome, "%s: %s", inputs_name(producer->path),
+                         error.message);
+}
+
 static void produce(struct producer *producer)
 {
     struct shuffle_job *job = producer->worker->job;
@@ -169,11 +187,8 @@ static void produce(struct producer *producer)
     producer->then = shuffle_clock_ns();
     for (size_t i = 0; i < job->paths.count && is_sent; i++)
         is_sent = send_input(producer, &job->inputs[(i + number) % job->paths.count]);
-    if (is_sent &&
-        fletch_shuffle_writer_end(producer->writer, FLETCH_NO_TIMEOUT, &error) != FLETCH_OK)
-        shuffle_job_fail(
-            job, error.status == FLETCH_DATA_LOSS ? OUTCOME_DIFFERS : outcome_of(error.status),
-            "%s", error.message);
+    if (is_sent)
+        end_sending(producer);
     shuffle_worker_spend(producer->worker, STAGE_PARTITION, &producer->then);
     fletch_shuffle_writer_close(producer->writer);
 }
