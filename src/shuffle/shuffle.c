@@ -9,6 +9,7 @@
 #include "shuffle/registry.h"
 #include "shuffle/shuffle_seat.h"
 #include "shuffle/specification.h"
+#include "sync/epoch.h"
 
 /* ---- ending ---- */
 
@@ -271,6 +272,9 @@ void fletch_shuffle_close(struct fletch_shuffle *shuffle)
     if (exchange_relaxed(&shuffle->is_closed, 1) != 0)
         return;
     fletch_registry_leave(shuffle, shuffle->closing_seat->reader);
+    /* What could not be freed yet must not wait in a seat that is the shuffle's: it holds
+     * references to the shuffle, which would keep itself for ever. */
+    fletch_epoch_surrender(shuffle->closing_seat->reader);
 }
 
 enum fletch_status fletch_shuffle_check(const struct fletch_shuffle *shuffle,

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "base/status.h"
 #include "shuffle/registry.h"
+#include "sync/epoch.h"
 
 /* The least is what one producer and one partition need, and something to deliver. */
 enum { DELIVERED_SHARE = 4, BUDGET_BYTES_LEAST = 16384 };
@@ -67,16 +68,35 @@ struct fletch_epoch_seat *fletch_transport_borrow_seat(struct fletch_transport *
 void fletch_transport_return_seat(struct fletch_transport *transport,
                                   struct fletch_epoch_seat *seat)
 {
-    if (seat != NULL)
-        (void)fletch_node_stack_push(&transport->seats, &seat->node, &seat->node);
+    if (seat == NULL)
+        return;
+    /* Nothing may wait in a seat: a shuffle that borrows it for long would keep it, perhaps its own
+     * last reference. */
+    fletch_epoch_surrender(seat->reader);
+    (void)fletch_node_stack_push(&transport->seats, &seat->node, &seat->node);
 }
 
-/* Frees what seats have retired; nobody has one. */
+static uint64_t reclaimed_objects(const struct fletch_transport *transport)
+{
+    struct fletch_epoch_statistics statistics = {.struct_size = sizeof statistics};
+    if (fletch_epoch_domain_statistics(transport->epochs, &statistics, NULL) != FLETCH_OK)
+        return 0;
+    return statistics.reclaimed;
+}
+
+/* Frees what seats have retired, and what is retired by that: an entry of the registry lets go of
+ * its shuffle, which lets go of the entries of its partitions. Nobody has a seat. */
 static void collect_seats(struct fletch_transport *transport)
 {
     struct fletch_stack_node *first = fletch_node_stack_take(&transport->seats);
-    for (struct fletch_stack_node *node = first; node != NULL; node = node->next)
-        fletch_epoch_collect(((struct fletch_epoch_seat *)(void *)node)->reader);
+    uint64_t before;
+    uint64_t now = reclaimed_objects(transport);
+    do {
+        before = now;
+        for (struct fletch_stack_node *node = first; node != NULL; node = node->next)
+            fletch_epoch_collect(((struct fletch_epoch_seat *)(void *)node)->reader);
+        now = reclaimed_objects(transport);
+    } while (now != before);
     (void)fletch_node_stack_give_back(&transport->seats, first);
 }
 

@@ -370,17 +370,22 @@ void fletch_epoch_retire_orphan(struct fletch_epoch_domain *domain,
     fletch_epoch_retire_link(domain, NULL, (void *)object, 0, bytes);
 }
 
+void fletch_epoch_surrender(struct fletch_epoch_reader *reader)
+{
+    for (uint32_t i = 0; i < reader->closed_count; i++)
+        orphan_bag(reader->domain, &reader->closed[i]);
+    orphan_bag(reader->domain, &reader->open);
+    reader->closed_count = 0;
+    reader->open = (struct fletch_epoch_bag){.first = 0};
+}
+
 void fletch_epoch_reader_close(struct fletch_epoch_reader *reader)
 {
     if (reader == NULL)
         return;
     FLETCH_ASSERT(!fletch_epoch_is_inside(reader) && "closed inside a section");
     fletch_epoch_close_bag(reader);
-    for (uint32_t i = 0; i < reader->closed_count; i++)
-        orphan_bag(reader->domain, &reader->closed[i]);
-    orphan_bag(reader->domain, &reader->open);
-    reader->closed_count = 0;
-    reader->open = (struct fletch_epoch_bag){.first = 0};
+    fletch_epoch_surrender(reader);
     store_release(&reader->taken, 0); /* E4 release */
 }
 

@@ -153,6 +153,10 @@ void fletch_epoch_retire_link(struct fletch_epoch_domain *domain,
  * nobody be inside a section. */
 void fletch_epoch_drain(struct fletch_epoch_domain *domain);
 
+/* Makes orphans of all that the reader has retired and could not free yet, so that whoever frees
+ * next takes it. The owner, outside of a section. */
+void fletch_epoch_surrender(struct fletch_epoch_reader *reader);
+
 /* The outermost exit with a full bag, or a reader's wish: closes the bag and frees what it can. */
 void fletch_epoch_close_bag(struct fletch_epoch_reader *reader);
 
