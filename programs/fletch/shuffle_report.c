@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "quantity.h"
 #include "shuffle_progress.h"
@@ -55,10 +54,25 @@ struct totals {
     struct fletch_exchange_statistics shuffle;
 };
 
+/* The most that this program had in memory; 0: the system does not tell. (What getrusage tells
+ * begins with the peak of the process that started this one.) */
+static uint64_t resident_bytes_peak(void)
+{
+    FILE *status = fopen("/proc/self/status", "re");
+    char line[128];
+    uint64_t kibibytes = 0;
+    if (status == NULL)
+        return 0;
+    while (kibibytes == 0 && fgets(line, sizeof line, status) != NULL)
+        if (strncmp(line, "VmHWM:", strlen("VmHWM:")) == 0)
+            kibibytes = strtoull(line + strlen("VmHWM:"), NULL, 10);
+    fclose(status);
+    return kibibytes * 1024;
+}
+
 static struct totals sum_up(const struct shuffle_job *job)
 {
     struct totals totals = {.shuffle = {.struct_size = sizeof totals.shuffle}};
-    struct rusage usage;
     fletch_shuffle_statistics(job->shuffle, &totals.shuffle);
     totals.rows_in = shuffle_rows(job->producers, job->settings.producer_count);
     for (uint32_t i = 0; i < job->folder.count; i++) {
@@ -66,8 +80,7 @@ static struct totals sum_up(const struct shuffle_job *job)
         totals.bytes_out += job->folder.files[i].bytes;
         totals.batches_out += job->folder.files[i].batches;
     }
-    if (getrusage(RUSAGE_SELF, &usage) == 0)
-        totals.peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    totals.peak_bytes = resident_bytes_peak();
     return totals;
 }
 
