@@ -9,7 +9,6 @@
 #include "shuffle/registry.h"
 #include "shuffle/shuffle_seat.h"
 #include "shuffle/specification.h"
-#include "sync/epoch.h"
 
 /* ---- ending ---- */
 
@@ -272,9 +271,10 @@ void fletch_shuffle_close(struct fletch_shuffle *shuffle)
     if (exchange_relaxed(&shuffle->is_closed, 1) != 0)
         return;
     fletch_registry_leave(shuffle, shuffle->closing_seat->reader);
-    /* What could not be freed yet must not wait in a seat that is the shuffle's: it holds
-     * references to the shuffle, which would keep itself for ever. */
-    fletch_epoch_surrender(shuffle->closing_seat->reader);
+    /* At once: what it could not free yet holds references to the shuffle, which would keep itself
+     * for ever. */
+    fletch_transport_return_seat(shuffle->transport, shuffle->closing_seat);
+    shuffle->closing_seat = NULL;
 }
 
 enum fletch_status fletch_shuffle_check(const struct fletch_shuffle *shuffle,

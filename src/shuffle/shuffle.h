@@ -106,7 +106,7 @@ struct fletch_shuffle {
     struct fletch_shuffle_partition *partitions;
     struct fletch_frame *barriers;          /* those of all partitions */
     struct fletch_epoch_seat *seat;         /* of who runs the coordinator's serial */
-    struct fletch_epoch_seat *closing_seat; /* of who closes it */
+    struct fletch_epoch_seat *closing_seat; /* of who closes it, until then */
     struct fletch_coordinator *coordinator;
     struct fletch_credit_pool credit_pool;
     _Atomic(struct fletch_shuffle_seat *) seats; /* of writers; newest first */

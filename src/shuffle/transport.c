@@ -84,20 +84,22 @@ static uint64_t reclaimed_objects(const struct fletch_transport *transport)
     return statistics.reclaimed;
 }
 
-/* Frees what seats have retired, and what is retired by that: an entry of the registry lets go of
- * its shuffle, which lets go of the entries of its partitions. Nobody has a seat. */
-static void collect_seats(struct fletch_transport *transport)
+/* Frees what was retired, and what is retired by that: an entry of the registry lets go of its
+ * shuffle, which lets go of more. Seats keep nothing, so one of them finds all of it. Without
+ * memory for one, it waits for the next call. */
+static void collect_retired(struct fletch_transport *transport)
 {
-    struct fletch_stack_node *first = fletch_node_stack_take(&transport->seats);
+    struct fletch_epoch_seat *seat = fletch_transport_borrow_seat(transport, NULL);
     uint64_t before;
     uint64_t now = reclaimed_objects(transport);
+    if (seat == NULL)
+        return;
     do {
         before = now;
-        for (struct fletch_stack_node *node = first; node != NULL; node = node->next)
-            fletch_epoch_collect(((struct fletch_epoch_seat *)(void *)node)->reader);
+        fletch_epoch_collect(seat->reader);
         now = reclaimed_objects(transport);
     } while (now != before);
-    (void)fletch_node_stack_give_back(&transport->seats, first);
+    fletch_transport_return_seat(transport, seat);
 }
 
 static void end_seats(struct fletch_transport *transport)
@@ -283,7 +285,7 @@ enum fletch_status fletch_transport_destroy(struct fletch_transport *transport,
 {
     if (transport == NULL)
         return FLETCH_OK;
-    collect_seats(transport);
+    collect_retired(transport);
     enum fletch_status status = check_unused(transport, error);
     if (status == FLETCH_OK)
         status = fletch_buffer_pool_destroy(transport->pool, error);
