@@ -73,12 +73,6 @@
 #define cas_strong_acq_rel(address, expected, value) \
     atomic_compare_exchange_strong_explicit((address), (expected), (value), memory_order_acq_rel, \
                                             memory_order_acquire)
-#define cas_strong_acquire(address, expected, value) \
-    atomic_compare_exchange_strong_explicit((address), (expected), (value), memory_order_acquire, \
-                                            memory_order_relaxed)
-#define cas_strong_release(address, expected, value) \
-    atomic_compare_exchange_strong_explicit((address), (expected), (value), memory_order_release, \
-                                            memory_order_relaxed)
 #define cas_weak_acq_rel(address, expected, value) \
     atomic_compare_exchange_weak_explicit((address), (expected), (value), memory_order_acq_rel, \
                                           memory_order_relaxed)
