@@ -28,6 +28,27 @@ inline void release_array(ArrowArray *array)
     array->release = nullptr;
 }
 
+/** A batch of kBatchRows rows whose columns are `columns`. */
+inline fletch_batch *import_rows(fletch_buffer_cache *cache, fletch_schema *schema,
+                                 ArrowArray **columns, std::size_t column_count)
+{
+    const void *no_buffers[1] = {nullptr};
+    ArrowArray root = {};
+    root.length = kBatchRows;
+    root.n_buffers = 1;
+    root.buffers = no_buffers;
+    root.n_children = static_cast<std::int64_t>(column_count);
+    root.children = columns;
+    root.release = release_array;
+    fletch_import_options options = {};
+    options.struct_size = sizeof options;
+    options.cache = cache;
+    fletch_batch *batch = nullptr;
+    fletch_error error;
+    must(fletch_batch_import(&root, schema, &options, &batch, &error), error);
+    return batch;
+}
+
 /** `batch_count` batches of random keys, each in memory of its own. */
 class KeyedBatches
 {
@@ -104,7 +125,6 @@ class KeyedBatches
     {
         const void *key_buffers[2] = {nullptr, keys_[i].data()};
         const void *value_buffers[2] = {nullptr, values_[i].data()};
-        const void *no_buffers[1] = {nullptr};
         ArrowArray children[2] = {};
         ArrowArray *pointers[2] = {&children[0], &children[1]};
         for (ArrowArray &child : children) {
@@ -114,20 +134,7 @@ class KeyedBatches
         }
         children[0].buffers = key_buffers;
         children[1].buffers = value_buffers;
-        ArrowArray root = {};
-        root.length = kBatchRows;
-        root.n_buffers = 1;
-        root.buffers = no_buffers;
-        root.n_children = 2;
-        root.children = pointers;
-        root.release = release_array;
-        fletch_import_options options = {};
-        options.struct_size = sizeof options;
-        options.cache = cache_;
-        fletch_batch *batch = nullptr;
-        fletch_error error;
-        must(fletch_batch_import(&root, schema_, &options, &batch, &error), error);
-        batches_.push_back(batch);
+        batches_.push_back(import_rows(cache_, schema_, pointers, 2));
     }
 
     fletch_buffer_pool *pool_ = nullptr;

@@ -156,31 +156,12 @@ class Table
             children[i].release = release_array;
             pointers.push_back(&children[i]);
         }
-        import(pointers);
+        batches_.push_back(import_rows(cache_, schema_, pointers.data(), pointers.size()));
     }
 
     std::int32_t length(std::size_t mean)
     {
         return static_cast<std::int32_t>(mean < 4 ? mean : mean / 2 + random() % (mean + 1));
-    }
-
-    void import(std::vector<ArrowArray *> &columns)
-    {
-        const void *no_buffers[1] = {nullptr};
-        ArrowArray root = {};
-        root.length = kBatchRows;
-        root.n_buffers = 1;
-        root.buffers = no_buffers;
-        root.n_children = static_cast<std::int64_t>(columns.size());
-        root.children = columns.data();
-        root.release = release_array;
-        fletch_import_options options = {};
-        options.struct_size = sizeof options;
-        options.cache = cache_;
-        fletch_batch *batch = nullptr;
-        fletch_error error;
-        must(fletch_batch_import(&root, schema_, &options, &batch, &error), error);
-        batches_.push_back(batch);
     }
 
     fletch_buffer_pool *pool_ = nullptr;
