@@ -24,7 +24,7 @@ struct fletch_ipc_decoder {
     enum phase phase;
     bool is_file;      /* where no dictionary is replaced */
     bool is_relayed;   /* a relay's schema has been there */
-    bool is_modern;    /* a prefix with a continuation marker was seen */
+    bool is_modern;    /* the last prefix had a continuation marker, the next probably has */
     size_t filled;     /* bytes of the phase that are there */
     uint64_t position; /* of the message's first byte in the stream */
     uint8_t prefix[FLETCH_IPC_PREFIX_BYTES];
@@ -487,9 +487,9 @@ static enum fletch_status end_prefix(struct fletch_ipc_decoder *decoder, struct 
     if (decoder->filled < 4)
         return FLETCH_OK;
     /* Before 0.15 the length stood alone: what else is there is metadata. */
-    if (words[0] != FLETCH_IPC_CONTINUATION)
+    decoder->is_modern = words[0] == FLETCH_IPC_CONTINUATION;
+    if (!decoder->is_modern)
         return begin_metadata(decoder, words[0], decoder->filled - 4, error);
-    decoder->is_modern = true;
     return decoder->filled < FLETCH_IPC_PREFIX_BYTES ? FLETCH_OK
                                                      : begin_metadata(decoder, words[1], 0, error);
 }

@@ -1,6 +1,8 @@
 #include <fletching/fletching.h>
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "memory/batch.h"
 #include "support/cmocka_tests.h"
@@ -10,8 +12,8 @@
 #include "support/schemas.h"
 
 /* A stream with dictionaries that grow is read and written again with the n-th allocation failing,
- * for n = 1, 2, … until none fails, and with every limit of the account: a clear status, nothing
- * leaked. */
+ * for n = 1, 2, … until none fails, and with every limit of the account; so is a relay of it: a
+ * clear status, nothing leaked. */
 
 enum { TRIES_MOST = 400, ROWS = 40, LIMIT_STEP = 64, LIMITS_MOST = 4000 };
 
@@ -150,6 +152,69 @@ static enum fletch_status read_and_write(const struct sample *sample, const stru
     return status;
 }
 
+static enum fletch_status relay_messages(struct fletch_ipc_reader *reader,
+                                         struct fletch_ipc_writer *writer,
+                                         const struct means *means, struct fletch_error *error)
+{
+    for (;;) {
+        struct fletch_ipc_relayed message;
+        enum fletch_status status = fletch_ipc_reader_relay(reader, &message, error);
+        if (status != FLETCH_OK)
+            return status;
+        if (message.kind == FLETCH_IPC_RELAYED_END)
+            return fletch_ipc_writer_finish(writer, error);
+        status = fletch_ipc_writer_relay(writer, &message, error);
+        fletch_ipc_relayed_release(means->cache, &message);
+        if (status != FLETCH_OK)
+            return status;
+    }
+}
+
+/* Passes the sample, as a file that is read, on to memory. */
+static enum fletch_status relay(const struct sample *sample, const struct means *means,
+                                struct fletch_error *error)
+{
+    const struct fletch_ipc_read_options read_options = {
+        .struct_size = sizeof read_options,
+        .cache = means->cache,
+        .account = means->account,
+        .is_relay = true,
+        .allocator = means->allocator,
+    };
+    const struct fletch_ipc_write_options write_options = {
+        .struct_size = sizeof write_options,
+        .cache = means->cache,
+        .account = means->account,
+        .allocator = means->allocator,
+    };
+    struct fletch_ipc_reader *reader = NULL;
+    struct fletch_ipc_writer *writer = NULL;
+    struct fletch_buffer *written = NULL;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    assert_int_equal(pwrite(fileno(file), sample->bytes + 1, sample->size, 0), sample->size);
+    enum fletch_status status =
+        fletch_ipc_reader_open_fd(fileno(file), &read_options, &reader, error);
+    if (status == FLETCH_OK)
+        status = fletch_ipc_writer_open_memory(NULL, &write_options, &writer, error);
+    if (status == FLETCH_OK)
+        status = relay_messages(reader, writer, means, error);
+    if (status == FLETCH_OK)
+        status = fletch_ipc_writer_take(writer, &written, error);
+    if (status == FLETCH_OK) {
+        assert_int_equal(fletch_buffer_bytes(written), sample->size);
+        assert_memory_equal(fletch_buffer_data(written), sample->bytes + 1, sample->size);
+    }
+    fletch_buffer_release(means->cache, written);
+    fletch_ipc_writer_close(writer);
+    fletch_ipc_reader_close(reader);
+    fclose(file);
+    return status;
+}
+
+typedef enum fletch_status task(const struct sample *sample, const struct means *means,
+                                struct fletch_error *error);
+
 static void check_refused(enum fletch_status status, const struct fletch_error *error)
 {
     if (status != FLETCH_RESOURCE_EXHAUSTED)
@@ -158,7 +223,7 @@ static void check_refused(enum fletch_status status, const struct fletch_error *
 }
 
 /* With a pool whose memory comes from the counting allocator too. */
-static enum fletch_status try_request(const struct sample *sample, uint64_t n)
+static enum fletch_status try_request(task *work, const struct sample *sample, uint64_t n)
 {
     struct counting_allocator counting;
     counting_allocator_start(&counting, n);
@@ -171,7 +236,7 @@ static enum fletch_status try_request(const struct sample *sample, uint64_t n)
     if (status == FLETCH_OK)
         status = fletch_buffer_cache_open(pool, &means.cache, &error);
     if (status == FLETCH_OK)
-        status = read_and_write(sample, &means, &error);
+        status = work(sample, &means, &error);
     if (status != FLETCH_OK)
         check_refused(status, &error);
     fletch_buffer_cache_close(means.cache);
@@ -181,20 +246,21 @@ static enum fletch_status try_request(const struct sample *sample, uint64_t n)
     return status;
 }
 
-static void each_request_may_fail(void **state)
+/* How many requests had to fail until none was left to. */
+static uint64_t fail_each_request(task *work)
 {
-    (void)state;
     static struct sample sample;
     make_sample(&sample);
     uint64_t n = 1;
-    while (n <= TRIES_MOST && try_request(&sample, n) != FLETCH_OK)
+    while (n <= TRIES_MOST && try_request(work, &sample, n) != FLETCH_OK)
         n++;
-    assert_true(n >= 20 && n <= TRIES_MOST);
+    assert_true(n <= TRIES_MOST);
+    return n - 1;
 }
 
-static void each_limit_may_be_reached(void **state)
+/* How many limits, each a step above the one before, were too low. */
+static uint64_t reach_each_limit(task *work)
 {
-    (void)state;
     static struct sample sample;
     make_sample(&sample);
     enum fletch_status status = FLETCH_UNKNOWN;
@@ -204,7 +270,7 @@ static void each_limit_may_be_reached(void **state)
         struct fletch_account *account = account_make(pool.account, "copy", i * LIMIT_STEP, 0);
         const struct means means = {.cache = pool.cache, .account = account};
         struct fletch_error error = {.message = ""};
-        status = read_and_write(&sample, &means, &error);
+        status = work(&sample, &means, &error);
         if (status != FLETCH_OK) {
             failures++;
             check_refused(status, &error);
@@ -214,7 +280,31 @@ static void each_limit_may_be_reached(void **state)
         test_pool_end(&pool);
     }
     assert_int_equal(status, FLETCH_OK);
-    assert_true(failures > 20);
+    return failures;
+}
+
+static void each_request_may_fail(void **state)
+{
+    (void)state;
+    assert_true(fail_each_request(read_and_write) >= 20);
+}
+
+static void each_limit_may_be_reached(void **state)
+{
+    (void)state;
+    assert_true(reach_each_limit(read_and_write) > 20);
+}
+
+static void each_request_of_a_relay_may_fail(void **state)
+{
+    (void)state;
+    assert_true(fail_each_request(relay) >= 10);
+}
+
+static void each_limit_of_a_relay_may_be_reached(void **state)
+{
+    (void)state;
+    assert_true(reach_each_limit(relay) > 10);
 }
 
 int main(void)
@@ -222,6 +312,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_request_may_fail),
         cmocka_unit_test(each_limit_may_be_reached),
+        cmocka_unit_test(each_request_of_a_relay_may_fail),
+        cmocka_unit_test(each_limit_of_a_relay_may_be_reached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

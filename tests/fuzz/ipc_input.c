@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "arrow/ipc_decoder.h"
 #include "memory/batch.h"
@@ -48,11 +50,15 @@ void ipc_input_start(struct ipc_input *input)
         fletch_buffer_cache_open(input->pool, &input->cache, NULL) != FLETCH_OK ||
         fletch_budget_create(&account, NULL, &input->budget, NULL) != FLETCH_OK)
         stop("start", "no memory");
+    input->file = memfd_create("input", MFD_CLOEXEC);
+    if (input->file < 0)
+        stop("start", "no file in memory");
 }
 
 void ipc_input_end(struct ipc_input *input)
 {
     struct fletch_error error;
+    close(input->file);
     fletch_buffer_cache_close(input->cache);
     if (fletch_budget_destroy(input->budget, &error) != FLETCH_OK ||
         fletch_buffer_pool_destroy(input->pool, &error) != FLETCH_OK)
@@ -192,6 +198,72 @@ static enum fletch_status read_stream(struct ipc_input *input,
     return status;
 }
 
+/* Compares a part of a message with the bytes that are next, and goes on behind them. */
+static size_t compare(const struct fletch_foreign_memory *memory, size_t at, const void *part,
+                      size_t bytes)
+{
+    if (bytes > memory->bytes - at ||
+        (bytes != 0 && memcmp((const uint8_t *)memory->data + at, part, bytes) != 0))
+        stop("relay", "a message is not as it came");
+    return at + bytes;
+}
+
+static size_t compare_buffer(const struct fletch_foreign_memory *memory, size_t at,
+                             const struct fletch_buffer *part)
+{
+    return part == NULL ? at
+                        : compare(memory, at, fletch_buffer_data(part), fletch_buffer_bytes(part));
+}
+
+/* Each message that a reader relays is what lies in the input behind the one before it. */
+static enum fletch_status relay_all(struct ipc_input *input, struct fletch_ipc_reader *reader,
+                                    const struct fletch_foreign_memory *memory,
+                                    struct fletch_error *error)
+{
+    struct fletch_ipc_writer *writer = writer_of(input, NULL);
+    struct fletch_ipc_relayed message;
+    struct fletch_error other;
+    enum fletch_status status;
+    size_t at = 0;
+    while ((status = fletch_ipc_reader_relay(reader, &message, error)) == FLETCH_OK &&
+           message.kind != FLETCH_IPC_RELAYED_END) {
+        at = compare(memory, at, message.prefix, message.prefix_bytes);
+        at = compare_buffer(memory, at, message.metadata);
+        at = compare_buffer(memory, at, message.body);
+        if (fletch_ipc_writer_relay(writer, &message, &other) != FLETCH_OK)
+            stop("relaying", other.message);
+        fletch_ipc_relayed_release(input->cache, &message);
+    }
+    fletch_ipc_writer_close(writer);
+    fletch_ipc_reader_close(reader);
+    return status;
+}
+
+static enum fletch_status relay_memory(struct ipc_input *input,
+                                       const struct fletch_ipc_read_options *options,
+                                       const struct fletch_foreign_memory *memory,
+                                       struct fletch_error *error)
+{
+    struct fletch_ipc_reader *reader = NULL;
+    enum fletch_status status = fletch_ipc_reader_open_memory(memory, options, &reader, error);
+    return status != FLETCH_OK ? status : relay_all(input, reader, memory, error);
+}
+
+static enum fletch_status relay_file(struct ipc_input *input,
+                                     const struct fletch_ipc_read_options *options,
+                                     const struct fletch_foreign_memory *memory,
+                                     struct fletch_error *error)
+{
+    struct fletch_ipc_reader *reader = NULL;
+    int fd = input->file;
+    if (ftruncate(fd, 0) != 0 ||
+        pwrite(fd, memory->data, memory->bytes, 0) != (ssize_t)memory->bytes ||
+        lseek(fd, 0, SEEK_SET) != 0)
+        stop("file", "cannot be written");
+    enum fletch_status status = fletch_ipc_reader_open_fd(fd, options, &reader, error);
+    return status != FLETCH_OK ? status : relay_all(input, reader, memory, error);
+}
+
 enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, size_t size,
                                  struct fletch_error *error)
 {
@@ -218,7 +290,17 @@ enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, 
     struct fletch_error other;
     enum fletch_status status = read_memory(input, &options, &memory, error);
     check_failure("from memory", status, error);
-    check_failure("as a stream", read_stream(input, &options, &memory, &other), &other);
+    enum fletch_status as_stream = read_stream(input, &options, &memory, &other);
+    check_failure("as a stream", as_stream, &other);
+    options.is_relay = true;
+    enum fletch_status relayed = relay_memory(input, &options, &memory, &other);
+    check_failure("relay", relayed, &other);
+    if (as_stream == FLETCH_OK && relayed != FLETCH_OK)
+        stop("relay", "refuses what is read as a stream");
+    enum fletch_status of_file = relay_file(input, &options, &memory, &other);
+    check_failure("relay of a file", of_file, &other);
+    if ((of_file == FLETCH_OK) != (relayed == FLETCH_OK))
+        stop("relay", "takes from memory what it refuses from a file, or the other way round");
     free(copy);
     fletch_account_close(account);
     if (counted.live_bytes != 0)

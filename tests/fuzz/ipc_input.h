@@ -14,6 +14,7 @@ struct ipc_input {
     struct fletch_buffer_pool *pool;
     struct fletch_buffer_cache *cache;
     struct fletch_budget *budget;
+    int file; /* in memory: the input, for what reads files */
 };
 
 void ipc_input_start(struct ipc_input *input);

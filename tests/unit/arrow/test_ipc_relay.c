@@ -140,12 +140,10 @@ static void a_stream_in_memory_passes_untouched(void **state)
     test_pool_end(&pool);
 }
 
-static void a_stream_of_a_descriptor_passes_untouched(void **state)
+/* Relays the bytes of a file, and expects them to come out as they are. */
+static void expect_untouched_by_file(struct test_pool *pool, struct bytes stream)
 {
-    (void)state;
-    struct test_pool pool = test_pool_make();
-    struct bytes stream = stream_made(&pool);
-    const struct fletch_ipc_read_options options = read_options(&pool);
+    const struct fletch_ipc_read_options options = read_options(pool);
     struct fletch_ipc_reader *reader = NULL;
     int counts[4] = {0};
     FILE *file = tmpfile();
@@ -155,11 +153,19 @@ static void a_stream_of_a_descriptor_passes_untouched(void **state)
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     assert_ok(fletch_ipc_reader_open_fd(fd, &options, &reader, NULL));
     assert_null(fletch_ipc_reader_schema(reader));
-    struct fletch_ipc_writer *writer = writer_new(&pool);
-    assert_ok(relay_all(&pool, reader, writer, counts, NULL));
+    struct fletch_ipc_writer *writer = writer_new(pool);
+    assert_ok(relay_all(pool, reader, writer, counts, NULL));
     fletch_ipc_reader_close(reader);
     expect_same(bytes_of(writer), stream);
     fclose(file);
+}
+
+static void a_stream_of_a_descriptor_passes_untouched(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct bytes stream = stream_made(&pool);
+    expect_untouched_by_file(&pool, stream);
     free(stream.data);
     test_pool_end(&pool);
 }
@@ -207,6 +213,23 @@ static void a_stream_without_markers_stays_one(void **state)
     int counts[4] = {0};
     assert_ok(relay_memory(&pool, old, &found, counts, NULL));
     expect_same(found, old);
+    free(old.data);
+    free(stream.data);
+    test_pool_end(&pool);
+}
+
+static void messages_with_and_without_marker_may_follow_each_other(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct bytes stream = stream_made(&pool);
+    struct bytes old = without_markers(&pool, stream);
+    size_t schema_bytes = 8 + word_at(stream, 4);
+    struct bytes mixed = {malloc(stream.count), old.count + 4};
+    memcpy(mixed.data, stream.data, schema_bytes);
+    memcpy(mixed.data + schema_bytes, old.data + schema_bytes - 4, old.count + 4 - schema_bytes);
+    expect_untouched_by_file(&pool, mixed);
+    free(mixed.data);
     free(old.data);
     free(stream.data);
     test_pool_end(&pool);
@@ -390,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_stream_in_memory_passes_untouched),
         cmocka_unit_test(a_stream_of_a_descriptor_passes_untouched),
         cmocka_unit_test(a_stream_without_markers_stays_one),
+        cmocka_unit_test(messages_with_and_without_marker_may_follow_each_other),
         cmocka_unit_test(what_is_cut_short_is_told_wherever_that_is),
         cmocka_unit_test(messages_out_of_order_are_refused),
         cmocka_unit_test(a_delta_cannot_come_first_even_behind_nulls),
