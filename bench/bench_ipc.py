@@ -3,34 +3,26 @@
 
 Each figure is the time of a batch. Ours is timed in C (libipc_rounds.so beside this program),
 pyarrow's by calls that work through all batches in C++, so that Python's share is one call for
-hundreds of batches. Rounds are interleaved; each peer's run is divided by our nearest run. Needs
-pyarrow; and tpchgen-cli, or --data with a Parquet file of the table."""
+hundreds of batches. Needs pyarrow; and tpchgen-cli, or --data with a Parquet file of the table."""
 
 import argparse
 import ctypes
-import json
-import statistics
 import sys
 import time
 from pathlib import Path
 
-try:
-    import pyarrow as pa
-    import tpch
-except ImportError:
-    sys.exit("there is no pyarrow (pip install -r bench/requirements.txt)")
+import contest
+
+contest.enter_environment()
+pa = contest.package("pyarrow")
+if pa is None:
+    sys.exit(0)
 
 HERE = Path(__file__).resolve().parent
 
 ROWS = 65536
 STRUCTURE, OFFSETS, FULL = 1, 2, 3
 MICRO = 1e6
-
-
-def lineitem(arguments):
-    """TPC-H's scale 1, or 0.1 with --quick."""
-    path = arguments.data or tpch.path_of("0.1" if arguments.quick else "1", HERE)
-    return tpch.lineitem(path).combine_chunks().to_batches(max_chunksize=ROWS)
 
 
 def stream_of(batches):
@@ -134,59 +126,25 @@ def nanoarrow_peers(ours, level, repeats):
                                  repeats)}
 
 
-def spread(values):
-    return {"median": statistics.median(values) * MICRO, "min": min(values) * MICRO,
-            "max": max(values) * MICRO}
+def play(case, goal, ours, peers, rounds, beside=None, limit=None):
+    """`ours`, and each of the others by its name: a call that tells the seconds of a batch."""
+    def contestants(calls):
+        return [contest.Contestant(name, call, lambda seconds, _: seconds * MICRO)
+                for name, call in calls.items()]
+    counted, shown = contestants(peers), contestants(beside or {})
+    contest.play(contestants({"fletching": ours})[0], counted + shown, rounds)
+    return contest.result("bench_ipc", case, "batch_us", peers=counted, beside=shown, goal=goal,
+                          limit=limit)
 
 
-def contest(name, ours, peers, goal, limit=None, beside=None):
-    """Interleaved rounds of all contestants; what is beside is shown and never the best peer."""
-    counted, peers = set(peers), peers | (beside or {})
-    runs = {label: [] for label in peers}
-    own, ratios = [], {label: [] for label in peers}
-    for _ in range(ROUNDS):
-        own.append(ours())
-        for label, peer in peers.items():
-            runs[label].append(peer())
-            ratios[label].append(runs[label][-1] / own[-1])
-    told = {label: spread(runs[label]) | {"ratio": statistics.median(ratios[label]),
-                                          "ratio_min": min(ratios[label]),
-                                          "ratio_max": max(ratios[label])} for label in peers}
-    best = min(counted, key=lambda label: told[label]["ratio"])
-    result = {"bench": "bench_ipc", "case": name, "metric": "us_per_batch", "better": "lower",
-              "ours": spread(own), "best_peer": best,
-              "peers": {label: told[label] for label in told if label in counted},
-              "beside": {label: told[label] for label in told if label not in counted},
-              "ratio": told[best]["ratio"], "ratio_min": told[best]["ratio_min"],
-              "ratio_max": told[best]["ratio_max"], "goal": goal, "limit": limit}
-    result["met"] = result["ratio"] >= goal and \
-        (limit is None or result["ours"]["median"] <= limit)
-    return result
-
-
-def decode_offsets(name, ours, stream, repeats):
+def play_offsets(case, ours, stream, repeats, rounds):
     """With the time that reading the offsets alone takes beside it: from memory, or, of one batch,
     from the cache, where a body lies that has just been received."""
     peers = {"pyarrow, full validation":
              lambda: pyarrow_decode(stream, True, max(1, repeats // 20), ours.batch_count)}
-    return contest(name, lambda: ours.decode(OFFSETS, repeats),
-                   peers | nanoarrow_peers(ours, FULL, repeats), 1.5,
-                   beside={"reading the offsets": lambda: ours.read_offsets(repeats)})
-
-
-def show(result, as_json):
-    if as_json:
-        print(json.dumps(result), flush=True)
-        return
-    peers = "; ".join(f"{label} {peer['median']:.2f} us, ratio {peer['ratio']:.2f} "
-                      f"({peer['ratio_min']:.2f}..{peer['ratio_max']:.2f})"
-                      for label, peer in (result["peers"] | result["beside"]).items())
-    limit = f", at most {result['limit']} us" if result["limit"] else ""
-    print(f"{result['case']}: ours {result['ours']['median']:.2f} us; {peers}; "
-          f"goal {result['goal']}{limit}: {'met' if result['met'] else 'missed'}", flush=True)
-
-
-ROUNDS = 9
+    return play(case, 1.5, lambda: ours.decode(OFFSETS, repeats),
+                peers | nanoarrow_peers(ours, FULL, repeats), rounds,
+                beside={"reading the offsets": lambda: ours.read_offsets(repeats)})
 
 
 def parse_arguments():
@@ -196,42 +154,41 @@ def parse_arguments():
     parser.add_argument("--data", type=Path, help="lineitem as Parquet")
     parser.add_argument("--library", type=Path,
                         default=HERE / "libipc_rounds.so")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.scale = "0.1" if options.quick else "1"
+    options.rounds = 5 if options.quick else 9
+    return options
 
 
 def main():
-    global ROUNDS
-    arguments = parse_arguments()
-    if arguments.quick:
-        ROUNDS = 5
-    batches = lineitem(arguments)
-    stream = stream_of(batches)
+    options = parse_arguments()
+    stream = stream_of(contest.lineitem(options).to_batches(max_chunksize=ROWS))
     # As they lie in the stream, for both: with offsets that begin with 0 and counted nulls.
     batches = list(pa.ipc.open_stream(stream))
     first = stream_of(batches[:1])
-    ours = Ours(arguments.library, stream)
+    ours = Ours(options.library, stream)
     count = len(batches)
     if ours.batch_count != count:
         sys.exit(f"ours reads {ours.batch_count} batches of {count}")
-    if not arguments.json:
+    if not options.json:
         print(f"{count} batches of {ROWS} rows, {len(batches[0].schema)} columns, "
               f"{stream.size / count / 1e6:.1f} MB each; pyarrow {pa.__version__}")
-    often = max(1, 2000 // count)
+    often, rounds = max(1, 2000 // count), options.rounds
     ours.encode(often)
     regions = ours.regions()
-    results = [
-        contest("encode to spans", lambda: ours.encode(often),
-                {"pyarrow, table": lambda: pyarrow_encode(batches, often, True),
-                 "pyarrow, batches": lambda: pyarrow_encode(batches, often, False)}, 2.0, 2.0),
-        contest("decode, structure (level 1)", lambda: ours.decode(STRUCTURE, often),
-                {"pyarrow, no validation": lambda: pyarrow_decode(stream, False, often, count)},
-                1.5, beside=nanoarrow_peers(ours, 0, often)),
-        decode_offsets("decode, offsets (level 2)", ours, stream, max(1, often // 10)),
-        decode_offsets("decode, offsets (level 2), one batch again and again",
-                       Ours(arguments.library, first), first, 200),
-    ]
-    for result in results:
-        show(result, arguments.json)
+    for told in (
+        play("encode to spans", 2.0, lambda: ours.encode(often),
+             {"pyarrow, table": lambda: pyarrow_encode(batches, often, True),
+              "pyarrow, batches": lambda: pyarrow_encode(batches, often, False)}, rounds,
+             limit=2.0),
+        play("decode, structure (level 1)", 1.5, lambda: ours.decode(STRUCTURE, often),
+             {"pyarrow, no validation": lambda: pyarrow_decode(stream, False, often, count)},
+             rounds, beside=nanoarrow_peers(ours, 0, often)),
+        play_offsets("decode, offsets (level 2)", ours, stream, max(1, often // 10), rounds),
+        play_offsets("decode, offsets (level 2), one batch again and again",
+                     Ours(options.library, first), first, 200, rounds),
+    ):
+        contest.show(told, options.json)
     if ours.regions() != regions:
         sys.exit(f"asked the system for memory {ours.regions() - regions} times in steady state")
 
