@@ -155,7 +155,7 @@ struct fletch_exchange_statistics {
     uint64_t frames_spilled;
     uint64_t bytes_spilled; /* so far */
     uint64_t bytes_on_disk; /* now */
-    uint64_t bytes_charged; /* the shuffle's account */
+    uint64_t bytes_charged; /* the shuffle's account, and a frame beside it that is too large */
     uint64_t bytes_charged_peak;
     uint64_t budget_bytes;
     uint64_t credit_waits;   /* times that a writer waited for credit */

@@ -462,3 +462,8 @@ void fletch_partition_writer_charge(struct fletch_partition_writer *writer,
 {
     writer->scatter.source.account = account;
 }
+
+uint64_t fletch_partition_writer_wanted_bytes(const struct fletch_partition_writer *writer)
+{
+    return writer->scatter.frame_bytes;
+}

@@ -21,6 +21,10 @@ enum fletch_status fletch_partition_writer_finish_open(struct fletch_partition_w
 void fletch_partition_writer_charge(struct fletch_partition_writer *writer,
                                     struct fletch_account *account);
 
+/* What an account is charged for the frame of the next row, for which there was no memory; 0: that
+ * is not what is missing. */
+uint64_t fletch_partition_writer_wanted_bytes(const struct fletch_partition_writer *writer);
+
 /* The sum of the hashes of all rows that were taken in, by methods that hash: summed up where rows
  * are looked at, not where they are placed. */
 uint64_t fletch_partition_writer_key_sum(const struct fletch_partition_writer *writer);

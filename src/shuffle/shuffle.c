@@ -38,6 +38,7 @@ static void end(struct fletch_shared *shared)
     fletch_shuffle_seats_free(shuffle);
     fletch_coordinator_destroy(shuffle->coordinator);
     fletch_account_close(shuffle->retained);
+    fletch_account_close(shuffle->alone);
     fletch_account_close(shuffle->account);
     fletch_specification_deinit(&shuffle->specification);
     fletch_transport_return_seat(transport, shuffle->seat);
@@ -55,10 +56,13 @@ static enum fletch_status make_accounts(struct fletch_shuffle *shuffle,
     const struct fletch_account_options own = {.struct_size = sizeof own,
                                                .name = shuffle->specification.name,
                                                .limit_bytes = shuffle->specification.budget_bytes};
+    const struct fletch_account_options alone = {.struct_size = sizeof alone, .name = own.name};
     const struct fletch_account_options retained = {
         .struct_size = sizeof retained, .name = "retained", .limit_bytes = split->retained_bytes};
     enum fletch_status status =
         fletch_account_open(shuffle->transport->shuffles, &own, &shuffle->account, error);
+    if (status == FLETCH_OK)
+        status = fletch_account_open(shuffle->transport->shuffles, &alone, &shuffle->alone, error);
     if (status == FLETCH_OK && shuffle->specification.retention != FLETCH_RETENTION_NONE)
         status = fletch_account_open(shuffle->account, &retained, &shuffle->retained, error);
     return status;

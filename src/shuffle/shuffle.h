@@ -58,6 +58,7 @@ struct fletch_written_counters {
     _Atomic uint64_t credit_wait_ns;
     _Atomic uint32_t writers_holding; /* that have frames without credit */
     _Atomic uint32_t writers_stuck;   /* of those, asleep or armed */
+    _Atomic uint32_t writers_alone;   /* that are making a frame beside the budget just now */
 };
 
 /* Counted by readers; all relaxed, statistics. */
@@ -101,6 +102,7 @@ struct fletch_shuffle {
     _Atomic uint32_t is_closed;  /* its name and partitions were taken out of the store */
     struct fletch_shuffle_specification specification;
     struct fletch_account *account;  /* below the transport's */
+    struct fletch_account *alone;    /* beside it: frames that are larger than there is room for */
     uint64_t writer_bytes;           /* the most that a writer keeps before it is sent */
     struct fletch_account *retained; /* below the shuffle's; NULL: nothing is retained */
     struct fletch_shuffle_partition *partitions;

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "partition/partition_writer.h"
 #include "shuffle/batch_body.h"
+#include "shuffle/writer_alone.h"
 #include "shuffle/writer_control.h"
 #include "shuffle/writer_linger.h"
 #include "shuffle/writer_open.h"
@@ -108,8 +109,9 @@ static enum fletch_status push_broadcast(struct fletch_shuffle_writer *writer,
                                          struct fletch_error *error)
 {
     struct fletch_batch *paid = NULL;
-    enum fletch_status status =
-        fletch_batch_pay(writer->cache, batch, writer->account, &paid, error);
+    enum fletch_status status = fletch_writer_pay(writer, batch, &paid, error);
+    if (status == FLETCH_RESOURCE_EXHAUSTED)
+        status = fletch_writer_pay_alone(writer, batch, &paid, error);
     if (status != FLETCH_OK)
         return status;
     status = push(writer, paid, out_is_taken, error);
@@ -158,9 +160,13 @@ enum fletch_status fletch_shuffle_writer_write(struct fletch_shuffle_writer *wri
     if (status != FLETCH_OK)
         return status;
     uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
-    status = fletch_writer_settle(writer, fletch_writer_deadline(now_ns, timeout_ns), error);
-    if (status == FLETCH_OK)
+    uint64_t deadline_ns = fletch_writer_deadline(now_ns, timeout_ns);
+    do {
+        status = fletch_writer_settle(writer, deadline_ns, error);
+        if (status != FLETCH_OK)
+            return status;
         status = take_in(writer, batch, error);
+    } while (fletch_writer_waits_for_memory(writer, status, deadline_ns));
     if (status != FLETCH_OK)
         return status;
     fletch_writer_linger_begin(writer, now_ns);
@@ -194,9 +200,15 @@ enum fletch_status fletch_shuffle_writer_put(struct fletch_shuffle_writer *write
     enum fletch_status status = check_put(writer, partition, batch, error);
     if (status != FLETCH_OK)
         return status;
-    uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
-    status = fletch_writer_settle(writer, fletch_writer_deadline(now_ns, timeout_ns), error);
-    return status != FLETCH_OK ? status : fletch_writer_put(writer, partition, batch, error);
+    uint64_t deadline_ns =
+        fletch_writer_deadline(fletch_shuffle_now_ns(writer->shuffle), timeout_ns);
+    do {
+        status = fletch_writer_settle(writer, deadline_ns, error);
+        if (status != FLETCH_OK)
+            return status;
+        status = fletch_writer_put(writer, partition, batch, error);
+    } while (fletch_writer_waits_for_memory(writer, status, deadline_ns));
+    return status;
 }
 
 enum fletch_status fletch_shuffle_writer_flush(struct fletch_shuffle_writer *writer,

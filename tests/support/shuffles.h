@@ -17,7 +17,8 @@ struct shuffle_words {
     uint32_t partitions; /* 0: 4 */
     uint32_t producers;  /* 0: 1 */
     uint32_t producer_limit;
-    uint64_t budget_bytes; /* of shuffle and transport; 0: 64 MiB */
+    uint64_t budget_bytes;    /* 0: 64 MiB */
+    uint64_t transport_bytes; /* its budget; 0: the same */
     uint64_t delivered_bytes;
     size_t frame_bytes;
     uint64_t linger_ns; /* 0: FLETCH_OFF */
