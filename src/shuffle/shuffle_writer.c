@@ -190,7 +190,7 @@ static enum fletch_status check_put(const struct fletch_shuffle_writer *writer, 
         return FLETCH_OK;
     return fletch_schema_compare(
         specification->schema, batch->schema,
-        specification->strict_schema ? FLETCH_COMPARE_METADATA : FLETCH_COMPARE_FIELDS, error);
+        specification->strict_schema ? FLETCH_COMPARE_METADATA : FLETCH_COMPARE_VALUE_TYPES, error);
 }
 
 enum fletch_status fletch_shuffle_writer_put(struct fletch_shuffle_writer *writer,

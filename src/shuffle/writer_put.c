@@ -143,6 +143,21 @@ static enum fletch_status put_batch(struct put *put, struct fletch_error *error)
     return status;
 }
 
+/* As one of the shuffle's schema: what is copied for that the writer is charged for, or the shuffle
+ * where the writer's share is too small. */
+static enum fletch_status recode(struct fletch_shuffle_writer *writer, struct fletch_batch *batch,
+                                 struct fletch_batch **out_batch, struct fletch_error *error)
+{
+    struct fletch_partition_writer *rows = writer->partition_writer;
+    enum fletch_status status = fletch_partition_writer_recode(rows, batch, out_batch, error);
+    if (status != FLETCH_RESOURCE_EXHAUSTED)
+        return status;
+    fletch_partition_writer_charge(rows, writer->shuffle->account);
+    status = fletch_partition_writer_recode(rows, batch, out_batch, error);
+    fletch_partition_writer_charge(rows, writer->account);
+    return status;
+}
+
 enum fletch_status fletch_writer_put(struct fletch_shuffle_writer *writer, uint32_t partition,
                                      struct fletch_batch *batch, struct fletch_error *error)
 {
@@ -156,13 +171,17 @@ enum fletch_status fletch_writer_put(struct fletch_shuffle_writer *writer, uint3
         status = fletch_writer_advance(writer, error);
     if (status != FLETCH_OK)
         return status;
-    struct put put = {
-        .writer = writer, .channel = fletch_writer_channel(writer, partition), .batch = batch};
+    struct put put = {.writer = writer, .channel = fletch_writer_channel(writer, partition)};
     if (put.channel == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "RESOURCE_EXHAUSTED: no memory for the channel to partition %u",
                                 partition);
-    status = put_batch(&put, error);
+    status = recode(writer, batch, &put.batch, error);
+    batch = put.batch;
+    if (status == FLETCH_OK) {
+        status = put_batch(&put, error);
+        fletch_batch_release(writer->cache, batch);
+    }
     fletch_writer_note_holding(writer, status);
     return status;
 }

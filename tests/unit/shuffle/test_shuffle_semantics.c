@@ -872,6 +872,44 @@ static void dictionary_and_plain_of_the_same_value_type_are_accepted(void **stat
     write_as("k=u v=l", "k=i<l> v=l", 0, FLETCH_INVALID_ARGUMENT);
 }
 
+/* Puts a batch of the one schema to a shuffle of the other, where each row is the same. */
+static void put_as(const char *declared, const char *put, uint32_t strict,
+                   enum fletch_status expected)
+{
+    struct test_shuffle test = test_shuffle_make(&(struct shuffle_words){
+        .schema = declared, .partitions = 3, .strict_schema = strict, .sums = FLETCH_SUMS_ROWS});
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct fletch_schema *schema = schema_new(put);
+    struct fletch_batch *batch = random_batch(&test.random, test.cache, schema, 1000);
+    struct fletch_error error;
+    test.is_placed_freely = true;
+    for (uint32_t p = 0; p < 2; p++)
+        assert_int_equal(fletch_shuffle_writer_put(writer, p, batch, 0, &error), expected);
+    if (expected == FLETCH_OK)
+        test.written = (struct row_pile){.rows = 2000, .row_sum = 2 * fletch_hash_row_sum(batch)};
+    else
+        assert_contains(error.message, "k");
+    fletch_batch_release(test.cache, batch);
+    fletch_schema_release(schema);
+    end_writer(writer);
+    reader_drain(&test, reader);
+    piles_must_agree(&test);
+    fletch_shuffle_reader_close(reader);
+    test_shuffle_end(&test);
+}
+
+static void batches_that_are_put_may_be_dictionary_or_plain(void **state)
+{
+    (void)state;
+    put_as("k=u v=l", "k=i<u> v=l", 0, FLETCH_OK);
+    put_as("k=i<u> v=l", "k=u v=l", 0, FLETCH_OK);
+    put_as("k=i<u> v=i<l>", "k=i<u> v=l", 0, FLETCH_OK);
+    put_as("k=l v=l", "k=i<l> v=i<l>", 0, FLETCH_OK);
+    put_as("k=u v=l", "k=i<l> v=l", 0, FLETCH_INVALID_ARGUMENT);
+    put_as("k=u v=l", "k=i<u> v=l", 1, FLETCH_INVALID_ARGUMENT);
+}
+
 static void metadata_is_ignored_unless_strict(void **state)
 {
     (void)state;
@@ -911,6 +949,7 @@ int main(void)
         cmocka_unit_test(what_is_retained_is_spilled_first),
         cmocka_unit_test(a_frame_broken_on_disk_is_located_and_ends_its_partition_alone),
         cmocka_unit_test(dictionary_and_plain_of_the_same_value_type_are_accepted),
+        cmocka_unit_test(batches_that_are_put_may_be_dictionary_or_plain),
         cmocka_unit_test(metadata_is_ignored_unless_strict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
