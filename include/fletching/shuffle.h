@@ -46,7 +46,8 @@ enum fletch_spill_codec { FLETCH_SPILL_PLAIN = 0, FLETCH_SPILL_LZ4 = 1 };
 /** Zero means default in every field but name, schema and partitioner. Everything is copied. */
 struct fletch_shuffle_options {
     size_t struct_size;
-    /** Any bytes, 1 to FLETCH_SHUFFLE_NAME_BYTES_MAX of them. */
+    /** Any bytes, 1 to FLETCH_SHUFFLE_NAME_BYTES_MAX of them; messages show those that are no text
+     *  as \xNN. */
     const void *name;
     size_t name_bytes;
     /** Of all batches; acquired. */

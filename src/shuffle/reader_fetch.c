@@ -79,7 +79,7 @@ static enum fletch_status tell_broken(const struct fletch_shuffle_partition *par
     return fletch_error_set(error, FLETCH_DATA_LOSS,
                             "DATA_LOSS: partition %u of shuffle '%s', producer %u: a frame on disk "
                             "cannot be read: %s",
-                            partition->number, partition->shuffle->specification.name,
+                            partition->number, partition->shuffle->specification.shown.text,
                             frame->channel->producer, cause->message);
 }
 

@@ -18,6 +18,7 @@
 #include "memory/shared.h"
 #include "shuffle/coordinator.h"
 #include "shuffle/credit.h"
+#include "shuffle/shuffle_name.h"
 #include "shuffle/shuffle_partition.h"
 #include "shuffle/transport.h"
 
@@ -26,7 +27,8 @@
 /* The options, copied, with their defaults filled in. */
 struct fletch_shuffle_specification {
     size_t name_bytes;
-    char name[FLETCH_SHUFFLE_NAME_BYTES_MAX + 1];  /* any bytes, then a NUL for messages */
+    char name[FLETCH_SHUFFLE_NAME_BYTES_MAX];      /* any bytes */
+    struct fletch_name_text shown;                 /* it, for messages and accounts */
     struct fletch_schema *schema;                  /* a reference */
     struct fletch_partitioner_options partitioner; /* what it points to is the shuffle's own */
     uint32_t producer_count;

@@ -78,7 +78,7 @@ enum fletch_status fletch_shuffle_partition_check(const struct fletch_shuffle_pa
     if (is_broken(partition))
         return fletch_error_set(error, FLETCH_DATA_LOSS,
                                 "DATA_LOSS: partition %u of shuffle '%s' was found broken before",
-                                partition->number, partition->shuffle->specification.name);
+                                partition->number, partition->shuffle->specification.shown.text);
     return is_lost(partition)
                ? fletch_shuffle_tell_lost(partition->shuffle, partition->number, error)
                : FLETCH_OK;

@@ -43,7 +43,7 @@ static void rewind_partition(struct fletch_shuffle_partition *partition)
 static enum fletch_status check_ending(const struct fletch_shuffle_partition *partition,
                                        struct fletch_error *error)
 {
-    const char *name = partition->shuffle->specification.name;
+    const char *name = partition->shuffle->specification.shown.text;
     switch (load_relaxed(&partition->ending)) { /* relaxed: this thread owns the partition */
     case FLETCH_ENDING_END:
         if (partition->shuffle->retained != NULL)
@@ -67,7 +67,7 @@ static enum fletch_status attach(struct fletch_shuffle_reader *reader, uint32_t 
     if (number >= count)
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
                                 "partition %u of shuffle '%s' was asked for, it has %u", number,
-                                shuffle->specification.name, count);
+                                shuffle->specification.shown.text, count);
     struct fletch_shuffle_partition *partition =
         fletch_registry_partition(shuffle, reader->seat->reader, number);
     if (partition == NULL ||
@@ -80,7 +80,7 @@ static enum fletch_status attach(struct fletch_shuffle_reader *reader, uint32_t 
             return status;
         return fletch_error_set(error, FLETCH_ALREADY_EXISTS,
                                 "partition %u of shuffle '%s' has a reader", number,
-                                shuffle->specification.name);
+                                shuffle->specification.shown.text);
     }
     reader->partitions[reader->partition_count++] = partition;
     enum fletch_status status = check_ending(partition, error);
@@ -264,7 +264,7 @@ static enum fletch_status tell_nothing_came(const struct fletch_shuffle_reader *
         error, FLETCH_DEADLINE_EXCEEDED,
         "DEADLINE_EXCEEDED: nothing came for %u partitions of shuffle '%s' in %llu ms: %u of %u "
         "producers have ended, %llu rows were sent to all partitions",
-        reader->partition_count - reader->ended_count, shuffle->specification.name,
+        reader->partition_count - reader->ended_count, shuffle->specification.shown.text,
         (unsigned long long)(timeout_ns / 1000000), producers.producers_ended, producers.producers,
         /* relaxed: a statistic */
         (unsigned long long)load_relaxed(&shuffle->written.rows_sent));

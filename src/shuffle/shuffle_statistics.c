@@ -88,7 +88,7 @@ static enum fletch_status find(struct fletch_shuffle *shuffle, uint32_t number,
     if (number >= count)
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
                                 "partition %u of shuffle '%s' was asked for, it has %u", number,
-                                shuffle->specification.name, count);
+                                shuffle->specification.shown.text, count);
     *out_partition = &shuffle->partitions[number];
     return FLETCH_OK;
 }

@@ -307,10 +307,10 @@ static enum fletch_status refuse_barrier(struct fletch_shuffle_writer *writer, u
                ? status
                : fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                   "RESOURCE_EXHAUSTED: barrier %" PRIu64 " of producer %u waits "
-                                  "for one of %u that are in flight in shuffle \"%s\"",
+                                  "for one of %u that are in flight in shuffle '%s'",
                                   id, writer->producer,
                                   writer->shuffle->specification.barrier_limit,
-                                  writer->shuffle->specification.name);
+                                  writer->shuffle->specification.shown.text);
 }
 
 enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *writer, uint64_t id,

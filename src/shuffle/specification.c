@@ -133,6 +133,7 @@ static enum fletch_status set_name(struct fletch_shuffle_specification *specific
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "a shuffle needs a partitioner");
     memcpy(specification->name, options->name, options->name_bytes);
     specification->name_bytes = options->name_bytes;
+    specification->shown = fletch_name_show(options->name, options->name_bytes);
     return FLETCH_OK;
 }
 

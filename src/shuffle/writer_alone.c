@@ -29,7 +29,7 @@ static void refuse(const struct fletch_shuffle_writer *writer, uint64_t bytes, c
         "left of the budget of shuffle '%s', %" PRIu64 " bytes with a limit of %" PRIu64
         ", and cannot pass alone: %s (%" PRIu64 " bytes of such a frame, %" PRIu64 " of all "
         "shuffles of the transport, whose limit is %" PRIu64 ")",
-        bytes, writer->producer, shuffle->specification.name, own.used_bytes, own.limit_bytes, why,
+        bytes, writer->producer, shuffle->specification.shown.text, own.used_bytes, own.limit_bytes, why,
         alone.used_bytes, all.used_bytes, all.limit_bytes);
 }
 
@@ -46,7 +46,7 @@ static struct fletch_account *open_alone(struct fletch_shuffle_writer *writer, u
     struct fletch_shuffle *shuffle = writer->shuffle;
     struct fletch_account *account = NULL;
     const struct fletch_account_options options = {.struct_size = sizeof options,
-                                                   .name = shuffle->specification.name,
+                                                   .name = shuffle->specification.shown.text,
                                                    .limit_bytes =
                                                        bytes == 0 ? 0 : bytes + TOKEN_BYTES};
     if (!fletch_credit_pool_has_passed(&shuffle->credit_pool, writer->barrier)) {

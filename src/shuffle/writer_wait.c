@@ -125,10 +125,10 @@ enum fletch_status fletch_writer_refuse(struct fletch_shuffle_writer *writer, co
     return fletch_error_set(
         error, FLETCH_RESOURCE_EXHAUSTED,
         "RESOURCE_EXHAUSTED: %s: a frame of %" PRIu64 " bytes of producer %u waits for credit of "
-        "partition %u of shuffle \"%s\", %s%s; of its budget of %" PRIu64 " bytes %" PRIu64
+        "partition %u of shuffle '%s', %s%s; of its budget of %" PRIu64 " bytes %" PRIu64
         " are used, %" PRIu64 " of them by frames that partition %u has not taken",
         why, channel->first_waiting->bytes, writer->producer, channel->partition,
-        shuffle->specification.name,
+        shuffle->specification.shown.text,
         has_reader ? "whose reader does not take what is there" : "which has no reader",
         spill_text(writer), shuffle->specification.budget_bytes, budget.used_bytes,
         load_relaxed(&partition->bytes_queued), channel->partition); /* relaxed: the same */
