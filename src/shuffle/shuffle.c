@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "memory/budget.h"
 #include "shuffle/registry.h"
 #include "shuffle/shuffle_seat.h"
 #include "shuffle/specification.h"
@@ -251,6 +252,7 @@ static void run_cancel(void *context, struct fletch_serial_task *task)
     (void)context;
     fletch_partitions_close(shuffle);
     fletch_shuffle_seats_notify(shuffle);
+    fletch_budget_wake(shuffle->transport->budget);
 }
 
 void fletch_shuffle_cancel(struct fletch_shuffle *shuffle, const char *reason)

@@ -133,6 +133,12 @@ static inline bool fletch_shuffle_is_cancelled(const struct fletch_shuffle *shuf
     return load_acquire(&shuffle->cancel) == FLETCH_CANCEL_DONE; /* E1 acquire */
 }
 
+/* Whether a producer was lost, so that all partitions have failed. */
+static inline bool fletch_shuffle_has_lost(const struct fletch_shuffle *shuffle)
+{
+    return load_acquire(&shuffle->outcome) == FLETCH_OUTCOME_LOST; /* E2 acquire */
+}
+
 static inline uint64_t fletch_shuffle_now_ns(const struct fletch_shuffle *shuffle)
 {
     return fletch_transport_now_ns(shuffle->transport);

@@ -303,6 +303,10 @@ static enum fletch_status refuse_barrier(struct fletch_shuffle_writer *writer, u
                                          struct fletch_error *error)
 {
     enum fletch_status status = fletch_shuffle_check(writer->shuffle, error);
+    if (status == FLETCH_OK && fletch_shuffle_has_lost(writer->shuffle)) {
+        writer->refusing = &writer->shuffle->partitions[0]; /* any: all of them have failed */
+        return fletch_writer_check_partitions(writer, error);
+    }
     return status != FLETCH_OK
                ? status
                : fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
@@ -326,7 +330,7 @@ enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *w
         fletch_writer_prepare(writer, FLETCH_SEAT_BARRIER, FLETCH_CONTROL_BARRIER);
     operation->barrier = id;
     fletch_control_submit(operation);
-    if (!fletch_writer_await(writer, operation, fletch_control_is_done, deadline_ns) &&
+    if (!fletch_writer_await_answer(writer, operation, deadline_ns) &&
         fletch_control_give_up(operation))
         return refuse_barrier(writer, id, error);
     if (operation->status == FLETCH_OK)
