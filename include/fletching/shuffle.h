@@ -92,7 +92,9 @@ struct fletch_shuffle_options {
 /** Registers a shuffle; one reference, the caller's. ALREADY_EXISTS: the name is taken;
  *  INVALID_ARGUMENT: an option, named with its value and limit, or a spill directory that cannot be
  *  written; RESOURCE_EXHAUSTED: no memory, or a budget below the minimum of
- *  4 KiB · P · (2 + producers), with the numbers. Any thread; lock-free. */
+ *  4 KiB · P · (2 + producers), and, with a spill directory, of what each producer needs to spill,
+ *  with the numbers; UNIMPLEMENTED: FLETCH_SPILL_LZ4 in a build without LZ4. Any thread;
+ *  lock-free. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_register(struct fletch_transport *transport,
                         const struct fletch_shuffle_options *options,

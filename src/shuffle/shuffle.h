@@ -40,6 +40,7 @@ struct fletch_shuffle_specification {
     enum fletch_retention retention;
     char *spill_directory; /* own copy; NULL: none */
     enum fletch_spill_codec spill_codec;
+    uint64_t scratch_bytes; /* that each writer reserves to spill */
     uint64_t spill_after_ns;
     uint32_t barrier_limit;
     uint64_t watermark_idle_ns;

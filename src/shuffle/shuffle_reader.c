@@ -285,8 +285,8 @@ static void wait_for_room(struct fletch_shuffle_reader *reader, uint64_t left_ns
                                   reader))
         return;
     if (!has_news(reader))
-        (void)fletch_ready_list_wait(reader->list, left_ns < LOOK_AGAIN_NS ? left_ns
-                                                                           : LOOK_AGAIN_NS);
+        (void)fletch_ready_list_wait(reader->list,
+                                     left_ns < LOOK_AGAIN_NS ? left_ns : LOOK_AGAIN_NS);
 }
 
 /* Sleeps until something may have come, or there may be room again. */

@@ -37,8 +37,8 @@ enum fletch_status fletch_verification_add(const struct fletch_shuffle_partition
         return fletch_error_set(error, FLETCH_DATA_LOSS,
                                 "DATA_LOSS: partition %u of shuffle '%s', producer %u: frame %llu "
                                 "came instead of frame %llu",
-                                partition->number, specification->shown.text, frame->channel->producer,
-                                (unsigned long long)frame->sequence,
+                                partition->number, specification->shown.text,
+                                frame->channel->producer, (unsigned long long)frame->sequence,
                                 (unsigned long long)received->frames + 1);
     received->frames++;
     received->rows += (uint64_t)fletch_batch_row_count(batch);

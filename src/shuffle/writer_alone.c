@@ -29,8 +29,8 @@ static void refuse(const struct fletch_shuffle_writer *writer, uint64_t bytes, c
         "left of the budget of shuffle '%s', %" PRIu64 " bytes with a limit of %" PRIu64
         ", and cannot pass alone: %s (%" PRIu64 " bytes of such a frame, %" PRIu64 " of all "
         "shuffles of the transport, whose limit is %" PRIu64 ")",
-        bytes, writer->producer, shuffle->specification.shown.text, own.used_bytes, own.limit_bytes, why,
-        alone.used_bytes, all.used_bytes, all.limit_bytes);
+        bytes, writer->producer, shuffle->specification.shown.text, own.used_bytes, own.limit_bytes,
+        why, alone.used_bytes, all.used_bytes, all.limit_bytes);
 }
 
 static bool is_alone(const struct fletch_shuffle *shuffle)

@@ -64,8 +64,8 @@ static void write_until_it_fails(void *context)
 {
     struct wait *wait = context;
     do {
-        wait->status = fletch_shuffle_writer_write(wait->writer, wait->batch, wait->timeout_ns,
-                                                   &wait->error);
+        wait->status =
+            fletch_shuffle_writer_write(wait->writer, wait->batch, wait->timeout_ns, &wait->error);
     } while (wait->status == FLETCH_OK);
 }
 
@@ -103,8 +103,7 @@ static void a_writer_that_waits_for_credit_hears_a_cancel(void **state)
 static void send_the_second_barrier(void *context)
 {
     struct wait *wait = context;
-    wait->status =
-        fletch_shuffle_writer_barrier(wait->writer, 2, wait->timeout_ns, &wait->error);
+    wait->status = fletch_shuffle_writer_barrier(wait->writer, 2, wait->timeout_ns, &wait->error);
 }
 
 /* One barrier may be in flight, and no reader passes the first. */

@@ -25,6 +25,7 @@ struct shuffle_words {
     enum fletch_sum_level sums;
     enum fletch_retention retention;
     const char *spill_directory;
+    enum fletch_spill_codec spill_codec;
     uint64_t spill_after_ns;
     uint32_t barrier_limit;
     uint32_t strict_schema;

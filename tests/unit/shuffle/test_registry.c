@@ -160,9 +160,9 @@ static void names_are_shown_whatever_bytes_they_have(void **state)
     expect_refused(&options, FLETCH_ALREADY_EXISTS,
                    "'a\\x00b\\x0a\\x27\\\\\\xff \xc3\xa4 \\xc2\\x85'");
     fletch_shuffle_cancel(shuffle, NULL);
-    assert_int_equal(fletch_shuffle_reader_open(shuffle, NULL, &(struct fletch_shuffle_reader *){0},
-                                                &error),
-                     FLETCH_CANCELLED);
+    assert_int_equal(
+        fletch_shuffle_reader_open(shuffle, NULL, &(struct fletch_shuffle_reader *){0}, &error),
+        FLETCH_CANCELLED);
     assert_contains(error.message, "shuffle 'a\\x00b\\x0a");
     end_one(shuffle);
     const struct fletch_shuffle_name sought = {.bytes = name, .byte_count = sizeof name - 1};
