@@ -9,8 +9,8 @@
 #include "support/shuffles.h"
 #include "support/team.h"
 
-/* Threads that wait in a shuffle, each for something that does not come, until somebody cancels or a
- * producer is lost: they are told at once, wherever they wait. */
+/* Threads that wait in a shuffle, each for something that does not come, until somebody cancels or
+ * a producer is lost: they are told at once, wherever they wait. */
 
 enum { ROUNDS = 20, PAUSE_NS = 30000000, BATCHES = 40, HELD_MOST = BATCHES + 1 };
 
