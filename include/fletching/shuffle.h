@@ -46,7 +46,8 @@ enum fletch_spill_codec { FLETCH_SPILL_PLAIN = 0, FLETCH_SPILL_LZ4 = 1 };
 /** Zero means default in every field but name, schema and partitioner. Everything is copied. */
 struct fletch_shuffle_options {
     size_t struct_size;
-    /** Any bytes, 1 to FLETCH_SHUFFLE_NAME_BYTES_MAX of them. */
+    /** Any bytes, 1 to FLETCH_SHUFFLE_NAME_BYTES_MAX of them; messages show those that are no text
+     *  as \xNN. */
     const void *name;
     size_t name_bytes;
     /** Of all batches; acquired. */
@@ -91,7 +92,9 @@ struct fletch_shuffle_options {
 /** Registers a shuffle; one reference, the caller's. ALREADY_EXISTS: the name is taken;
  *  INVALID_ARGUMENT: an option, named with its value and limit, or a spill directory that cannot be
  *  written; RESOURCE_EXHAUSTED: no memory, or a budget below the minimum of
- *  4 KiB · P · (2 + producers), with the numbers. Any thread; lock-free. */
+ *  4 KiB · P · (2 + producers), and, with a spill directory, of what each producer needs to spill,
+ *  with the numbers; UNIMPLEMENTED: FLETCH_SPILL_LZ4 in a build without LZ4. Any thread;
+ *  lock-free. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_register(struct fletch_transport *transport,
                         const struct fletch_shuffle_options *options,
@@ -155,7 +158,7 @@ struct fletch_exchange_statistics {
     uint64_t frames_spilled;
     uint64_t bytes_spilled; /* so far */
     uint64_t bytes_on_disk; /* now */
-    uint64_t bytes_charged; /* the shuffle's account */
+    uint64_t bytes_charged; /* the shuffle's account, and a frame beside it that is too large */
     uint64_t bytes_charged_peak;
     uint64_t budget_bytes;
     uint64_t credit_waits;   /* times that a writer waited for credit */

@@ -40,7 +40,9 @@ fletch_shuffle_writer_open(struct fletch_shuffle *shuffle, uint32_t producer,
 FLETCH_EXPORT void fletch_shuffle_writer_close(struct fletch_shuffle_writer *writer);
 
 /** Distributes the rows of a batch of the shuffle's schema; the caller's reference stays his. OK:
- *  the batch was taken, and what of it makes full frames has gone or waits in the writer.
+ *  the batch was taken, and what of it makes full frames has gone or waits in the writer. A row
+ *  that is larger than what is left of the shuffle's budget passes beside it, one at a time, as far
+ *  as the transport's budget allows; else later calls are RESOURCE_EXHAUSTED, with the numbers.
  *  INVALID_ARGUMENT: another schema, names the field; OUT_OF_RANGE: a partition column; else
  *  nothing of it was taken. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
@@ -48,10 +50,11 @@ fletch_shuffle_writer_write(struct fletch_shuffle_writer *writer, struct fletch_
                             uint64_t timeout_ns, struct fletch_error *error);
 
 /** Puts a batch to a partition as it is: by reference, never joined to another, split by rows only
- *  where it has more than 64 MiB. Rows written before go before it. Batches that are not charged to
- *  the transport's budget are charged as long as they are queued; one that is larger than the
- *  shuffle's budget is RESOURCE_EXHAUSTED each time, unless it can be spilled. OUT_OF_RANGE: no
- *  such partition.
+ *  where it has more than 64 MiB; fields that are dictionaries where the schema has them plain, or
+ *  the other way round, are copied. Rows written before go before it. Batches that are not charged
+ *  to the transport's budget are charged as long as they are queued; one that is larger than what
+ *  is left of the shuffle's is spilled, or passes alone like a large row. OUT_OF_RANGE: no such
+ *  partition.
  */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_writer_put(struct fletch_shuffle_writer *writer, uint32_t partition,
@@ -81,7 +84,8 @@ FLETCH_EXPORT void fletch_shuffle_writer_disarm(struct fletch_shuffle_writer *wr
 
 /** Sends everything that was written, then barrier `id` to all partitions. Ids increase; a repeat
  *  of the last one is ignored; INVALID_ARGUMENT: an older one. RESOURCE_EXHAUSTED: too many in
- *  flight: waits up to the timeout until readers have passed the oldest. */
+ *  flight: waits up to the timeout until readers have passed the oldest. UNAVAILABLE: a producer
+ *  was lost meanwhile. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
                               uint64_t timeout_ns, struct fletch_error *error);

@@ -20,7 +20,9 @@ enum {
     TICK_MS = 100,
     THREADS_MAX = 1024,
     FILES_BESIDE = 64, /* descriptors for everything but inputs and parts */
-    ABANDON_SECONDS = 3
+    ABANDON_SECONDS = 3,
+    MEMORY_LEAST = 16384,
+    DELIVERED_SHARE = 4 /* of the memory: what is being written to files */
 };
 
 /* ---- before anything is written ---- */
@@ -52,6 +54,14 @@ static enum outcome check_count(const struct shuffle_settings *settings, const c
                           count, most);
 }
 
+static enum outcome check_memory(const struct shuffle_settings *settings)
+{
+    if (settings->memory_bytes >= MEMORY_LEAST && settings->memory_bytes <= FLETCH_BUDGET_BYTES_MAX)
+        return OUTCOME_DONE;
+    return options_refuse(settings->usage, "--memory is %" PRIu64 ", expected %d to %" PRIu64,
+                          settings->memory_bytes, MEMORY_LEAST, FLETCH_BUDGET_BYTES_MAX);
+}
+
 static enum outcome check_method(const struct shuffle_settings *settings)
 {
     if (settings->is_round_robin && (settings->is_range || settings->by != NULL))
@@ -81,7 +91,7 @@ static enum outcome check_settings(struct shuffle_job *job, const struct operand
     if (outcome == OUTCOME_DONE)
         outcome = check_count(settings, "threads", settings->thread_count, THREADS_MAX);
     if (outcome == OUTCOME_DONE)
-        outcome = check_count(settings, "memory", settings->memory_bytes, FLETCH_BUDGET_BYTES_MAX);
+        outcome = check_memory(settings);
     if (outcome == OUTCOME_DONE)
         outcome = check_method(settings);
     if (outcome == OUTCOME_DONE)
@@ -122,8 +132,12 @@ static enum outcome register_shuffle(struct shuffle_job *job)
     static const char name[] = "fletch";
     const struct shuffle_settings *settings = &job->settings;
     struct fletch_error error;
+    uint64_t delivered_bytes = settings->memory_bytes / DELIVERED_SHARE;
+    /* The memory is the shuffle's and its readers'. Beside it the transport has room for a row that
+     * is larger than that, of which there is one at a time. */
     struct fletch_transport_options transport = {.struct_size = sizeof transport,
-                                                 .budget_bytes = settings->memory_bytes};
+                                                 .budget_bytes = FLETCH_BUDGET_BYTES_MAX,
+                                                 .delivered_bytes = delivered_bytes};
     struct fletch_partitioner_options partitioner = shuffle_plan_partitioner(job);
     struct fletch_shuffle_options options = {
         .struct_size = sizeof options,
@@ -132,6 +146,7 @@ static enum outcome register_shuffle(struct shuffle_job *job)
         .schema = job->schema,
         .partitioner = &partitioner,
         .producer_count = (uint32_t)settings->producer_count,
+        .budget_bytes = settings->memory_bytes - delivered_bytes,
         .linger_ns = FLETCH_OFF,
         .sums = job->sums,
         .spill_directory = settings->spill_directory,

@@ -461,6 +461,27 @@ enum fletch_status fletch_account_transfer(struct fletch_account *from, struct f
     return status;
 }
 
+/* ---- waiting for room or something else ---- */
+
+bool fletch_account_await_room(struct fletch_account *account, uint64_t bytes, uint64_t timeout_ns,
+                               bool (*is_over)(void *context), void *context)
+{
+    struct fletch_eventcount *room = &account->budget->room;
+    struct reservation reservation = {.account = account, .bytes = bytes};
+    uint32_t key = fletch_eventcount_prepare(room);
+    if (is_over(context) || make_room(&reservation)) {
+        fletch_eventcount_cancel(room);
+        return false;
+    }
+    (void)fletch_eventcount_wait(room, key, timeout_ns);
+    return true;
+}
+
+void fletch_budget_wake(struct fletch_budget *budget)
+{
+    fletch_eventcount_notify_inline(&budget->room, UINT32_MAX);
+}
+
 /* ---- waiting by descriptor ---- */
 
 enum fletch_status fletch_budget_open_fd(struct fletch_budget *budget, int *out_fd,

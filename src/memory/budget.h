@@ -72,6 +72,13 @@ struct fletch_budget {
     FLETCH_ISOLATED struct fletch_eventcount room;
 };
 
+/* Sleeps until there may be room for `bytes`, or `is_over` says that there is something else, up to
+ * `timeout_ns`. False: there was room, or `is_over` said so, before it slept. May come back for
+ * nothing. Who changes what `is_over` looks at calls fletch_budget_wake after that. */
+bool fletch_account_await_room(struct fletch_account *account, uint64_t bytes, uint64_t timeout_ns,
+                               bool (*is_over)(void *context), void *context);
+void fletch_budget_wake(struct fletch_budget *budget);
+
 /* The two halves of a transfer. The first charges `to` and what is above it, up to where the two
  * branches meet, or nothing; then the second takes the charge from `from` in the same way, or from
  * `to` to undo the first. */

@@ -5,6 +5,7 @@
 #include "base/allocator.h"
 #include "base/assert.h"
 #include "base/bits.h"
+#include "memory/size_class.h"
 #include "partition/bit_run.h"
 #include "partition/gather.h"
 
@@ -176,6 +177,13 @@ static enum fletch_status allocate_slab(const struct fletch_frame_source *source
     status = fletch_buffer_allocate(source->cache, bytes, source->account, out_slab, error);
     fletch_buffer_release(source->cache, beside);
     return status;
+}
+
+uint64_t fletch_builder_charge_bytes(const struct fletch_frame_source *source,
+                                     const struct fletch_frame_plan *plan)
+{
+    return fletch_buffer_block_bytes(fletch_size_class_of(plan->slab_bytes)) +
+           fletch_buffer_block_bytes(fletch_size_class_of(batch_block_bytes(source->schema)));
 }
 
 enum fletch_status fletch_builder_open(struct fletch_frame_builder *frame,

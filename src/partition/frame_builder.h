@@ -75,6 +75,10 @@ enum fletch_status fletch_builder_open(struct fletch_frame_builder *frame,
                                        const struct fletch_frame_source *source,
                                        struct fletch_frame_plan *plan, struct fletch_error *error);
 
+/* What an account is charged for a frame of this plan, and the block of its batch. */
+uint64_t fletch_builder_charge_bytes(const struct fletch_frame_source *source,
+                                     const struct fletch_frame_plan *plan);
+
 /* Drops a frame with everything in it. Nothing happens if none is open. */
 void fletch_builder_close(struct fletch_frame_builder *frame, struct fletch_buffer_cache *cache);
 

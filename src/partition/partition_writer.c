@@ -222,25 +222,34 @@ static enum fletch_status merge_dictionaries(struct fletch_partition_writer *wri
     return status;
 }
 
-/* Makes the batch one of the writer's schema, if only encodings differ. */
-static enum fletch_status recode(struct fletch_partition_writer *writer, struct fletch_error *error)
+enum fletch_status fletch_partition_writer_recode(struct fletch_partition_writer *writer,
+                                                  struct fletch_batch *batch,
+                                                  struct fletch_batch **out_batch,
+                                                  struct fletch_error *error)
 {
-    struct fletch_buffer_cache *cache = writer->scatter.source.cache;
-    struct fletch_batch *recoded = NULL;
     const struct fletch_recoder recoder = {
         .schema = writer->schema,
         .dictionaries = writer->dictionaries,
-        .cache = cache,
+        .cache = writer->scatter.source.cache,
         .account = writer->scatter.source.account,
     };
-    if (writer->batch->schema == writer->schema ||
-        fletch_schema_compare(writer->schema, writer->batch->schema, FLETCH_COMPARE_FIELDS, NULL) ==
+    if (batch->schema != writer->schema &&
+        fletch_schema_compare(writer->schema, batch->schema, FLETCH_COMPARE_FIELDS, NULL) !=
             FLETCH_OK)
-        return FLETCH_OK;
-    enum fletch_status status = fletch_recode_batch(&recoder, writer->batch, &recoded, error);
+        return fletch_recode_batch(&recoder, batch, out_batch, error);
+    *out_batch = fletch_batch_acquire(batch);
+    return FLETCH_OK;
+}
+
+/* Makes the batch one of the writer's schema, if only encodings differ. */
+static enum fletch_status recode(struct fletch_partition_writer *writer, struct fletch_error *error)
+{
+    struct fletch_batch *recoded = NULL;
+    enum fletch_status status =
+        fletch_partition_writer_recode(writer, writer->batch, &recoded, error);
     if (status != FLETCH_OK)
         return status;
-    fletch_batch_release(cache, writer->batch);
+    fletch_batch_release(writer->scatter.source.cache, writer->batch);
     writer->batch = recoded;
     return FLETCH_OK;
 }
@@ -461,4 +470,9 @@ void fletch_partition_writer_charge(struct fletch_partition_writer *writer,
                                     struct fletch_account *account)
 {
     writer->scatter.source.account = account;
+}
+
+uint64_t fletch_partition_writer_wanted_bytes(const struct fletch_partition_writer *writer)
+{
+    return writer->scatter.frame_bytes;
 }

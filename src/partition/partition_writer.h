@@ -21,6 +21,18 @@ enum fletch_status fletch_partition_writer_finish_open(struct fletch_partition_w
 void fletch_partition_writer_charge(struct fletch_partition_writer *writer,
                                     struct fletch_account *account);
 
+/* The batch, whose schema is the writer's by FLETCH_COMPARE_VALUE_TYPES, as one of the writer's
+ * own: a reference to it, or, where encodings differ, a batch of which those fields are copied.
+ * Errors as fletch_recode_batch. */
+enum fletch_status fletch_partition_writer_recode(struct fletch_partition_writer *writer,
+                                                  struct fletch_batch *batch,
+                                                  struct fletch_batch **out_batch,
+                                                  struct fletch_error *error);
+
+/* What an account is charged for the frame of the next row, for which there was no memory; 0: that
+ * is not what is missing. */
+uint64_t fletch_partition_writer_wanted_bytes(const struct fletch_partition_writer *writer);
+
 /* The sum of the hashes of all rows that were taken in, by methods that hash: summed up where rows
  * are looked at, not where they are placed. */
 uint64_t fletch_partition_writer_key_sum(const struct fletch_partition_writer *writer);

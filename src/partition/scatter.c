@@ -293,7 +293,18 @@ static size_t measure(struct fletch_scatter *scatter, const struct fletch_frame_
     return count;
 }
 
-/* A frame for one row that is too large for the others. */
+/* Opens a frame, or notes what it would have been charged. */
+static enum fletch_status open_frame(struct fletch_scatter *scatter,
+                                     struct fletch_frame_builder *frame,
+                                     struct fletch_frame_plan *plan, struct fletch_error *error)
+{
+    enum fletch_status status = fletch_builder_open(frame, &scatter->source, plan, error);
+    if (status == FLETCH_RESOURCE_EXHAUSTED)
+        scatter->frame_bytes = fletch_builder_charge_bytes(&scatter->source, plan);
+    return status;
+}
+
+/* A frame for one row that is too large for the others, in the place of an empty one. */
 static enum fletch_status open_for_row(struct fletch_scatter *scatter,
                                        struct fletch_frame_builder *frame, int64_t row,
                                        struct fletch_error *error)
@@ -303,14 +314,10 @@ static enum fletch_status open_for_row(struct fletch_scatter *scatter,
     if (fletch_frame_plan_create_row(scatter->source.schema, &scatter->extent, &scatter->allocator,
                                      &plan) != FLETCH_OK)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a frame's plan");
-    struct fletch_frame_builder larger = {.slab = NULL};
-    enum fletch_status status = fletch_builder_open(&larger, &scatter->source, plan, error);
-    fletch_frame_plan_release(plan);
-    if (status != FLETCH_OK)
-        return status;
     fletch_builder_close(frame, scatter->source.cache);
-    *frame = larger;
-    return FLETCH_OK;
+    enum fletch_status status = open_frame(scatter, frame, plan, error);
+    fletch_frame_plan_release(plan);
+    return status;
 }
 
 static void add_segment(struct fletch_scatter *scatter, struct fletch_frame_builder *frame,
@@ -361,7 +368,7 @@ static enum fletch_status place_some(struct fletch_scatter *scatter,
     enum fletch_status status = FLETCH_OK;
     prefetch_run(scatter, block);
     if (frame->slab == NULL)
-        status = fletch_builder_open(frame, &scatter->source, scatter->plan, error);
+        status = open_frame(scatter, frame, scatter->plan, error);
     if (status != FLETCH_OK)
         return status;
     uint32_t first = run->first + block->run_done;
@@ -388,6 +395,7 @@ enum fletch_status fletch_scatter_block(struct fletch_scatter *scatter,
                                         struct fletch_error *error)
 {
     enum fletch_status status = FLETCH_OK;
+    scatter->frame_bytes = 0;
     while (block->run < block->lists->run_count && status == FLETCH_OK) {
         status = place_some(scatter, block, error);
         if (block->run_done == block->lists->runs[block->run].count) {

@@ -68,7 +68,8 @@ struct fletch_scatter {
     int64_t *used_elements;            /* scratch of a list's measuring, by node */
     int64_t *used_bytes;               /* by span */
     double seen_rows;
-    void *block; /* in which the arrays lie that depend on the schema alone */
+    uint64_t frame_bytes; /* that the next row's frame wants, for which there was no memory; or 0 */
+    void *block;          /* in which the arrays lie that depend on the schema alone */
     size_t block_bytes;
 };
 

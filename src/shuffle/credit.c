@@ -315,6 +315,11 @@ void fletch_credit_pool_pass(struct fletch_credit_pool *pool, uint64_t barrier)
     submit_once(pool, &pool->sweep_queued, &pool->sweep);
 }
 
+bool fletch_credit_pool_has_passed(struct fletch_credit_pool *pool, uint64_t barrier)
+{
+    return barrier <= load_relaxed(&pool->barrier); /* relaxed: who sees it late asks again */
+}
+
 static bool try_pool(struct fletch_credit *credit, uint64_t held, uint64_t bytes)
 {
     struct fletch_credit_pool *pool = credit->pool;
@@ -340,8 +345,8 @@ bool fletch_credit_try(struct fletch_credit *credit, uint64_t bytes, uint64_t ba
 {
     struct fletch_credit_pool *pool = credit->pool;
     uint64_t held = load_relaxed(&credit->held); /* relaxed: a count */
-    /* relaxed: who sees the last barrier late asks, and is looked at with it */
-    bool may_be_held = barrier > load_relaxed(&pool->barrier);
+    /* Who sees the last barrier late asks, and is looked at with it. */
+    bool may_be_held = !fletch_credit_pool_has_passed(pool, barrier);
     enum fletch_credit_source source = FLETCH_CREDIT_OWN;
     FLETCH_ASSERT(bytes <= FLETCH_CREDIT_FRAME_BYTES_MAX);
     do {

@@ -134,6 +134,9 @@ void fletch_credit_init(struct fletch_credit *credit, struct fletch_credit_pool 
  * increase; one thread at a time; does not block. */
 void fletch_credit_pool_pass(struct fletch_credit_pool *pool, uint64_t barrier);
 
+/* Whether they have, as far as the caller sees: frames behind `barrier` are not held. */
+bool fletch_credit_pool_has_passed(struct fletch_credit_pool *pool, uint64_t barrier);
+
 /* Takes credit for a frame of `bytes` bytes, behind `barrier` of its producer (0: none), or changes
  * nothing. False also where others wait that could use it. Any thread; lock-free. */
 bool fletch_credit_try(struct fletch_credit *credit, uint64_t bytes, uint64_t barrier,

@@ -25,11 +25,12 @@ enum fletch_status fletch_reader_open_segment(struct fletch_shuffle_reader *read
 
 /* Whether `bytes` may go past the limit of the account: what is larger than all of it goes alone.
  * Notes what to wait for. */
-static bool goes_alone(struct fletch_shuffle_reader *reader, const struct fletch_account *account,
+static bool goes_alone(struct fletch_shuffle_reader *reader, struct fletch_account *account,
                        uint64_t bytes)
 {
     uint64_t limit = load_relaxed(&account->limit_bytes); /* relaxed: fixed while it is open */
     struct fletch_budget_statistics found = {.struct_size = sizeof found};
+    reader->blocked_account = account;
     reader->blocked_bytes = bytes < limit ? bytes : limit;
     if (bytes <= limit)
         return false;
@@ -79,7 +80,7 @@ static enum fletch_status tell_broken(const struct fletch_shuffle_partition *par
     return fletch_error_set(error, FLETCH_DATA_LOSS,
                             "DATA_LOSS: partition %u of shuffle '%s', producer %u: a frame on disk "
                             "cannot be read: %s",
-                            partition->number, partition->shuffle->specification.name,
+                            partition->number, partition->shuffle->specification.shown.text,
                             frame->channel->producer, cause->message);
 }
 
@@ -88,19 +89,22 @@ static enum fletch_status read_back(struct fletch_shuffle_reader *reader,
                                     const struct fletch_frame *frame,
                                     struct fletch_batch **out_batch, struct fletch_error *error)
 {
-    struct fletch_account *delivered = reader->shuffle->transport->delivered;
+    struct fletch_transport *transport = reader->shuffle->transport;
+    uint64_t bytes = frame->spilled.frame_bytes;
     struct fletch_error cause;
     enum fletch_status status =
-        fletch_spill_read(&frame->spilled, reader->cache, delivered, out_batch, &cause);
-    if (status == FLETCH_RESOURCE_EXHAUSTED &&
-        goes_alone(reader, delivered, frame->spilled.frame_bytes))
-        status = fletch_spill_read(&frame->spilled, reader->cache,
-                                   reader->shuffle->transport->account, out_batch, &cause);
+        fletch_spill_read(&frame->spilled, reader->cache, transport->delivered, out_batch, &cause);
+    if (status == FLETCH_RESOURCE_EXHAUSTED && goes_alone(reader, transport->delivered, bytes)) {
+        status = fletch_spill_read(&frame->spilled, reader->cache, transport->account, out_batch,
+                                   &cause);
+        reader->blocked_account = transport->account;
+        reader->blocked_bytes = bytes;
+    }
     if (status == FLETCH_RESOURCE_EXHAUSTED)
         return fletch_error_set(error, status,
                                 "RESOURCE_EXHAUSTED: no room to read a frame of %llu bytes back: "
                                 "%s",
-                                (unsigned long long)frame->spilled.frame_bytes, cause.message);
+                                (unsigned long long)bytes, cause.message);
     return status == FLETCH_OK ? FLETCH_OK : tell_broken(partition, frame, &cause, error);
 }
 

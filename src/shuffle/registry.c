@@ -145,7 +145,7 @@ static enum fletch_status refuse_name(const struct fletch_shuffle *shuffle,
                                       struct fletch_error *error)
 {
     return fletch_error_set(error, FLETCH_ALREADY_EXISTS, "a shuffle '%s' is registered already",
-                            shuffle->specification.name);
+                            shuffle->specification.shown.text);
 }
 
 static enum fletch_status enter_name(struct fletch_shuffle *shuffle,
@@ -165,7 +165,7 @@ static enum fletch_status enter_name(struct fletch_shuffle *shuffle,
         if (status == FLETCH_ALREADY_EXISTS)
             return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                     "%d shuffles have names of the same hash as '%s'",
-                                    FLETCH_NAME_PROBES, specification->name);
+                                    FLETCH_NAME_PROBES, specification->shown.text);
         if (status != FLETCH_OK)
             return status;
         uint32_t state = FLETCH_NAME_PENDING;

@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "memory/budget.h"
 #include "shuffle/registry.h"
 #include "shuffle/shuffle_seat.h"
 #include "shuffle/specification.h"
@@ -38,6 +39,7 @@ static void end(struct fletch_shared *shared)
     fletch_shuffle_seats_free(shuffle);
     fletch_coordinator_destroy(shuffle->coordinator);
     fletch_account_close(shuffle->retained);
+    fletch_account_close(shuffle->alone);
     fletch_account_close(shuffle->account);
     fletch_specification_deinit(&shuffle->specification);
     fletch_transport_return_seat(transport, shuffle->seat);
@@ -53,12 +55,15 @@ static enum fletch_status make_accounts(struct fletch_shuffle *shuffle,
                                         struct fletch_error *error)
 {
     const struct fletch_account_options own = {.struct_size = sizeof own,
-                                               .name = shuffle->specification.name,
+                                               .name = shuffle->specification.shown.text,
                                                .limit_bytes = shuffle->specification.budget_bytes};
+    const struct fletch_account_options alone = {.struct_size = sizeof alone, .name = own.name};
     const struct fletch_account_options retained = {
         .struct_size = sizeof retained, .name = "retained", .limit_bytes = split->retained_bytes};
     enum fletch_status status =
         fletch_account_open(shuffle->transport->shuffles, &own, &shuffle->account, error);
+    if (status == FLETCH_OK)
+        status = fletch_account_open(shuffle->transport->shuffles, &alone, &shuffle->alone, error);
     if (status == FLETCH_OK && shuffle->specification.retention != FLETCH_RETENTION_NONE)
         status = fletch_account_open(shuffle->account, &retained, &shuffle->retained, error);
     return status;
@@ -172,14 +177,15 @@ enum fletch_status fletch_shuffle_register(struct fletch_transport *transport,
 static enum fletch_status tell_unknown(struct fletch_shuffle_name name, uint64_t timeout_ns,
                                        struct fletch_error *error)
 {
-    size_t most = FLETCH_SHUFFLE_NAME_BYTES_MAX;
-    int shown = (int)(name.byte_count < most ? name.byte_count : most);
-    const char *text = shown == 0 ? "" : name.bytes;
+    struct fletch_name_text shown =
+        fletch_name_show(name.bytes, name.byte_count < FLETCH_SHUFFLE_NAME_BYTES_MAX
+                                         ? name.byte_count
+                                         : FLETCH_SHUFFLE_NAME_BYTES_MAX);
     if (timeout_ns == 0)
-        return fletch_error_set(error, FLETCH_NOT_FOUND, "UNKNOWN: no shuffle '%.*s' is registered",
-                                shown, text);
+        return fletch_error_set(error, FLETCH_NOT_FOUND, "UNKNOWN: no shuffle '%s' is registered",
+                                shown.text);
     return fletch_error_set(error, FLETCH_DEADLINE_EXCEEDED,
-                            "UNKNOWN: no shuffle '%.*s' was registered within %llu ms", shown, text,
+                            "UNKNOWN: no shuffle '%s' was registered within %llu ms", shown.text,
                             (unsigned long long)(timeout_ns / 1000000));
 }
 
@@ -246,6 +252,7 @@ static void run_cancel(void *context, struct fletch_serial_task *task)
     (void)context;
     fletch_partitions_close(shuffle);
     fletch_shuffle_seats_notify(shuffle);
+    fletch_budget_wake(shuffle->transport->budget);
 }
 
 void fletch_shuffle_cancel(struct fletch_shuffle *shuffle, const char *reason)
@@ -284,9 +291,9 @@ enum fletch_status fletch_shuffle_check(const struct fletch_shuffle *shuffle,
         return FLETCH_OK;
     if (shuffle->cancel_reason[0] == '\0')
         return fletch_error_set(error, FLETCH_CANCELLED, "CANCELLED: shuffle '%s'",
-                                shuffle->specification.name);
+                                shuffle->specification.shown.text);
     return fletch_error_set(error, FLETCH_CANCELLED, "CANCELLED: shuffle '%s': %s",
-                            shuffle->specification.name, shuffle->cancel_reason);
+                            shuffle->specification.shown.text, shuffle->cancel_reason);
 }
 
 enum fletch_status fletch_shuffle_tell_lost(const struct fletch_shuffle *shuffle,
@@ -297,7 +304,7 @@ enum fletch_status fletch_shuffle_tell_lost(const struct fletch_shuffle *shuffle
     return fletch_error_set(error, FLETCH_UNAVAILABLE,
                             "PRODUCER_LOST: partition %u of shuffle '%s' has no end, producer %u "
                             "was aborted: %s",
-                            partition, shuffle->specification.name, shuffle->lost_producer,
+                            partition, shuffle->specification.shown.text, shuffle->lost_producer,
                             reason == NULL ? "no reason given" : reason);
 }
 

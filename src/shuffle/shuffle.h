@@ -18,6 +18,7 @@
 #include "memory/shared.h"
 #include "shuffle/coordinator.h"
 #include "shuffle/credit.h"
+#include "shuffle/shuffle_name.h"
 #include "shuffle/shuffle_partition.h"
 #include "shuffle/transport.h"
 
@@ -26,7 +27,8 @@
 /* The options, copied, with their defaults filled in. */
 struct fletch_shuffle_specification {
     size_t name_bytes;
-    char name[FLETCH_SHUFFLE_NAME_BYTES_MAX + 1];  /* any bytes, then a NUL for messages */
+    char name[FLETCH_SHUFFLE_NAME_BYTES_MAX];      /* any bytes */
+    struct fletch_name_text shown;                 /* it, for messages and accounts */
     struct fletch_schema *schema;                  /* a reference */
     struct fletch_partitioner_options partitioner; /* what it points to is the shuffle's own */
     uint32_t producer_count;
@@ -38,6 +40,7 @@ struct fletch_shuffle_specification {
     enum fletch_retention retention;
     char *spill_directory; /* own copy; NULL: none */
     enum fletch_spill_codec spill_codec;
+    uint64_t scratch_bytes; /* that each writer reserves to spill */
     uint64_t spill_after_ns;
     uint32_t barrier_limit;
     uint64_t watermark_idle_ns;
@@ -58,6 +61,7 @@ struct fletch_written_counters {
     _Atomic uint64_t credit_wait_ns;
     _Atomic uint32_t writers_holding; /* that have frames without credit */
     _Atomic uint32_t writers_stuck;   /* of those, asleep or armed */
+    _Atomic uint32_t writers_alone;   /* that are making a frame beside the budget just now */
 };
 
 /* Counted by readers; all relaxed, statistics. */
@@ -101,6 +105,7 @@ struct fletch_shuffle {
     _Atomic uint32_t is_closed;  /* its name and partitions were taken out of the store */
     struct fletch_shuffle_specification specification;
     struct fletch_account *account;  /* below the transport's */
+    struct fletch_account *alone;    /* beside it: frames that are larger than there is room for */
     uint64_t writer_bytes;           /* the most that a writer keeps before it is sent */
     struct fletch_account *retained; /* below the shuffle's; NULL: nothing is retained */
     struct fletch_shuffle_partition *partitions;
@@ -127,6 +132,12 @@ enum fletch_status fletch_shuffle_check(const struct fletch_shuffle *shuffle,
 static inline bool fletch_shuffle_is_cancelled(const struct fletch_shuffle *shuffle)
 {
     return load_acquire(&shuffle->cancel) == FLETCH_CANCEL_DONE; /* E1 acquire */
+}
+
+/* Whether a producer was lost, so that all partitions have failed. */
+static inline bool fletch_shuffle_has_lost(const struct fletch_shuffle *shuffle)
+{
+    return load_acquire(&shuffle->outcome) == FLETCH_OUTCOME_LOST; /* E2 acquire */
 }
 
 static inline uint64_t fletch_shuffle_now_ns(const struct fletch_shuffle *shuffle)

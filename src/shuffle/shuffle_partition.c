@@ -5,6 +5,7 @@
 #include "base/allocator.h"
 #include "base/status.h"
 #include "memory/batch.h"
+#include "memory/budget.h"
 #include "shuffle/frame_pool.h"
 #include "shuffle/shuffle.h"
 #include "shuffle/shuffle_seat.h"
@@ -64,7 +65,7 @@ static bool is_broken(const struct fletch_shuffle_partition *partition)
 
 static bool is_lost(const struct fletch_shuffle_partition *partition)
 {
-    return load_acquire(&partition->shuffle->outcome) == FLETCH_OUTCOME_LOST; /* E2 acquire */
+    return fletch_shuffle_has_lost(partition->shuffle);
 }
 
 bool fletch_shuffle_partition_has_failed(const struct fletch_shuffle_partition *partition)
@@ -78,7 +79,7 @@ enum fletch_status fletch_shuffle_partition_check(const struct fletch_shuffle_pa
     if (is_broken(partition))
         return fletch_error_set(error, FLETCH_DATA_LOSS,
                                 "DATA_LOSS: partition %u of shuffle '%s' was found broken before",
-                                partition->number, partition->shuffle->specification.name);
+                                partition->number, partition->shuffle->specification.shown.text);
     return is_lost(partition)
                ? fletch_shuffle_tell_lost(partition->shuffle, partition->number, error)
                : FLETCH_OK;
@@ -161,6 +162,12 @@ void fletch_shuffle_partition_shut(struct fletch_shuffle_partition *partition,
 
 /* ---- control ---- */
 
+/* Readers that wait for room give control meanwhile. */
+static void wake_readers_without_room(struct fletch_shuffle *shuffle)
+{
+    fletch_budget_wake(shuffle->transport->budget);
+}
+
 static void push_barriers(void *context, uint64_t id, uint32_t slot, bool aborted)
 {
     struct fletch_shuffle *shuffle = context;
@@ -174,6 +181,7 @@ static void push_barriers(void *context, uint64_t id, uint32_t slot, bool aborte
                 FLETCH_DONE)
             fletch_shuffle_partition_drop(partition, NULL, frame);
     }
+    wake_readers_without_room(shuffle);
     fletch_credit_pool_pass(&shuffle->credit_pool, id);
 }
 
@@ -191,6 +199,7 @@ static void push_watermarks(void *context, int64_t watermark)
         (void)fletch_mailbox_push(&partition->mailbox, shuffle->seat->reader,
                                   &partition->watermark.node);
     }
+    wake_readers_without_room(shuffle);
 }
 
 static void push_losses(void *context, uint32_t producer, const char *reason)
@@ -203,6 +212,7 @@ static void push_losses(void *context, uint32_t producer, const char *reason)
         (void)fletch_mailbox_push(&shuffle->partitions[p].mailbox, shuffle->seat->reader,
                                   &shuffle->partitions[p].lost.node);
     fletch_shuffle_seats_notify(shuffle);
+    wake_readers_without_room(shuffle);
 }
 
 static void push_ends(void *context)
@@ -212,6 +222,7 @@ static void push_ends(void *context)
     for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)
         (void)fletch_mailbox_push(&shuffle->partitions[p].mailbox, shuffle->seat->reader,
                                   &shuffle->partitions[p].end.node);
+    wake_readers_without_room(shuffle);
 }
 
 struct fletch_coordinator_outlet fletch_partitions_outlet(struct fletch_shuffle *shuffle)

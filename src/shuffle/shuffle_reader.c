@@ -4,15 +4,16 @@
 #include "base/assert.h"
 #include "base/options.h"
 #include "base/status.h"
+#include "memory/budget.h"
 #include "partition/partitioner.h"
 #include "shuffle/reader_fetch.h"
 #include "shuffle/reader_give.h"
 #include "shuffle/registry.h"
 #include "shuffle/verification.h"
 
-/* How long a reader sleeps at most before it looks again, where nobody tells it: for room in an
- * account, which others take as well. */
-#define ROOM_SLICE_NS UINT64_C(5000000)
+/* How long a reader sleeps before it looks again that found no room where there seemed to be some:
+ * others took it, or it was not room that was missing. */
+#define LOOK_AGAIN_NS UINT64_C(5000000)
 
 /* ---- opening ---- */
 
@@ -43,7 +44,7 @@ static void rewind_partition(struct fletch_shuffle_partition *partition)
 static enum fletch_status check_ending(const struct fletch_shuffle_partition *partition,
                                        struct fletch_error *error)
 {
-    const char *name = partition->shuffle->specification.name;
+    const char *name = partition->shuffle->specification.shown.text;
     switch (load_relaxed(&partition->ending)) { /* relaxed: this thread owns the partition */
     case FLETCH_ENDING_END:
         if (partition->shuffle->retained != NULL)
@@ -67,7 +68,7 @@ static enum fletch_status attach(struct fletch_shuffle_reader *reader, uint32_t 
     if (number >= count)
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
                                 "partition %u of shuffle '%s' was asked for, it has %u", number,
-                                shuffle->specification.name, count);
+                                shuffle->specification.shown.text, count);
     struct fletch_shuffle_partition *partition =
         fletch_registry_partition(shuffle, reader->seat->reader, number);
     if (partition == NULL ||
@@ -80,7 +81,7 @@ static enum fletch_status attach(struct fletch_shuffle_reader *reader, uint32_t 
             return status;
         return fletch_error_set(error, FLETCH_ALREADY_EXISTS,
                                 "partition %u of shuffle '%s' has a reader", number,
-                                shuffle->specification.name);
+                                shuffle->specification.shown.text);
     }
     reader->partitions[reader->partition_count++] = partition;
     enum fletch_status status = check_ending(partition, error);
@@ -264,27 +265,41 @@ static enum fletch_status tell_nothing_came(const struct fletch_shuffle_reader *
         error, FLETCH_DEADLINE_EXCEEDED,
         "DEADLINE_EXCEEDED: nothing came for %u partitions of shuffle '%s' in %llu ms: %u of %u "
         "producers have ended, %llu rows were sent to all partitions",
-        reader->partition_count - reader->ended_count, shuffle->specification.name,
+        reader->partition_count - reader->ended_count, shuffle->specification.shown.text,
         (unsigned long long)(timeout_ns / 1000000), producers.producers_ended, producers.producers,
         /* relaxed: a statistic */
         (unsigned long long)load_relaxed(&shuffle->written.rows_sent));
+}
+
+static bool has_news(void *context)
+{
+    struct fletch_shuffle_reader *reader = context;
+    return fletch_shuffle_is_cancelled(reader->shuffle) || fletch_ready_list_has_any(reader->list);
+}
+
+/* Sleeps until there may be room for a batch; whoever cancels, or has control for partitions, wakes
+ * it too. */
+static void wait_for_room(struct fletch_shuffle_reader *reader, uint64_t left_ns)
+{
+    if (fletch_account_await_room(reader->blocked_account, reader->blocked_bytes, left_ns, has_news,
+                                  reader))
+        return;
+    if (!has_news(reader))
+        (void)fletch_ready_list_wait(reader->list,
+                                     left_ns < LOOK_AGAIN_NS ? left_ns : LOOK_AGAIN_NS);
 }
 
 /* Sleeps until something may have come, or there may be room again. */
 static void wait_for_more(struct fletch_shuffle_reader *reader, bool is_blocked, uint64_t left_ns)
 {
     struct fletch_shuffle *shuffle = reader->shuffle;
-    struct fletch_account *account =
-        shuffle->retained != NULL ? shuffle->retained : shuffle->transport->delivered;
     uint64_t idle_ns = shuffle->specification.watermark_idle_ns;
     uint64_t began_ns = fletch_shuffle_now_ns(shuffle);
     if (idle_ns != 0 && idle_ns < left_ns)
         left_ns = idle_ns;
     fetch_add_relaxed(&shuffle->read.reader_waits, 1); /* relaxed: a statistic */
     if (is_blocked) {
-        uint64_t slice_ns = left_ns < ROOM_SLICE_NS ? left_ns : ROOM_SLICE_NS;
-        if (fletch_account_reserve(account, reader->blocked_bytes, slice_ns, NULL) == FLETCH_OK)
-            fletch_account_release(account, reader->blocked_bytes);
+        wait_for_room(reader, left_ns);
     } else {
         fetch_add_relaxed(&shuffle->read.readers_waiting, 1); /* relaxed: looked at twice */
         fletch_ready_list_wait(reader->list, left_ns);

@@ -33,7 +33,9 @@ struct fletch_shuffle_reader {
     struct fletch_shuffle_partition *last_pending;
 
     struct fletch_spill_segment *segment; /* for frames that are retained; or NULL */
-    uint64_t blocked_bytes;               /* what there was no room for, the last time */
+    /* What there was no room for, the last time, and where. */
+    struct fletch_account *blocked_account;
+    uint64_t blocked_bytes;
     struct fletch_reader_source source;
 };
 

@@ -39,6 +39,7 @@ void fletch_shuffle_statistics(struct fletch_shuffle *shuffle,
         .budget_bytes = shuffle->specification.budget_bytes,
     };
     struct fletch_budget_statistics account = {.struct_size = sizeof account};
+    struct fletch_budget_statistics alone = {.struct_size = sizeof alone};
     struct fletch_coordinator_statistics producers;
     struct fletch_spill_statistics spilled;
     copy_written(&shuffle->written, &found);
@@ -49,8 +50,9 @@ void fletch_shuffle_statistics(struct fletch_shuffle *shuffle,
     fletch_shuffle_seats_spilled(shuffle, &spilled);
     found.bytes_on_disk = spilled.bytes_on_disk;
     fletch_account_statistics(shuffle->account, &account);
-    found.bytes_charged = account.used_bytes;
-    found.bytes_charged_peak = account.peak_bytes;
+    fletch_account_statistics(shuffle->alone, &alone);
+    found.bytes_charged = account.used_bytes + alone.used_bytes;
+    found.bytes_charged_peak = account.peak_bytes + alone.peak_bytes;
     fletch_coordinator_statistics(shuffle->coordinator, &producers);
     found.watermarks_clamped = producers.watermarks_clamped;
     found.producers_open = producers.producers_open;
@@ -86,7 +88,7 @@ static enum fletch_status find(struct fletch_shuffle *shuffle, uint32_t number,
     if (number >= count)
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
                                 "partition %u of shuffle '%s' was asked for, it has %u", number,
-                                shuffle->specification.name, count);
+                                shuffle->specification.shown.text, count);
     *out_partition = &shuffle->partitions[number];
     return FLETCH_OK;
 }

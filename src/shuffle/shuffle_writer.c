@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "partition/partition_writer.h"
 #include "shuffle/batch_body.h"
+#include "shuffle/writer_alone.h"
 #include "shuffle/writer_control.h"
 #include "shuffle/writer_linger.h"
 #include "shuffle/writer_open.h"
@@ -108,8 +109,9 @@ static enum fletch_status push_broadcast(struct fletch_shuffle_writer *writer,
                                          struct fletch_error *error)
 {
     struct fletch_batch *paid = NULL;
-    enum fletch_status status =
-        fletch_batch_pay(writer->cache, batch, writer->account, &paid, error);
+    enum fletch_status status = fletch_writer_pay(writer, batch, &paid, error);
+    if (status == FLETCH_RESOURCE_EXHAUSTED)
+        status = fletch_writer_pay_alone(writer, batch, &paid, error);
     if (status != FLETCH_OK)
         return status;
     status = push(writer, paid, out_is_taken, error);
@@ -158,9 +160,13 @@ enum fletch_status fletch_shuffle_writer_write(struct fletch_shuffle_writer *wri
     if (status != FLETCH_OK)
         return status;
     uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
-    status = fletch_writer_settle(writer, fletch_writer_deadline(now_ns, timeout_ns), error);
-    if (status == FLETCH_OK)
+    uint64_t deadline_ns = fletch_writer_deadline(now_ns, timeout_ns);
+    do {
+        status = fletch_writer_settle(writer, deadline_ns, error);
+        if (status != FLETCH_OK)
+            return status;
         status = take_in(writer, batch, error);
+    } while (fletch_writer_waits_for_memory(writer, status, deadline_ns));
     if (status != FLETCH_OK)
         return status;
     fletch_writer_linger_begin(writer, now_ns);
@@ -184,7 +190,7 @@ static enum fletch_status check_put(const struct fletch_shuffle_writer *writer, 
         return FLETCH_OK;
     return fletch_schema_compare(
         specification->schema, batch->schema,
-        specification->strict_schema ? FLETCH_COMPARE_METADATA : FLETCH_COMPARE_FIELDS, error);
+        specification->strict_schema ? FLETCH_COMPARE_METADATA : FLETCH_COMPARE_VALUE_TYPES, error);
 }
 
 enum fletch_status fletch_shuffle_writer_put(struct fletch_shuffle_writer *writer,
@@ -194,9 +200,15 @@ enum fletch_status fletch_shuffle_writer_put(struct fletch_shuffle_writer *write
     enum fletch_status status = check_put(writer, partition, batch, error);
     if (status != FLETCH_OK)
         return status;
-    uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
-    status = fletch_writer_settle(writer, fletch_writer_deadline(now_ns, timeout_ns), error);
-    return status != FLETCH_OK ? status : fletch_writer_put(writer, partition, batch, error);
+    uint64_t deadline_ns =
+        fletch_writer_deadline(fletch_shuffle_now_ns(writer->shuffle), timeout_ns);
+    do {
+        status = fletch_writer_settle(writer, deadline_ns, error);
+        if (status != FLETCH_OK)
+            return status;
+        status = fletch_writer_put(writer, partition, batch, error);
+    } while (fletch_writer_waits_for_memory(writer, status, deadline_ns));
+    return status;
 }
 
 enum fletch_status fletch_shuffle_writer_flush(struct fletch_shuffle_writer *writer,
@@ -291,14 +303,18 @@ static enum fletch_status refuse_barrier(struct fletch_shuffle_writer *writer, u
                                          struct fletch_error *error)
 {
     enum fletch_status status = fletch_shuffle_check(writer->shuffle, error);
+    if (status == FLETCH_OK && fletch_shuffle_has_lost(writer->shuffle)) {
+        writer->refusing = &writer->shuffle->partitions[0]; /* any: all of them have failed */
+        return fletch_writer_check_partitions(writer, error);
+    }
     return status != FLETCH_OK
                ? status
                : fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                   "RESOURCE_EXHAUSTED: barrier %" PRIu64 " of producer %u waits "
-                                  "for one of %u that are in flight in shuffle \"%s\"",
+                                  "for one of %u that are in flight in shuffle '%s'",
                                   id, writer->producer,
                                   writer->shuffle->specification.barrier_limit,
-                                  writer->shuffle->specification.name);
+                                  writer->shuffle->specification.shown.text);
 }
 
 enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
@@ -314,7 +330,7 @@ enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *w
         fletch_writer_prepare(writer, FLETCH_SEAT_BARRIER, FLETCH_CONTROL_BARRIER);
     operation->barrier = id;
     fletch_control_submit(operation);
-    if (!fletch_writer_await(writer, operation, fletch_control_is_done, deadline_ns) &&
+    if (!fletch_writer_await_answer(writer, operation, deadline_ns) &&
         fletch_control_give_up(operation))
         return refuse_barrier(writer, id, error);
     if (operation->status == FLETCH_OK)

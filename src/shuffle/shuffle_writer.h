@@ -7,6 +7,7 @@
  *   writer_send.c      frames: from the partition writer to channels, credit, inboxes
  *   writer_wait.c      how a call waits, and when it is told that nothing can move
  *   writer_spill.c     frames that go to disk for want of credit
+ *   writer_alone.c     what is larger than its share of the budget
  *   writer_put.c       batches that go as they are
  *   writer_linger.c    rows that have waited long enough
  *   writer_control.c   how it asks the coordinator

@@ -133,6 +133,7 @@ static enum fletch_status set_name(struct fletch_shuffle_specification *specific
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "a shuffle needs a partitioner");
     memcpy(specification->name, options->name, options->name_bytes);
     specification->name_bytes = options->name_bytes;
+    specification->shown = fletch_name_show(options->name, options->name_bytes);
     return FLETCH_OK;
 }
 
@@ -198,6 +199,11 @@ static uint64_t frames_least(const struct fletch_shuffle_specification *specific
            (OWN_FRAMES + (uint64_t)specification->producer_limit);
 }
 
+static uint64_t scratch_least(const struct fletch_shuffle_specification *specification)
+{
+    return specification->scratch_bytes * specification->producer_limit;
+}
+
 static uint64_t limit_of(const struct fletch_account *account)
 {
     struct fletch_budget_statistics found = {.struct_size = sizeof found};
@@ -222,16 +228,17 @@ static enum fletch_status set_frame(struct fletch_shuffle_specification *specifi
     if (status != FLETCH_OK)
         return status;
     specification->frame_bytes = (size_t)frame_bytes;
-    if (frames_least(specification) <= specification->budget_bytes / frame_bytes)
+    uint64_t least = frames_least(specification) * frame_bytes + scratch_least(specification);
+    if (least <= specification->budget_bytes)
         return FLETCH_OK;
     return fletch_error_set(
         error, FLETCH_RESOURCE_EXHAUSTED,
         "a budget of %llu bytes is below the minimum of %llu: frames of %llu bytes for %u "
-        "partitions, 2 of their own and one for each of %u producers",
-        (unsigned long long)specification->budget_bytes,
-        (unsigned long long)(frames_least(specification) * frame_bytes),
+        "partitions, 2 of their own and one for each of %u producers, and %llu bytes for each "
+        "producer to spill",
+        (unsigned long long)specification->budget_bytes, (unsigned long long)least,
         (unsigned long long)frame_bytes, specification->partitioner.partition_count,
-        specification->producer_limit);
+        specification->producer_limit, (unsigned long long)specification->scratch_bytes);
 }
 
 static enum fletch_status set_budget(struct fletch_shuffle_specification *specification,
@@ -274,12 +281,12 @@ fletch_specification_split(const struct fletch_shuffle_specification *specificat
         .owned_bytes = OWN_FRAMES * partitions * frame_bytes,
     };
     uint64_t needed = split.owned_bytes + writers * least;
-    if (needed > specification->budget_bytes) { /* as good as it can be so close to the minimum */
-        split.writer_bytes =
-            (uint64_t)((double)least * (double)specification->budget_bytes / (double)needed);
+    uint64_t budget_bytes = specification->budget_bytes - scratch_least(specification);
+    if (needed > budget_bytes) { /* as good as it can be so close to the minimum */
+        split.writer_bytes = (uint64_t)((double)least * (double)budget_bytes / (double)needed);
         return split;
     }
-    uint64_t rest = specification->budget_bytes - needed;
+    uint64_t rest = budget_bytes - needed;
     split.writer_bytes = least + rest / WAITING_SHARE / writers;
     split.pool_bytes = rest - rest / WAITING_SHARE - rest / NOBODYS_SHARE;
     if (specification->retention == FLETCH_RETENTION_UNTIL_CLOSE) {
@@ -308,6 +315,26 @@ static enum fletch_status set_directory(struct fletch_shuffle_specification *spe
     return FLETCH_OK;
 }
 
+/* A shuffle that is registered can spill. */
+static enum fletch_status set_scratch(struct fletch_shuffle_specification *specification,
+                                      const struct fletch_transport *transport,
+                                      struct fletch_error *error)
+{
+    struct fletch_spill_options options = {
+        .schema = specification->schema,
+        .allocator = &transport->allocator,
+        .compresses = specification->spill_codec == FLETCH_SPILL_LZ4,
+    };
+    if (specification->spill_directory == NULL)
+        return FLETCH_OK;
+    enum fletch_status status = fletch_buffer_cache_open(transport->pool, &options.cache, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = fletch_spill_scratch_bytes(&options, &specification->scratch_bytes, error);
+    fletch_buffer_cache_close(options.cache);
+    return status;
+}
+
 enum fletch_status fletch_specification_init(struct fletch_shuffle_specification *specification,
                                              const struct fletch_transport *transport,
                                              const struct fletch_shuffle_options *options,
@@ -333,9 +360,11 @@ enum fletch_status fletch_specification_init(struct fletch_shuffle_specification
     if (status == FLETCH_OK)
         status = set_choices(specification, &known, error);
     if (status == FLETCH_OK)
-        status = set_budget(specification, transport, &known, error);
-    if (status == FLETCH_OK)
         status = set_directory(specification, transport, known.spill_directory, error);
+    if (status == FLETCH_OK)
+        status = set_scratch(specification, transport, error);
+    if (status == FLETCH_OK)
+        status = set_budget(specification, transport, &known, error);
     return status;
 }
 

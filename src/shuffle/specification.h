@@ -11,14 +11,14 @@
 
 /* How a shuffle's budget is divided, so that nobody can take from others what they need to go on.
  * Frames count with all that they keep alive: the buffer, rounded up to what the pool has, and the
- * batch's block. */
+ * batch's block. What each writer reserves to spill comes first. */
 struct fletch_budget_split {
     uint64_t frame_bytes;    /* that a full frame keeps alive */
     uint64_t writer_bytes;   /* of each writer: P frames that it gathers, two more, and a quarter of
                               what is left for those that wait in it */
     uint64_t owned_bytes;    /* 2 · P frames */
     uint64_t pool_bytes;     /* credit for all; a sixteenth of what is left is nobody's: for
-                              dictionaries, and scratch for spilling */
+                              dictionaries, and scratch for slices that are spilled */
     uint64_t retained_bytes; /* with retention: half of what the pool would have */
 };
 

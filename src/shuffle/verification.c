@@ -37,8 +37,8 @@ enum fletch_status fletch_verification_add(const struct fletch_shuffle_partition
         return fletch_error_set(error, FLETCH_DATA_LOSS,
                                 "DATA_LOSS: partition %u of shuffle '%s', producer %u: frame %llu "
                                 "came instead of frame %llu",
-                                partition->number, specification->name, frame->channel->producer,
-                                (unsigned long long)frame->sequence,
+                                partition->number, specification->shown.text,
+                                frame->channel->producer, (unsigned long long)frame->sequence,
                                 (unsigned long long)received->frames + 1);
     received->frames++;
     received->rows += (uint64_t)fletch_batch_row_count(batch);
@@ -90,7 +90,7 @@ static enum fletch_status compare(const struct fletch_shuffle_partition *partiti
                 error, FLETCH_DATA_LOSS,
                 "DATA_LOSS: partition %u of shuffle '%s', producer %u: %s: %llu sent, %llu "
                 "received",
-                partition->number, partition->shuffle->specification.name, channel->producer,
+                partition->number, partition->shuffle->specification.shown.text, channel->producer,
                 totals[i].what, (unsigned long long)sent, (unsigned long long)received);
     }
     return FLETCH_OK;

@@ -16,11 +16,9 @@ enum fletch_status fletch_writer_ask_for(struct fletch_shuffle_writer *writer,
                                          struct fletch_control_operation *operation,
                                          struct fletch_error *error);
 
-/* Sleeps until `is_so` says so of the operation. False: the deadline came first, or the shuffle was
- * cancelled; FLETCH_NO_DEADLINE: neither ends it. */
-bool fletch_writer_await(struct fletch_shuffle_writer *writer,
-                         struct fletch_control_operation *operation,
-                         bool (*is_so)(struct fletch_control_operation *operation),
-                         uint64_t deadline_ns);
+/* Sleeps until the operation is answered. False: the deadline came first, or the shuffle was
+ * cancelled, or a producer of it was lost: then it may be answered never. */
+bool fletch_writer_await_answer(struct fletch_shuffle_writer *writer,
+                                struct fletch_control_operation *operation, uint64_t deadline_ns);
 
 #endif

@@ -6,6 +6,7 @@
 #include "partition/partition_writer.h"
 #include "shuffle/batch_body.h"
 #include "shuffle/key_sum.h"
+#include "shuffle/writer_alone.h"
 #include "shuffle/writer_send.h"
 #include "shuffle/writer_spill.h"
 
@@ -119,38 +120,19 @@ static void send_pieces(struct put *put)
         fletch_writer_spill_channel(writer, put->channel);
 }
 
-/* Charges somebody for the batch, of which the put has a reference then: the writer; if it has too
- * much to send, when that has gone; if its share of the budget is too small for the batch, the
- * shuffle. */
-static enum fletch_status pay(struct put *put, struct fletch_error *error)
-{
-    struct fletch_shuffle_writer *writer = put->writer;
-    struct fletch_batch *batch = put->batch;
-    enum fletch_status status =
-        fletch_batch_pay(writer->cache, batch, writer->account, &put->batch, NULL);
-    if (status != FLETCH_RESOURCE_EXHAUSTED)
-        return status;
-    status = fletch_partition_writer_finish_open(writer->partition_writer, error);
-    if (status == FLETCH_OK)
-        status = fletch_writer_advance(writer, error);
-    if (status != FLETCH_OK)
-        return status;
-    status = fletch_batch_pay(writer->cache, batch, writer->account, &put->batch, NULL);
-    if (status != FLETCH_RESOURCE_EXHAUSTED)
-        return status;
-    return fletch_batch_pay(writer->cache, batch, writer->shuffle->account, &put->batch, error);
-}
-
 /* With everything sent that was written before. */
 static enum fletch_status put_batch(struct put *put, struct fletch_error *error)
 {
     struct fletch_shuffle_writer *writer = put->writer;
-    enum fletch_status status = pay(put, error);
+    struct fletch_batch *batch = put->batch;
+    enum fletch_status status = fletch_writer_pay(writer, batch, &put->batch, error);
     if (status == FLETCH_RESOURCE_EXHAUSTED && fletch_writer_can_spill(writer)) {
         /* The caller keeps it alive until it is on the disk, before this call returns. */
-        put->batch = fletch_batch_acquire(put->batch);
+        put->batch = fletch_batch_acquire(batch);
         put->goes_to_disk = true;
         status = FLETCH_OK;
+    } else if (status == FLETCH_RESOURCE_EXHAUSTED) {
+        status = fletch_writer_pay_alone(writer, batch, &put->batch, error);
     }
     if (status != FLETCH_OK)
         return status;
@@ -158,6 +140,21 @@ static enum fletch_status put_batch(struct put *put, struct fletch_error *error)
     fletch_batch_release(writer->cache, put->batch);
     if (status == FLETCH_OK)
         send_pieces(put);
+    return status;
+}
+
+/* As one of the shuffle's schema: what is copied for that the writer is charged for, or the shuffle
+ * where the writer's share is too small. */
+static enum fletch_status recode(struct fletch_shuffle_writer *writer, struct fletch_batch *batch,
+                                 struct fletch_batch **out_batch, struct fletch_error *error)
+{
+    struct fletch_partition_writer *rows = writer->partition_writer;
+    enum fletch_status status = fletch_partition_writer_recode(rows, batch, out_batch, error);
+    if (status != FLETCH_RESOURCE_EXHAUSTED)
+        return status;
+    fletch_partition_writer_charge(rows, writer->shuffle->account);
+    status = fletch_partition_writer_recode(rows, batch, out_batch, error);
+    fletch_partition_writer_charge(rows, writer->account);
     return status;
 }
 
@@ -174,13 +171,17 @@ enum fletch_status fletch_writer_put(struct fletch_shuffle_writer *writer, uint3
         status = fletch_writer_advance(writer, error);
     if (status != FLETCH_OK)
         return status;
-    struct put put = {
-        .writer = writer, .channel = fletch_writer_channel(writer, partition), .batch = batch};
+    struct put put = {.writer = writer, .channel = fletch_writer_channel(writer, partition)};
     if (put.channel == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "RESOURCE_EXHAUSTED: no memory for the channel to partition %u",
                                 partition);
-    status = put_batch(&put, error);
+    status = recode(writer, batch, &put.batch, error);
+    batch = put.batch;
+    if (status == FLETCH_OK) {
+        status = put_batch(&put, error);
+        fletch_batch_release(writer->cache, batch);
+    }
     fletch_writer_note_holding(writer, status);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "partition/partition_writer.h"
 #include "shuffle/batch_body.h"
+#include "shuffle/writer_alone.h"
 #include "shuffle/writer_linger.h"
 
 /* ---- channels ---- */
@@ -328,7 +329,7 @@ static enum fletch_status resume(struct fletch_shuffle_writer *writer, struct fl
 /* The same for a writer that has sent all its frames and finds no memory all the same. What it is
  * gathering goes first, for which the shuffle pays the batches' blocks: its own account may be full
  * of the rows. What is left then is a row that is larger than the writer's share of the budget: it
- * is charged to the shuffle, where others may have left room. */
+ * is charged to the shuffle, where others may have left room; or goes beside the budget, alone. */
 static enum fletch_status resume_with_nothing(struct fletch_shuffle_writer *writer,
                                               struct fletch_error *error)
 {
@@ -342,7 +343,11 @@ static enum fletch_status resume_with_nothing(struct fletch_shuffle_writer *writ
     if (status == FLETCH_OK && !has_sent)
         status = resume(writer, error);
     fletch_partition_writer_charge(rows, writer->account);
-    return status == FLETCH_OK && has_sent ? resume(writer, error) : status;
+    if (status == FLETCH_OK && has_sent)
+        return resume(writer, error);
+    if (status == FLETCH_RESOURCE_EXHAUSTED && writer->first_waiting == NULL)
+        return fletch_writer_resume_alone(writer, resume, error);
+    return status;
 }
 
 enum fletch_status fletch_writer_advance(struct fletch_shuffle_writer *writer,

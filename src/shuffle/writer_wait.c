@@ -74,9 +74,10 @@ static bool nobody_can_move(struct fletch_shuffle_writer *writer)
     uint32_t stuck = load_relaxed(&shuffle->written.writers_stuck) + 1; /* relaxed: the same */
     uint32_t waiting = load_relaxed(&shuffle->read.readers_waiting);    /* relaxed: the same */
     uint32_t open = load_relaxed(&shuffle->read.readers_open);          /* relaxed: the same */
+    uint32_t alone = load_relaxed(&shuffle->written.writers_alone);     /* relaxed: the same */
     if (control.barriers_in_flight > 0 && holding < control.producers_open)
         holding = control.producers_open;
-    if (stuck < holding || waiting < open)
+    if (stuck < holding || waiting < open || alone > 0)
         return false;
     for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)
         if (reader_can_move(&shuffle->partitions[p]) || writer_can_move(&shuffle->partitions[p]))
@@ -124,10 +125,10 @@ enum fletch_status fletch_writer_refuse(struct fletch_shuffle_writer *writer, co
     return fletch_error_set(
         error, FLETCH_RESOURCE_EXHAUSTED,
         "RESOURCE_EXHAUSTED: %s: a frame of %" PRIu64 " bytes of producer %u waits for credit of "
-        "partition %u of shuffle \"%s\", %s%s; of its budget of %" PRIu64 " bytes %" PRIu64
+        "partition %u of shuffle '%s', %s%s; of its budget of %" PRIu64 " bytes %" PRIu64
         " are used, %" PRIu64 " of them by frames that partition %u has not taken",
         why, channel->first_waiting->bytes, writer->producer, channel->partition,
-        shuffle->specification.name,
+        shuffle->specification.shown.text,
         has_reader ? "whose reader does not take what is there" : "which has no reader",
         spill_text(writer), shuffle->specification.budget_bytes, budget.used_bytes,
         load_relaxed(&partition->bytes_queued), channel->partition); /* relaxed: the same */
@@ -222,6 +223,18 @@ enum fletch_status fletch_writer_settle(struct fletch_shuffle_writer *writer, ui
     return status != FLETCH_RESOURCE_EXHAUSTED                        ? status
            : has_settled(writer, fletch_writer_advance(writer, NULL)) ? FLETCH_OK
                                                                       : status;
+}
+
+bool fletch_writer_waits_for_memory(struct fletch_shuffle_writer *writer, enum fletch_status status,
+                                    uint64_t deadline_ns)
+{
+    if (status != FLETCH_RESOURCE_EXHAUSTED)
+        return false;
+    uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
+    if (now_ns >= deadline_ns || fletch_writer_is_stalled(writer, now_ns))
+        return false;
+    sleep_until_something_moves(writer, least(MEMORY_LOOK_NS, deadline_ns - now_ns));
+    return true;
 }
 
 enum fletch_status fletch_writer_flush_all(struct fletch_shuffle_writer *writer,

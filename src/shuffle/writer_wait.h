@@ -10,6 +10,11 @@
 enum fletch_status fletch_writer_settle(struct fletch_shuffle_writer *writer, uint64_t deadline_ns,
                                         struct fletch_error *error);
 
+/* Waits a moment, where `status` says that there was no memory for a batch that was not taken.
+ * False: it says something else, or the deadline has passed, or nobody can move. */
+bool fletch_writer_waits_for_memory(struct fletch_shuffle_writer *writer, enum fletch_status status,
+                                    uint64_t deadline_ns);
+
 /* The time at which a call that began at `now_ns` ends. */
 uint64_t fletch_writer_deadline(uint64_t now_ns, uint64_t timeout_ns);
 

@@ -108,7 +108,47 @@ static enum fletch_status reserve_scratch(struct fletch_spill_segment *segment,
     return status;
 }
 
+static enum fletch_status check_codec(const struct fletch_spill_options *options,
+                                      struct fletch_error *error)
+{
+    if (!options->compresses || fletch_lz4_exists())
+        return FLETCH_OK;
+    return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
+                            "spilling with LZ4: this build has no liblz4");
+}
+
+static enum fletch_status make_encoder(const struct fletch_spill_options *options,
+                                       struct fletch_ipc_encoder **out_encoder,
+                                       struct fletch_error *error)
+{
+    const struct fletch_ipc_encoder_options encoder = {
+        .schema = options->schema,
+        .cache = options->cache,
+        .alignment = MESSAGE_ALIGNMENT,
+    };
+    const struct fletch_allocator allocator = fletch_allocator_or_default(options->allocator);
+    return fletch_ipc_encoder_create(&encoder, &allocator, out_encoder, error);
+}
+
+enum fletch_status fletch_spill_scratch_bytes(const struct fletch_spill_options *options,
+                                              uint64_t *out_bytes, struct fletch_error *error)
+{
+    struct fletch_ipc_encoder *encoder = NULL;
+    size_t bytes = 0;
+    enum fletch_status status = check_codec(options, error);
+    if (status == FLETCH_OK)
+        status = make_encoder(options, &encoder, error);
+    if (status == FLETCH_OK)
+        status = fletch_ipc_encoder_measure(encoder, NULL, &bytes, error);
+    fletch_ipc_encoder_destroy(encoder);
+    if (status == FLETCH_OK)
+        *out_bytes = charge_of(bytes) +
+                     (options->compresses ? charge_of(fletch_spill_sink_scratch_bytes()) : 0);
+    return status;
+}
+
 static enum fletch_status make_writer(struct fletch_spill_segment *segment,
+                                      const struct fletch_spill_options *options,
                                       struct fletch_error *error)
 {
     struct fletch_spill_medium *medium = &segment->medium;
@@ -118,13 +158,8 @@ static enum fletch_status make_writer(struct fletch_spill_segment *segment,
         return refuse_directory(segment->path, -directory, error);
     segment->directory = directory;
     enum fletch_status status = open_file(segment, &segment->file, &cause, error);
-    const struct fletch_ipc_encoder_options options = {
-        .schema = medium->schema,
-        .cache = segment->cache,
-        .alignment = MESSAGE_ALIGNMENT,
-    };
     if (status == FLETCH_OK)
-        status = fletch_ipc_encoder_create(&options, &medium->allocator, &segment->encoder, error);
+        status = make_encoder(options, &segment->encoder, error);
     if (status == FLETCH_OK)
         status = reserve_scratch(segment, NULL, error);
     if (status == FLETCH_OK && medium->compresses)
@@ -137,9 +172,9 @@ enum fletch_status fletch_spill_segment_create(const struct fletch_spill_options
                                                struct fletch_spill_segment **out_segment,
                                                struct fletch_error *error)
 {
-    if (options->compresses && !fletch_lz4_exists())
-        return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
-                                "spilling with LZ4: this build has no liblz4");
+    enum fletch_status status = check_codec(options, error);
+    if (status != FLETCH_OK)
+        return status;
     size_t path_bytes = strlen(options->directory) + 1;
     size_t bytes = sizeof(struct fletch_spill_segment) + path_bytes;
     struct fletch_spill_segment *segment = fletch_block_allocate(options->allocator, bytes);
@@ -160,7 +195,7 @@ enum fletch_status fletch_spill_segment_create(const struct fletch_spill_options
     };
     memcpy(segment->path, options->directory, path_bytes);
     fletch_shared_init(&segment->medium.shared, end_segment);
-    enum fletch_status status = make_writer(segment, error);
+    status = make_writer(segment, options, error);
     if (status == FLETCH_OK)
         *out_segment = segment;
     else

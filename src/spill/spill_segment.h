@@ -34,6 +34,12 @@ enum fletch_status fletch_spill_directory_check(const char *directory,
                                                 const struct fletch_spill_io *io,
                                                 struct fletch_error *error);
 
+/* What a segment with these options reserves at its account when it is made. The directory need not
+ * be there. UNIMPLEMENTED: LZ4 in a build without it, or a schema that cannot be written;
+ * RESOURCE_EXHAUSTED: no memory. */
+enum fletch_status fletch_spill_scratch_bytes(const struct fletch_spill_options *options,
+                                              uint64_t *out_bytes, struct fletch_error *error);
+
 /* Makes a segment with its first file and one reference, the writer's. Scratch for any frame that
  * is no slice is reserved at the account from here on, so that appending such a frame needs no room
  * in a budget that is full. Errors as fletch_spill_directory_check; RESOURCE_EXHAUSTED: no memory,

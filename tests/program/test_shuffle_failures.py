@@ -154,15 +154,6 @@ class SystemTest(FailureTest):
         self.fails(USAGE, *self.words(path), "--memory", "10KB", saying="10000")
         self.assertIsNone(self.left())
 
-    def test_row_is_larger_than_the_memory(self):
-        """It is refused, with a disk to spill to as without one, and not waited for."""
-        row = pa.record_batch([pa.array([1]), pa.array(["x" * (20 * MEBIBYTE)])], ["key", "text"])
-        path = write(self.folder / "a.arrow", [row, row])
-        for more in [], ["--spill-dir", self.folder]:
-            self.fails(SYSTEM, *self.words(path), "--memory", "10MiB", "--quiet", *more,
-                       saying=("a.arrow", "budget"))
-            self.assertIsNone(self.left())
-
     def test_folder_has_the_name_of_a_part(self):
         """What it would replace stays as it was, all of it."""
         path = write(self.folder / "a.arrow", numbers(1000))
@@ -278,6 +269,20 @@ class MemoryTest(FailureTest):
             self.succeeds(*self.words(path, partitions=16), "--memory", memory, "--quiet",
                           "--no-sync", "--replace")
             self.succeeds("verify", path, "--", self.out)
+
+    def test_rows_are_larger_than_the_memory(self):
+        """They pass one at a time, beside the budget, with a disk to spill to as without one."""
+        row = pa.record_batch([pa.array([1, 2]), pa.array(["x" * (20 * MEBIBYTE), "y"])],
+                              ["key", "text"])
+        path = write(self.folder / "a.arrow", [row] * 5)
+        for more in [], ["--spill-dir", self.folder], ["--threads", "1", "--producers", "1"]:
+            found = self.succeeds(*self.words(path), "--memory", "10MiB", "--json", "--no-sync",
+                                  "--replace", *more).json
+            self.assertEqual(found["rows_out"], 10)
+            self.succeeds("verify", path, "--", self.out)
+            if not IS_SANITIZED:
+                self.assertLessEqual(found["resident_bytes_peak"],
+                                     (10 + 64 + 5 * 20 + 2 * 20) * MEBIBYTE)
 
     def test_resident_memory_is_bounded(self):
         """200 MB through a pipe, of which a sixteenth may be on its way."""

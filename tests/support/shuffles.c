@@ -17,7 +17,9 @@ static enum fletch_status make_transport(const struct shuffle_words *words,
 {
     const struct fletch_transport_options options = {
         .struct_size = sizeof options,
-        .budget_bytes = words->budget_bytes == 0 ? BUDGET_DEFAULT : words->budget_bytes,
+        .budget_bytes = words->transport_bytes != 0 ? words->transport_bytes
+                        : words->budget_bytes != 0  ? words->budget_bytes
+                                                    : BUDGET_DEFAULT,
         .delivered_bytes = words->delivered_bytes,
     };
     return fletch_transport_create(&options, words->allocator, out_transport, error);
@@ -55,6 +57,7 @@ static enum fletch_status register_shuffle(const struct shuffle_words *words,
         .sums = words->sums,
         .retention = words->retention,
         .spill_directory = words->spill_directory,
+        .spill_codec = words->spill_codec,
         .spill_after_ns = words->spill_after_ns,
         .barrier_limit = words->barrier_limit,
         .strict_schema = words->strict_schema,

@@ -17,13 +17,15 @@ struct shuffle_words {
     uint32_t partitions; /* 0: 4 */
     uint32_t producers;  /* 0: 1 */
     uint32_t producer_limit;
-    uint64_t budget_bytes; /* of shuffle and transport; 0: 64 MiB */
+    uint64_t budget_bytes;    /* 0: 64 MiB */
+    uint64_t transport_bytes; /* its budget; 0: the same */
     uint64_t delivered_bytes;
     size_t frame_bytes;
     uint64_t linger_ns; /* 0: FLETCH_OFF */
     enum fletch_sum_level sums;
     enum fletch_retention retention;
     const char *spill_directory;
+    enum fletch_spill_codec spill_codec;
     uint64_t spill_after_ns;
     uint32_t barrier_limit;
     uint32_t strict_schema;

@@ -146,6 +146,43 @@ static void what_the_partitioner_refuses_is_refused(void **state)
     expect_refused(&options, FLETCH_INVALID_ARGUMENT, "column 2, the schema has 2");
 }
 
+/* Any bytes are a name: messages show all of it, and no control character. */
+static void names_are_shown_whatever_bytes_they_have(void **state)
+{
+    (void)state;
+    static const char name[] = "a\0b\n'\\\xff \xc3\xa4 \xc2\x85";
+    struct fletch_shuffle_options options = options_of("x");
+    struct fletch_shuffle *shuffle = NULL, *other = NULL;
+    struct fletch_error error;
+    options.name = name;
+    options.name_bytes = sizeof name - 1;
+    assert_ok(fletch_shuffle_register(transport, &options, &shuffle, NULL));
+    expect_refused(&options, FLETCH_ALREADY_EXISTS,
+                   "'a\\x00b\\x0a\\x27\\\\\\xff \xc3\xa4 \\xc2\\x85'");
+    fletch_shuffle_cancel(shuffle, NULL);
+    assert_int_equal(
+        fletch_shuffle_reader_open(shuffle, NULL, &(struct fletch_shuffle_reader *){0}, &error),
+        FLETCH_CANCELLED);
+    assert_contains(error.message, "shuffle 'a\\x00b\\x0a");
+    end_one(shuffle);
+    const struct fletch_shuffle_name sought = {.bytes = name, .byte_count = sizeof name - 1};
+    assert_int_equal(fletch_shuffle_find(transport, sought, 0, &other, &error), FLETCH_NOT_FOUND);
+    assert_contains(error.message, "no shuffle 'a\\x00b\\x0a");
+}
+
+static void a_long_name_is_cut_between_what_is_shown(void **state)
+{
+    (void)state;
+    char name[FLETCH_SHUFFLE_NAME_BYTES_MAX];
+    memset(name, 'n', sizeof name);
+    assert_int_equal(strlen(fletch_name_show(name, sizeof name).text), sizeof name);
+    memset(name, 1, sizeof name);
+    struct fletch_name_text shown = fletch_name_show(name, sizeof name);
+    assert_string_equal(shown.text + strlen(shown.text) - 7, "\\x01...");
+    assert_true(strlen(shown.text) < sizeof shown.text);
+    assert_string_equal(fletch_name_show(NULL, 0).text, "");
+}
+
 static void a_spill_directory_must_be_there(void **state)
 {
     (void)state;
@@ -466,6 +503,8 @@ int main(void)
         cmocka_unit_test(a_number_that_cannot_be_is_named_with_its_limits),
         cmocka_unit_test(what_the_partitioner_refuses_is_refused),
         cmocka_unit_test(a_spill_directory_must_be_there),
+        cmocka_unit_test(names_are_shown_whatever_bytes_they_have),
+        cmocka_unit_test(a_long_name_is_cut_between_what_is_shown),
         cmocka_unit_test(a_budget_below_the_minimum_is_refused_with_the_numbers),
         cmocka_unit_test(the_frame_follows_from_the_budget),
         cmocka_unit_test(the_budget_is_divided),

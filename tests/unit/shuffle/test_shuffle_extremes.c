@@ -276,6 +276,130 @@ static void a_row_larger_than_the_budget_is_told_by_each_call(void **state)
     free(row.bytes);
 }
 
+/* A shuffle of 1 MiB in a transport of 64, and rows of 4 MiB. */
+static struct test_shuffle make_small_one(uint32_t producers)
+{
+    return test_shuffle_make(&(struct shuffle_words){.schema = "v=u",
+                                                     .partitions = 2,
+                                                     .producers = producers,
+                                                     .budget_bytes = MIB,
+                                                     .transport_bytes = 64 * MIB,
+                                                     .frame_bytes = 4096});
+}
+
+enum { ROW_BYTES = 4 << 20, CHARGED_MOST = MIB + ROW_BYTES + ROW_BYTES / 4 };
+
+static void a_frame_larger_than_the_credit_passes_once_alone(void **state)
+{
+    (void)state;
+    struct test_shuffle test = make_small_one(1);
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct long_row row;
+    struct fletch_error error;
+    struct fletch_batch *batch = row_import(&test, &row, ROW_BYTES);
+    assert_ok(batch_write(&test, writer, batch, &error));
+    assert_int_equal(shuffle_statistics(&test).frames_sent, 1);
+    rows_write(&test, writer, 100); /* those that are not too large need not wait for it */
+    assert_ok(batch_write(&test, writer, batch, &error));
+    assert_int_equal(fletch_shuffle_writer_flush(writer, 0, &error), FLETCH_RESOURCE_EXHAUSTED);
+    assert_contains(error.message, "another one has not been released");
+    assert_in_range(shuffle_statistics(&test).bytes_charged, ROW_BYTES, CHARGED_MOST);
+    for (int i = 0; i < 5; i++)
+        write_through(&test, writer, reader, batch);
+    end_through(&test, writer, reader);
+    assert_int_equal(test.read.rows, 107);
+    assert_in_range(shuffle_statistics(&test).bytes_charged_peak, ROW_BYTES, CHARGED_MOST);
+    fletch_batch_release(test.cache, batch);
+    fletch_shuffle_writer_close(writer);
+    fletch_shuffle_reader_close(reader);
+    test_shuffle_end(&test);
+    free(row.bytes);
+}
+
+static void batches_larger_than_the_budget_are_put_one_at_a_time(void **state)
+{
+    (void)state;
+    struct test_shuffle test = make_small_one(1);
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    struct fletch_shuffle_reader *reader = reader_open_one(&test, 1);
+    struct long_row row;
+    struct fletch_error error;
+    struct fletch_batch *batch = row_import(&test, &row, ROW_BYTES);
+    test.is_placed_freely = true;
+    for (int i = 0; i < 3; i++) {
+        assert_ok(fletch_shuffle_writer_put(writer, 1, batch, 0, &error));
+        assert_int_equal(fletch_shuffle_writer_put(writer, 1, batch, 0, &error),
+                         FLETCH_RESOURCE_EXHAUSTED);
+        assert_contains(error.message, "another one has not been released");
+        assert_in_range(shuffle_statistics(&test).bytes_charged, ROW_BYTES, CHARGED_MOST);
+        assert_int_equal(events_take(&test, reader), 1);
+    }
+    assert_int_equal(test.read.rows, 3);
+    fletch_batch_release(test.cache, batch);
+    fletch_shuffle_writer_close(writer);
+    fletch_shuffle_reader_close(reader);
+    test_shuffle_end(&test);
+    free(row.bytes);
+}
+
+/* All get it, and it is charged once. */
+static void a_batch_larger_than_the_budget_is_broadcast_alone(void **state)
+{
+    (void)state;
+    struct test_shuffle test =
+        test_shuffle_make(&(struct shuffle_words){.schema = "v=u",
+                                                  .method = FLETCH_PARTITION_BROADCAST,
+                                                  .partitions = 3,
+                                                  .budget_bytes = MIB,
+                                                  .transport_bytes = 64 * MIB,
+                                                  .frame_bytes = 4096});
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct long_row row;
+    struct fletch_batch *batch = row_import(&test, &row, ROW_BYTES);
+    for (int i = 0; i < 3; i++)
+        write_through(&test, writer, reader, batch);
+    end_through(&test, writer, reader);
+    assert_int_equal(test.read.rows, 9);
+    assert_in_range(shuffle_statistics(&test).bytes_charged_peak, ROW_BYTES, CHARGED_MOST);
+    fletch_batch_release(test.cache, batch);
+    fletch_shuffle_writer_close(writer);
+    fletch_shuffle_reader_close(reader);
+    test_shuffle_end(&test);
+    free(row.bytes);
+}
+
+/* It would be held until the others come to the barrier, who may have such a row before that. */
+static void a_row_behind_a_barrier_leaves_the_way_to_those_before_it(void **state)
+{
+    (void)state;
+    struct test_shuffle test = make_small_one(2);
+    struct fletch_shuffle_writer *ahead = writer_open(&test, 0), *behind = writer_open(&test, 1);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct long_row row;
+    struct fletch_error error;
+    struct fletch_batch *batch = row_import(&test, &row, ROW_BYTES);
+    assert_ok(fletch_shuffle_writer_barrier(ahead, 1, 0, &error));
+    assert_ok(batch_write(&test, ahead, batch, &error));
+    assert_int_equal(fletch_shuffle_writer_flush(ahead, 0, &error), FLETCH_RESOURCE_EXHAUSTED);
+    assert_contains(error.message, "barrier");
+    assert_ok(batch_write(&test, behind, batch, &error));
+    assert_ok(fletch_shuffle_writer_barrier(behind, 1, 0, &error));
+    (void)events_take(&test, reader);
+    assert_int_equal(test.read.rows, 1);
+    assert_ok(fletch_shuffle_writer_end(ahead, 0, &error));
+    assert_ok(fletch_shuffle_writer_end(behind, 0, &error));
+    reader_drain(&test, reader);
+    piles_must_agree(&test);
+    fletch_batch_release(test.cache, batch);
+    fletch_shuffle_writer_close(ahead);
+    fletch_shuffle_writer_close(behind);
+    fletch_shuffle_reader_close(reader);
+    test_shuffle_end(&test);
+    free(row.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +413,10 @@ int main(void)
         cmocka_unit_test(a_string_may_have_100_mb),
         cmocka_unit_test(a_batch_larger_than_the_budget_is_refused_and_the_next_one_passes),
         cmocka_unit_test(a_row_larger_than_the_budget_is_told_by_each_call),
+        cmocka_unit_test(a_frame_larger_than_the_credit_passes_once_alone),
+        cmocka_unit_test(batches_larger_than_the_budget_are_put_one_at_a_time),
+        cmocka_unit_test(a_batch_larger_than_the_budget_is_broadcast_alone),
+        cmocka_unit_test(a_row_behind_a_barrier_leaves_the_way_to_those_before_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arrow/codec.h"
 #include "shuffle/shuffle.h"
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
@@ -838,6 +839,52 @@ static void a_frame_broken_on_disk_is_located_and_ends_its_partition_alone(void 
     test_disk_end(&disk);
 }
 
+/* The least budget that a refusal names; all writers at once find what they need in that, and what
+ * they write goes to disk and comes back. */
+static void spill_with_the_least_budget(enum fletch_spill_codec codec)
+{
+    enum { PRODUCERS = 3 };
+    char *directory = make_directory();
+    struct shuffle_words words = {.partitions = 2,
+                                  .producers = PRODUCERS,
+                                  .frame_bytes = 4096,
+                                  .budget_bytes = 4096,
+                                  .transport_bytes = UINT64_C(64) << 20,
+                                  .spill_directory = directory,
+                                  .spill_codec = codec};
+    struct fletch_shuffle_writer *writers[PRODUCERS];
+    struct test_shuffle test;
+    struct fletch_error error;
+    assert_int_equal(test_shuffle_try(&words, &test, &error), FLETCH_RESOURCE_EXHAUSTED);
+    words.budget_bytes = strtoull(strstr(error.message, "minimum of ") + 11, NULL, 10);
+    assert_in_range(words.budget_bytes, 4096 * 2 * (2 + PRODUCERS) + 1, UINT64_C(16) << 20);
+    test = test_shuffle_make(&words);
+    for (uint32_t i = 0; i < PRODUCERS; i++)
+        writers[i] = writer_open(&test, i);
+    for (uint32_t i = 0; i < PRODUCERS; i++) {
+        struct fletch_batch *batch = batch_make(&test, 2000);
+        assert_ok(batch_write(&test, writers[i], batch, NULL));
+        fletch_batch_release(test.cache, batch);
+        assert_ok(fletch_shuffle_writer_end(writers[i], UINT64_C(20000000000), NULL));
+        fletch_shuffle_writer_close(writers[i]);
+    }
+    assert_in_range(shuffle_statistics(&test).frames_spilled, 1, UINT64_MAX);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    reader_drain(&test, reader);
+    piles_must_agree(&test);
+    fletch_shuffle_reader_close(reader);
+    test_shuffle_end(&test);
+    end_directory(directory);
+}
+
+static void a_shuffle_that_is_registered_can_spill(void **state)
+{
+    (void)state;
+    spill_with_the_least_budget(FLETCH_SPILL_PLAIN);
+    if (fletch_lz4_exists())
+        spill_with_the_least_budget(FLETCH_SPILL_LZ4);
+}
+
 /* ---- schema ---- */
 
 /* Writes a batch of the one schema to a shuffle of the other. */
@@ -870,6 +917,44 @@ static void dictionary_and_plain_of_the_same_value_type_are_accepted(void **stat
     write_as("k=u v=l", "k=i<u> v=l", 0, FLETCH_OK);
     write_as("k=i<u> v=l", "k=u v=l", 0, FLETCH_OK);
     write_as("k=u v=l", "k=i<l> v=l", 0, FLETCH_INVALID_ARGUMENT);
+}
+
+/* Puts a batch of the one schema to a shuffle of the other, where each row is the same. */
+static void put_as(const char *declared, const char *put, uint32_t strict,
+                   enum fletch_status expected)
+{
+    struct test_shuffle test = test_shuffle_make(&(struct shuffle_words){
+        .schema = declared, .partitions = 3, .strict_schema = strict, .sums = FLETCH_SUMS_ROWS});
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct fletch_schema *schema = schema_new(put);
+    struct fletch_batch *batch = random_batch(&test.random, test.cache, schema, 1000);
+    struct fletch_error error;
+    test.is_placed_freely = true;
+    for (uint32_t p = 0; p < 2; p++)
+        assert_int_equal(fletch_shuffle_writer_put(writer, p, batch, 0, &error), expected);
+    if (expected == FLETCH_OK)
+        test.written = (struct row_pile){.rows = 2000, .row_sum = 2 * fletch_hash_row_sum(batch)};
+    else
+        assert_contains(error.message, "k");
+    fletch_batch_release(test.cache, batch);
+    fletch_schema_release(schema);
+    end_writer(writer);
+    reader_drain(&test, reader);
+    piles_must_agree(&test);
+    fletch_shuffle_reader_close(reader);
+    test_shuffle_end(&test);
+}
+
+static void batches_that_are_put_may_be_dictionary_or_plain(void **state)
+{
+    (void)state;
+    put_as("k=u v=l", "k=i<u> v=l", 0, FLETCH_OK);
+    put_as("k=i<u> v=l", "k=u v=l", 0, FLETCH_OK);
+    put_as("k=i<u> v=i<l>", "k=i<u> v=l", 0, FLETCH_OK);
+    put_as("k=l v=l", "k=i<l> v=i<l>", 0, FLETCH_OK);
+    put_as("k=u v=l", "k=i<l> v=l", 0, FLETCH_INVALID_ARGUMENT);
+    put_as("k=u v=l", "k=i<u> v=l", 1, FLETCH_INVALID_ARGUMENT);
 }
 
 static void metadata_is_ignored_unless_strict(void **state)
@@ -910,7 +995,9 @@ int main(void)
         cmocka_unit_test(what_there_is_no_room_for_is_spilled_and_read_back_in_order),
         cmocka_unit_test(what_is_retained_is_spilled_first),
         cmocka_unit_test(a_frame_broken_on_disk_is_located_and_ends_its_partition_alone),
+        cmocka_unit_test(a_shuffle_that_is_registered_can_spill),
         cmocka_unit_test(dictionary_and_plain_of_the_same_value_type_are_accepted),
+        cmocka_unit_test(batches_that_are_put_may_be_dictionary_or_plain),
         cmocka_unit_test(metadata_is_ignored_unless_strict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
