@@ -13,7 +13,7 @@ configure_package_config_file(cmake/FletchingConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/FletchingConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/FletchingConfig.cmake
-              ${PROJECT_BINARY_DIR}/FletchingConfigVersion.cmake cmake/FletchingLz4.cmake
+              ${PROJECT_BINARY_DIR}/FletchingConfigVersion.cmake cmake/FletchingCodecs.cmake
         DESTINATION ${FLETCH_PACKAGE_DIR})
 
 # Relative to the .pc file, so that the tree can be moved or installed with another --prefix.
@@ -21,9 +21,11 @@ cmake_path(SET FLETCH_PC_DIR "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig")
 cmake_path(SET FLETCH_PREFIX_FROM_PC "${CMAKE_INSTALL_PREFIX}")
 cmake_path(RELATIVE_PATH FLETCH_PREFIX_FROM_PC BASE_DIRECTORY "${FLETCH_PC_DIR}")
 set(FLETCH_PC_REQUIRES_PRIVATE "")
-if(FLETCH_LZ4)
-  set(FLETCH_PC_REQUIRES_PRIVATE liblz4)
-endif()
+foreach(codec IN ITEMS lz4 zstd)
+  if(TARGET Fletching::${codec})
+    string(APPEND FLETCH_PC_REQUIRES_PRIVATE " lib${codec}")
+  endif()
+endforeach()
 configure_file(cmake/fletching.pc.in ${PROJECT_BINARY_DIR}/fletching.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/fletching.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

@@ -14,6 +14,7 @@ compile,test,bench  libc6-dev              header stdio.h
 compile,test,bench  cmake                  command cmake
 compile,test,bench  ninja-build            command ninja
 compile,test,bench  liblz4-dev             header lz4.h
+compile,test,bench  libzstd-dev            header zstd.h
 test,bench          g++                    command g++
 test,bench          pkg-config             command pkg-config
 demo,test           python3                command python3

@@ -47,7 +47,8 @@ struct fletch_ipc_read_options {
     /** The most bytes of one message's metadata, of its custom metadata as it is kept, and of a
      *  schema's names and metadata in all. */
     size_t metadata_limit_bytes;
-    /** The most bytes of one message's body. */
+    /** The most bytes of one message's body, and of what its buffers become together where they are
+     *  compressed. */
     uint64_t body_limit_bytes;
     /** A body from a stream that claims more than this gets its memory as its bytes arrive. */
     size_t body_step_bytes;

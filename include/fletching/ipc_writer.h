@@ -30,6 +30,15 @@ enum fletch_ipc_deltas {
     FLETCH_IPC_DELTAS_OFF = 1 /* replaced whole: for readers that know no deltas */
 };
 
+/** Whether and how the buffers of record batches and dictionaries are compressed, each for itself;
+ *  one that would not become smaller stays as it is. LZ4 is made of independent blocks of 64 KiB,
+ *  ZSTD of level 1. */
+enum fletch_ipc_compression {
+    FLETCH_IPC_COMPRESSION_OFF = 0,
+    FLETCH_IPC_COMPRESSION_LZ4 = 1, /* frames: LZ4_FRAME */
+    FLETCH_IPC_COMPRESSION_ZSTD = 2
+};
+
 #define FLETCH_IPC_ALIGNMENT_DEFAULT 64
 
 /** Zero means default in every field but `cache`. */
@@ -44,6 +53,7 @@ struct fletch_ipc_write_options {
     /** Of metadata and of buffers in a body: 8 or 64. */
     uint32_t alignment_bytes;
     const struct fletch_allocator *allocator;
+    enum fletch_ipc_compression compression;
 };
 
 struct fletch_ipc_writer;
@@ -51,9 +61,10 @@ struct fletch_ipc_writer;
 /** Writes to a descriptor, which stays the caller's and outlives the writer; for a file from where
  *  it stands, which counts as its beginning. Writes the schema at once; without one, nothing:
  *  then the writer takes messages of a relay (ipc_relay.h), as a stream. This call and the next
- *  ones block where the descriptor does. INVALID_ARGUMENT: options; RESOURCE_EXHAUSTED: no memory,
- *  or no space on the device; UNAVAILABLE: the system's answer, also that a descriptor would block.
- *  A pipe or socket without a reader raises SIGPIPE, and is UNAVAILABLE where that is ignored. */
+ *  ones block where the descriptor does. INVALID_ARGUMENT: options; UNIMPLEMENTED: this build is
+ *  without that codec; RESOURCE_EXHAUSTED: no memory, or no space on the device; UNAVAILABLE: the
+ *  system's answer, also that a descriptor would block. A pipe or socket without a reader raises
+ *  SIGPIPE, and is UNAVAILABLE where that is ignored. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_ipc_writer_open_fd(int fd, struct fletch_schema *schema,
                           const struct fletch_ipc_write_options *options,

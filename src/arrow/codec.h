@@ -1,24 +1,72 @@
 #ifndef FLETCH_ARROW_CODEC_H
 #define FLETCH_ARROW_CODEC_H
 
-/* Compression of blocks of bytes: the only door to liblz4. A build without it says so. */
+/* The codecs that Arrow has for the buffers of a body, and what writing and reading with them need.
+ * One thread at a time. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether this build has LZ4. The calls below are for builds that do. */
-bool fletch_lz4_exists(void);
+#include "base/status.h"
+#include "memory/budget.h"
+#include "memory/buffer_pool.h"
 
-/* The most bytes that a raw LZ4 block of `bytes` bytes, at most 1 GiB, takes. */
-size_t fletch_lz4_bound(size_t bytes);
+/* In messages less by one. */
+enum fletch_codec { FLETCH_CODEC_NONE = 0, FLETCH_CODEC_LZ4_FRAME = 1, FLETCH_CODEC_ZSTD = 2 };
 
-/* Writes the block of `bytes` bytes at `from` to `to`, which has room for the bound; returns its
- * bytes. 16 KiB of stack. */
-size_t fletch_lz4_compress(uint8_t *to, const uint8_t *from, size_t bytes);
+/* UNIMPLEMENTED: this build is without it. */
+enum fletch_status fletch_codec_check(enum fletch_codec codec, struct fletch_error *error);
 
-/* Writes what the block of `stored_bytes` bytes at `from` stands for. False: that is not exactly
- * `bytes` bytes. Reads and writes nothing else, whatever the block holds. */
-bool fletch_lz4_decompress(uint8_t *to, size_t bytes, const uint8_t *from, size_t stored_bytes);
+/* The most bytes that `bytes` bytes take. */
+size_t fletch_codec_bound(enum fletch_codec codec, size_t bytes);
+
+struct fletch_compressor {
+    enum fletch_codec codec;
+    struct fletch_buffer_cache *cache;
+    struct fletch_account *account; /* NULL: nobody */
+    struct fletch_buffer *memory;   /* of ZSTD's writer */
+    void *writer;
+};
+
+/* Makes one of codec, cache and account, which are set; memory comes from these.
+ * RESOURCE_EXHAUSTED; UNIMPLEMENTED: this build is without the codec. */
+enum fletch_status fletch_compressor_init(struct fletch_compressor *compressor,
+                                          struct fletch_error *error);
+void fletch_compressor_deinit(struct fletch_compressor *compressor);
+
+/* Writes to `to`, which has room for the bound; returns the bytes, 0: failed. */
+size_t fletch_compressor_run(const struct fletch_compressor *compressor, uint8_t *to,
+                             const uint8_t *from, size_t bytes);
+
+/* For both codecs, each of which gets its memory when it is first needed. All zero but for cache
+ * and account: nothing has been needed. */
+struct fletch_decompressor {
+    struct fletch_buffer_cache *cache;
+    struct fletch_account *account; /* NULL: nobody */
+    struct fletch_buffer *zstd_memory;
+    void *zstd_reader;
+    void *lz4_reader;
+    size_t lz4_bytes; /* that the account is charged for it */
+};
+
+void fletch_decompressor_deinit(struct fletch_decompressor *decompressor);
+
+/* What is compressed, and how long it is said to be. */
+struct fletch_compressed {
+    const uint8_t *data;
+    size_t stored_bytes;
+    size_t bytes;
+};
+
+/* Whether that many bytes can come of it: so that nobody has to find memory for a lie. */
+bool fletch_compressed_may_hold(enum fletch_codec codec, const struct fletch_compressed *what);
+
+/* Writes `what->bytes` bytes to `to`. INVALID_ARGUMENT: it stands for other bytes, or for none;
+ * RESOURCE_EXHAUSTED; UNIMPLEMENTED: this build is without the codec. */
+enum fletch_status fletch_decompressor_run(struct fletch_decompressor *decompressor,
+                                           enum fletch_codec codec,
+                                           const struct fletch_compressed *what, uint8_t *to,
+                                           struct fletch_error *error);
 
 #endif

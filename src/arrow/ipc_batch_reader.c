@@ -7,6 +7,9 @@
 
 enum { BUFFER_ALIGNMENT = 8 };
 
+/* In front of a buffer of a compressed body stands its length, or that it is not compressed. */
+enum { LENGTH_BYTES = 8, AS_IT_IS = -1 };
+
 /* Where spans without bytes point that are not absent. */
 static const _Alignas(64) uint8_t nothing[64];
 
@@ -16,6 +19,9 @@ struct reading {
     const uint8_t *body_data;
     uint32_t owner_count; /* owners[0] is the body, if there is one */
     size_t copied_bytes;
+    enum fletch_codec codec;
+    uint64_t expanded_bytes; /* of the buffers of a compressed body */
+    bool uses_body;
     struct fletch_error *error;
 };
 
@@ -89,6 +95,98 @@ static enum fletch_status refuse_range(const struct reading *reading, uint32_t r
                             range[0], range[1], reading->body->bytes);
 }
 
+/* Buffer `index` of field `row`, for messages. */
+struct told_buffer {
+    uint32_t row;
+    uint32_t index;
+    const uint8_t *data;
+    size_t bytes;
+};
+
+static enum fletch_status refuse_compressed(const struct reading *reading,
+                                            const struct told_buffer *told, const char *why,
+                                            int64_t number)
+{
+    return fletch_error_set(reading->error, FLETCH_INVALID_ARGUMENT,
+                            "field '%s', buffer %" PRIu32 " of %zu compressed bytes: %s %" PRId64,
+                            fletch_field_path_of(reading->source->schema, told->row).text,
+                            told->index, told->bytes, why, number);
+}
+
+/* Counts what becomes of a compressed body before there is memory for it. */
+static enum fletch_status count_expanded(struct reading *reading, const struct told_buffer *told,
+                                         int64_t bytes)
+{
+    reading->expanded_bytes += (uint64_t)bytes;
+    if (reading->expanded_bytes > reading->source->body_limit_bytes)
+        return refuse_compressed(reading, told, "becomes, with those before it, more bytes than",
+                                 (int64_t)reading->source->body_limit_bytes);
+    return FLETCH_OK;
+}
+
+/* Lets the span be what `told` stands for: the length of the data, and these, compressed. */
+static enum fletch_status expand(struct reading *reading, const struct told_buffer *told,
+                                 struct fletch_batch_span *out_span)
+{
+    const struct fletch_ipc_batch_source *source = reading->source;
+    const int64_t bytes = fletch_flatbuffer_load_i64(told->data);
+    const struct fletch_compressed compressed = {told->data + LENGTH_BYTES,
+                                                 told->bytes - LENGTH_BYTES, (size_t)bytes};
+    enum fletch_status status = count_expanded(reading, told, bytes);
+    if (status != FLETCH_OK)
+        return status;
+    if (!fletch_compressed_may_hold(reading->codec, &compressed))
+        return refuse_compressed(reading, told, "cannot stand for the length that is told,", bytes);
+    struct fletch_buffer *made = NULL;
+    status = fletch_buffer_allocate(source->cache, (size_t)bytes, source->account, &made,
+                                    reading->error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_error cause;
+    status = fletch_decompressor_run(source->decompressor, reading->codec, &compressed,
+                                     fletch_buffer_mutable_data(made), &cause);
+    if (status != FLETCH_OK) {
+        fletch_buffer_release(source->cache, made);
+        return fletch_error_set(reading->error, status, "field '%s', buffer %" PRIu32 ": %s",
+                                fletch_field_path_of(source->schema, told->row).text, told->index,
+                                cause.message);
+    }
+    source->room.owners[reading->owner_count++] = made;
+    *out_span = (struct fletch_batch_span){fletch_buffer_data(made), (size_t)bytes};
+    return FLETCH_OK;
+}
+
+static enum fletch_status take(struct reading *reading, const struct told_buffer *told,
+                               struct fletch_batch_span *out_span)
+{
+    if ((uintptr_t)told->data % BUFFER_ALIGNMENT != 0)
+        return copy_aligned(reading, told->data, told->bytes, out_span);
+    reading->uses_body = true;
+    *out_span = (struct fletch_batch_span){told->data, told->bytes};
+    return FLETCH_OK;
+}
+
+/* A buffer of a compressed body. One that would not become smaller is there as it is. */
+static enum fletch_status take_compressed(struct reading *reading, struct told_buffer told,
+                                          struct fletch_batch_span *out_span)
+{
+    if (told.bytes < LENGTH_BYTES)
+        return refuse_compressed(reading, &told, "expected a length first, of bytes", LENGTH_BYTES);
+    int64_t bytes = fletch_flatbuffer_load_i64(told.data);
+    if (bytes < AS_IT_IS)
+        return refuse_compressed(reading, &told, "has length", bytes);
+    if (bytes > 0)
+        return expand(reading, &told, out_span);
+    told.data += LENGTH_BYTES;
+    told.bytes -= LENGTH_BYTES;
+    enum fletch_status status = FLETCH_OK;
+    if (bytes == AS_IT_IS && told.bytes > 0) {
+        status = count_expanded(reading, &told, (int64_t)told.bytes);
+        return status != FLETCH_OK ? status : take(reading, &told, out_span);
+    }
+    return FLETCH_OK;
+}
+
 /* Buffer `index` of field `row`, told by 16 bytes at `told`. */
 static enum fletch_status read_span(struct reading *reading, uint32_t row, uint32_t index,
                                     const uint8_t *told)
@@ -107,16 +205,13 @@ static enum fletch_status read_span(struct reading *reading, uint32_t row, uint3
     *span = (struct fletch_batch_span){0};
     if (kind == FLETCH_SPAN_VALIDITY && node->null_count == 0 && !reading->source->keeps_validity)
         return FLETCH_OK;
-    if (range[1] == 0) {
-        if (kind == FLETCH_SPAN_VALUES || kind == FLETCH_SPAN_BYTES)
-            span->data = nothing;
+    if (kind == FLETCH_SPAN_VALUES || kind == FLETCH_SPAN_BYTES)
+        span->data = nothing;
+    if (range[1] == 0)
         return FLETCH_OK;
-    }
-    const uint8_t *data = reading->body_data + range[0];
-    if ((uintptr_t)data % BUFFER_ALIGNMENT != 0)
-        return copy_aligned(reading, data, (size_t)range[1], span);
-    *span = (struct fletch_batch_span){data, (size_t)range[1]};
-    return FLETCH_OK;
+    const struct told_buffer buffer = {row, index, reading->body_data + range[0], (size_t)range[1]};
+    return reading->codec == FLETCH_CODEC_NONE ? take(reading, &buffer, span)
+                                               : take_compressed(reading, buffer, span);
 }
 
 static enum fletch_status read_spans(struct reading *reading,
@@ -133,6 +228,16 @@ static enum fletch_status read_spans(struct reading *reading,
         }
     }
     return status;
+}
+
+/* A body of which all was made anew. */
+static void drop_unused_body(struct reading *reading)
+{
+    struct fletch_buffer **owners = reading->source->room.owners;
+    if (reading->codec == FLETCH_CODEC_NONE || reading->body->buffer == NULL || reading->uses_body)
+        return;
+    fletch_buffer_release(reading->source->cache, owners[0]);
+    owners[0] = owners[--reading->owner_count];
 }
 
 static enum fletch_status make_batch(const struct reading *reading,
@@ -170,7 +275,8 @@ enum fletch_status fletch_ipc_batch_read(const struct fletch_ipc_batch_source *s
                                          struct fletch_batch **out_batch,
                                          struct fletch_error *error)
 {
-    struct reading reading = {.source = source, .body = body, .error = error};
+    struct reading reading = {
+        .source = source, .body = body, .codec = header->codec, .error = error};
     if (body->buffer != NULL) {
         reading.body_data = fletch_buffer_data(body->buffer) + body->offset;
         source->room.owners[0] = fletch_buffer_acquire(body->buffer);
@@ -181,6 +287,8 @@ enum fletch_status fletch_ipc_batch_read(const struct fletch_ipc_batch_source *s
         status = read_nodes(&reading, header);
     if (status == FLETCH_OK)
         status = read_spans(&reading, header);
+    if (status == FLETCH_OK)
+        drop_unused_body(&reading);
     if (status == FLETCH_OK)
         status = make_batch(&reading, header, out_batch);
     if (status == FLETCH_OK)

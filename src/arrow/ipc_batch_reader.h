@@ -1,8 +1,10 @@
 #ifndef FLETCH_ARROW_IPC_BATCH_READER_H
 #define FLETCH_ARROW_IPC_BATCH_READER_H
 
-/* A RecordBatch message and its body, as a batch whose spans lie in the body. */
+/* A RecordBatch message and its body, as a batch whose spans lie in the body, or, if that is
+ * compressed, in a buffer for each. */
 
+#include "arrow/codec.h"
 #include "arrow/ipc_message.h"
 #include "arrow/schema.h"
 #include "memory/batch.h"
@@ -27,13 +29,17 @@ struct fletch_ipc_batch_source {
     struct fletch_batch *const *dictionaries; /* as many as the schema has; acquired */
     struct fletch_buffer_cache *cache;
     struct fletch_account *account; /* of copies and the batch's own block; may be NULL */
-    bool keeps_validity; /* also of fields that have no nulls, so that it can be compared */
+    struct fletch_decompressor *decompressor;
+    uint64_t body_limit_bytes; /* of what the buffers of a compressed body become together */
+    bool keeps_validity;       /* also of fields that have no nulls, so that it can be compared */
 };
 
-/* Makes a batch, with one reference, that holds one to the body's buffer. A buffer that is not
- * 8-byte aligned in memory is copied. Numbers of nodes and buffers, lengths and null counts have
- * been compared with the schema, and buffers lie inside the body; what is in them has not been
- * looked at. INVALID_ARGUMENT: names field and buffer; RESOURCE_EXHAUSTED: no memory. */
+/* Makes a batch, with one reference, that holds one to the body's buffer if anything lies there. A
+ * buffer that is not 8-byte aligned in memory is copied, one that is compressed is made anew. The
+ * numbers of nodes and buffers, lengths and null counts have been compared with the schema, and
+ * buffers lie inside the body; what is in them has not been looked at. INVALID_ARGUMENT: names
+ * field and buffer; RESOURCE_EXHAUSTED: no memory; UNIMPLEMENTED: this build is without the codec.
+ */
 enum fletch_status fletch_ipc_batch_read(const struct fletch_ipc_batch_source *source,
                                          const struct fletch_ipc_batch_header *header,
                                          const struct fletch_ipc_body *body,

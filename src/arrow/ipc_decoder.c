@@ -35,6 +35,7 @@ struct fletch_ipc_decoder {
     struct fletch_buffer *custom; /* custom metadata of the last batch, grows */
 
     struct fletch_schema *schema; /* NULL: none yet */
+    struct fletch_decompressor decompressor;
     struct fletch_ipc_dictionaries dictionaries;
     struct fletch_ipc_room room;   /* for the schema and its dictionaries */
     struct fletch_batch **current; /* dictionaries of a batch */
@@ -84,6 +85,7 @@ enum fletch_status fletch_ipc_decoder_create(const struct fletch_ipc_read_option
     *decoder = (struct fletch_ipc_decoder){
         .options = *options,
         .allocator = fletch_allocator_or_default(options->allocator),
+        .decompressor = {.cache = options->cache, .account = options->account},
     };
     *out_decoder = decoder;
     return FLETCH_OK;
@@ -97,6 +99,7 @@ void fletch_ipc_decoder_destroy(struct fletch_ipc_decoder *decoder)
     fletch_buffer_release(cache, decoder->metadata);
     fletch_buffer_release(cache, decoder->body);
     fletch_buffer_release(cache, decoder->custom);
+    fletch_decompressor_deinit(&decoder->decompressor);
     if (decoder->schema != NULL)
         fletch_ipc_dictionaries_deinit(&decoder->dictionaries);
     fletch_schema_release(decoder->schema);
@@ -247,6 +250,8 @@ static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
         .room = decoder->room,
         .cache = decoder->options.cache,
         .account = decoder->options.account,
+        .decompressor = &decoder->decompressor,
+        .body_limit_bytes = decoder->options.body_limit_bytes,
         .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
     };
     struct fletch_batch *batch = NULL;
@@ -256,7 +261,8 @@ static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
     enum fletch_validation level = decoder->options.validation;
     if (level < FLETCH_VALIDATION_OFFSETS)
         level = FLETCH_VALIDATION_OFFSETS;
-    status = check_overlap(batch, body->bytes, error);
+    if (header.codec == FLETCH_CODEC_NONE)
+        status = check_overlap(batch, body->bytes, error);
     if (status == FLETCH_OK)
         status = fletch_batch_validate(batch, level, error);
     if (status == FLETCH_OK && !is_delta) {
@@ -348,6 +354,8 @@ static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
         .dictionaries = decoder->current,
         .cache = decoder->options.cache,
         .account = decoder->options.account,
+        .decompressor = &decoder->decompressor,
+        .body_limit_bytes = decoder->options.body_limit_bytes,
         .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
     };
     struct fletch_batch *batch = NULL;

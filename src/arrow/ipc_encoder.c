@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "arrow/ipc_compress.h"
 #include "arrow/ipc_dictionaries.h"
 #include "arrow/ipc_format.h"
 #include "arrow/ipc_schema_writer.h"
@@ -26,6 +27,7 @@ struct fletch_ipc_encoder {
     bool forbids_deltas;
     struct fletch_ipc_dictionaries dictionaries; /* as sent last */
     struct fletch_ipc_plan plan;                 /* room for the largest of the schemas */
+    struct fletch_compressor compressor;
 };
 
 /* What a message says, but for its pieces. */
@@ -36,6 +38,7 @@ struct message {
     const struct fletch_metadata *custom_metadata; /* may be NULL */
     int64_t dictionary_id;
     bool is_delta;
+    enum fletch_codec codec;
 };
 
 /* ---- making ---- */
@@ -80,6 +83,9 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
                          .cache = options->cache,
                          .account = options->account},
         .plan.alignment = options->alignment,
+        .compressor = {.codec = options->codec,
+                       .cache = options->cache,
+                       .account = options->account},
     };
     encoder->plan.pieces = (void *)(encoder + 1);
     encoder->plan.nodes = (void *)(encoder->plan.pieces + spans);
@@ -87,6 +93,12 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
     enum fletch_status status =
         fletch_ipc_dictionaries_init(&encoder->dictionaries, options->schema, error);
     if (status != FLETCH_OK) {
+        fletch_block_release(encoder);
+        return status;
+    }
+    status = fletch_compressor_init(&encoder->compressor, error);
+    if (status != FLETCH_OK) {
+        fletch_ipc_dictionaries_deinit(&encoder->dictionaries);
         fletch_block_release(encoder);
         return status;
     }
@@ -99,6 +111,7 @@ void fletch_ipc_encoder_destroy(struct fletch_ipc_encoder *encoder)
 {
     if (encoder == NULL)
         return;
+    fletch_compressor_deinit(&encoder->compressor);
     fletch_ipc_dictionaries_deinit(&encoder->dictionaries);
     fletch_schema_release(encoder->schema);
     fletch_block_release(encoder);
@@ -108,6 +121,7 @@ void fletch_ipc_encoded_release(struct fletch_buffer_cache *cache,
                                 struct fletch_ipc_encoded *encoded)
 {
     fletch_buffer_release(cache, encoded->block);
+    fletch_buffer_release(cache, encoded->body);
     fletch_batch_release(cache, encoded->batch);
     *encoded = (struct fletch_ipc_encoded){0};
 }
@@ -120,13 +134,27 @@ static void set_field(struct fletch_flatbuffer_writer *writer, uint32_t field, i
     fletch_flatbuffer_set(writer, field, &value, bytes); /* little-endian: the low bytes */
 }
 
+static uint32_t write_compression_table(struct fletch_flatbuffer_writer *writer,
+                                        enum fletch_codec codec)
+{
+    const struct fletch_flatbuffer_layout *layout = &fletch_ipc_compression_layout;
+    uint32_t table = fletch_flatbuffer_add_table(
+        writer, layout, BIT(FLETCH_COMPRESSION_CODEC) | BIT(FLETCH_COMPRESSION_METHOD));
+    set_field(writer, fletch_flatbuffer_field(layout, table, FLETCH_COMPRESSION_CODEC),
+              (int64_t)codec - 1, 1);
+    set_field(writer, fletch_flatbuffer_field(layout, table, FLETCH_COMPRESSION_METHOD), 0, 1);
+    return table;
+}
+
 static uint32_t write_batch_table(struct fletch_flatbuffer_writer *writer,
                                   const struct message *message, const struct fletch_ipc_plan *plan)
 {
     const struct fletch_flatbuffer_layout *layout = &fletch_ipc_batch_layout;
-    uint32_t table = fletch_flatbuffer_add_table(
-        writer, layout,
-        BIT(FLETCH_BATCH_LENGTH) | BIT(FLETCH_BATCH_NODES) | BIT(FLETCH_BATCH_BUFFERS));
+    uint32_t present =
+        BIT(FLETCH_BATCH_LENGTH) | BIT(FLETCH_BATCH_NODES) | BIT(FLETCH_BATCH_BUFFERS);
+    if (message->codec != FLETCH_CODEC_NONE)
+        present |= BIT(FLETCH_BATCH_COMPRESSION);
+    uint32_t table = fletch_flatbuffer_add_table(writer, layout, present);
     size_t fields = message->schema->field_count;
     size_t spans = message->schema->span_count;
     uint32_t elements;
@@ -140,6 +168,10 @@ static uint32_t write_batch_table(struct fletch_flatbuffer_writer *writer,
         writer, fletch_flatbuffer_field(layout, table, FLETCH_BATCH_BUFFERS),
         fletch_flatbuffer_add_vector(writer, spans, FLETCH_IPC_BUFFER_BYTES, 8, &elements));
     fletch_flatbuffer_set(writer, elements, plan->ranges, spans * FLETCH_IPC_BUFFER_BYTES);
+    if (message->codec != FLETCH_CODEC_NONE)
+        fletch_flatbuffer_refer(writer,
+                                fletch_flatbuffer_field(layout, table, FLETCH_BATCH_COMPRESSION),
+                                write_compression_table(writer, message->codec));
     return table;
 }
 
@@ -273,14 +305,13 @@ static enum fletch_status measure(const struct fletch_ipc_encoder *encoder,
     return FLETCH_OK;
 }
 
-/* The message with the pieces of the encoder's plan, which refer to `batch` (NULL: there are
- * none). */
-static enum fletch_status encode(struct fletch_ipc_encoder *encoder, const struct message *message,
-                                 struct fletch_batch *batch, struct fletch_ipc_encoded *out_encoded,
-                                 struct fletch_error *error)
+/* The message of metadata and `piece_count` pieces, in a block of its own. */
+static enum fletch_status write_block(const struct fletch_ipc_encoder *encoder,
+                                      const struct message *message, size_t piece_count,
+                                      struct fletch_ipc_encoded *out_encoded,
+                                      struct fletch_error *error)
 {
     const struct fletch_ipc_plan *plan = &encoder->plan;
-    size_t piece_count = batch == NULL ? 0 : message->schema->span_count;
     struct block_layout layout;
     enum fletch_status status = measure(encoder, message, piece_count, &layout, error);
     if (status != FLETCH_OK)
@@ -303,8 +334,31 @@ static enum fletch_status encode(struct fletch_ipc_encoder *encoder, const struc
         .metadata_bytes = layout.metadata_bytes,
         .body_bytes = plan->body_bytes,
         .block = block,
-        .batch = batch == NULL ? NULL : fletch_batch_acquire(batch),
     };
+    return FLETCH_OK;
+}
+
+/* The message with the pieces of the encoder's plan, which refer to `batch` (NULL: there are
+ * none). */
+static enum fletch_status encode(struct fletch_ipc_encoder *encoder, const struct message *message,
+                                 struct fletch_batch *batch, struct fletch_ipc_encoded *out_encoded,
+                                 struct fletch_error *error)
+{
+    size_t piece_count = batch == NULL ? 0 : message->schema->span_count;
+    struct fletch_buffer *body = NULL;
+    enum fletch_status status = FLETCH_OK;
+    if (message->codec != FLETCH_CODEC_NONE)
+        status = fletch_ipc_plan_compress(&encoder->plan, piece_count, &encoder->compressor, &body,
+                                          error);
+    if (status == FLETCH_OK)
+        status = write_block(encoder, message, piece_count, out_encoded, error);
+    if (status != FLETCH_OK) {
+        fletch_buffer_release(encoder->cache, body);
+        return status;
+    }
+    out_encoded->body = body;
+    if (batch != NULL && body == NULL)
+        out_encoded->batch = fletch_batch_acquire(batch);
     return FLETCH_OK;
 }
 
@@ -346,6 +400,7 @@ enum fletch_status fletch_ipc_encoder_batch(struct fletch_ipc_encoder *encoder,
         .schema = schema,
         .row_count = batch->row_count,
         .custom_metadata = custom_metadata,
+        .codec = encoder->compressor.codec,
     };
     fletch_ipc_plan_rows(&encoder->plan, schema, batch, 0, batch->row_count);
     return encode(encoder, &message, batch, out_encoded, error);
@@ -391,6 +446,7 @@ static enum fletch_status encode_dictionary(struct fletch_ipc_encoder *encoder,
         .row_count = values->row_count - update->first,
         .dictionary_id = update->entry->id,
         .is_delta = update->is_delta,
+        .codec = encoder->compressor.codec,
     };
     fletch_ipc_plan_rows(&encoder->plan, schema, values, update->first, message.row_count);
     status = encode(encoder, &message, values, out_encoded, error);

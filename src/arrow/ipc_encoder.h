@@ -4,6 +4,7 @@
 /* Batches to IPC messages, as lists of spans to be sent by one call: metadata, then for each buffer
  * the batch's own bytes and zeros up to the next border. No I/O. One thread at a time. */
 
+#include "arrow/codec.h"
 #include "arrow/metadata.h"
 #include "arrow/schema.h"
 #include "memory/batch.h"
@@ -16,6 +17,7 @@ struct fletch_ipc_encoded {
     size_t metadata_bytes;       /* of the first span */
     size_t body_bytes;           /* of the others, padding included */
     struct fletch_buffer *block; /* spans, metadata, scratch */
+    struct fletch_buffer *body;  /* compressed, or NULL */
     struct fletch_batch *batch;  /* whose bytes the spans refer to, or NULL */
 };
 
@@ -32,9 +34,10 @@ struct fletch_ipc_encoder_options {
     size_t head_bytes;              /* that lie before the schema message: a multiple of 8 */
     bool forbids_replacement;       /* of dictionaries, as files do */
     bool forbids_deltas;            /* for peers that cannot read them */
+    enum fletch_codec codec;        /* of bodies; what measuring says is without it */
 };
 
-/* RESOURCE_EXHAUSTED: no memory. */
+/* RESOURCE_EXHAUSTED: no memory; UNIMPLEMENTED: this build is without the codec. */
 enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_options *options,
                                              const struct fletch_allocator *allocator,
                                              struct fletch_ipc_encoder **out_encoder,

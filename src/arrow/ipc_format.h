@@ -67,6 +67,7 @@ enum {
     FLETCH_BATCH_COMPRESSION,
 
     FLETCH_COMPRESSION_CODEC = 0, /* u8 */
+    FLETCH_COMPRESSION_METHOD,    /* u8; 0: buffer by buffer */
 
     FLETCH_DICTIONARY_ID = 0, /* i64 */
     FLETCH_DICTIONARY_DATA,
@@ -84,6 +85,7 @@ extern const struct fletch_flatbuffer_layout fletch_ipc_field_layout;
 extern const struct fletch_flatbuffer_layout fletch_ipc_encoding_layout;
 extern const struct fletch_flatbuffer_layout fletch_ipc_pair_layout;
 extern const struct fletch_flatbuffer_layout fletch_ipc_batch_layout;
+extern const struct fletch_flatbuffer_layout fletch_ipc_compression_layout;
 extern const struct fletch_flatbuffer_layout fletch_ipc_dictionary_layout;
 extern const struct fletch_flatbuffer_layout fletch_ipc_footer_layout;
 extern const struct fletch_flatbuffer_layout fletch_ipc_type_layout; /* any table of the union */

@@ -68,18 +68,23 @@ enum fletch_status fletch_ipc_message_open(struct fletch_ipc_message *message, c
     return FLETCH_OK;
 }
 
-static enum fletch_status refuse_compression(struct fletch_ipc_message *message,
-                                             const struct fletch_flatbuffer_table *compression,
-                                             struct fletch_error *error)
+static enum fletch_status read_compression(struct fletch_ipc_message *message,
+                                           const struct fletch_flatbuffer_table *compression,
+                                           enum fletch_codec *out_codec, struct fletch_error *error)
 {
-    static const char *const codecs[] = {"LZ4_FRAME", "ZSTD"};
-    uint8_t codec =
-        fletch_flatbuffer_u8(&message->buffer, compression, FLETCH_COMPRESSION_CODEC, 0);
-    if (codec >= sizeof codecs / sizeof codecs[0])
+    struct fletch_flatbuffer *buffer = &message->buffer;
+    uint8_t codec = fletch_flatbuffer_u8(buffer, compression, FLETCH_COMPRESSION_CODEC, 0);
+    uint8_t method = fletch_flatbuffer_u8(buffer, compression, FLETCH_COMPRESSION_METHOD, 0);
+    enum fletch_status status = fletch_ipc_message_check(message, "compression", error);
+    if (status != FLETCH_OK)
+        return status;
+    if (codec + 1 > FLETCH_CODEC_ZSTD || method != 0)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "body is compressed by codec %u, which is none of Arrow's", codec);
-    return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
-                            "body is compressed by %s, which is not implemented", codecs[codec]);
+                                "body is compressed by codec %u and method %u, expected codec 0 "
+                                "(LZ4_FRAME) or 1 (ZSTD) and method 0 (buffer)",
+                                codec, method);
+    *out_codec = (enum fletch_codec)(codec + 1);
+    return FLETCH_OK;
 }
 
 enum fletch_status fletch_ipc_batch_header_open(struct fletch_ipc_message *message,
@@ -89,6 +94,7 @@ enum fletch_status fletch_ipc_batch_header_open(struct fletch_ipc_message *messa
 {
     struct fletch_flatbuffer *buffer = &message->buffer;
     struct fletch_ipc_batch_header header = {
+        .codec = FLETCH_CODEC_NONE,
         .row_count = fletch_flatbuffer_i64(buffer, table, FLETCH_BATCH_LENGTH, 0),
         .nodes = fletch_flatbuffer_vector(buffer, table, FLETCH_BATCH_NODES, FLETCH_IPC_NODE_BYTES),
         .buffers =
@@ -97,12 +103,11 @@ enum fletch_status fletch_ipc_batch_header_open(struct fletch_ipc_message *messa
     struct fletch_flatbuffer_table compression =
         fletch_flatbuffer_table(buffer, table, FLETCH_BATCH_COMPRESSION);
     enum fletch_status status = fletch_ipc_message_check(message, "record batch", error);
-    if (status != FLETCH_OK)
-        return status;
-    if (compression.position != 0)
-        return refuse_compression(message, &compression, error);
-    *out_header = header;
-    return FLETCH_OK;
+    if (status == FLETCH_OK && compression.position != 0)
+        status = read_compression(message, &compression, &header.codec, error);
+    if (status == FLETCH_OK)
+        *out_header = header;
+    return status;
 }
 
 /* Pair `index`; both strings have text. */

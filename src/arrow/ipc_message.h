@@ -3,6 +3,7 @@
 
 /* The head of a message: what it is and how long its body is. A relay needs no more. */
 
+#include "arrow/codec.h"
 #include "arrow/flatbuffer_reader.h"
 #include "arrow/ipc_format.h"
 #include "arrow/metadata.h"
@@ -22,6 +23,7 @@ struct fletch_ipc_batch_header {
     int64_t row_count;
     struct fletch_flatbuffer_vector nodes;
     struct fletch_flatbuffer_vector buffers;
+    enum fletch_codec codec; /* of each buffer */
 };
 
 /* Opens `size` bytes of metadata, without prefix, at any address. INVALID_ARGUMENT: not a message,
@@ -31,7 +33,7 @@ enum fletch_status fletch_ipc_message_open(struct fletch_ipc_message *message, c
                                            size_t size, uint64_t body_limit,
                                            struct fletch_error *error);
 
-/* Opens the RecordBatch `table`. UNIMPLEMENTED: a compressed body. */
+/* Opens the RecordBatch `table`. INVALID_ARGUMENT: a codec that is none of Arrow's. */
 enum fletch_status fletch_ipc_batch_header_open(struct fletch_ipc_message *message,
                                                 const struct fletch_flatbuffer_table *table,
                                                 struct fletch_ipc_batch_header *out_header,

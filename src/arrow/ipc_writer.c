@@ -47,6 +47,11 @@ struct fletch_ipc_writer {
 
 enum { HEAD_BYTES = 8, PIECES = 64 };
 
+/* The same numbers. */
+_Static_assert((int)FLETCH_IPC_COMPRESSION_LZ4 == (int)FLETCH_CODEC_LZ4_FRAME &&
+                   (int)FLETCH_IPC_COMPRESSION_ZSTD == (int)FLETCH_CODEC_ZSTD,
+               "an option is a codec");
+
 /* ---- output ---- */
 
 static enum fletch_status fail(struct fletch_ipc_writer *writer, enum fletch_status status)
@@ -198,6 +203,10 @@ static enum fletch_status copy_options(struct fletch_ipc_write_options *known,
     if ((unsigned)known->deltas > FLETCH_IPC_DELTAS_OFF)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "option deltas is %d, expected 0 or 1", (int)known->deltas);
+    if ((unsigned)known->compression > FLETCH_IPC_COMPRESSION_ZSTD)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "option compression is %d, expected 0 to %d",
+                                (int)known->compression, FLETCH_IPC_COMPRESSION_ZSTD);
     if (known->alignment_bytes == 0)
         known->alignment_bytes = FLETCH_IPC_ALIGNMENT_DEFAULT;
     if (known->alignment_bytes != 8 && known->alignment_bytes != 64)
@@ -241,6 +250,7 @@ static enum fletch_status create_writer(struct fletch_schema *schema,
         .head_bytes = known.format == FLETCH_IPC_FILE ? HEAD_BYTES : 0,
         .forbids_replacement = known.format == FLETCH_IPC_FILE,
         .forbids_deltas = known.deltas == FLETCH_IPC_DELTAS_OFF,
+        .codec = (enum fletch_codec)known.compression,
     };
     status = fletch_ipc_encoder_create(&encoder_options, known.allocator, &writer->encoder, error);
     if (status != FLETCH_OK) {

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "arrow/codec.h"
+#include "arrow/codec_lz4.h"
 #include "arrow/ipc_encoder.h"
 #include "base/allocator.h"
 #include "memory/size_class.h"

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "arrow/codec.h"
+#include "arrow/codec_lz4.h"
 
 size_t fletch_spill_sink_scratch_bytes(void)
 {

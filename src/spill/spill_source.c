@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "arrow/codec.h"
+#include "arrow/codec_lz4.h"
 #include "arrow/ipc_decoder.h"
 #include "spill/spill_format.h"
 

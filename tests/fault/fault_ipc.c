@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arrow/codec.h"
 #include "memory/batch.h"
 #include "support/cmocka_tests.h"
 #include "support/counting_allocator.h"
@@ -15,7 +16,7 @@
  * for n = 1, 2, … until none fails, and with every limit of the account; so is a relay of it: a
  * clear status, nothing leaked. */
 
-enum { TRIES_MOST = 400, ROWS = 40, LIMIT_STEP = 64, LIMITS_MOST = 4000 };
+enum { TRIES_MOST = 400, ROWS = 40, LIMIT_STEP = 64, CODEC_STEP = 1000, LIMITS_MOST = 4000 };
 
 static const char schema_text[] = "{who:me} a=l{k:v} b=+l(item=+s(x=u y=b)) c=c<u> d=S<l> e=U g=n";
 
@@ -23,6 +24,7 @@ static const char schema_text[] = "{who:me} a=l{k:v} b=+l(item=+s(x=u y=b)) c=c<
 struct sample {
     uint8_t bytes[1 << 16];
     size_t size;
+    enum fletch_ipc_compression compression;
 };
 
 static struct fletch_batch *longer_dictionaries(struct test_pool *pool,
@@ -58,14 +60,14 @@ static struct fletch_batch *first_values(struct test_pool *pool, struct fletch_b
     return batch_slice(pool->cache, values, 0, count < values->row_count ? count : 1);
 }
 
-static void make_sample(struct sample *sample)
+static void make_sample(struct sample *sample, enum fletch_ipc_compression compression)
 {
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(31);
     struct fletch_schema *schema = schema_new(schema_text);
     struct fletch_batch *batch = random_batch(&random, pool.cache, schema, ROWS);
-    const struct fletch_ipc_write_options options = {.struct_size = sizeof options,
-                                                     .cache = pool.cache};
+    const struct fletch_ipc_write_options options = {
+        .struct_size = sizeof options, .cache = pool.cache, .compression = compression};
     struct fletch_ipc_writer *writer = NULL;
     struct fletch_buffer *written = NULL;
     assert_ok(fletch_ipc_writer_open_memory(schema, &options, &writer, NULL));
@@ -82,6 +84,7 @@ static void make_sample(struct sample *sample)
     }
     assert_ok(fletch_ipc_writer_finish(writer, NULL));
     assert_ok(fletch_ipc_writer_take(writer, &written, NULL));
+    sample->compression = compression;
     sample->size = fletch_buffer_bytes(written);
     assert_true(sample->size + 1 < sizeof sample->bytes);
     memcpy(sample->bytes + 1, fletch_buffer_data(written), sample->size);
@@ -131,6 +134,7 @@ static enum fletch_status read_and_write(const struct sample *sample, const stru
         .cache = means->cache,
         .account = means->account,
         .format = FLETCH_IPC_FILE,
+        .compression = sample->compression,
         .allocator = means->allocator,
     };
     const struct fletch_foreign_memory memory = {.data = sample->bytes + 1, .bytes = sample->size};
@@ -247,10 +251,10 @@ static enum fletch_status try_request(task *work, const struct sample *sample, u
 }
 
 /* How many requests had to fail until none was left to. */
-static uint64_t fail_each_request(task *work)
+static uint64_t fail_each_request(task *work, enum fletch_ipc_compression compression)
 {
     static struct sample sample;
-    make_sample(&sample);
+    make_sample(&sample, compression);
     uint64_t n = 1;
     while (n <= TRIES_MOST && try_request(work, &sample, n) != FLETCH_OK)
         n++;
@@ -259,15 +263,16 @@ static uint64_t fail_each_request(task *work)
 }
 
 /* How many limits, each a step above the one before, were too low. */
-static uint64_t reach_each_limit(task *work)
+static uint64_t reach_each_limit(task *work, enum fletch_ipc_compression compression)
 {
     static struct sample sample;
-    make_sample(&sample);
+    make_sample(&sample, compression);
     enum fletch_status status = FLETCH_UNKNOWN;
     uint64_t failures = 0;
+    const uint64_t step = compression == FLETCH_IPC_COMPRESSION_OFF ? LIMIT_STEP : CODEC_STEP;
     for (uint64_t i = 1; i <= LIMITS_MOST && status != FLETCH_OK; i++) {
         struct test_pool pool = test_pool_make();
-        struct fletch_account *account = account_make(pool.account, "copy", i * LIMIT_STEP, 0);
+        struct fletch_account *account = account_make(pool.account, "copy", i * step, 0);
         const struct means means = {.cache = pool.cache, .account = account};
         struct fletch_error error = {.message = ""};
         status = work(&sample, &means, &error);
@@ -286,25 +291,39 @@ static uint64_t reach_each_limit(task *work)
 static void each_request_may_fail(void **state)
 {
     (void)state;
-    assert_true(fail_each_request(read_and_write) >= 20);
+    assert_true(fail_each_request(read_and_write, FLETCH_IPC_COMPRESSION_OFF) >= 20);
 }
 
 static void each_limit_may_be_reached(void **state)
 {
     (void)state;
-    assert_true(reach_each_limit(read_and_write) > 20);
+    assert_true(reach_each_limit(read_and_write, FLETCH_IPC_COMPRESSION_OFF) > 20);
 }
 
 static void each_request_of_a_relay_may_fail(void **state)
 {
     (void)state;
-    assert_true(fail_each_request(relay) >= 10);
+    assert_true(fail_each_request(relay, FLETCH_IPC_COMPRESSION_OFF) >= 10);
 }
 
 static void each_limit_of_a_relay_may_be_reached(void **state)
 {
     (void)state;
-    assert_true(reach_each_limit(relay) > 10);
+    assert_true(reach_each_limit(relay, FLETCH_IPC_COMPRESSION_OFF) > 10);
+}
+
+static void compressed_bodies_may_fail_anywhere(void **state)
+{
+    (void)state;
+    static const enum fletch_ipc_compression compressions[] = {FLETCH_IPC_COMPRESSION_LZ4,
+                                                               FLETCH_IPC_COMPRESSION_ZSTD};
+    if (fletch_codec_check(FLETCH_CODEC_LZ4_FRAME, NULL) != FLETCH_OK ||
+        fletch_codec_check(FLETCH_CODEC_ZSTD, NULL) != FLETCH_OK)
+        skip();
+    for (int i = 0; i < 2; i++) {
+        assert_true(fail_each_request(read_and_write, compressions[i]) >= 20);
+        assert_true(reach_each_limit(read_and_write, compressions[i]) > 20);
+    }
 }
 
 int main(void)
@@ -314,6 +333,7 @@ int main(void)
         cmocka_unit_test(each_limit_may_be_reached),
         cmocka_unit_test(each_request_of_a_relay_may_fail),
         cmocka_unit_test(each_limit_of_a_relay_may_be_reached),
+        cmocka_unit_test(compressed_bodies_may_fail_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

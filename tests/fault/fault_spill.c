@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "arrow/codec.h"
+#include "arrow/codec_lz4.h"
 #include "base/random.h"
 #include "support/cmocka_tests.h"
 #include "support/counting_allocator.h"

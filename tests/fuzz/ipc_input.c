@@ -12,6 +12,9 @@
 /* Of memory: at most this many bytes for each byte of input, and these on top. */
 enum { BYTES_EACH = 64, BYTES_MORE = 1 << 20, METADATA_MOST = 1 << 16, STEP = 1000 };
 
+/* What liblz4 takes to read a frame that says its blocks have 4 MiB. */
+enum { CODEC_MOST = 9 << 20 };
+
 static void stop(const char *what, const char *why)
 {
     fprintf(stderr, "%s: %s\n", what, why);
@@ -272,7 +275,7 @@ enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, 
     const struct fletch_account_options account_options = {
         .struct_size = sizeof account_options,
         .name = "input",
-        .limit_bytes = counted.limit_bytes,
+        .limit_bytes = counted.limit_bytes + CODEC_MOST,
     };
     struct fletch_account *account = NULL;
     if (fletch_account_open(fletch_budget_account(input->budget), &account_options, &account,
@@ -280,6 +283,8 @@ enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, 
         stop("account", error->message);
     struct fletch_ipc_read_options options = options_of(input, &allocator);
     options.account = account;
+    /* A few compressed bytes may stand for many. */
+    options.body_limit_bytes = counted.limit_bytes / 4;
     /* A block that ends where the bytes end, so that a sanitizer sees who reads on. */
     uint8_t *copy = malloc(size == 0 ? 1 : size);
     if (copy == NULL)

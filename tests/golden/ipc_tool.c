@@ -5,9 +5,9 @@
  *   ipc_tool random SEED FORMAT OUT        random batches
  *   ipc_tool compare SEED IN               whether the same random batches are in it
  *
- * FORMAT is stream or file. IN is a path, which is mapped; "fd:PATH" reads a stream by descriptor.
- * Strings and values are printed as the hexadecimal digits of their bytes. A failure is printed as
- * STATUS: message, with exit status 1. */
+ * FORMAT is stream or file, or either with compressed bodies: stream-lz4, file-zstd. IN is a path,
+ * which is mapped; "fd:PATH" reads a stream by descriptor. Strings and values are printed as the
+ * hexadecimal digits of their bytes. A failure is printed as STATUS: message, exit status 1. */
 
 #include <fletching/fletching.h>
 
@@ -235,6 +235,19 @@ static void dump(struct tool *tool, const char *in)
 
 /* ---- writing ---- */
 
+static enum fletch_ipc_compression compression_of(const char *format)
+{
+    if (strstr(format, "-lz4") != NULL)
+        return FLETCH_IPC_COMPRESSION_LZ4;
+    return strstr(format, "-zstd") != NULL ? FLETCH_IPC_COMPRESSION_ZSTD
+                                           : FLETCH_IPC_COMPRESSION_OFF;
+}
+
+static bool is_file(const char *format)
+{
+    return strncmp(format, "file", 4) == 0;
+}
+
 static struct fletch_ipc_writer *open_writer(struct tool *tool, const char *format,
                                              struct fletch_schema *schema, uint32_t alignment,
                                              const char *out)
@@ -242,8 +255,9 @@ static struct fletch_ipc_writer *open_writer(struct tool *tool, const char *form
     const struct fletch_ipc_write_options options = {
         .struct_size = sizeof options,
         .cache = tool->cache,
-        .format = strcmp(format, "file") == 0 ? FLETCH_IPC_FILE : FLETCH_IPC_STREAM,
+        .format = is_file(format) ? FLETCH_IPC_FILE : FLETCH_IPC_STREAM,
         .alignment_bytes = alignment,
+        .compression = compression_of(format),
     };
     struct fletch_ipc_writer *writer = NULL;
     int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -302,7 +316,7 @@ static void end_random(struct tool *tool, struct fletch_schema *schema,
 static void write_random(struct tool *tool, char **arguments)
 {
     struct fletch_batch *batches[RANDOM_BATCHES];
-    bool for_file = strcmp(arguments[1], "file") == 0;
+    bool for_file = is_file(arguments[1]);
     struct fletch_schema *schema = make_random(tool, arguments[0], for_file, batches);
     struct fletch_ipc_writer *writer = open_writer(tool, arguments[1], schema, 0, arguments[2]);
     for (int i = 0; i < RANDOM_BATCHES; i++)

@@ -98,13 +98,12 @@ def tell(schema, batches):
     }
 
 
-def save(name, batches, kinds=("stream", "file"), told=True, **options):
+def save(name, batches, kinds=("stream", "file"), **options):
     schema = batches[0].schema
     for kind in kinds:
         path = DATA / f"{name}.{'stream' if kind == 'stream' else 'arrow_file'}"
         write(path, schema, batches, kind, pa.ipc.IpcWriteOptions(**options))
-    if told:
-        (DATA / f"{name}.json").write_text(json.dumps(tell(schema, batches)) + "\n")
+    (DATA / f"{name}.json").write_text(json.dumps(tell(schema, batches)) + "\n")
 
 
 def every_type(seed, count):
@@ -133,7 +132,8 @@ def main():
     save("no_rows", [batch.slice(0, 0)])
     save("no_columns", [pa.record_batch([pa.array([1, 2])], names=["a"]).select([])])
     for codec in ("lz4", "zstd"):
-        save(f"compressed_{codec}", [grown[0]], told=False, compression=codec)
+        save(f"compressed_{codec}", [every_type(2, 60), every_type(2, 60).slice(7, 30)],
+             compression=codec)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arrow/codec.h"
+#include "arrow/codec_lz4.h"
 #include "support/arguments.h"
 #include "support/cmocka_tests.h"
 #include "support/schemas.h"

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "arrow/codec.h"
+#include "arrow/codec_lz4.h"
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
 

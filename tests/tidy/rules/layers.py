@@ -26,9 +26,9 @@ LAYERS = {
 THIRD_PARTY = {
     "nghttp2/": "src/http2/",
     "openssl/": "src/net/",
-    "zstd.h": "src/arrow/codec.c",
-    "lz4.h": "src/arrow/codec.c",
-    "lz4frame.h": "src/arrow/codec.c",
+    "zstd.h": "src/arrow/codec_zstd.c",
+    "lz4.h": "src/arrow/codec_lz4.c",
+    "lz4frame.h": "src/arrow/codec_lz4.c",
 }
 
 C_HEADERS = {

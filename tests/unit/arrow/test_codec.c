@@ -5,80 +5,199 @@
 
 #include "base/random.h"
 #include "support/cmocka_tests.h"
+#include "support/pools.h"
 
-/* Blocks come back as they were; damaged ones are told or give other bytes, and nothing outside is
- * touched, which AddressSanitizer sees. */
+/* What is compressed comes back; damaged, cut or mislabelled, it is refused or gives other bytes,
+ * and nothing outside is touched, which AddressSanitizer sees. */
 
-enum { BYTES = 3000, TRIES = 2000 };
+enum { BYTES_MOST = 300000, DAMAGED = 400 };
+
+static const enum fletch_codec codecs[] = {FLETCH_CODEC_LZ4_FRAME, FLETCH_CODEC_ZSTD};
 
 struct sample {
-    uint8_t bytes[BYTES];
-    uint8_t *packed; /* exactly as long as the block */
-    size_t packed_bytes;
+    uint8_t *bytes;
+    size_t count;
+    uint8_t *packed; /* exactly as long as what it holds */
+    size_t packed_count;
 };
 
-static void make_sample(struct sample *sample, uint32_t values)
+static struct sample sample_of(const struct fletch_compressor *compressor, size_t count,
+                               uint32_t values)
 {
-    struct fletch_random random = fletch_random_from_seed(values);
-    for (size_t i = 0; i < BYTES; i++)
-        sample->bytes[i] = (uint8_t)fletch_random_below(&random, values);
-    uint8_t *room = malloc(fletch_lz4_bound(BYTES));
-    assert_non_null(room);
-    sample->packed_bytes = fletch_lz4_compress(room, sample->bytes, BYTES);
-    assert_in_range(sample->packed_bytes, 1, fletch_lz4_bound(BYTES));
-    sample->packed = malloc(sample->packed_bytes);
-    assert_non_null(sample->packed);
-    memcpy(sample->packed, room, sample->packed_bytes);
+    struct fletch_random random = fletch_random_from_seed(count + values);
+    struct sample sample = {.bytes = malloc(count), .count = count};
+    uint8_t *room = malloc(fletch_codec_bound(compressor->codec, count));
+    for (size_t i = 0; i < count; i++)
+        sample.bytes[i] = (uint8_t)fletch_random_below(&random, values);
+    sample.packed_count = fletch_compressor_run(compressor, room, sample.bytes, count);
+    assert_in_range(sample.packed_count, 1, fletch_codec_bound(compressor->codec, count));
+    sample.packed = malloc(sample.packed_count);
+    memcpy(sample.packed, room, sample.packed_count);
     free(room);
+    return sample;
 }
 
-static void blocks_come_back(void **state)
+static void sample_end(struct sample *sample)
 {
-    (void)state;
-    static const uint32_t values[] = {1, 2, 3, 256};
-    uint8_t bytes[BYTES];
-    if (!fletch_lz4_exists())
-        skip();
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-        struct sample sample;
-        make_sample(&sample, values[i]);
-        assert_true((sample.packed_bytes < BYTES) == (values[i] < 256));
-        assert_true(fletch_lz4_decompress(bytes, BYTES, sample.packed, sample.packed_bytes));
-        assert_memory_equal(bytes, sample.bytes, BYTES);
-        assert_false(fletch_lz4_decompress(bytes, BYTES - 1, sample.packed, sample.packed_bytes));
-        assert_false(fletch_lz4_decompress(bytes, BYTES, sample.packed, sample.packed_bytes - 1));
-        free(sample.packed);
-    }
+    free(sample->bytes);
+    free(sample->packed);
 }
 
-static void damaged_blocks_do_no_harm(void **state)
+/* Reads into memory of exactly so many bytes, and compares them. */
+static enum fletch_status unpack(struct fletch_decompressor *decompressor, enum fletch_codec codec,
+                                 const struct fletch_compressed *what, const struct sample *sample,
+                                 struct fletch_error *error)
+{
+    uint8_t *to = malloc(what->bytes);
+    enum fletch_status status = fletch_decompressor_run(decompressor, codec, what, to, error);
+    if (status == FLETCH_OK) {
+        assert_int_equal(what->bytes, sample->count);
+        assert_memory_equal(to, sample->bytes, sample->count);
+    }
+    free(to);
+    return status;
+}
+
+static struct fletch_compressed whole_of(const struct sample *sample)
+{
+    return (struct fletch_compressed){sample->packed, sample->packed_count, sample->count};
+}
+
+static void what_is_compressed_comes_back(void **state)
 {
     (void)state;
-    struct fletch_random random = fletch_random_from_seed(4);
-    struct sample sample;
-    if (!fletch_lz4_exists())
-        skip();
-    make_sample(&sample, 5);
-    int refused = 0;
-    for (int i = 0; i < TRIES; i++) {
-        uint8_t *bytes = malloc(BYTES);
-        assert_non_null(bytes);
-        size_t place = fletch_random_below(&random, (uint32_t)sample.packed_bytes);
-        uint8_t before = sample.packed[place];
-        sample.packed[place] = (uint8_t)fletch_random_u64(&random);
-        refused += !fletch_lz4_decompress(bytes, BYTES, sample.packed, sample.packed_bytes);
-        sample.packed[place] = before;
-        free(bytes);
+    static const size_t counts[] = {1, 7, 4096, 65536, 65537, BYTES_MOST};
+    static const uint32_t values[] = {1, 3, 256};
+    struct test_pool pool = test_pool_make();
+    struct fletch_decompressor decompressor = {.cache = pool.cache, .account = pool.account};
+    for (size_t c = 0; c < 2; c++) {
+        struct fletch_compressor compressor = {
+            .codec = codecs[c], .cache = pool.cache, .account = pool.account};
+        assert_ok(fletch_compressor_init(&compressor, NULL));
+        for (size_t i = 0; i < 6; i++)
+            for (size_t k = 0; k < 3; k++) {
+                struct sample sample = sample_of(&compressor, counts[i], values[k]);
+                struct fletch_compressed what = whole_of(&sample);
+                assert_true(fletch_compressed_may_hold(codecs[c], &what));
+                assert_ok(unpack(&decompressor, codecs[c], &what, &sample, NULL));
+                sample_end(&sample);
+            }
+        fletch_compressor_deinit(&compressor);
     }
-    assert_true(refused > 100);
-    free(sample.packed);
+    fletch_decompressor_deinit(&decompressor);
+    assert_int_equal(account_used_bytes(pool.account), 0);
+    test_pool_end(&pool);
+}
+
+static void another_length_is_refused(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_decompressor decompressor = {.cache = pool.cache, .account = pool.account};
+    for (size_t c = 0; c < 2; c++) {
+        struct fletch_compressor compressor = {.codec = codecs[c], .cache = pool.cache};
+        struct fletch_error error;
+        assert_ok(fletch_compressor_init(&compressor, NULL));
+        struct sample sample = sample_of(&compressor, 5000, 3);
+        const size_t whole = sample.packed_count;
+        const struct {
+            size_t stored, count;
+        } cases[] = {{whole, 4999},     {whole, 5001},     {whole - 1, 5000},
+                     {whole / 2, 5000}, {whole / 2, 2500}, {1, 5000}};
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            const struct fletch_compressed what = {sample.packed, cases[i].stored, cases[i].count};
+            assert_int_equal(unpack(&decompressor, codecs[c], &what, &sample, &error),
+                             FLETCH_INVALID_ARGUMENT);
+            assert_contains(error.message,
+                            c == 0 ? "of LZ4_FRAME do not stand for" : "of ZSTD do not stand for");
+        }
+        const struct fletch_compressed lie = {sample.packed, whole, (size_t)1 << 40};
+        assert_false(fletch_compressed_may_hold(codecs[c], &lie));
+        sample_end(&sample);
+        fletch_compressor_deinit(&compressor);
+    }
+    fletch_decompressor_deinit(&decompressor);
+    test_pool_end(&pool);
+}
+
+static void damage_does_no_harm(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_decompressor decompressor = {.cache = pool.cache, .account = pool.account};
+    struct fletch_random random = fletch_random_from_seed(9);
+    for (size_t c = 0; c < 2; c++) {
+        struct fletch_compressor compressor = {.codec = codecs[c], .cache = pool.cache};
+        assert_ok(fletch_compressor_init(&compressor, NULL));
+        struct sample sample = sample_of(&compressor, 70000, 3);
+        uint8_t *to = malloc(70000);
+        int refused = 0;
+        for (int i = 0; i < DAMAGED; i++) {
+            uint32_t place =
+                fletch_random_below(&random, i % 2 == 0 ? 20 : (uint32_t)sample.packed_count);
+            uint8_t bit = (uint8_t)(1U << fletch_random_below(&random, 8));
+            struct fletch_compressed what = {sample.packed, sample.packed_count, 70000};
+            sample.packed[place] ^= bit;
+            refused +=
+                fletch_decompressor_run(&decompressor, codecs[c], &what, to, NULL) != FLETCH_OK;
+            sample.packed[place] ^= bit;
+        }
+        assert_true(refused > DAMAGED / 4);
+        const struct fletch_compressed healed = whole_of(&sample);
+        assert_ok(unpack(&decompressor, codecs[c], &healed, &sample, NULL));
+        free(to);
+        sample_end(&sample);
+        fletch_compressor_deinit(&compressor);
+    }
+    fletch_decompressor_deinit(&decompressor);
+    assert_int_equal(account_used_bytes(pool.account), 0);
+    test_pool_end(&pool);
+}
+
+/* Scratch is charged: what has no room for it is refused, and goes on when there is some. */
+static void scratch_is_charged(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_error error;
+    for (size_t c = 0; c < 2; c++) {
+        struct fletch_account *small = account_make(pool.account, "small", 1000, 0);
+        struct fletch_compressor refused = {
+            .codec = codecs[c], .cache = pool.cache, .account = small};
+        if (codecs[c] == FLETCH_CODEC_ZSTD) {
+            assert_int_equal(fletch_compressor_init(&refused, &error), FLETCH_RESOURCE_EXHAUSTED);
+            assert_contains(error.message, "'small'");
+        }
+        struct fletch_compressor compressor = {.codec = codecs[c], .cache = pool.cache};
+        assert_ok(fletch_compressor_init(&compressor, NULL));
+        struct sample sample = sample_of(&compressor, 5000, 3);
+        struct fletch_decompressor decompressor = {.cache = pool.cache, .account = small};
+        const struct fletch_compressed what = whole_of(&sample);
+        assert_int_equal(unpack(&decompressor, codecs[c], &what, &sample, &error),
+                         FLETCH_RESOURCE_EXHAUSTED);
+        decompressor.account = pool.account;
+        assert_ok(unpack(&decompressor, codecs[c], &what, &sample, NULL));
+        assert_true(account_used_bytes(pool.account) > 50000);
+        fletch_decompressor_deinit(&decompressor);
+        assert_int_equal(account_used_bytes(pool.account), 0);
+        sample_end(&sample);
+        fletch_compressor_deinit(&compressor);
+        fletch_account_close(small);
+    }
+    test_pool_end(&pool);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_come_back),
-        cmocka_unit_test(damaged_blocks_do_no_harm),
+        cmocka_unit_test(what_is_compressed_comes_back),
+        cmocka_unit_test(another_length_is_refused),
+        cmocka_unit_test(damage_does_no_harm),
+        cmocka_unit_test(scratch_is_charged),
     };
+    /* A build may be without. */
+    if (fletch_codec_check(FLETCH_CODEC_LZ4_FRAME, NULL) != FLETCH_OK ||
+        fletch_codec_check(FLETCH_CODEC_ZSTD, NULL) != FLETCH_OK)
+        return TEST_SKIPPED;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,18 +40,25 @@ static void append_encoded(struct bytes *bytes, struct fletch_buffer_cache *cach
     fletch_ipc_encoded_release(cache, encoded);
 }
 
-static struct fletch_ipc_encoder *encoder_of(struct test_pool *pool, struct fletch_schema *schema,
-                                             size_t alignment)
+static struct fletch_ipc_encoder *encoder_with(struct test_pool *pool, struct fletch_schema *schema,
+                                               size_t alignment, enum fletch_codec codec)
 {
     const struct fletch_ipc_encoder_options options = {
         .schema = schema,
         .cache = pool->cache,
         .account = pool->account,
         .alignment = alignment,
+        .codec = codec,
     };
     struct fletch_ipc_encoder *encoder = NULL;
     assert_ok(fletch_ipc_encoder_create(&options, NULL, &encoder, NULL));
     return encoder;
+}
+
+static struct fletch_ipc_encoder *encoder_of(struct test_pool *pool, struct fletch_schema *schema,
+                                             size_t alignment)
+{
+    return encoder_with(pool, schema, alignment, FLETCH_CODEC_NONE);
 }
 
 static struct fletch_ipc_decoder *decoder_of(struct test_pool *pool, size_t body_step_bytes)
@@ -131,12 +138,14 @@ static void expect_batch(struct fletch_ipc_decoder *decoder, const struct bytes 
 }
 
 static void round_trip(struct test_pool *pool, struct fletch_random *random,
-                       struct fletch_schema *schema, size_t alignment)
+                       struct fletch_schema *schema, int round)
 {
     enum { BATCHES = 4 };
+    size_t alignment = round % 2 == 0 ? 8 : 64;
     struct bytes bytes = {0};
     struct fletch_batch *batches[BATCHES];
-    struct fletch_ipc_encoder *encoder = encoder_of(pool, schema, alignment);
+    struct fletch_ipc_encoder *encoder =
+        encoder_with(pool, schema, alignment, (enum fletch_codec)(round % (FLETCH_CODEC_ZSTD + 1)));
     append_schema(&bytes, pool, encoder);
     for (int i = 0; i < BATCHES; i++) {
         int64_t rows = fletch_random_below(random, 60);
@@ -178,7 +187,7 @@ static void random_batches_come_back(void **state)
     const struct random_schema_options options = {.columns_max = 6, .depth_max = 4};
     for (int i = 0; i < 300; i++) {
         struct fletch_schema *schema = random_schema(&random, &options);
-        round_trip(&pool, &random, schema, i % 2 == 0 ? 8 : 64);
+        round_trip(&pool, &random, schema, i);
         fletch_schema_release(schema);
     }
     test_pool_end(&pool);
@@ -191,7 +200,7 @@ static void every_type_comes_back(void **state)
     struct fletch_random random = fletch_random_from_seed(21);
     struct fletch_schema *schema = schema_of_every_type();
     for (int i = 0; i < 30; i++)
-        round_trip(&pool, &random, schema, i % 2 == 0 ? 8 : 64);
+        round_trip(&pool, &random, schema, i);
     fletch_schema_release(schema);
     test_pool_end(&pool);
 }

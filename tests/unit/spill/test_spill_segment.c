@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "arrow/codec.h"
+#include "arrow/codec_lz4.h"
 #include "base/random.h"
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
