@@ -129,8 +129,9 @@ enum fletch_status fletch_coordinator_create(const struct fletch_coordinator_opt
     char *block = fletch_block_allocate(&options->allocator, bytes);
     if (block == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory: %zu bytes for %" PRIu32 " producers", bytes,
-                                options->producer_limit);
+                                "RESOURCE_EXHAUSTED: no memory: %zu bytes for %" PRIu32
+                                " producers",
+                                bytes, options->producer_limit);
     struct fletch_coordinator *coordinator = (void *)block;
     *coordinator = (struct fletch_coordinator){
         .options = *options, .watermark = INT64_MIN, .tick_task = {.run = run_tick}};
@@ -167,12 +168,13 @@ static enum fletch_status check_producer(const struct fletch_coordinator *coordi
 {
     if (operation->producer >= coordinator->producer_count)
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
-                                "producer %" PRIu32 " of %" PRIu32 " producers",
+                                "OUT_OF_RANGE: producer %" PRIu32 " of %" PRIu32 " producers",
                                 operation->producer, coordinator->producer_count);
     int end = coordinator->producers[operation->producer].end;
     if (end != OPEN && !(end == ABORTED && operation->kind == FLETCH_CONTROL_ABORT))
-        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "producer %" PRIu32 " %s",
-                                operation->producer, end_names[end]);
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "FAILED_PRECONDITION: producer %" PRIu32 " %s", operation->producer,
+                                end_names[end]);
     return FLETCH_OK;
 }
 
@@ -193,12 +195,11 @@ static enum fletch_status answer_barrier(struct fletch_coordinator *coordinator,
     uint64_t id = operation->barrier;
     if (id < producer->named || id == 0)
         return fletch_error_set(&operation->error, FLETCH_INVALID_ARGUMENT,
-                                "barrier %" PRIu64 " of producer %" PRIu32
+                                "INVALID_ARGUMENT: barrier %" PRIu64 " of producer %" PRIu32
                                 " comes after its barrier %" PRIu64 ": ids increase from 1",
                                 id, operation->producer, producer->named);
-    /* One that is in flight, or goes up in a larger one, needs no slot. */
-    *out_waits = !is_past(coordinator, producer, id) && barriers->count == barriers->limit &&
-                 fletch_barriers_latest(barriers) < id;
+    /* One that is past, in flight, or goes up in a larger one needs no slot. */
+    *out_waits = barriers->count == barriers->limit && fletch_barriers_latest(barriers) < id;
     return FLETCH_OK;
 }
 
@@ -209,7 +210,8 @@ static enum fletch_status answer_abort_barrier(struct fletch_coordinator *coordi
         fletch_barriers_find(&coordinator->barriers, operation->barrier);
     if (barrier == NULL || barrier->told || barrier->aborted)
         return fletch_error_set(&operation->error, FLETCH_NOT_FOUND,
-                                "barrier %" PRIu64 " is not in flight", operation->barrier);
+                                "NOT_FOUND: barrier %" PRIu64 " is not in flight",
+                                operation->barrier);
     return FLETCH_OK;
 }
 
@@ -219,11 +221,11 @@ static enum fletch_status answer_add_producer(struct fletch_coordinator *coordin
     const struct fletch_coordinator_options *options = &coordinator->options;
     if (options->producer_limit == options->producer_count)
         return fletch_error_set(&operation->error, FLETCH_FAILED_PRECONDITION,
-                                "the set of %" PRIu32 " producers is fixed",
+                                "FAILED_PRECONDITION: the set of %" PRIu32 " producers is fixed",
                                 options->producer_count);
     if (coordinator->producer_count == options->producer_limit)
         return fletch_error_set(&operation->error, FLETCH_RESOURCE_EXHAUSTED,
-                                "there are %" PRIu32 " producers, which is the limit",
+                                "RESOURCE_EXHAUSTED: there are %" PRIu32 " producers, the limit",
                                 options->producer_limit);
     operation->added_producer = coordinator->producer_count;
     return FLETCH_OK;

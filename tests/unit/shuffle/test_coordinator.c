@@ -15,7 +15,8 @@ enum { LOG_BYTES = 4096, WRITERS = 8, PARTITIONS = 3 };
 static struct fletch_coordinator *coordinator;
 static struct fletch_control_operation writers[WRITERS];
 static char told[LOG_BYTES];
-static uint32_t slot_of[100]; /* by barrier id */
+static uint32_t slot_of[100];   /* by barrier id */
+static const char *lost_reason; /* as it was told; the coordinator keeps it */
 
 static void note(const char *text)
 {
@@ -49,6 +50,7 @@ static void note_lost(void *context, uint32_t producer, const char *reason)
 {
     char text[40];
     (void)context;
+    lost_reason = reason;
     (void)snprintf(text, sizeof text, "lost%d(%s)", (int)producer, reason);
     note(text);
 }
@@ -631,6 +633,7 @@ static void a_lost_producer_is_told_once_and_there_is_no_end(void **state)
     assert_ok(abort_with(1, "second"));
     assert_ok(end(2));
     assert_told("lost0(first)");
+    assert_string_equal(lost_reason, "first");
     assert_int_equal(numbers().producers_ended, 1);
     assert_int_equal(numbers().producers_open, 0);
 }
