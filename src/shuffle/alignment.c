@@ -13,7 +13,6 @@ static void let_go(struct fletch_shuffle_partition *partition, uint64_t id)
     struct fletch_frame_list held = partition->held;
     struct fletch_frame *frame;
     partition->held = (struct fletch_frame_list){.first = NULL};
-    partition->held_barrier = 0;
     while ((frame = fletch_frame_list_pop(&held)) != NULL) {
         if (frame->barrier <= id)
             fletch_frame_list_append(&partition->taken, frame);
@@ -25,8 +24,7 @@ static void let_go(struct fletch_shuffle_partition *partition, uint64_t id)
 static void take_barrier(struct fletch_shuffle_partition *partition, struct fletch_frame *frame)
 {
     uint64_t id = frame->barrier;
-    if (id > 0)
-        let_go(partition, id - 1);
+    let_go(partition, id - 1);
     fletch_frame_list_append(&partition->taken, frame);
     let_go(partition, id);
     partition->barrier = id;
@@ -43,7 +41,6 @@ static void take_frame(struct fletch_shuffle_partition *partition, struct fletch
         break;
     case FLETCH_FRAME_END:
         let_go(partition, UINT64_MAX);
-        frame->barrier = 0;
         break;
     case FLETCH_FRAME_LOST: /* what is held stays so: its barrier will never come */
     case FLETCH_FRAME_DATA:

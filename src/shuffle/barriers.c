@@ -35,20 +35,11 @@ struct fletch_barrier *fletch_barriers_find(struct fletch_barriers *barriers, ui
     return found ? &barriers->flying[below] : NULL;
 }
 
-bool fletch_barriers_has_larger(const struct fletch_barriers *barriers, uint64_t id)
-{
-    return barriers->count != 0 && barriers->flying[barriers->count - 1].id > id &&
-           !barriers->flying[barriers->count - 1].told;
-}
-
-void fletch_barriers_start(struct fletch_barriers *barriers, uint64_t id, uint32_t producers)
+void fletch_barriers_start(struct fletch_barriers *barriers, uint64_t id, uint32_t awaited)
 {
     FLETCH_ASSERT(barriers->count < barriers->limit && id > barriers->told);
     uint32_t below = count_below(barriers, id);
     struct fletch_barrier *place = &barriers->flying[below];
-    /* Who has not passed the next larger one has passed nothing between: nothing was started
-     * there. */
-    uint32_t awaited = below < barriers->count ? place->awaited : producers;
     memmove(place + 1, place, (barriers->count - below) * sizeof *place);
     *place = (struct fletch_barrier){
         .id = id,

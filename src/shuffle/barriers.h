@@ -35,13 +35,9 @@ uint64_t fletch_barriers_latest(const struct fletch_barriers *barriers);
 /* The one in flight with this id, or NULL. */
 struct fletch_barrier *fletch_barriers_find(struct fletch_barriers *barriers, uint64_t id);
 
-/* Whether one in flight has a larger id and was not told. */
-bool fletch_barriers_has_larger(const struct fletch_barriers *barriers, uint64_t id);
-
 /* Starts `id`, which is not in flight and larger than all that were told; there must be a slot.
- * `producers`: how many there are that have not ended; none has passed a barrier that was never
- * started. */
-void fletch_barriers_start(struct fletch_barriers *barriers, uint64_t id, uint32_t producers);
+ * `awaited`: how many producers have not passed it. */
+void fletch_barriers_start(struct fletch_barriers *barriers, uint64_t id, uint32_t awaited);
 
 /* A producer that has passed `passed` passes everything up to `id`. What it has passed then. */
 uint64_t fletch_barriers_advance(struct fletch_barriers *barriers, uint64_t passed, uint64_t id);

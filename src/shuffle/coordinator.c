@@ -17,9 +17,8 @@
 #define NOTIFYING_MARK (1u << 3) /* the serial is about to carry it out and notify the sleeper */
 
 struct producer {
-    uint64_t named; /* the barrier of its last answer OK */
-    uint64_t
-        passed; /* the largest in flight that does not await it, at the time of its last word */
+    uint64_t named;  /* the barrier of its last answer OK */
+    uint64_t passed; /* no barrier up to this one awaits it */
     enum { OPEN, ENDED, ABORTED } end;
 };
 
@@ -130,8 +129,9 @@ enum fletch_status fletch_coordinator_create(const struct fletch_coordinator_opt
     char *block = fletch_block_allocate(&options->allocator, bytes);
     if (block == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory: %zu bytes for %" PRIu32 " producers", bytes,
-                                options->producer_limit);
+                                "RESOURCE_EXHAUSTED: no memory: %zu bytes for %" PRIu32
+                                " producers",
+                                bytes, options->producer_limit);
     struct fletch_coordinator *coordinator = (void *)block;
     *coordinator = (struct fletch_coordinator){
         .options = *options, .watermark = INT64_MIN, .tick_task = {.run = run_tick}};
@@ -168,12 +168,13 @@ static enum fletch_status check_producer(const struct fletch_coordinator *coordi
 {
     if (operation->producer >= coordinator->producer_count)
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
-                                "producer %" PRIu32 " of %" PRIu32 " producers",
+                                "OUT_OF_RANGE: producer %" PRIu32 " of %" PRIu32 " producers",
                                 operation->producer, coordinator->producer_count);
     int end = coordinator->producers[operation->producer].end;
     if (end != OPEN && !(end == ABORTED && operation->kind == FLETCH_CONTROL_ABORT))
-        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "producer %" PRIu32 " %s",
-                                operation->producer, end_names[end]);
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "FAILED_PRECONDITION: producer %" PRIu32 " %s", operation->producer,
+                                end_names[end]);
     return FLETCH_OK;
 }
 
@@ -190,16 +191,15 @@ static enum fletch_status answer_barrier(struct fletch_coordinator *coordinator,
                                          bool *out_waits)
 {
     const struct producer *producer = &coordinator->producers[operation->producer];
-    struct fletch_barriers *barriers = &coordinator->barriers;
+    const struct fletch_barriers *barriers = &coordinator->barriers;
     uint64_t id = operation->barrier;
     if (id < producer->named || id == 0)
         return fletch_error_set(&operation->error, FLETCH_INVALID_ARGUMENT,
-                                "barrier %" PRIu64 " of producer %" PRIu32
+                                "INVALID_ARGUMENT: barrier %" PRIu64 " of producer %" PRIu32
                                 " comes after its barrier %" PRIu64 ": ids increase from 1",
                                 id, operation->producer, producer->named);
-    *out_waits = !is_past(coordinator, producer, id) && barriers->count == barriers->limit &&
-                 fletch_barriers_find(barriers, id) == NULL &&
-                 !fletch_barriers_has_larger(barriers, id);
+    /* One that is past, in flight, or goes up in a larger one needs no slot. */
+    *out_waits = barriers->count == barriers->limit && fletch_barriers_latest(barriers) < id;
     return FLETCH_OK;
 }
 
@@ -210,7 +210,8 @@ static enum fletch_status answer_abort_barrier(struct fletch_coordinator *coordi
         fletch_barriers_find(&coordinator->barriers, operation->barrier);
     if (barrier == NULL || barrier->told || barrier->aborted)
         return fletch_error_set(&operation->error, FLETCH_NOT_FOUND,
-                                "barrier %" PRIu64 " is not in flight", operation->barrier);
+                                "NOT_FOUND: barrier %" PRIu64 " is not in flight",
+                                operation->barrier);
     return FLETCH_OK;
 }
 
@@ -220,11 +221,11 @@ static enum fletch_status answer_add_producer(struct fletch_coordinator *coordin
     const struct fletch_coordinator_options *options = &coordinator->options;
     if (options->producer_limit == options->producer_count)
         return fletch_error_set(&operation->error, FLETCH_FAILED_PRECONDITION,
-                                "the set of %" PRIu32 " producers is fixed",
+                                "FAILED_PRECONDITION: the set of %" PRIu32 " producers is fixed",
                                 options->producer_count);
     if (coordinator->producer_count == options->producer_limit)
         return fletch_error_set(&operation->error, FLETCH_RESOURCE_EXHAUSTED,
-                                "there are %" PRIu32 " producers, which is the limit",
+                                "RESOURCE_EXHAUSTED: there are %" PRIu32 " producers, the limit",
                                 options->producer_limit);
     operation->added_producer = coordinator->producer_count;
     return FLETCH_OK;
@@ -282,6 +283,15 @@ static void pass_barriers(struct fletch_coordinator *coordinator, struct produce
     tell_barriers(coordinator);
 }
 
+/* How many producers have not passed a barrier that is about to start. */
+static uint32_t count_awaited(const struct fletch_coordinator *coordinator, uint64_t id)
+{
+    uint32_t awaited = 0;
+    for (uint32_t i = 0; i < coordinator->producer_count; i++)
+        awaited += coordinator->producers[i].end == OPEN && coordinator->producers[i].passed < id;
+    return awaited;
+}
+
 static void do_barrier(struct fletch_coordinator *coordinator,
                        const struct fletch_control_operation *question)
 {
@@ -291,8 +301,10 @@ static void do_barrier(struct fletch_coordinator *coordinator,
     producer->named = id;
     if (!is_past(coordinator, producer, id) && barriers->count < barriers->limit &&
         fletch_barriers_find(barriers, id) == NULL)
-        fletch_barriers_start(barriers, id, coordinator->open_count);
+        fletch_barriers_start(barriers, id, count_awaited(coordinator, id));
     pass_barriers(coordinator, producer, id);
+    if (producer->passed < id)
+        producer->passed = id; /* one without a slot, which goes up in a larger one */
 }
 
 static void do_abort_barrier(struct fletch_coordinator *coordinator,
@@ -529,12 +541,10 @@ bool fletch_control_is_dropped(struct fletch_control_operation *operation)
 
 void fletch_control_submit(struct fletch_control_operation *operation)
 {
-    uint32_t word = load_relaxed(&operation->word); /* relaxed: the owner's, but for a mark */
-    uint32_t submitted;
     FLETCH_ASSERT(fletch_control_is_free(operation));
-    do
-        submitted = (word & NOTIFYING_MARK) | FLETCH_CONTROL_STATE_SUBMITTED | QUEUED_MARK;
-    while (!cas_weak_relaxed(&operation->word, &word, submitted)); /* relaxed: as above */
+    /* relaxed: the serial's edge covers it. Who still notifies takes off a mark that has gone, and
+     * answers only then. */
+    store_relaxed(&operation->word, FLETCH_CONTROL_STATE_SUBMITTED | QUEUED_MARK);
     fletch_serial_submit(&operation->coordinator->serial, &operation->task);
 }
 
@@ -546,13 +556,12 @@ bool fletch_control_is_done(struct fletch_control_operation *operation)
 
 bool fletch_control_give_up(struct fletch_control_operation *operation)
 {
-    uint32_t word = load_relaxed(&operation->word); /* relaxed: compared, and written below */
-    uint32_t given_up;
+    uint32_t word = load_acquire(&operation->word); /* E1 acquire: who is refused has the answer */
     do {
         if ((word & STATE_MASK) != FLETCH_CONTROL_STATE_SUBMITTED)
             return false;
-        given_up = (word & NOTIFYING_MARK) | FLETCH_CONTROL_STATE_GIVEN_UP | QUEUED_MARK;
-    } while (!cas_weak_acquire(&operation->word, &word, given_up)); /* E2 acquire */
+    } while (!cas_weak_acquire_both(&operation->word, &word, /* E2 acquire, E1 acquire */
+                                    FLETCH_CONTROL_STATE_GIVEN_UP | QUEUED_MARK));
     if ((word & QUEUED_MARK) == 0)
         fletch_serial_submit(&operation->coordinator->serial, &operation->task);
     return true;

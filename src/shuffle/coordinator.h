@@ -18,10 +18,11 @@
  * producer must not wait for those that wait for it.
  *
  * Edges:
- *   E1: serial cas_weak_acq_rel(word) to DONE -> writer load_acquire(word): the answer.
+ *   E1: serial cas_weak_acq_rel(word) to DONE -> writer load_acquire(word),
+ *       cas_weak_acquire_both(word): the answer.
  *   E2: serial store_release(word), fetch_and_release(word), cas_strong_release(word) -> writer
- *       load_acquire(word), cas_weak_acquire(word): the serial is done with the operation, which
- *       may be filled anew or freed; or with its task, which a give up submits again.
+ *       load_acquire(word), cas_weak_acquire_both(word): the serial is done with the operation,
+ *       which may be filled anew or freed; or with its task, which a give up submits again.
  *   E3: partition fetch_sub_acq_rel(unpassed) -> the last one's fetch_sub_acq_rel(unpassed): all
  *       nodes of the slot are free.
  *   E4: ticker exchange_acq_rel(tick_queued) finds 1 -> serial exchange_acq_rel(tick_queued, 0):
@@ -138,7 +139,7 @@ void fletch_control_submit(struct fletch_control_operation *operation);
 /* Whether there is an answer. Owner's. */
 bool fletch_control_is_done(struct fletch_control_operation *operation);
 
-/* True: given up, it has no effect, and is free soon. False: it was answered meanwhile. Owner's. */
+/* True: given up, it has no effect, and is free soon. False: there is an answer. Owner's. */
 bool fletch_control_give_up(struct fletch_control_operation *operation);
 
 /* A partition's reader has passed the barrier of `slot`, or dropped its node. Once for each slot,

@@ -78,7 +78,7 @@ struct fletch_shuffle_partition {
     struct fletch_frame_list held;                  /* behind a barrier that has not come */
     struct fletch_frame_list retained;              /* given, and kept for the next reader */
     uint64_t barrier;                               /* the last one that has come */
-    uint64_t held_barrier; /* the highest one that a held frame waits for */
+    uint64_t held_barrier; /* the highest one that a frame was ever held for */
     uint64_t rows;         /* given */
     uint64_t taken_bytes;  /* of frames in `taken` and `held`; statistics are elsewhere */
     uint32_t is_pending;   /* on its reader's list of partitions with something to give */

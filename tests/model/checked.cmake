@@ -26,7 +26,8 @@ endfunction()
 set(MODEL_LIBRARY_SOURCES
     base/allocator.c base/clock.c base/options.c base/status.c
     memory/budget.c memory/buffer.c memory/buffer_pool.c memory/buffer_region.c memory/node_stack.c
-    shuffle/credit.c shuffle/credit_order.c shuffle/ready_list.c
+    shuffle/barriers.c shuffle/coordinator.c shuffle/credit.c shuffle/credit_order.c
+    shuffle/ready_list.c shuffle/watermarks.c
     sync/epoch.c sync/eventcount.c sync/inbox.c sync/mpsc_queue.c sync/partition_store.c
     sync/placement.c sync/ring.c sync/serial.c sync/spsc_ring.c sync/store_pool.c
     sync/store_scan.c sync/store_table.c sync/store_value.c sync/wait.c)

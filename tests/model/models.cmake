@@ -186,6 +186,16 @@ fletch_add_model(credit lend_gives_long DEFINES PLAN=LEND GIVES=1
                  ARGS --random 2 2000000 --no-spurious DEEP)
 fletch_add_model(credit drop DEFINES PLAN=DROP ARGS --no-spurious)
 
+# Plans: see model_coordinator.c.
+fletch_add_model(coordinator answer ARGS --no-spurious)
+fletch_add_model(coordinator park DEFINES PARK=1 ARGS --no-spurious --full-fences)
+fletch_add_model(coordinator give_up DEFINES PLAN=GIVE_UP ARGS --no-spurious)
+fletch_add_model(coordinator drop DEFINES PLAN=DROP ARGS --no-spurious)
+fletch_add_model(coordinator give_up_late DEFINES PLAN=GIVE_UP LATE=1 ARGS --no-spurious)
+fletch_add_model(coordinator drop_late DEFINES PLAN=DROP LATE=1 ARGS --no-spurious)
+fletch_add_model(coordinator pass DEFINES PLAN=PASS ARGS --no-spurious)
+fletch_add_model(coordinator tick DEFINES PLAN=TICK ARGS --no-spurious)
+
 fletch_add_model(ready_list attach DEFINES ATTACHES=1)
 fletch_add_model(ready_list two_pushers DEFINES PUSHERS=2 OWNED=1 TAKES=1 ARGS --no-spurious)
 fletch_add_model(ready_list take DEFINES LETTERS=2 OWNED=1 TAKES=2 ARGS --no-spurious)
@@ -199,6 +209,8 @@ fletch_add_model(ready_list change_unpushed DEFINES LETTERS=0 OWNED=1 DETACHES=1
 fletch_add_model(ready_list cancel DEFINES OWNED=1 CLOSES=1 ARGS --no-spurious)
 fletch_add_model(ready_list cancel_take DEFINES LETTERS=0 OWNED=1 DETACHES=1 CLOSES=1
                  ARGS --no-spurious)
+fletch_add_model(ready_list cancel_next DEFINES OWNED=1 TAKES=1 CLOSES=1 ARGS --no-spurious)
+fletch_add_model(ready_list cancel_park DEFINES OWNED=1 PARK=1 CLOSES=1 ARGS --no-spurious)
 fletch_add_model(ready_list cancel_attach DEFINES LETTERS=0 ATTACHES=1 CLOSES=1 ARGS --no-spurious)
 fletch_add_model(ready_list cancel_random DEFINES OWNED=1 DETACHES=1 ATTACHES=1 CLOSES=1
                  ARGS --random 1 100000 --no-spurious)
@@ -207,6 +219,6 @@ fletch_add_model(ready_list change_long DEFINES PUSHERS=2 OWNED=1 DETACHES=1 ATT
 
 foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount epoch partition_store store_pool
                           store_table node_stack shared buffer_pool budget ready_list serial
-                          credit)
+                          credit coordinator)
   fletch_add_model_mutants(${structure})
 endforeach()

@@ -46,14 +46,14 @@ class Failure(Exception):
     """The table or a build is wrong."""
 
 
-def read_mutants(structure):
+def read_mutants(path):
     mutants = []
-    for line in (HERE / "mutants" / f"{structure}.txt").read_text().splitlines():
+    for line in path.read_text().splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         fields = [field.strip() for field in line.split(" | ")]
         if len(fields) != FIELDS:
-            raise Failure(f"{structure}.txt: {len(fields)} fields instead of {FIELDS}: {line}")
+            raise Failure(f"{path.name}: {len(fields)} fields instead of {FIELDS}: {line}")
         mutants.append(Mutant(int(fields[0]), *fields[1:]))
     return mutants
 
@@ -187,7 +187,7 @@ def check_structure(structure, options):
     builder = Builder(options.build, structure)
     report = Report(structure)
     checked = set()
-    for mutant in read_mutants(structure):
+    for mutant in read_mutants(HERE / "mutants" / f"{structure}.txt"):
         if options.bug and mutant.number != options.bug:
             continue
         macros, arguments = split_configuration(mutant.configuration)

@@ -15,7 +15,8 @@ enum { LOG_BYTES = 4096, WRITERS = 8, PARTITIONS = 3 };
 static struct fletch_coordinator *coordinator;
 static struct fletch_control_operation writers[WRITERS];
 static char told[LOG_BYTES];
-static uint32_t slot_of[100]; /* by barrier id */
+static uint32_t slot_of[100];   /* by barrier id */
+static const char *lost_reason; /* as it was told; the coordinator keeps it */
 
 static void note(const char *text)
 {
@@ -49,6 +50,7 @@ static void note_lost(void *context, uint32_t producer, const char *reason)
 {
     char text[40];
     (void)context;
+    lost_reason = reason;
     (void)snprintf(text, sizeof text, "lost%d(%s)", (int)producer, reason);
     note(text);
 }
@@ -274,6 +276,24 @@ static void a_skipped_id_without_a_slot_goes_up_in_the_next(void **state)
     assert_told("");
     assert_ok(barrier(1, 13));
     assert_told("barrier10 barrier11 barrier12 barrier13");
+}
+
+static void a_skipped_id_that_starts_late_awaits_nobody_who_has_named_it(void **state)
+{
+    (void)state;
+    start(3);
+    assert_ok(barrier(0, 10));
+    for (uint64_t id = 12; id < 15; id++)
+        assert_ok(barrier(0, id));
+    assert_ok(barrier(1, 11)); /* without a slot */
+    assert_ok(barrier(2, 10));
+    assert_told("barrier10");
+    pass(10);
+    assert_ok(barrier(2, 11)); /* in the slot that is free now */
+    assert_told("barrier11");
+    assert_ok(end(1));
+    assert_ok(end(2));
+    assert_told("barrier12 barrier13 barrier14");
 }
 
 static void several_may_be_in_flight_and_more_wait(void **state)
@@ -613,6 +633,7 @@ static void a_lost_producer_is_told_once_and_there_is_no_end(void **state)
     assert_ok(abort_with(1, "second"));
     assert_ok(end(2));
     assert_told("lost0(first)");
+    assert_string_equal(lost_reason, "first");
     assert_int_equal(numbers().producers_ended, 1);
     assert_int_equal(numbers().producers_open, 0);
 }
@@ -776,6 +797,7 @@ int main(void)
         TEST(who_reaches_a_larger_id_has_passed_the_smaller),
         TEST(a_smaller_id_that_others_have_skipped_is_told_in_its_place),
         TEST(a_skipped_id_without_a_slot_goes_up_in_the_next),
+        TEST(a_skipped_id_that_starts_late_awaits_nobody_who_has_named_it),
         TEST(several_may_be_in_flight_and_more_wait),
         TEST(who_waits_for_a_slot_holds_up_no_smaller_barrier),
         TEST(a_barrier_that_waits_can_be_given_up),
