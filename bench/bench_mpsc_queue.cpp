@@ -8,22 +8,11 @@
 #include "harness/ping_pong.hpp"
 #include "harness/stream.hpp"
 #include "harness/table.hpp"
-#include "peers/boost_lockfree.hpp"
-#include "peers/ck_ring.hpp"
-#include "peers/dpdk_ring.hpp"
-#include "peers/moodycamel_queues.hpp"
-#include "peers/mutex_queue.hpp"
-#include "peers/tbb_queue.hpp"
-#include "peers/urcu_wfcqueue.hpp"
-#include "peers/xenium_queue.hpp"
+#include "peers/mpsc_peers.hpp"
 
 /** Many producers, one consumer. With two processors some threads share one: "mp2" has its
  *  producers on both and the consumer beside the second, "mp2b" both producers on the first and the
- *  consumer alone. All wait with 64 PAUSEs and then sched_yield.
- *
- *  atomic_queue takes no part: with several producers it failed the check of the order in about
- *  half of the runs in mp2 and nearly all in mp2b. As its source reads, a slot counts as free once
- *  a pop has been promised it, so a producer that is suspended before it writes is overtaken. */
+ *  consumer alone. All wait with 64 PAUSEs and then sched_yield. */
 
 namespace bench
 {
@@ -59,28 +48,6 @@ struct Alone {
 
 enum class Layout { kMp2, kMp2b };
 
-template <class E, class Test> void add_peers(Table<Test> &table)
-{
-    table.template peer<XeniumVyukovQueue<E>>()
-        .template peer<UrcuWfcqueue<E, false>>()
-        .template peer<UrcuWfcqueue<E, true>>()
-        .template peer<DpdkRing<E, DpdkMode::kManyHeadTailSync>>()
-        .template peer<DpdkRing<E, DpdkMode::kManyRelaxedTailSync>>()
-        .template peer<MoodycamelConcurrentQueue<E>>()
-        .template peer<TbbBoundedQueue<E>>()
-        .template peer<BoostQueue<E>>()
-        .template inlined<XeniumVyukovQueue<E>>()
-        .template inlined<UrcuWfcqueue<E, true>>();
-}
-
-/** Peers whose producers publish strictly in the order of their claims, waiting without end for the
- *  one before. Where two producers share a processor they convoy: each waits out its time slice for
- *  the other, for every element. So not in mp2b. */
-template <class E, class Test> void add_ordered_peers(Table<Test> &table)
-{
-    table.template peer<DpdkRing<E, DpdkMode::kMany>>().template peer<CkRing<E, true>>();
-}
-
 std::string title(const std::string &what, std::size_t bytes, std::size_t capacity)
 {
     return what + ", " + std::to_string(bytes) + " B, capacity " + std::to_string(capacity);
@@ -93,9 +60,9 @@ template <class E> Case stream(Layout layout, std::size_t capacity, std::size_t 
     const StreamPlan plan = {capacity, batch, producers, 1};
     Table<Stream> table(Stream{plan});
     table.ours<FletchMpscQueue<E>>();
-    add_peers<E>(table);
+    add_mpsc_peers<E>(table);
     if (shared)
-        add_ordered_peers<E>(table);
+        add_ordered_mpsc_peers<E>(table);
     if (batch > 1)
         table.template inlined<DpdkRing<E, DpdkMode::kManyRelaxedTailSync>>();
     table.template before<MutexQueue<E>>();
@@ -132,8 +99,8 @@ template <class E> Case latency()
 {
     Table<PingPong> table(PingPong{kSmall});
     table.ours<FletchMpscQueue<E>>();
-    add_peers<E>(table);
-    add_ordered_peers<E>(table);
+    add_mpsc_peers<E>(table);
+    add_ordered_mpsc_peers<E>(table);
     Case out = {
         title("latency one way", sizeof(E), kSmall),
         {metric(kNs, "p50_ns", kNone), metric(kNs, "p99_ns", kNone), metric(kNs, "mean_ns", kNone)},
@@ -147,8 +114,8 @@ template <class E> Case alone()
 {
     Table<Alone> table(Alone{kSmall});
     table.ours<FletchMpscQueue<E>>();
-    add_peers<E>(table);
-    add_ordered_peers<E>(table);
+    add_mpsc_peers<E>(table);
+    add_ordered_mpsc_peers<E>(table);
     Case out = {title("one thread, push and pop", sizeof(E), kSmall),
                 {metric(kNs, "ns_per_pair", kNone)},
                 table.take()};

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <fletching/fan_in.h>
 #include <fletching/mpsc_queue.h>
 #include <fletching/spsc_ring.h>
 
@@ -184,6 +185,92 @@ template <class E, bool kWaits = false> class FletchMpscQueue
 
   private:
     fletch_mpsc_queue *queue_ = nullptr;
+};
+
+/** A lane for each producer. kForm: of the lanes. */
+template <class E, fletch_ring_form kForm = FLETCH_RING_DEFAULT> class FletchFanIn
+{
+  public:
+    static constexpr const char *kName =
+        kForm == FLETCH_RING_CURSOR ? "fletching, lanes with cursors" : "fletching";
+    using Value = E;
+    using Consumer = PlainConsumer<FletchFanIn, E>;
+
+    class Producer
+    {
+      public:
+        Producer(FletchFanIn &queue, unsigned)
+        {
+            if (fletch_fan_in_register(queue.fan_in_, &lane_) != FLETCH_DONE)
+                std::abort(); /* there is a lane for each */
+        }
+        bool push(const E &element)
+        {
+            return fletch_fan_in_lane_try_push(lane_, &element) == FLETCH_DONE;
+        }
+        std::size_t push_many(const E *elements, std::size_t count)
+        {
+            std::size_t pushed = 0;
+            (void)!fletch_fan_in_lane_try_push_many(lane_, elements, count, &pushed);
+            return pushed;
+        }
+
+      private:
+        fletch_fan_in_lane *lane_ = nullptr;
+    };
+
+    /** The capacity of a shared queue, divided among the lanes. `idle`: producers more that are
+     *  registered and push nothing. */
+    explicit FletchFanIn(const Shape &shape, unsigned idle = 0)
+    {
+        fletch_fan_in_options options = {};
+        options.struct_size = sizeof options;
+        options.element_bytes = sizeof(E);
+        options.capacity = shape.capacity / shape.producers;
+        options.lane_count = shape.producers + idle;
+        options.form = kForm;
+        fletch_error error;
+        must(fletch_fan_in_create(&options, nullptr, &fan_in_, &error), error);
+    }
+    ~FletchFanIn()
+    {
+        fletch_fan_in_destroy(fan_in_, nullptr, nullptr);
+    }
+    FletchFanIn(const FletchFanIn &) = delete;
+    FletchFanIn &operator=(const FletchFanIn &) = delete;
+
+    bool pop(E &element)
+    {
+        return fletch_fan_in_try_pop(fan_in_, &element) == FLETCH_DONE;
+    }
+    std::size_t pop_many(E *elements, std::size_t max_count)
+    {
+        std::size_t popped = 0;
+        (void)!fletch_fan_in_try_pop_many(fan_in_, elements, max_count, &popped);
+        return popped;
+    }
+
+  protected:
+    fletch_fan_in *fan_in_ = nullptr;
+};
+
+/** The same beside kIdle lanes that were used once and are idle. */
+template <class E, unsigned kIdle> class FletchFanInBesideIdle : public FletchFanIn<E>
+{
+  public:
+    static constexpr const char *kName = "fletching, 62 idle lanes beside";
+    static_assert(kIdle == 62, "the name says so");
+    using Consumer = PlainConsumer<FletchFanInBesideIdle, E>;
+
+    explicit FletchFanInBesideIdle(const Shape &shape) : FletchFanIn<E>(shape, kIdle)
+    {
+        for (unsigned i = 0; i < kIdle; ++i) {
+            E element = {};
+            typename FletchFanIn<E>::Producer once(*this, i);
+            if (!once.push(element) || !this->pop(element))
+                std::abort(); /* it is empty */
+        }
+    }
 };
 
 } // namespace bench

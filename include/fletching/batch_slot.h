@@ -6,6 +6,7 @@
 #include <fletching/answer.h>
 #include <fletching/batch.h>
 #include <fletching/export.h>
+#include <fletching/fan_in.h>
 #include <fletching/mpsc_queue.h>
 #include <fletching/spsc_ring.h>
 
@@ -36,8 +37,14 @@ fletch_batch_slot_push_mpsc(struct fletch_mpsc_queue *queue, const struct fletch
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_batch_slot_pop_mpsc(struct fletch_mpsc_queue *queue, struct fletch_batch_slot *out_slot,
                            uint64_t timeout_ns);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
+fletch_batch_slot_push_fan_in(struct fletch_fan_in_lane *lane, const struct fletch_batch_slot *slot,
+                              uint64_t timeout_ns);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
+fletch_batch_slot_pop_fan_in(struct fletch_fan_in *fan_in, struct fletch_batch_slot *out_slot,
+                             uint64_t timeout_ns);
 
-/** To be handed to fletch_spsc_ring_destroy, fletch_mpsc_queue_destroy and their deinit: drops the
+/** To be handed to fletch_spsc_ring_destroy and the others', and to their deinit: drops the
  *  reference to the batch of a slot that was left. `context` is the calling thread's cache or
  *  NULL. */
 FLETCH_EXPORT void fletch_batch_slot_drop(void *context, void *element);

@@ -15,6 +15,7 @@
 #include <fletching/epoch.h>
 #include <fletching/eventcount.h>
 #include <fletching/export.h>
+#include <fletching/fan_in.h>
 #include <fletching/inbox.h>
 #include <fletching/ipc.h>
 #include <fletching/ipc_reader.h>

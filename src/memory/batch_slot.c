@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "memory/batch.h"
+#include "sync/fan_in.h"
 #include "sync/mpsc_queue.h"
 #include "sync/spsc_ring.h"
 
@@ -37,6 +38,22 @@ enum fletch_answer fletch_batch_slot_pop_mpsc(struct fletch_mpsc_queue *queue,
 {
     FLETCH_ASSERT(queue->header.layout.element_bytes == sizeof *out_slot);
     return fletch_mpsc_queue_pop(queue, out_slot, timeout_ns);
+}
+
+enum fletch_answer fletch_batch_slot_push_fan_in(struct fletch_fan_in_lane *lane,
+                                                 const struct fletch_batch_slot *slot,
+                                                 uint64_t timeout_ns)
+{
+    FLETCH_ASSERT(lane->ring->header.layout.element_bytes == sizeof *slot);
+    return fletch_fan_in_lane_push(lane, slot, timeout_ns);
+}
+
+enum fletch_answer fletch_batch_slot_pop_fan_in(struct fletch_fan_in *fan_in,
+                                                struct fletch_batch_slot *out_slot,
+                                                uint64_t timeout_ns)
+{
+    FLETCH_ASSERT(fan_in->consumer.ring->header.layout.element_bytes == sizeof *out_slot);
+    return fletch_fan_in_pop(fan_in, out_slot, timeout_ns);
 }
 
 void fletch_batch_slot_drop(void *context, void *element)

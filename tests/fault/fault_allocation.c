@@ -42,6 +42,16 @@ static enum fletch_status create_queue(const struct fletch_allocator *allocator,
     return status;
 }
 
+static enum fletch_status create_fan_in(const struct fletch_allocator *allocator, void **out,
+                                        struct fletch_error *error)
+{
+    struct fletch_fan_in_options options = fan_in_options(24, 100, 5);
+    struct fletch_fan_in *fan_in = NULL;
+    enum fletch_status status = fletch_fan_in_create(&options, allocator, &fan_in, error);
+    *out = fan_in;
+    return status;
+}
+
 static enum fletch_status create_eventcount(const struct fletch_allocator *allocator, void **out,
                                             struct fletch_error *error)
 {
@@ -59,6 +69,11 @@ static void destroy_ring(void *made)
 static void destroy_queue(void *made)
 {
     fletch_mpsc_queue_destroy(made, NULL, NULL);
+}
+
+static void destroy_fan_in(void *made)
+{
+    fletch_fan_in_destroy(made, NULL, NULL);
 }
 
 static void destroy_eventcount(void *made)
@@ -122,6 +137,12 @@ static void a_queue_is_made_or_not(void **state)
     fail_each_allocation(&(struct maker){create_queue, destroy_queue, "no memory for a queue"});
 }
 
+static void a_fan_in_is_made_or_not(void **state)
+{
+    (void)state;
+    fail_each_allocation(&(struct maker){create_fan_in, destroy_fan_in, "no memory for a fan-in"});
+}
+
 static void an_eventcount_is_made_or_not(void **state)
 {
     (void)state;
@@ -135,6 +156,7 @@ int main(void)
         cmocka_unit_test(a_ring_with_sequences_is_made_or_not),
         cmocka_unit_test(a_ring_with_a_cursor_is_made_or_not),
         cmocka_unit_test(a_queue_is_made_or_not),
+        cmocka_unit_test(a_fan_in_is_made_or_not),
         cmocka_unit_test(an_eventcount_is_made_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

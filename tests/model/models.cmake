@@ -42,6 +42,23 @@ fletch_add_model(mpsc_queue 3x1_random_long DEFINES PRODUCERS=3 ARGS --random 2 
 fletch_add_model(mpsc_queue park_2_producers_long DEFINES PARK=1 CAPACITY=1
                  ARGS --random 2 5000000 DEEP)
 
+fletch_add_model(fan_in 1x1 DEFINES PRODUCERS=1)
+fletch_add_model(fan_in 1x2_capacity_1 DEFINES PRODUCERS=1 ITEMS=2 CAPACITY=1)
+fletch_add_model(fan_in 2x1)
+fletch_add_model(fan_in 2x1_cursor DEFINES FORM=FLETCH_RING_CURSOR)
+fletch_add_model(fan_in close DEFINES PRODUCERS=1 CLOSES=1)
+fletch_add_model(fan_in close_2_producers DEFINES CLOSES=1)
+fletch_add_model(fan_in close_meanwhile DEFINES PRODUCERS=1 LIVES=1 CLOSES=2)
+fletch_add_model(fan_in reuse DEFINES PRODUCERS=1 LIVES=2)
+fletch_add_model(fan_in reuse_2_producers DEFINES LANES=1 LIVES=1 POPS=3)
+fletch_add_model(fan_in hold DEFINES PRODUCERS=1 ITEMS=2 HOLDS=1)
+fletch_add_model(fan_in cancel DEFINES PRODUCERS=1 ITEMS=2 CAPACITY=1 CANCELS=1 LEAVES=1)
+fletch_add_model(fan_in park DEFINES PARK=1 PRODUCERS=1)
+fletch_add_model(fan_in park_full_fences DEFINES PARK=1 PRODUCERS=1 ARGS --full-fences)
+fletch_add_model(fan_in park_close DEFINES PARK=1 PRODUCERS=1 CLOSES=1)
+fletch_add_model(fan_in park_2_items DEFINES PARK=1 PRODUCERS=1 ITEMS=2 CAPACITY=1
+                 ARGS --no-spurious --full-fences)
+
 fletch_add_model(inbox 2x1)
 fletch_add_model(inbox 2x2 DEFINES NODES=2 TAKES=2 ARGS --no-spurious)
 fletch_add_model(inbox 3x1 DEFINES PRODUCERS=3 TAKES=1 ARGS --no-spurious)
@@ -217,8 +234,8 @@ fletch_add_model(ready_list cancel_random DEFINES OWNED=1 DETACHES=1 ATTACHES=1 
 fletch_add_model(ready_list change_long DEFINES PUSHERS=2 OWNED=1 DETACHES=1 ATTACHES=1
                  ARGS --random 2 5000000 --no-spurious DEEP)
 
-foreach(structure IN ITEMS spsc_ring mpsc_queue inbox eventcount epoch partition_store store_pool
-                          store_table node_stack shared buffer_pool budget ready_list serial
-                          credit coordinator)
+foreach(structure IN ITEMS spsc_ring mpsc_queue fan_in inbox eventcount epoch partition_store
+                          store_pool store_table node_stack shared buffer_pool budget ready_list
+                          serial credit coordinator)
   fletch_add_model_mutants(${structure})
 endforeach()

@@ -29,6 +29,17 @@ struct fletch_mpsc_queue_options mpsc_options(size_t element_bytes, size_t capac
     };
 }
 
+struct fletch_fan_in_options fan_in_options(size_t element_bytes, size_t capacity,
+                                            size_t lane_count)
+{
+    return (struct fletch_fan_in_options){
+        .struct_size = sizeof(struct fletch_fan_in_options),
+        .element_bytes = element_bytes,
+        .capacity = capacity,
+        .lane_count = lane_count,
+    };
+}
+
 static void must(enum fletch_status status, const struct fletch_error *error)
 {
     if (status == FLETCH_OK)
@@ -53,6 +64,22 @@ struct fletch_mpsc_queue *mpsc_new(const struct fletch_mpsc_queue_options *optio
     return queue;
 }
 
+struct fletch_fan_in *fan_in_new(const struct fletch_fan_in_options *options)
+{
+    struct fletch_fan_in *fan_in = NULL;
+    struct fletch_error error;
+    must(fletch_fan_in_create(options, NULL, &fan_in, &error), &error);
+    return fan_in;
+}
+
+struct fletch_fan_in_lane *fan_in_register(struct fletch_fan_in *fan_in)
+{
+    struct fletch_fan_in_lane *lane = NULL;
+    if (fletch_fan_in_register(fan_in, &lane) != FLETCH_DONE)
+        abort();
+    return lane;
+}
+
 struct fletch_ring_statistics spsc_statistics(const struct fletch_spsc_ring *ring)
 {
     struct fletch_ring_statistics statistics = {.struct_size = sizeof statistics};
@@ -64,6 +91,13 @@ struct fletch_ring_statistics mpsc_statistics(const struct fletch_mpsc_queue *qu
 {
     struct fletch_ring_statistics statistics = {.struct_size = sizeof statistics};
     fletch_mpsc_queue_statistics(queue, &statistics);
+    return statistics;
+}
+
+struct fletch_ring_statistics fan_in_statistics(const struct fletch_fan_in *fan_in)
+{
+    struct fletch_ring_statistics statistics = {.struct_size = sizeof statistics};
+    fletch_fan_in_statistics(fan_in, &statistics);
     return statistics;
 }
 

@@ -74,11 +74,36 @@ static void batches_travel_through_an_mpsc_queue(void **state)
     test_pool_end(&pool);
 }
 
+static void batches_travel_through_a_fan_in(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_fan_in_options options = fan_in_options(sizeof(struct fletch_batch_slot), 4, 2);
+    struct fletch_fan_in *fan_in = fan_in_new(&options);
+    struct fletch_fan_in_lane *lanes[2] = {fan_in_register(fan_in), fan_in_register(fan_in)};
+    struct fletch_batch_slot out;
+    for (int64_t i = 0; i < 4; i++) {
+        struct fletch_batch_slot slot = slot_of(&pool, i);
+        assert_answer(fletch_batch_slot_push_fan_in(lanes[i % 2], &slot, 0), FLETCH_DONE);
+    }
+    assert_answer(fletch_batch_slot_pop_fan_in(fan_in, &out, 0), FLETCH_DONE);
+    assert_int_equal(fletch_batch_row_count(out.batch), 0);
+    fletch_batch_release(pool.cache, out.batch);
+    fletch_fan_in_cancel(fan_in);
+    struct fletch_batch_slot refused = slot_of(&pool, 9);
+    assert_answer(fletch_batch_slot_push_fan_in(lanes[1], &refused, 0), FLETCH_CLOSED);
+    fletch_batch_release(NULL, refused.batch);
+    fletch_fan_in_destroy(fan_in, fletch_batch_slot_drop, NULL);
+    assert_int_equal(account_used_bytes(pool.account), 0);
+    test_pool_end(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_travel_through_an_spsc_ring),
         cmocka_unit_test(batches_travel_through_an_mpsc_queue),
+        cmocka_unit_test(batches_travel_through_a_fan_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
