@@ -27,7 +27,8 @@ set(MODEL_LIBRARY_SOURCES
     base/allocator.c base/clock.c base/options.c base/status.c
     memory/budget.c memory/buffer.c memory/buffer_pool.c memory/buffer_region.c memory/node_stack.c
     shuffle/credit.c shuffle/credit_order.c shuffle/ready_list.c
-    sync/epoch.c sync/eventcount.c sync/inbox.c sync/mpsc_queue.c sync/partition_store.c
+    sync/broadcast_consumer.c sync/broadcast_ring.c sync/broadcast_seat.c sync/epoch.c
+    sync/eventcount.c sync/inbox.c sync/mpsc_queue.c sync/partition_store.c
     sync/placement.c sync/ring.c sync/serial.c sync/spsc_ring.c sync/store_pool.c
     sync/store_scan.c sync/store_table.c sync/store_value.c sync/wait.c)
 list(TRANSFORM MODEL_LIBRARY_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/

@@ -42,6 +42,27 @@ fletch_add_model(mpsc_queue 3x1_random_long DEFINES PRODUCERS=3 ARGS --random 2 
 fletch_add_model(mpsc_queue park_2_producers_long DEFINES PARK=1 CAPACITY=1
                  ARGS --random 2 5000000 DEEP)
 
+fletch_add_model(broadcast_ring 1x1)
+fletch_add_model(broadcast_ring 1x1_laps DEFINES ITEMS=3)
+fletch_add_model(broadcast_ring 1x1_cursor DEFINES FORM=FLETCH_RING_CURSOR)
+fletch_add_model(broadcast_ring 1x2 DEFINES STAYS=2 TRIES=3 POPS=3)
+fletch_add_model(broadcast_ring batch DEFINES ITEMS=4 BATCH=2 CAPACITY=2 TRIES=3 POPS=3)
+fletch_add_model(broadcast_ring batch_cursor DEFINES ITEMS=4 BATCH=2 CAPACITY=2 TRIES=3 POPS=3
+                 FORM=FLETCH_RING_CURSOR)
+fletch_add_model(broadcast_ring close DEFINES CLOSES=1)
+fletch_add_model(broadcast_ring join DEFINES STAYS=0 JOINS=2 ITEMS=3)
+fletch_add_model(broadcast_ring join_cursor DEFINES STAYS=0 JOINS=2 ITEMS=3 FORM=FLETCH_RING_CURSOR)
+fletch_add_model(broadcast_ring join_beside DEFINES JOINS=1 ITEMS=2 TRIES=2 POPS=2)
+fletch_add_model(broadcast_ring leave DEFINES LEAVES=1 ITEMS=3)
+fletch_add_model(broadcast_ring leave_beside DEFINES STAYS=2 LEAVES=1 ITEMS=2 TRIES=3 POPS=2)
+fletch_add_model(broadcast_ring remove DEFINES REMOVES=1 TRIES=3 POPS=2)
+fletch_add_model(broadcast_ring chain DEFINES STAYS=2 CHAIN=1 ITEMS=2 TRIES=2 POPS=2)
+fletch_add_model(broadcast_ring drops DEFINES DROPS=1 TRIES=3 POPS=3)
+fletch_add_model(broadcast_ring 2x1 DEFINES PRODUCERS=2 ITEMS=1 TRIES=2 POPS=2 ARGS --no-spurious)
+fletch_add_model(broadcast_ring 2x0 DEFINES PRODUCERS=2 STAYS=0 ITEMS=1 TRIES=2 ARGS --no-spurious)
+fletch_add_model(broadcast_ring park DEFINES PARK=1)
+fletch_add_model(broadcast_ring park_full_fences DEFINES PARK=1 ARGS --full-fences)
+
 fletch_add_model(inbox 2x1)
 fletch_add_model(inbox 2x2 DEFINES NODES=2 TAKES=2 ARGS --no-spurious)
 fletch_add_model(inbox 3x1 DEFINES PRODUCERS=3 TAKES=1 ARGS --no-spurious)

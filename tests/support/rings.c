@@ -29,6 +29,17 @@ struct fletch_mpsc_queue_options mpsc_options(size_t element_bytes, size_t capac
     };
 }
 
+struct fletch_broadcast_ring_options broadcast_options(size_t element_bytes, size_t capacity,
+                                                       size_t consumers_max)
+{
+    return (struct fletch_broadcast_ring_options){
+        .struct_size = sizeof(struct fletch_broadcast_ring_options),
+        .element_bytes = element_bytes,
+        .capacity = capacity,
+        .consumers_max = consumers_max,
+    };
+}
+
 static void must(enum fletch_status status, const struct fletch_error *error)
 {
     if (status == FLETCH_OK)
@@ -53,6 +64,30 @@ struct fletch_mpsc_queue *mpsc_new(const struct fletch_mpsc_queue_options *optio
     return queue;
 }
 
+struct fletch_broadcast_ring *broadcast_new(const struct fletch_broadcast_ring_options *options)
+{
+    struct fletch_broadcast_ring *ring = NULL;
+    struct fletch_error error;
+    must(fletch_broadcast_ring_create(options, NULL, &ring, &error), &error);
+    return ring;
+}
+
+struct fletch_broadcast_consumer *broadcast_join(struct fletch_broadcast_ring *ring, bool leads,
+                                                 struct fletch_broadcast_consumer *const *behind,
+                                                 size_t count)
+{
+    struct fletch_broadcast_consumer *consumer = NULL;
+    struct fletch_error error;
+    const struct fletch_broadcast_join_options options = {
+        .struct_size = sizeof options,
+        .behind = behind,
+        .behind_count = count,
+        .leads = leads,
+    };
+    must(fletch_broadcast_ring_join(ring, &options, &consumer, &error), &error);
+    return consumer;
+}
+
 struct fletch_ring_statistics spsc_statistics(const struct fletch_spsc_ring *ring)
 {
     struct fletch_ring_statistics statistics = {.struct_size = sizeof statistics};
@@ -64,6 +99,13 @@ struct fletch_ring_statistics mpsc_statistics(const struct fletch_mpsc_queue *qu
 {
     struct fletch_ring_statistics statistics = {.struct_size = sizeof statistics};
     fletch_mpsc_queue_statistics(queue, &statistics);
+    return statistics;
+}
+
+struct fletch_broadcast_statistics broadcast_statistics(const struct fletch_broadcast_ring *ring)
+{
+    struct fletch_broadcast_statistics statistics = {.struct_size = sizeof statistics};
+    fletch_broadcast_ring_statistics(ring, &statistics);
     return statistics;
 }
 
