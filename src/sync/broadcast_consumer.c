@@ -41,6 +41,20 @@ static uint64_t elements_at(struct fletch_broadcast_consumer *consumer, uint64_t
     return fletch_broadcast_between(head, fletch_is_ahead(own->seen, end) ? end : own->seen);
 }
 
+/* Finds out how far this consumer may hand lines back. Others that are ahead have read them. Where
+ * there are none, a newcomer may come to read what lies before it, at most a lap ahead: its
+ * sequences, of which a store of what was there takes nothing away, and not in the cursor form,
+ * unless there is one seat. */
+static void look_at_others(struct fletch_broadcast_consumer *consumer, uint64_t head)
+{
+    struct fletch_broadcast_ring *ring = consumer->ring;
+    const struct fletch_seats seats = fletch_broadcast_seats(ring);
+    bool alone = ring->consumers_max == 1 ||
+                 !fletch_seat_others(&seats, consumer, &consumer->own.sole_below);
+    if (alone && (ring->consumers_max == 1 || fletch_broadcast_has_sequences(ring)))
+        consumer->own.sole_below = head + ring->header.layout.slot_count * STEP;
+}
+
 /* Lets producers, and consumers behind this one, have all that was passed. */
 static FLETCH_NEVER_INLINE void return_room(struct fletch_broadcast_consumer *consumer,
                                             uint64_t head)
@@ -48,9 +62,9 @@ static FLETCH_NEVER_INLINE void return_room(struct fletch_broadcast_consumer *co
     struct fletch_broadcast_ring *ring = consumer->ring;
     struct fletch_broadcast_own *own = &consumer->own;
     uint64_t step = own->leads ? STEP : ring->header.layout.return_threshold * STEP;
-    own->alone = load_relaxed(&ring->consumers) == 1; /* relaxed: a guess */
     if (own->return_at == head + step)
         return;
+    look_at_others(consumer, head);
     own->return_at = head + step;
     fletch_seat_pass(consumer, head);
     if (own->leads)
@@ -58,16 +72,14 @@ static FLETCH_NEVER_INLINE void return_room(struct fletch_broadcast_consumer *co
     fletch_broadcast_gates_changed(ring);
 }
 
-/* Hands back what the only consumer that there can be has read. */
+/* Hands lines back: of elements that nobody else reads, any word of theirs. */
 static void take_lines_over(struct fletch_broadcast_ring *ring, uint64_t head, uint64_t count)
 {
     struct fletch_ring_spans spans;
-    size_t before = ring->header.layout.payload_offset;
     fletch_broadcast_show(ring, head, count, &spans);
-    fletch_lines_take_over((char *)spans.first - before, spans.first_count * spans.stride_bytes);
+    fletch_lines_take_over(spans.first, spans.first_count * spans.stride_bytes);
     if (spans.second_count > 0)
-        fletch_lines_take_over((char *)spans.second - before,
-                               spans.second_count * spans.stride_bytes);
+        fletch_lines_take_over(spans.second, spans.second_count * spans.stride_bytes);
 }
 
 /* Passes `count` elements. To where. */
@@ -75,16 +87,18 @@ static FLETCH_ALWAYS_INLINE uint64_t pass(struct fletch_broadcast_consumer *cons
                                           uint64_t count)
 {
     struct fletch_broadcast_ring *ring = consumer->ring;
-    if (ring->consumers_max == 1)
-        take_lines_over(ring, head, count);
-    else if (consumer->own.alone && fletch_broadcast_has_sequences(ring))
-        for (uint64_t i = 0; i < count; i++)
-            fletch_broadcast_give_back(fletch_broadcast_slot(ring, head + i * STEP, 0),
-                                       ring->header.layout.stride_bytes);
-    head += count * STEP;
-    if (!fletch_is_ahead(consumer->own.return_at, head))
-        return_room(consumer, head);
-    return head;
+    uint64_t stride_bytes = ring->header.layout.stride_bytes;
+    uint64_t end = head + count * STEP;
+    if (!fletch_is_ahead(end, consumer->own.sole_below)) {
+        if (!fletch_broadcast_has_sequences(ring))
+            take_lines_over(ring, head, count);
+        else
+            for (uint64_t p = head; p != end; p += STEP)
+                fletch_broadcast_give_back(fletch_broadcast_slot(ring, p, 0), stride_bytes);
+    }
+    if (!fletch_is_ahead(consumer->own.return_at, end))
+        return_room(consumer, end);
+    return end;
 }
 
 /* What to answer when no element was found at `head`. DONE: there is one after all. */
@@ -206,7 +220,7 @@ static FLETCH_ALWAYS_INLINE bool pop_words(struct fletch_broadcast_consumer *con
         }
     }
     memcpy(out_element, slot + sizeof(uint64_t), words * sizeof(uint64_t));
-    if (own->alone)
+    if (fletch_is_ahead(own->sole_below, head))
         fletch_broadcast_give_back(slot, fletch_slot_bytes(words));
     head += STEP;
     if (__builtin_expect(!fletch_is_ahead(own->return_at, head), 0))
@@ -422,7 +436,6 @@ static enum fletch_status join(struct fletch_broadcast_ring *ring,
     }
     uint64_t position = fletch_broadcast_tail(ring);
     seat->own.leads = options->leads;
-    seat->own.alone = false;
     uint64_t step = options->leads ? 1 : ring->header.layout.return_threshold;
     seat->own.return_at = position + step * STEP;
     fletch_wait_history_start(&seat->own.waits, &ring->header.policy);

@@ -27,8 +27,8 @@
  * meanwhile. One that stalls there holds up producers once the ring is full.
  *
  * A consumer moves its gate after each eighth of the ring and whenever it finds nothing, as in the
- * SPSC ring, and one that leads with every call. It hands lines back dirty (sync/ring.h) while it
- * is alone: of two consumers, the second would only take them from the first.
+ * SPSC ring, and one that leads with every call. It hands lines back dirty (sync/ring.h) that
+ * no other consumer will read: while it is the last.
  *
  * Edges:
  *   E1: producer store_release(sequence of the first slot) -> who reads load_acquire(the same): the

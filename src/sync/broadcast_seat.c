@@ -34,6 +34,22 @@ uint64_t fletch_seats_least(const struct fletch_seats *seats, uint64_t tail)
     return least;
 }
 
+bool fletch_seat_others(const struct fletch_seats *seats,
+                        const struct fletch_broadcast_consumer *seat, uint64_t *out_least)
+{
+    bool found = false;
+    fletch_fence_frequent(seats->fence_kind); /* F1 */
+    for (uint64_t i = 0; i < seats->count; i++) {
+        uint64_t gate = load_acquire(&seats->first[i].gate); /* E1 acquire */
+        if (&seats->first[i] == seat || (gate & FLETCH_BROADCAST_VACANT) != 0)
+            continue;
+        if (!found || fletch_is_ahead(*out_least, gate))
+            *out_least = gate;
+        found = true;
+    }
+    return found;
+}
+
 /* ---- joining ---- */
 
 struct fletch_broadcast_consumer *fletch_seats_take(const struct fletch_seats *seats, uint64_t id)
@@ -77,6 +93,7 @@ void fletch_seat_begin(struct fletch_broadcast_consumer *seat, uint64_t position
     uint64_t id = load_relaxed(&seat->state) / 8;
     seat->own.seen = position;
     seat->own.run_end = position;
+    seat->own.sole_below = position;
     store_relaxed(&seat->own.joined_at, position); /* relaxed: a statistic */
     seat->own.working = fletch_seat_word(id, FLETCH_SEAT_ACTIVE);
     store_relaxed(&seat->own.emptys, 0);            /* relaxed: a statistic */

@@ -87,8 +87,8 @@ struct fletch_broadcast_own {
     uint64_t run_end;      /* elements below this position are known to be published */
     uint64_t return_at;    /* at this position the gate is moved next */
     uint64_t working;      /* what `state` holds as long as nobody removes this consumer */
+    uint64_t sole_below;   /* nobody else reads elements below this position any more */
     bool follows;          /* it is behind others, or was at the last look */
-    bool alone;            /* there was no other consumer at the last look */
     bool leads;
     _Atomic uint64_t joined_at; /* statistic */
     _Atomic uint64_t emptys;    /* statistic */
@@ -118,6 +118,10 @@ void fletch_seats_start(const struct fletch_seats *seats, struct fletch_broadcas
 /* The least of `tail`, which the caller looked at before, and all gates: everything before it has
  * been passed by all consumers that there are. */
 uint64_t fletch_seats_least(const struct fletch_seats *seats, uint64_t tail);
+
+/* The least gate of all others; false: there are no others. */
+bool fletch_seat_others(const struct fletch_seats *seats,
+                        const struct fletch_broadcast_consumer *seat, uint64_t *out_least);
 
 /* Takes a free seat for the consumer of number `id`, or NULL. It holds nobody up yet. */
 struct fletch_broadcast_consumer *fletch_seats_take(const struct fletch_seats *seats, uint64_t id);
