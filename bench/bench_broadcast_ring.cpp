@@ -33,8 +33,9 @@ struct Goals {
     double textbook, boost;
 };
 
-template <Wait kWait, class Ring> Contestant contestant(const Broadcast<kWait> &test, Role role,
-                                                        const std::string &name = Ring::kName)
+template <Wait kWait, class Ring>
+Contestant contestant(const Broadcast<kWait> &test, Role role,
+                      const std::string &name = Ring::kName)
 {
     return {name, role, [test](std::uint64_t items) { return test.template run<Ring>(items); }};
 }

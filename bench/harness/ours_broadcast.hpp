@@ -27,7 +27,7 @@ template <class E, fletch_ring_form kForm> class FletchBroadcast
         fletch_broadcast_ring_options options = {};
         options.struct_size = sizeof options;
         options.element_bytes = sizeof(E);
-        options.capacity = std::getenv("CAP89") ? shape.capacity * 8 / 9 : shape.capacity;
+        options.capacity = shape.capacity;
         options.consumers_max = shape.consumers;
         options.form = kForm;
         fletch_error error;

@@ -13,6 +13,12 @@
 
 /* ---- elements ---- */
 
+static bool is_short(const struct fletch_broadcast_ring *ring,
+                     const struct fletch_broadcast_own *own)
+{
+    return ring->fast_words != 0 && ring->fence_kind == FLETCH_FENCE_ASYMMETRIC && !own->follows;
+}
+
 /* How many elements at `head` may be taken, at most `wanted`. */
 static uint64_t elements_at(struct fletch_broadcast_consumer *consumer, uint64_t head,
                             uint64_t wanted)
@@ -36,6 +42,7 @@ static uint64_t elements_at(struct fletch_broadcast_consumer *consumer, uint64_t
         const struct fletch_seats seats = fletch_broadcast_seats(ring);
         /* relaxed: only ever loses marks */
         own->follows = load_relaxed(&consumer->behind) != 0;
+        own->is_short = is_short(ring, own);
         own->seen = fletch_seat_limit(&seats, consumer, own->run_end);
     }
     return fletch_broadcast_between(head, fletch_is_ahead(own->seen, end) ? end : own->seen);
@@ -66,6 +73,7 @@ static FLETCH_NEVER_INLINE void return_room(struct fletch_broadcast_consumer *co
         return;
     look_at_others(consumer, head);
     own->return_at = head + step;
+    own->short_end = head + step - STEP;
     fletch_seat_pass(consumer, head);
     if (own->leads)
         fletch_ring_notify(&ring->header, FLETCH_END_CONSUMER);
@@ -198,46 +206,36 @@ static enum fletch_answer pop_guarded(struct fletch_broadcast_consumer *consumer
     return FLETCH_DONE;
 }
 
-/* Pops one element of `words` words, or of any number for 0, if a short look finds it. */
+/* Pops one element of `words` words in the slot form, if that is a matter of a few instructions. */
 static FLETCH_ALWAYS_INLINE bool pop_words(struct fletch_broadcast_consumer *consumer,
                                            void *out_element, size_t words)
 {
-    struct fletch_broadcast_ring *ring = consumer->ring;
     struct fletch_broadcast_own *own = &consumer->own;
     uint64_t head = fletch_seat_head(consumer);
-    if (__builtin_expect(!fletch_seat_enter(consumer, head, ring->fence_kind), 0))
+    if (__builtin_expect(!fletch_is_ahead(own->short_end, head), 0))
         return false;
-    char *slot = fletch_broadcast_slot(ring, head, words);
-    if (!fletch_is_ahead(own->seen, head)) {
-        if (__builtin_expect(own->follows, 0))
-            return false;
-        uint64_t run_end = fletch_broadcast_run(ring, head);
-        if (__builtin_expect(run_end != head + STEP, 0)) {
-            if (!fletch_is_ahead(run_end, head))
-                return false;
-            own->seen = run_end;
-            own->run_end = run_end;
-        }
-    }
+    if (__builtin_expect(!fletch_seat_enter(consumer, head, FLETCH_FENCE_ASYMMETRIC), 0))
+        return false;
+    char *slot = fletch_broadcast_slot(consumer->ring, head, words);
+    if (!fletch_is_ahead(own->seen, head) && !fletch_broadcast_is_single(slot, head))
+        return false;
     memcpy(out_element, slot + sizeof(uint64_t), words * sizeof(uint64_t));
     if (fletch_is_ahead(own->sole_below, head))
         fletch_broadcast_give_back(slot, fletch_slot_bytes(words));
-    head += STEP;
-    if (__builtin_expect(!fletch_is_ahead(own->return_at, head), 0))
-        return_room(consumer, head);
-    fletch_seat_exit(consumer, head);
+    fletch_seat_exit(consumer, head + STEP);
     return true;
 }
 
 static FLETCH_ALWAYS_INLINE bool pop_fast(struct fletch_broadcast_consumer *consumer,
                                           void *out_element)
 {
-    uint64_t words = consumer->ring->fast_words;
     bool popped = false;
+    if (__builtin_expect(!consumer->own.is_short, 0))
+        return false;
     fletch_end_guard_enter(&consumer->own.guard);
-    if (__builtin_expect(words == 3, 1))
+    if (__builtin_expect(consumer->ring->fast_words == 3, 1))
         popped = pop_words(consumer, out_element, 3);
-    else if (words == 1)
+    else
         popped = pop_words(consumer, out_element, 1);
     fletch_end_guard_leave(&consumer->own.guard);
     return popped;
@@ -438,6 +436,8 @@ static enum fletch_status join(struct fletch_broadcast_ring *ring,
     seat->own.leads = options->leads;
     uint64_t step = options->leads ? 1 : ring->header.layout.return_threshold;
     seat->own.return_at = position + step * STEP;
+    seat->own.short_end = position + (step - 1) * STEP;
+    seat->own.is_short = is_short(ring, &seat->own);
     fletch_wait_history_start(&seat->own.waits, &ring->header.policy);
     fetch_add_relaxed(&ring->consumers, 1); /* relaxed: a guess for who reads it */
     fletch_seat_begin(seat, position);

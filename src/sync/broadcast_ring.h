@@ -156,6 +156,13 @@ static FLETCH_ALWAYS_INLINE uint64_t fletch_broadcast_run(struct fletch_broadcas
     return load_acquire(&ring->published);                                        /* E3 acquire */
 }
 
+/* Whether a run of one element lies at `position`, in a slot of the slot form. */
+static FLETCH_ALWAYS_INLINE bool fletch_broadcast_is_single(char *slot, uint64_t position)
+{
+    /* E1 acquire */
+    return load_acquire(fletch_broadcast_sequence(slot)) == position + FLETCH_BROADCAST_STEP;
+}
+
 /* Hands the line back that ends with this slot, if one does. */
 static FLETCH_ALWAYS_INLINE void fletch_broadcast_give_back(char *slot, size_t stride_bytes)
 {

@@ -86,9 +86,11 @@ struct fletch_broadcast_own {
     uint64_t seen;         /* elements below this position may be taken without a look */
     uint64_t run_end;      /* elements below this position are known to be published */
     uint64_t return_at;    /* at this position the gate is moved next */
+    uint64_t short_end;    /* the element before that: single pops up to here do nothing else */
     uint64_t working;      /* what `state` holds as long as nobody removes this consumer */
     uint64_t sole_below;   /* nobody else reads elements below this position any more */
     bool follows;          /* it is behind others, or was at the last look */
+    bool is_short;         /* single pops have a short way: size, form and fences allow it */
     bool leads;
     _Atomic uint64_t joined_at; /* statistic */
     _Atomic uint64_t emptys;    /* statistic */
