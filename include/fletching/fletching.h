@@ -9,6 +9,8 @@
 #include <fletching/batch.h>
 #include <fletching/batch_slice.h>
 #include <fletching/batch_slot.h>
+#include <fletching/broadcast_consumer.h>
+#include <fletching/broadcast_ring.h>
 #include <fletching/budget.h>
 #include <fletching/buffer.h>
 #include <fletching/buffer_pool.h>

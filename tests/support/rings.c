@@ -40,6 +40,17 @@ struct fletch_fan_in_options fan_in_options(size_t element_bytes, size_t capacit
     };
 }
 
+struct fletch_broadcast_ring_options broadcast_options(size_t element_bytes, size_t capacity,
+                                                       size_t consumers_max)
+{
+    return (struct fletch_broadcast_ring_options){
+        .struct_size = sizeof(struct fletch_broadcast_ring_options),
+        .element_bytes = element_bytes,
+        .capacity = capacity,
+        .consumers_max = consumers_max,
+    };
+}
+
 static void must(enum fletch_status status, const struct fletch_error *error)
 {
     if (status == FLETCH_OK)
@@ -80,6 +91,30 @@ struct fletch_fan_in_lane *fan_in_register(struct fletch_fan_in *fan_in)
     return lane;
 }
 
+struct fletch_broadcast_ring *broadcast_new(const struct fletch_broadcast_ring_options *options)
+{
+    struct fletch_broadcast_ring *ring = NULL;
+    struct fletch_error error;
+    must(fletch_broadcast_ring_create(options, NULL, &ring, &error), &error);
+    return ring;
+}
+
+struct fletch_broadcast_consumer *broadcast_join(struct fletch_broadcast_ring *ring, bool leads,
+                                                 struct fletch_broadcast_consumer *const *behind,
+                                                 size_t count)
+{
+    struct fletch_broadcast_consumer *consumer = NULL;
+    struct fletch_error error;
+    const struct fletch_broadcast_join_options options = {
+        .struct_size = sizeof options,
+        .behind = behind,
+        .behind_count = count,
+        .leads = leads,
+    };
+    must(fletch_broadcast_ring_join(ring, &options, &consumer, &error), &error);
+    return consumer;
+}
+
 struct fletch_ring_statistics spsc_statistics(const struct fletch_spsc_ring *ring)
 {
     struct fletch_ring_statistics statistics = {.struct_size = sizeof statistics};
@@ -98,6 +133,13 @@ struct fletch_ring_statistics fan_in_statistics(const struct fletch_fan_in *fan_
 {
     struct fletch_ring_statistics statistics = {.struct_size = sizeof statistics};
     fletch_fan_in_statistics(fan_in, &statistics);
+    return statistics;
+}
+
+struct fletch_broadcast_statistics broadcast_statistics(const struct fletch_broadcast_ring *ring)
+{
+    struct fletch_broadcast_statistics statistics = {.struct_size = sizeof statistics};
+    fletch_broadcast_ring_statistics(ring, &statistics);
     return statistics;
 }
 
