@@ -38,5 +38,6 @@
 #include <fletching/validation.h>
 #include <fletching/version.h>
 #include <fletching/wait.h>
+#include <fletching/window.h>
 
 #endif
