@@ -3,6 +3,8 @@
 
 /** Everything that the library offers. */
 
+#include <fletching/agent.h>
+#include <fletching/agent_statistics.h>
 #include <fletching/allocator.h>
 #include <fletching/answer.h>
 #include <fletching/arrow.h>

@@ -69,8 +69,9 @@ FLETCH_EXPORT void fletch_windows_destroy(struct fletch_windows *windows);
  *  open panes (names the limit and a time) or there is no memory; with `*out_taken` true: the batch
  *  is taken and a part of its rows waits for memory; fletch_windows_resume goes on.
  *  FAILED_PRECONDITION: the last batch waits so; or a window is closed and was not taken to its
- *  last batch, names it: what was closed before a row came is never given out with it. `*out_taken` is
- *  written whatever the answer. */
+ *  last batch, names it: what was closed before a row came is never given out with it.
+ *
+ *  `*out_taken` is written whatever the answer. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_windows_push(struct fletch_windows *windows, struct fletch_batch *batch, bool *out_taken,
                     struct fletch_error *error);
