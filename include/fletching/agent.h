@@ -132,9 +132,9 @@ FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_agent_spawn(struct fletch_agent_system *system, const struct fletch_agent_options *options,
                    struct fletch_agent **out_agent, struct fletch_error *error);
 
-/** Lets `from` send to `to`, with room for `capacity` batches and requests (0: 64).
- *  INVALID_ARGUMENT: the link would close a circle, which is named: bounded mailboxes in a circle can all be full.
- *  Replies need no link: their room is kept free. ALREADY_EXISTS, FAILED_PRECONDITION: started;
+/** Lets `from` send to `to`, with room for `capacity` batches and requests (0: 64). Replies need no
+ *  link: their room is kept free. INVALID_ARGUMENT: the link would close a circle, which is named:
+ *  bounded mailboxes in a circle can all be full. ALREADY_EXISTS; FAILED_PRECONDITION: started;
  *  RESOURCE_EXHAUSTED: no memory. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_agent_link(struct fletch_agent *from,
                                                                      struct fletch_agent *to,

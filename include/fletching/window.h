@@ -40,7 +40,8 @@ struct fletch_windows_options {
     /** From one window's start to the next one's, 1 to `size`. 0: `size`, tumbling windows. */
     int64_t slide;
     int64_t origin;
-    /** A window is closed when the watermark has reached its end and so much more. 0 and more. */
+    /** A window is closed when the watermark has reached its last time, end - 1, and so much more. 0
+     *  and more. */
     int64_t lateness;
     /** Bytes that a batch of a window is to have, 4 KiB to 256 MiB. 0: 64 KiB. */
     size_t frame_bytes;
@@ -81,8 +82,8 @@ fletch_windows_push(struct fletch_windows *windows, struct fletch_batch *batch, 
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_windows_resume(struct fletch_windows *windows, struct fletch_error *error);
 
-/** No row with a time below `watermark` is expected any more; INT64_MAX: none at all, all windows
- *  are closed. A lower one than before is ignored and counted. */
+/** No row of event time up to `watermark` is expected any more, as in a shuffle; INT64_MAX: none at
+ *  all, all windows are closed. A lower one than before is ignored and counted. */
 FLETCH_EXPORT void fletch_windows_advance(struct fletch_windows *windows, int64_t watermark);
 
 enum fletch_window_kind {

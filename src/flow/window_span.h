@@ -53,15 +53,16 @@ static inline fletch_wide fletch_span_last_window(const struct fletch_window_spa
 static inline fletch_wide fletch_span_last_closed(const struct fletch_window_span *span,
                                                   int64_t watermark)
 {
-    return fletch_floor_to((fletch_wide)watermark - span->size - span->lateness, span->origin,
+    return fletch_floor_to((fletch_wide)watermark + 1 - span->size - span->lateness, span->origin,
                            span->slide);
 }
 
-/* Whether the window that starts there is closed. */
+/* Whether the window that starts there is closed: a watermark of its last time closes it. */
 static inline bool fletch_span_is_closed(const struct fletch_window_span *span, fletch_wide start,
                                          int64_t watermark)
 {
-    return watermark == INT64_MAX || watermark >= start + span->size + span->lateness;
+    return watermark == INT64_MAX ||
+           (fletch_wide)watermark + 1 >= start + span->size + span->lateness;
 }
 
 #endif
