@@ -3,6 +3,8 @@
 
 /** Everything that the library offers. */
 
+#include <fletching/agent.h>
+#include <fletching/agent_statistics.h>
 #include <fletching/allocator.h>
 #include <fletching/answer.h>
 #include <fletching/arrow.h>
@@ -41,5 +43,6 @@
 #include <fletching/validation.h>
 #include <fletching/version.h>
 #include <fletching/wait.h>
+#include <fletching/window.h>
 
 #endif

@@ -33,6 +33,7 @@ struct fletch_partition_writer {
     uint64_t *hashes;     /* of a block; only for methods that hash */
     /* What is being taken in. */
     struct fletch_batch *batch; /* NULL: nothing */
+    const uint16_t *placed;     /* the partitions of its rows, if the caller found them; or NULL */
     bool is_begun;              /* the batch was looked at, and its rows are being placed */
     struct fletch_scatter_block block;
     bool block_is_sorted;
@@ -295,11 +296,15 @@ static void sort_block(struct fletch_partition_writer *writer)
         .first = writer->block.first_row,
         .count = left < writer->block_rows ? (size_t)left : writer->block_rows,
     };
-    fletch_partitioner_assign_checked(writer->partitioner, writer->batch, range, writer->partitions,
-                                      writer->hashes);
+    const uint16_t *partitions = writer->partitions;
+    if (writer->placed != NULL)
+        partitions = writer->placed + range.first;
+    else
+        fletch_partitioner_assign_checked(writer->partitioner, writer->batch, range,
+                                          writer->partitions, writer->hashes);
     for (size_t i = 0; writer->hashes != NULL && i < range.count; i++)
         writer->key_sum += writer->hashes[i];
-    fletch_row_lists_sort(&writer->lists, writer->partitions, writer->hashes, range.count);
+    fletch_row_lists_sort(&writer->lists, partitions, writer->hashes, range.count);
     writer->block.lists = &writer->lists;
     writer->block.row_count = (int64_t)range.count;
     writer->block.hashes = writer->hashes;
@@ -346,10 +351,12 @@ static enum fletch_status check_is_free(const struct fletch_partition_writer *wr
                              : (unsigned)writer->batch->row_count);
 }
 
-enum fletch_status fletch_partition_writer_push(struct fletch_partition_writer *writer,
-                                                struct fletch_batch *batch,
-                                                struct fletch_error *error)
+enum fletch_status fletch_partition_writer_push_placed(struct fletch_partition_writer *writer,
+                                                       struct fletch_batch *batch,
+                                                       const uint16_t *partitions,
+                                                       struct fletch_error *error)
 {
+    FLETCH_ASSERT(partitions == NULL || (writer->hashes == NULL && !is_broadcast(writer)));
     enum fletch_status status = check_is_free(writer, error);
     if (status == FLETCH_OK && batch->schema != writer->schema)
         status =
@@ -357,11 +364,19 @@ enum fletch_status fletch_partition_writer_push(struct fletch_partition_writer *
     if (status != FLETCH_OK)
         return status;
     writer->batch = fletch_batch_acquire(batch);
+    writer->placed = partitions;
     writer->is_begun = false;
     writer->block.first_row = 0;
     writer->block_is_sorted = false;
     writer->broadcast_next = 0;
     return fletch_partition_writer_resume(writer, error);
+}
+
+enum fletch_status fletch_partition_writer_push(struct fletch_partition_writer *writer,
+                                                struct fletch_batch *batch,
+                                                struct fletch_error *error)
+{
+    return fletch_partition_writer_push_placed(writer, batch, NULL, error);
 }
 
 enum fletch_status fletch_partition_writer_flush_partition(struct fletch_partition_writer *writer,
@@ -464,6 +479,13 @@ enum fletch_status fletch_partition_writer_finish_open(struct fletch_partition_w
     for (uint32_t p = 0; p < writer->partitioner->partition_count && status == FLETCH_OK; p++)
         status = fletch_scatter_close(&writer->scatter, p, error);
     return status;
+}
+
+enum fletch_status fletch_partition_writer_finish_partition(struct fletch_partition_writer *writer,
+                                                            uint32_t partition,
+                                                            struct fletch_error *error)
+{
+    return fletch_scatter_close(&writer->scatter, partition, error);
 }
 
 void fletch_partition_writer_charge(struct fletch_partition_writer *writer,

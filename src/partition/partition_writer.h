@@ -17,6 +17,20 @@ bool fletch_partition_writer_has_open(const struct fletch_partition_writer *writ
 enum fletch_status fletch_partition_writer_finish_open(struct fletch_partition_writer *writer,
                                                        struct fletch_error *error);
 
+/* fletch_partition_writer_push of a batch whose partitions the caller has found: one for each row,
+ * below the partitioner's count. They stay where they are until the batch is placed to its last
+ * row. Not for methods that hash or broadcast. */
+enum fletch_status fletch_partition_writer_push_placed(struct fletch_partition_writer *writer,
+                                                       struct fletch_batch *batch,
+                                                       const uint16_t *partitions,
+                                                       struct fletch_error *error);
+
+/* Finishes the frame of a partition, also while the rest of a batch waits. Errors as
+ * fletch_partition_writer_flush. */
+enum fletch_status fletch_partition_writer_finish_partition(struct fletch_partition_writer *writer,
+                                                            uint32_t partition,
+                                                            struct fletch_error *error);
+
 /* Who is charged for frames from now on. */
 void fletch_partition_writer_charge(struct fletch_partition_writer *writer,
                                     struct fletch_account *account);
