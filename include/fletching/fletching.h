@@ -15,6 +15,8 @@
 #include <fletching/epoch.h>
 #include <fletching/eventcount.h>
 #include <fletching/export.h>
+#include <fletching/flow.h>
+#include <fletching/flow_stage.h>
 #include <fletching/inbox.h>
 #include <fletching/ipc.h>
 #include <fletching/ipc_reader.h>
