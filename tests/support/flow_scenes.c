@@ -471,7 +471,8 @@ const char *flow_scene_close_complaint(const struct flow_scene *scene)
         for (uint32_t k = 0; k < FLOW_INSTANCES_MAX; k++) {
             const struct flow_actor *actor = &scene->actors[i][k];
             bool has_failed = scene->nodes[i].fault == FAULT_INIT &&
-                              scene->nodes[i].fault_instance == k && actor->inits > 0;
+                              scene->nodes[i].fault_instance == k &&
+                              scene->nodes[i].fault_after == 0 && actor->inits > 0;
             uint32_t owed = actor->inits > 0 && !has_failed;
             if (actor->closes != owed)
                 return say(scene, i, "calls of close", actor->closes, owed);
