@@ -20,6 +20,8 @@
 #include <fletching/eventcount.h>
 #include <fletching/export.h>
 #include <fletching/fan_in.h>
+#include <fletching/flow.h>
+#include <fletching/flow_stage.h>
 #include <fletching/inbox.h>
 #include <fletching/ipc.h>
 #include <fletching/ipc_reader.h>

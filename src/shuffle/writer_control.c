@@ -5,7 +5,7 @@ static bool await(struct fletch_shuffle_writer *writer, struct fletch_control_op
                   bool (*is_so)(struct fletch_control_operation *operation),
                   const uint64_t *deadline_ns)
 {
-    struct fletch_eventcount *sleeper = &writer->seat->sleeper;
+    struct fletch_eventcount *sleeper = writer->seat->sleeper;
     struct fletch_shuffle *shuffle = writer->shuffle;
     while (!is_so(operation)) {
         uint64_t left_ns = fletch_transport_remaining_ns(

@@ -10,6 +10,12 @@
 enum fletch_status fletch_writer_settle(struct fletch_shuffle_writer *writer, uint64_t deadline_ns,
                                         struct fletch_error *error);
 
+/* The same, without waiting: what does not go now has asked for credit, and the writer's sleeper is
+ * told when that comes. `*out_settled`: nothing is left. For owners that wait for other things
+ * too. */
+enum fletch_status fletch_writer_try_settle(struct fletch_shuffle_writer *writer, bool *out_settled,
+                                            struct fletch_error *error);
+
 /* Waits a moment, where `status` says that there was no memory for a batch that was not taken.
  * False: it says something else, or the deadline has passed, or nobody can move. */
 bool fletch_writer_waits_for_memory(struct fletch_shuffle_writer *writer, enum fletch_status status,
