@@ -1,8 +1,8 @@
 #ifndef FLETCH_TESTS_SUPPORT_RINGS_H
 #define FLETCH_TESTS_SUPPORT_RINGS_H
 
-#include "sync/fan_in.h"
 #include "sync/broadcast_ring.h"
+#include "sync/fan_in.h"
 #include "sync/mpsc_queue.h"
 #include "sync/spsc_ring.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arrow/codec.h"
+#include "arrow/codec_lz4.h"
 #include "shuffle/shuffle.h"
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
