@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "command_line.h"
+#include "input_command.h"
 #include "input_reader.h"
 #include "text.h"
 #include "value_text.h"
@@ -151,8 +151,9 @@ static enum outcome finish(struct cat_state *state)
     return OUTCOME_DONE;
 }
 
-static enum outcome show_inputs(struct cat_state *state, const struct inputs *inputs)
+static enum outcome show_inputs(void *all, const struct inputs *inputs)
 {
+    struct cat_state *state = all;
     struct input_context context;
     enum outcome outcome = input_context_begin(&context, FLETCH_VALIDATION_FULL);
     if (outcome != OUTCOME_DONE)
@@ -173,6 +174,16 @@ static enum outcome show_inputs(struct cat_state *state, const struct inputs *in
     return outcome;
 }
 
+static enum outcome check(void *options, const struct command_usage *usage)
+{
+    const struct cat_state *state = options;
+    if (state->is_json && state->is_arrow)
+        return options_refuse(usage, "--json and --arrow do not go together");
+    if (state->is_arrow && isatty(STDOUT_FILENO))
+        return options_refuse(usage, "--arrow writes no text: not to a terminal");
+    return OUTCOME_DONE;
+}
+
 enum outcome cat_command(char **words)
 {
     struct cat_state state = {.limit = UINT64_MAX};
@@ -189,20 +200,7 @@ enum outcome cat_command(char **words)
             "Arrow IPC stream.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0]};
-    struct operands operands;
-    struct inputs inputs = {0};
-    enum outcome outcome;
-    if (!options_parse(&usage, words, &operands, &outcome))
-        return outcome;
-    if (operands.count == 0)
-        return options_refuse(&usage, "no INPUT");
-    if (state.is_json && state.is_arrow)
-        return options_refuse(&usage, "--json and --arrow do not go together");
-    if (state.is_arrow && isatty(STDOUT_FILENO))
-        return options_refuse(&usage, "--arrow writes no text: not to a terminal");
-    outcome = inputs_expand(&inputs, operands.words, operands.count);
-    if (outcome == OUTCOME_DONE)
-        outcome = show_inputs(&state, &inputs);
-    inputs_end(&inputs);
-    return outcome;
+    const struct input_command command = {
+        .usage = &usage, .check = check, .run = show_inputs, .state = &state};
+    return input_command_run(&command, words);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "quantity.h"
+#include "terminal.h"
 
 enum outcome options_refuse(const struct command_usage *usage, const char *format, ...)
 {
@@ -18,17 +19,27 @@ enum outcome options_refuse(const struct command_usage *usage, const char *forma
     return outcome_tell(OUTCOME_USAGE, "%s: %s (fletch %s --help)", usage->name, text, usage->name);
 }
 
+/* An option and what it does; behind a long name both stand one blank apart. */
+static void print_option(const char *name, const char *word, const char *help)
+{
+    enum { LINE_BYTES = 256, INDENT = 6 };
+    char left[40], line[LINE_BYTES];
+    snprintf(left, sizeof left, "--%s%s%s", name, word != NULL ? " " : "",
+             word != NULL ? word : "");
+    snprintf(line, sizeof line, "  %-18s %s\n", left, help);
+    terminal_print(stdout, line, INDENT);
+}
+
 void options_print_help(const struct command_usage *usage)
 {
-    printf("usage: fletch %s %s\n\n%s\n", usage->name, usage->synopsis, usage->text);
-    for (size_t i = 0; i < usage->option_count; i++) {
-        const struct option_entry *entry = &usage->options[i];
-        char left[40];
-        snprintf(left, sizeof left, "--%s%s%s", entry->name, entry->word != NULL ? " " : "",
-                 entry->word != NULL ? entry->word : "");
-        printf("  %-18s %s\n", left, entry->help);
-    }
-    printf("  %-18s %s\n", "--help", "this text");
+    char line[512];
+    snprintf(line, sizeof line, "usage: fletch %s %s\n", usage->name, usage->synopsis);
+    terminal_print(stdout, line, strlen("usage: "));
+    terminal_print(stdout, usage->text, 0);
+    terminal_print(stdout, "\n", 0);
+    for (size_t i = 0; i < usage->option_count; i++)
+        print_option(usage->options[i].name, usage->options[i].word, usage->options[i].help);
+    print_option("help", NULL, "this text");
 }
 
 static const struct option_entry *find(const struct command_usage *usage, const char *name,

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "command.h"
-#include "command_line.h"
+#include "input_command.h"
 #include "input_reader.h"
 #include "quantity.h"
 #include "text.h"
@@ -80,8 +80,9 @@ static void print_json(struct count_state *state)
     text_end(&report);
 }
 
-static enum outcome count_inputs(struct count_state *state, const struct inputs *inputs)
+static enum outcome count_inputs(void *all, const struct inputs *inputs)
 {
+    struct count_state *state = all;
     struct input_context context;
     enum outcome outcome = input_context_begin(&context, FLETCH_VALIDATION_STRUCTURE);
     if (outcome != OUTCOME_DONE)
@@ -110,16 +111,6 @@ enum outcome count_command(char **words)
                 "Looks at the structure of the data, not at the values.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0]};
-    struct operands operands;
-    struct inputs inputs = {0};
-    enum outcome outcome;
-    if (!options_parse(&usage, words, &operands, &outcome))
-        return outcome;
-    if (operands.count == 0)
-        return options_refuse(&usage, "no INPUT");
-    outcome = inputs_expand(&inputs, operands.words, operands.count);
-    if (outcome == OUTCOME_DONE)
-        outcome = count_inputs(&state, &inputs);
-    inputs_end(&inputs);
-    return outcome;
+    const struct input_command command = {.usage = &usage, .run = count_inputs, .state = &state};
+    return input_command_run(&command, words);
 }

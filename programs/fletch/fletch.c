@@ -6,6 +6,7 @@
 #include <fletching/version.h>
 
 #include "command.h"
+#include "terminal.h"
 
 static const struct command commands[] = {
     {"schema", "what columns inputs have", schema_command},
@@ -16,27 +17,33 @@ static const struct command commands[] = {
     {"where", "which partition a key goes to", where_command},
     {"info", "version, processor, dispatch, limits", info_command},
 };
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
+enum { COMMANDS = sizeof commands / sizeof commands[0], INDENT = 6 };
 
 static void print_help(FILE *file)
 {
-    fputs("usage: fletch COMMAND ...\n"
-          "\n"
-          "Shuffles Apache Arrow data, and looks at it.\n"
-          "\n",
-          file);
-    for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(file, "  %-9s %s\n", commands[i].name, commands[i].summary);
-    fputs("\n"
-          "  fletch COMMAND --help   what a command takes\n"
-          "  fletch --version\n"
-          "\n"
-          "An INPUT is an Arrow IPC file or stream, a folder (*.arrow, *.arrows, *.ipc and\n"
-          "*.feather in it), a pattern in quotes, or - for standard input.\n"
-          "\n"
-          "Exit codes: 0 done; 1 differs; 2 wrong usage; 3 bad input; 4 the system refused\n"
-          "(files, space, memory); 5 a bug; 130 interrupted; 143 terminated.\n",
-          file);
+    terminal_print(file,
+                   "usage: fletch COMMAND ...\n"
+                   "\n"
+                   "Shuffles Apache Arrow data, and looks at it.\n"
+                   "\n",
+                   0);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "  %-9s %s\n", commands[i].name, commands[i].summary);
+        terminal_print(file, line, INDENT);
+    }
+    terminal_print(
+        file,
+        "\n"
+        "  fletch COMMAND --help   what a command takes\n"
+        "  fletch --version\n"
+        "\n"
+        "An INPUT is an Arrow IPC file or stream, a folder (*.arrow, *.arrows, *.ipc and\n"
+        "*.feather in it), a pattern in quotes, or - for standard input.\n"
+        "\n"
+        "Exit codes: 0 done; 1 differs; 2 wrong usage; 3 bad input; 4 the system refused\n"
+        "(files, space, memory); 5 a bug; 130 interrupted; 143 terminated.\n",
+        INDENT);
 }
 
 int main(int word_count, char **words)

@@ -116,6 +116,17 @@ static enum outcome append_pattern(struct inputs *inputs, const char *pattern)
     return outcome;
 }
 
+enum outcome inputs_check(const struct command_usage *usage, char *const *words, size_t word_count)
+{
+    size_t standard = 0;
+    for (size_t i = 0; i < word_count; i++)
+        standard += strcmp(words[i], INPUTS_STANDARD) == 0;
+    if (standard <= 1)
+        return OUTCOME_DONE;
+    return options_refuse(usage, "'-' is given %zu times: standard input can be read once only",
+                          standard);
+}
+
 enum outcome inputs_expand(struct inputs *inputs, char *const *words, size_t word_count)
 {
     enum outcome outcome = OUTCOME_DONE;

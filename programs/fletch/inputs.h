@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "outcome.h"
+#include "command_line.h"
 
 /* The files that the words of a command line mean: files as they are, folders searched, patterns
  * expanded, "-" for standard input. All zero is empty. */
@@ -14,6 +14,9 @@ struct inputs {
 };
 
 #define INPUTS_STANDARD "-"
+
+/* Refuses what cannot be: standard input twice. */
+enum outcome inputs_check(const struct command_usage *usage, char *const *words, size_t word_count);
 
 /* Appends what `words` mean. What matches nothing is told. */
 enum outcome inputs_expand(struct inputs *inputs, char *const *words, size_t word_count);

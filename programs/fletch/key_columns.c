@@ -1,5 +1,6 @@
 #include "key_columns.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -40,4 +41,41 @@ enum outcome key_columns_find(const struct command_usage *usage, const struct fl
             return OUTCOME_DONE;
         name += size + 1;
     }
+}
+
+enum outcome key_orders_parse(const struct command_usage *usage, const char *words, uint32_t count,
+                              struct fletch_range_order out_orders[KEY_COLUMNS_MAX])
+{
+    static const struct {
+        const char *word;
+        struct fletch_range_order order;
+    } known[] = {{"asc", {false, false}},
+                 {"desc", {true, false}},
+                 {"asc:nulls-last", {false, false}},
+                 {"desc:nulls-last", {true, false}},
+                 {"asc:nulls-first", {false, true}},
+                 {"desc:nulls-first", {true, true}}};
+    enum { KNOWN = sizeof known / sizeof known[0] };
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < KEY_COLUMNS_MAX; i++)
+        out_orders[i] = known[0].order;
+    for (const char *word = words; word != NULL;) {
+        size_t size = strcspn(word, ","), i = 0;
+        while (i < KNOWN &&
+               (strlen(known[i].word) != size || memcmp(known[i].word, word, size) != 0))
+            i++;
+        if (i == KNOWN)
+            return options_refuse(usage,
+                                  "--order: '%.*s' is not asc or desc, with :nulls-first or "
+                                  ":nulls-last behind it or not",
+                                  (int)size, word);
+        if (found < count)
+            out_orders[found] = known[i].order;
+        found++;
+        word = word[size] == '\0' ? NULL : word + size + 1;
+    }
+    if (words != NULL && found != count)
+        return options_refuse(
+            usage, "--order has %" PRIu32 " words, and the key %" PRIu32 " columns", found, count);
+    return OUTCOME_DONE;
 }

@@ -97,35 +97,100 @@ static enum outcome look_for_folders(const struct part_folder *folder)
     return OUTCOME_DONE;
 }
 
-enum outcome part_folder_open(struct part_folder *folder, const char *path, uint32_t count,
-                              bool replaces)
+static enum outcome make_tables(struct part_folder *folder, const struct part_plan *plan)
+{
+    uint32_t share = plan->open_files / plan->thread_count;
+    uint32_t most = (plan->count + plan->thread_count - 1) / plan->thread_count;
+    size_t slots = 0;
+    folder->slots_each = share < most ? share : most;
+    slots = (size_t)folder->slots_each * folder->thread_count;
+    folder->files = calloc(folder->count, sizeof *folder->files);
+    folder->slots = calloc(slots, sizeof *folder->slots);
+    if (folder->files == NULL || folder->slots == NULL)
+        return outcome_tell(OUTCOME_SYSTEM, "no memory for %" PRIu32 " files", folder->count);
+    for (size_t i = 0; i < slots; i++)
+        folder->slots[i].fd = -1;
+    return OUTCOME_DONE;
+}
+
+enum outcome part_folder_open(struct part_folder *folder, const struct part_plan *plan)
 {
     struct timespec now;
-    *folder = (struct part_folder){.path = path, .fd = -1, .count = count, .replaces = replaces};
-    folder->is_made = mkdir(path, 0777) == 0;
+    *folder = (struct part_folder){.path = plan->path,
+                                   .fd = -1,
+                                   .count = plan->count,
+                                   .thread_count = plan->thread_count,
+                                   .replaces = plan->replaces};
+    folder->is_made = mkdir(plan->path, 0777) == 0;
     if (!folder->is_made && errno != EEXIST)
-        return outcome_tell_errno(path, "cannot make the folder");
-    folder->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return outcome_tell_errno(plan->path, "cannot make the folder");
+    folder->fd = open(plan->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     enum outcome outcome = OUTCOME_DONE;
     if (folder->fd < 0)
-        outcome = outcome_tell_errno(path, "cannot open the folder");
+        outcome = outcome_tell_errno(plan->path, "cannot open the folder");
     else if (faccessat(folder->fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
-        outcome = outcome_tell_errno(path, "cannot write to the folder");
+        outcome = outcome_tell_errno(plan->path, "cannot write to the folder");
     else
-        outcome = look_around(folder, replaces);
+        outcome = look_around(folder, plan->replaces);
     if (outcome == OUTCOME_DONE)
         outcome = look_for_folders(folder);
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(folder->prefix, sizeof folder->prefix, ".fletch-%ld-%llx", (long)getpid(),
              (unsigned long long)now.tv_sec * 1000000000u + (unsigned long long)now.tv_nsec);
-    folder->files = outcome == OUTCOME_DONE ? calloc(count, sizeof *folder->files) : NULL;
-    if (outcome == OUTCOME_DONE && folder->files == NULL)
-        outcome = outcome_tell(OUTCOME_SYSTEM, "no memory for %" PRIu32 " files", count);
-    for (uint32_t i = 0; i < count && outcome == OUTCOME_DONE; i++)
-        folder->files[i].fd = -1;
+    if (outcome == OUTCOME_DONE)
+        outcome = make_tables(folder, plan);
     if (outcome != OUTCOME_DONE)
         part_folder_close(folder);
     return outcome;
+}
+
+/* ---- descriptors ---- */
+
+static struct part_slot *slot_of(const struct part_folder *folder, uint32_t partition)
+{
+    uint32_t thread = partition % folder->thread_count;
+    uint32_t turn = partition / folder->thread_count % folder->slots_each;
+    return &folder->slots[(size_t)thread * folder->slots_each + turn];
+}
+
+/* Makes the slot's descriptor one of the partition's file, which is made if it is not there: a
+ * writer keeps the number for good, whatever it stands for meanwhile. */
+static enum fletch_status attach(struct part_folder *folder, uint32_t partition,
+                                 struct fletch_error *error)
+{
+    struct part_file *file = &folder->files[partition];
+    struct part_slot *slot = slot_of(folder, partition);
+    if (slot->attached == file)
+        return FLETCH_OK;
+    struct part_name name = partial_name(folder, partition);
+    int flags = O_WRONLY | O_APPEND | O_CLOEXEC | (file->is_made ? 0 : O_CREAT | O_EXCL);
+    int fd = openat(folder->fd, name.text, flags, 0666);
+    if (fd < 0)
+        return refuse(error, FLETCH_UNAVAILABLE, "%s/%s: cannot %s it: %s", folder->path, name.text,
+                      file->is_made ? "open" : "make", strerror(errno));
+    file->is_made = true;
+    if (slot->fd < 0) {
+        slot->fd = fd;
+    } else {
+        bool is_same = dup3(fd, slot->fd, O_CLOEXEC) >= 0;
+        int reason = errno;
+        close(fd);
+        if (!is_same)
+            return refuse(error, FLETCH_UNAVAILABLE, "%s/%s: cannot open it: %s", folder->path,
+                          name.text, strerror(reason));
+    }
+    slot->attached = file;
+    return FLETCH_OK;
+}
+
+/* Closes the file that the slot is attached to, and keeps the number: it stands for the folder
+ * then. False: the system found that something could not be written. */
+static bool detach(struct part_folder *folder, struct part_slot *slot)
+{
+    int last = dup(slot->fd);
+    bool is_free = last >= 0 && dup3(folder->fd, slot->fd, O_CLOEXEC) >= 0;
+    slot->attached = NULL;
+    return last >= 0 && close(last) == 0 && is_free;
 }
 
 enum fletch_status part_file_begin(struct part_folder *folder, uint32_t partition,
@@ -135,15 +200,11 @@ enum fletch_status part_file_begin(struct part_folder *folder, uint32_t partitio
     struct part_file *file = &folder->files[partition];
     struct fletch_ipc_write_options options = {
         .struct_size = sizeof options, .cache = cache, .format = FLETCH_IPC_FILE};
-    if (file->writer != NULL)
-        return FLETCH_OK;
-    struct part_name name = partial_name(folder, partition);
-    file->fd = openat(folder->fd, name.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file->fd < 0)
-        return refuse(error, FLETCH_UNAVAILABLE, "%s/%s: cannot make it: %s", folder->path,
-                      name.text, strerror(errno));
-    file->is_made = true;
-    return fletch_ipc_writer_open_fd(file->fd, schema, &options, &file->writer, error);
+    enum fletch_status status = attach(folder, partition, error);
+    if (status != FLETCH_OK || file->writer != NULL)
+        return status;
+    return fletch_ipc_writer_open_fd(slot_of(folder, partition)->fd, schema, &options,
+                                     &file->writer, error);
 }
 
 /* Puts the file's name in front of what went wrong. */
@@ -172,23 +233,23 @@ enum fletch_status part_file_finish(struct part_folder *folder, uint32_t partiti
                                     struct fletch_error *error)
 {
     struct part_file *file = &folder->files[partition];
+    struct stat about;
     enum fletch_status status = fletch_ipc_writer_finish(file->writer, error);
     fletch_ipc_writer_close(file->writer);
     file->writer = NULL;
-    off_t end = lseek(file->fd, 0, SEEK_CUR);
-    file->bytes = end > 0 ? (uint64_t)end : 0;
+    if (fstat(slot_of(folder, partition)->fd, &about) == 0)
+        file->bytes = (uint64_t)about.st_size;
     return name_file(folder, partition, status, error);
 }
 
 enum fletch_status part_file_sync(struct part_folder *folder, uint32_t partition,
                                   struct fletch_error *error)
 {
-    struct part_file *file = &folder->files[partition];
-    bool is_safe = !folder->syncs || fsync(file->fd) == 0;
+    struct part_slot *slot = slot_of(folder, partition);
+    bool is_safe = !folder->syncs || fsync(slot->fd) == 0;
     int reason = errno;
-    bool is_closed = close(file->fd) == 0;
+    bool is_closed = detach(folder, slot);
     reason = is_safe && !is_closed ? errno : reason;
-    file->fd = -1;
     if (is_safe && is_closed)
         return FLETCH_OK;
     return refuse(error, FLETCH_UNAVAILABLE, "%s/%s: cannot bring it to the disk: %s", folder->path,
@@ -249,14 +310,16 @@ void part_folder_abandon(struct part_folder *folder)
 void part_folder_close(struct part_folder *folder)
 {
     part_folder_abandon(folder);
-    for (uint32_t i = 0; i < folder->count && folder->files != NULL; i++) {
+    for (uint32_t i = 0; i < folder->count && folder->files != NULL; i++)
         fletch_ipc_writer_close(folder->files[i].writer);
-        if (folder->files[i].fd >= 0)
-            close(folder->files[i].fd);
-    }
+    for (size_t i = 0; i < (size_t)folder->slots_each * folder->thread_count; i++)
+        if (folder->slots != NULL && folder->slots[i].fd >= 0)
+            close(folder->slots[i].fd);
     if (folder->fd >= 0)
         close(folder->fd);
     free(folder->files);
+    free(folder->slots);
     folder->files = NULL;
+    folder->slots = NULL;
     folder->fd = -1;
 }

@@ -12,15 +12,22 @@
 #include "outcome.h"
 
 /* One Arrow IPC file for each partition in a folder, with a temporary name until all of them are
- * complete. Files of different partitions may be used by different threads at once. */
+ * complete. Files of different partitions may be used by different threads at once, each of which
+ * has those whose number is its own, modulo their count. */
 struct part_file {
-    int fd;
-    struct fletch_ipc_writer *writer;
+    struct fletch_ipc_writer *writer; /* to the descriptor of its slot */
     uint64_t rows;
     uint64_t batches;
     uint64_t bytes;       /* when it is finished */
     _Atomic bool is_made; /* looked at by part_folder_abandon while others run */
     bool is_published;
+};
+
+/* A descriptor that some parts of one thread share, where the system does not allow one for each:
+ * it is that of the part that was written last, and is made another's by the next one's turn. */
+struct part_slot {
+    int fd;                     /* -1: none yet */
+    struct part_file *attached; /* whose file it is; NULL: nobody's */
 };
 
 struct part_folder {
@@ -32,12 +39,23 @@ struct part_folder {
     char prefix[64]; /* of temporary names */
     struct part_file *files;
     uint32_t count;
+    struct part_slot *slots;
+    uint32_t thread_count;
+    uint32_t slots_each; /* of each thread */
+};
+
+/* What is asked of a folder. */
+struct part_plan {
+    const char *path;
+    uint32_t count;
+    uint32_t thread_count; /* part i is used by thread i mod this */
+    uint32_t open_files;   /* at most so many at once, at least one for each thread */
+    bool replaces;
 };
 
 /* Opens or makes the folder. Files that an earlier run left unfinished are told; parts that are
  * there already are refused unless they are to be replaced. */
-enum outcome part_folder_open(struct part_folder *folder, const char *path, uint32_t count,
-                              bool replaces);
+enum outcome part_folder_open(struct part_folder *folder, const struct part_plan *plan);
 
 /* Begins the file of a partition if it was not begun. `cache` belongs to the thread that uses this
  * partition until it is finished. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "command_line.h"
+#include "input_command.h"
 #include "input_reader.h"
 #include "text.h"
 
@@ -173,8 +173,9 @@ static enum outcome show_input(struct schema_state *state, const struct input_co
     return outcome;
 }
 
-static enum outcome show_inputs(struct schema_state *state, const struct inputs *inputs)
+static enum outcome show_inputs(void *all, const struct inputs *inputs)
 {
+    struct schema_state *state = all;
     struct input_context context;
     enum outcome outcome = input_context_begin(&context, FLETCH_VALIDATION_STRUCTURE);
     if (outcome != OUTCOME_DONE)
@@ -201,16 +202,6 @@ enum outcome schema_command(char **words)
                 "An input with the schema of the one before says so.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0]};
-    struct operands operands;
-    struct inputs inputs = {0};
-    enum outcome outcome;
-    if (!options_parse(&usage, words, &operands, &outcome))
-        return outcome;
-    if (operands.count == 0)
-        return options_refuse(&usage, "no INPUT");
-    outcome = inputs_expand(&inputs, operands.words, operands.count);
-    if (outcome == OUTCOME_DONE)
-        outcome = show_inputs(&state, &inputs);
-    inputs_end(&inputs);
-    return outcome;
+    const struct input_command command = {.usage = &usage, .run = show_inputs, .state = &state};
+    return input_command_run(&command, words);
 }

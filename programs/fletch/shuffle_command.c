@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -68,12 +69,36 @@ static enum outcome check_method(const struct shuffle_settings *settings)
         return options_refuse(settings->usage, "--round-robin has no --by and no --range");
     if (!settings->is_round_robin && settings->by == NULL)
         return options_refuse(settings->usage, "no --by COLS (or --round-robin)");
+    if (settings->order != NULL && !settings->is_range)
+        return options_refuse(settings->usage, "--order is of --range");
     if (settings->bounds_path != NULL && !settings->is_range)
         return options_refuse(settings->usage, "--bounds are of --range");
     if (settings->save_bounds_path != NULL && (!settings->is_range || settings->bounds_path))
         return options_refuse(settings->usage, "--save-bounds is of --range without --bounds");
-    if (settings->compresses && settings->spill_directory == NULL)
-        return options_refuse(settings->usage, "--compress is of --spill-dir");
+    if (settings->compresses_spill && settings->spill_directory == NULL)
+        return options_refuse(settings->usage, "--compress-spill is of --spill-dir");
+    return OUTCOME_DONE;
+}
+
+/* A path that is empty names nothing; nor is a folder to spill to what is none. */
+static enum outcome check_paths(const struct shuffle_settings *settings)
+{
+    const struct {
+        const char *name;
+        const char *path;
+    } paths[] = {{"out", settings->out},
+                 {"spill-dir", settings->spill_directory},
+                 {"bounds", settings->bounds_path},
+                 {"save-bounds", settings->save_bounds_path}};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (paths[i].path != NULL && paths[i].path[0] == '\0')
+            return options_refuse(settings->usage, "--%s is empty, expected a path", paths[i].name);
+    if (settings->spill_directory == NULL)
+        return OUTCOME_DONE;
+    int fd = open(settings->spill_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return outcome_tell_errno(settings->spill_directory, "cannot open the folder to spill to");
+    close(fd);
     return OUTCOME_DONE;
 }
 
@@ -84,8 +109,12 @@ static enum outcome check_settings(struct shuffle_job *job, const struct operand
         return options_refuse(settings->usage, "no INPUT");
     if (settings->out == NULL)
         return options_refuse(settings->usage, "no --out DIR");
-    enum outcome outcome =
-        check_count(settings, "partitions", settings->partition_count, FLETCH_PARTITIONS_MAX);
+    enum outcome outcome = inputs_check(settings->usage, operands->words, operands->count);
+    if (outcome == OUTCOME_DONE)
+        outcome = check_paths(settings);
+    if (outcome == OUTCOME_DONE)
+        outcome =
+            check_count(settings, "partitions", settings->partition_count, FLETCH_PARTITIONS_MAX);
     if (outcome == OUTCOME_DONE)
         outcome = check_count(settings, "producers", settings->producer_count, THREADS_MAX);
     if (outcome == OUTCOME_DONE)
@@ -101,21 +130,31 @@ static enum outcome check_settings(struct shuffle_job *job, const struct operand
     return outcome;
 }
 
-/* Every part is open until its end, and every producer has an input open. */
-static enum outcome raise_file_limit(const struct shuffle_settings *settings)
+/* How many parts may be open at once: all of them, or what the system's limit leaves beside the
+ * inputs; those then take turns. */
+static enum outcome find_open_files(struct shuffle_job *job, uint32_t *out_open_files)
 {
+    const struct shuffle_settings *settings = &job->settings;
     struct rlimit files;
-    uint64_t wanted = settings->partition_count + 4 * settings->producer_count + FILES_BESIDE;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
+    uint64_t parts = settings->partition_count, least = settings->thread_count;
+    uint64_t beside = FILES_BESIDE + 4 * settings->producer_count + 2 * settings->thread_count;
+    for (size_t i = 0; i < job->paths.count; i++)
+        beside += job->inputs[i].is_kept;
+    *out_open_files = (uint32_t)parts;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= parts + beside)
         return OUTCOME_DONE;
-    rlim_t most = files.rlim_max;
-    files.rlim_cur = wanted < most ? wanted : most;
-    if (wanted <= most && setrlimit(RLIMIT_NOFILE, &files) == 0)
-        return OUTCOME_DONE;
-    return outcome_tell(OUTCOME_SYSTEM,
-                        "%" PRIu64 " partitions want %" PRIu64 " open files, and %" PRIu64
-                        " are allowed (ulimit -n)",
-                        settings->partition_count, wanted, (uint64_t)most);
+    uint64_t most = files.rlim_max;
+    if (most < least + beside)
+        return outcome_tell(OUTCOME_SYSTEM,
+                            "%" PRIu64 " threads and their inputs want %" PRIu64
+                            " open files, and %" PRIu64 " are allowed (ulimit -n)",
+                            settings->thread_count, least + beside, most);
+    files.rlim_cur = most < parts + beside ? most : parts + beside;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        return outcome_tell_errno("ulimit -n", "cannot raise it");
+    if (files.rlim_cur < parts + beside)
+        *out_open_files = (uint32_t)(files.rlim_cur - beside);
+    return OUTCOME_DONE;
 }
 
 /* ---- running ---- */
@@ -149,13 +188,17 @@ static enum outcome register_shuffle(struct shuffle_job *job)
         .budget_bytes = settings->memory_bytes - delivered_bytes,
         .linger_ns = FLETCH_OFF,
         .sums = job->sums,
+        .barrier_limit = 1, /* none is sent */
         .spill_directory = settings->spill_directory,
-        .spill_codec = settings->compresses ? FLETCH_SPILL_LZ4 : FLETCH_SPILL_PLAIN};
+        .spill_codec = settings->compresses_spill ? FLETCH_SPILL_LZ4 : FLETCH_SPILL_PLAIN};
     if (fletch_transport_create(&transport, NULL, &job->transport, &error) != FLETCH_OK ||
         fletch_shuffle_register(job->transport, &options, &job->shuffle, &error) != FLETCH_OK)
         return outcome_tell(error.status == FLETCH_INVALID_ARGUMENT ? OUTCOME_USAGE
                                                                     : outcome_of(error.status),
-                            "%s", error.message);
+                            "%s%s", error.message,
+                            error.status == FLETCH_RESOURCE_EXHAUSTED
+                                ? " (three quarters of --memory are that budget)"
+                                : "");
     return OUTCOME_DONE;
 }
 
@@ -327,15 +370,17 @@ static enum outcome run_planned(struct shuffle_job *job)
     struct shuffle_run run = {.job = job};
     job->started = shuffle_clock();
     job->wake_fd = -1;
-    enum outcome outcome = raise_file_limit(&job->settings);
+    struct part_plan parts = {.path = job->settings.out,
+                              .count = (uint32_t)job->settings.partition_count,
+                              .thread_count = (uint32_t)job->settings.thread_count,
+                              .replaces = job->settings.replaces};
+    enum outcome outcome = find_open_files(job, &parts.open_files);
     if (outcome == OUTCOME_DONE)
         outcome = register_shuffle(job);
     if (outcome == OUTCOME_DONE) {
         outcome = catch_signals(&run);
         if (outcome == OUTCOME_DONE)
-            outcome =
-                part_folder_open(&job->folder, job->settings.out,
-                                 (uint32_t)job->settings.partition_count, job->settings.replaces);
+            outcome = part_folder_open(&job->folder, &parts);
         job->folder.syncs = !job->settings.is_unsynced;
         if (outcome == OUTCOME_DONE)
             outcome = run_job(&run);
@@ -353,9 +398,8 @@ static enum outcome run_settings(struct shuffle_job *job, char **words,
     const struct command_usage usage = {
         .name = "shuffle",
         .synopsis = "--by COLS --partitions N --out DIR [OPTION...] INPUT...",
-        .text = "Brings each row to the partition that its key belongs to: part-00000.arrow ...\n"
-                "in DIR, one Arrow IPC file for each partition, under that name when it is\n"
-                "complete and verified. Rows of one input keep their order with --producers 1.\n",
+        .text = "Brings each row to the partition of its key: DIR/part-00000.arrow ..., one Arrow\n"
+                "IPC file each, so named when complete and verified. --producers 1 keeps order.\n",
         .options = options,
         .option_count = option_count};
     struct operands operands;
@@ -387,6 +431,8 @@ enum outcome shuffle_command(char **words)
         {"out", OPTION_TEXT, "DIR", "where the parts go; made if it is not there", &to->out},
         {"replace", OPTION_FLAG, NULL, "parts that are in DIR", &to->replaces},
         {"range", OPTION_FLAG, NULL, "partitions are ranges of the key, not hashes", &to->is_range},
+        {"order", OPTION_TEXT, "LIST", "of each column: asc, desc[:nulls-first|:nulls-last]",
+         &to->order},
         {"bounds", OPTION_TEXT, "FILE", "with --range: N - 1 sorted rows; else from a sample",
          &to->bounds_path},
         {"save-bounds", OPTION_TEXT, "FILE", "with --range: write the proposed bounds",
@@ -400,7 +446,8 @@ enum outcome shuffle_command(char **words)
          &to->memory_bytes},
         {"spill-dir", OPTION_TEXT, "DIR", "where rows go that there is no room for",
          &to->spill_directory},
-        {"compress", OPTION_FLAG, NULL, "what is spilled, by LZ4", &to->compresses},
+        {"compress-spill", OPTION_FLAG, NULL, "what is spilled, by LZ4; no output file",
+         &to->compresses_spill},
         {"sums", OPTION_TEXT, "LEVEL", "what is verified: keys (default), rows, counts, off",
          &to->sums_word},
         {"no-sync", OPTION_FLAG, NULL, "do not wait until the parts are on the disk",

@@ -19,6 +19,7 @@ struct shuffle_settings {
     const struct command_usage *usage;
     const char *by;
     const char *out;
+    const char *order;
     const char *bounds_path;
     const char *save_bounds_path;
     const char *spill_directory;
@@ -29,7 +30,7 @@ struct shuffle_settings {
     uint64_t memory_bytes;
     bool is_range;
     bool is_round_robin;
-    bool compresses;
+    bool compresses_spill;
     bool replaces;
     bool is_unsynced;
     bool is_quiet;
@@ -76,6 +77,7 @@ struct shuffle_job {
     uint64_t input_bytes;
     bool share_is_known; /* all inputs are files */
     struct key_columns keys;
+    struct fletch_range_order orders[KEY_COLUMNS_MAX]; /* of ranges */
     enum fletch_sum_level sums;
     struct fletch_schema *schema;
     struct fletch_batch *bounds;

@@ -85,6 +85,7 @@ struct fletch_partitioner_options shuffle_plan_partitioner(const struct shuffle_
         .partition_count = (uint32_t)settings->partition_count,
         .key_columns = has_keys ? job->keys.numbers : NULL,
         .key_column_count = has_keys ? job->keys.count : 0,
+        .range_orders = settings->is_range ? job->orders : NULL,
         .range_bounds = job->bounds};
 }
 
@@ -186,6 +187,9 @@ enum outcome shuffle_plan(struct shuffle_job *job, const struct operands *operan
         outcome = look_at_inputs(job);
     if (outcome == OUTCOME_DONE && job->settings.by != NULL)
         outcome = key_columns_find(job->settings.usage, job->schema, job->settings.by, &job->keys);
+    if (outcome == OUTCOME_DONE && job->settings.is_range)
+        outcome = key_orders_parse(job->settings.usage, job->settings.order, job->keys.count,
+                                   job->orders);
     if (outcome == OUTCOME_DONE)
         outcome = find_bounds(job);
     return outcome == OUTCOME_DONE ? try_partitioner(job) : outcome;

@@ -3,15 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "quantity.h"
+#include "terminal.h"
 
 #define LIVE_SECONDS 0.2
 #define PLAIN_SECONDS 5.0
-
-enum { WIDTH_LEAST = 20, WIDTH_UNKNOWN = 80 };
 
 const char *const shuffle_stage_names[STAGES] = {[STAGE_READ] = "reading",
                                                  [STAGE_PARTITION] = "partitioning",
@@ -123,14 +121,6 @@ static void make_line(const struct shuffle_job *job, char *line, size_t width)
     }
 }
 
-static size_t terminal_width(void)
-{
-    struct winsize size;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-        return WIDTH_UNKNOWN;
-    return size.ws_col < WIDTH_LEAST ? WIDTH_LEAST : size.ws_col;
-}
-
 void shuffle_progress_tick(struct shuffle_progress *progress, const struct shuffle_job *job)
 {
     char line[256];
@@ -139,7 +129,7 @@ void shuffle_progress_tick(struct shuffle_progress *progress, const struct shuff
         return;
     progress->next = now + (progress->is_live ? LIVE_SECONDS : PLAIN_SECONDS);
     /* The last column stays free: some terminals would go to the next line. */
-    size_t width = progress->is_live ? terminal_width() - 1 : sizeof line - 1;
+    size_t width = progress->is_live ? terminal_width(STDERR_FILENO) - 1 : sizeof line - 1;
     make_line(job, line, width < sizeof line ? width : sizeof line - 1);
     if (progress->is_live)
         fprintf(stderr, "\r%s\x1b[K", line);

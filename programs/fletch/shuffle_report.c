@@ -4,13 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "quantity.h"
 #include "shuffle_progress.h"
+#include "terminal.h"
 #include "text.h"
 
 /* Up to so many partitions each has a bar; of more, the least, the median and the largest. */
-enum { BARS = 16, BAR_WIDTH = 40 };
+enum { BARS = 16, BAR_WIDTH = 40, BAR_WIDTH_LEAST = 5, BESIDE_BARS = 25 };
 
 static const struct {
     enum fletch_sum_level level;
@@ -92,15 +94,25 @@ static int by_rows(const void *a, const void *b)
     return ((*left)->rows > (*right)->rows) - ((*left)->rows < (*right)->rows);
 }
 
+/* As long as the longest bar may be. */
+static size_t bar_width(void)
+{
+    size_t width = terminal_width(STDOUT_FILENO);
+    if (width == 0 || width >= BAR_WIDTH + BESIDE_BARS)
+        return BAR_WIDTH;
+    return width > BAR_WIDTH_LEAST + BESIDE_BARS ? width - BESIDE_BARS : BAR_WIDTH_LEAST;
+}
+
 static void print_bar(const struct shuffle_job *job, const struct part_file *file, uint64_t largest,
                       const char *word)
 {
     char bar[BAR_WIDTH + 1];
+    size_t width = bar_width();
     size_t length =
-        largest == 0 ? 0 : (size_t)((double)file->rows / (double)largest * BAR_WIDTH + 0.5);
+        largest == 0 ? 0 : (size_t)((double)file->rows / (double)largest * (double)width + 0.5);
     memset(bar, '#', length);
     bar[length] = '\0';
-    printf("  %5td %-*s %s%s\n", file - job->folder.files, BAR_WIDTH, bar,
+    printf("  %5td %-*s %s%s\n", file - job->folder.files, (int)width, bar,
            quantity_count(file->rows).text, word);
 }
 

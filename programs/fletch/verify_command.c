@@ -227,7 +227,9 @@ enum outcome verify_command(char **words)
         return outcome;
     if (!operands.is_separated || operands.separator == 0 || operands.separator == operands.count)
         return options_refuse(&usage, "expected inputs before and behind --");
-    outcome = inputs_expand(&state.sides[SIDE_A].inputs, operands.words, operands.separator);
+    outcome = inputs_check(&usage, operands.words, operands.count);
+    if (outcome == OUTCOME_DONE)
+        outcome = inputs_expand(&state.sides[SIDE_A].inputs, operands.words, operands.separator);
     if (outcome == OUTCOME_DONE)
         outcome = inputs_expand(&state.sides[SIDE_B].inputs, operands.words + operands.separator,
                                 operands.count - operands.separator);

@@ -18,6 +18,7 @@ struct where_state {
     const char *schema_path;
     const char *types;
     const char *bounds_path;
+    const char *order;
     const char *null_word;
     uint64_t partition_count;
     bool is_json;
@@ -131,10 +132,11 @@ static enum outcome make_partitioner(struct where_state *state)
 {
     uint32_t numbers[KEY_COLUMNS_MAX];
     struct fletch_error error;
-    enum outcome outcome = OUTCOME_DONE;
+    struct fletch_range_order orders[KEY_COLUMNS_MAX];
+    enum outcome outcome = key_orders_parse(state->usage, state->order, state->key_count, orders);
     for (uint32_t i = 0; i < state->key_count; i++)
         numbers[i] = i;
-    if (state->bounds_path != NULL)
+    if (outcome == OUTCOME_DONE && state->bounds_path != NULL)
         outcome = bounds_file_read(state->bounds_path, state->context.cache, &state->bounds);
     if (outcome != OUTCOME_DONE)
         return outcome;
@@ -144,6 +146,7 @@ static enum outcome make_partitioner(struct where_state *state)
         .partition_count = (uint32_t)state->partition_count,
         .key_columns = numbers,
         .key_column_count = state->key_count,
+        .range_orders = state->bounds != NULL ? orders : NULL,
         .range_bounds = state->bounds};
     if (fletch_partitioner_create(state->schema, &options, NULL, &state->partitioner, &error) !=
         FLETCH_OK)
@@ -256,6 +259,8 @@ static enum outcome check(const struct where_state *state, const struct operands
         return options_refuse(state->usage, "expected either --schema FILE or --types T");
     if (state->schema_path != NULL && state->by == NULL)
         return options_refuse(state->usage, "--schema wants --by: which columns are the key");
+    if (state->order != NULL && state->bounds_path == NULL)
+        return options_refuse(state->usage, "--order is of ranges, which --bounds FILE has");
     if (state->partition_count == 0 || state->partition_count > FLETCH_PARTITIONS_MAX)
         return options_refuse(state->usage, "--partitions is %" PRIu64 ", expected 1 to %u",
                               state->partition_count, FLETCH_PARTITIONS_MAX);
@@ -289,6 +294,8 @@ enum outcome where_command(char **words)
         {"by", OPTION_TEXT, "COLS", "columns of the key, separated by commas", &state.by},
         {"types", OPTION_TEXT, "T", "their types instead: int64,utf8,timestamp[us]", &state.types},
         {"bounds", OPTION_TEXT, "FILE", "ranges: N - 1 sorted rows of the key", &state.bounds_path},
+        {"order", OPTION_TEXT, "LIST", "of ranges: as for shuffle, one word for each column",
+         &state.order},
         {"null", OPTION_TEXT, "WORD", "what stands for null (default: null)", &state.null_word},
         {"json", OPTION_FLAG, NULL, "one object instead of text, with hashes", &state.is_json}};
     const struct command_usage usage = {

@@ -19,12 +19,8 @@ enum { SIZE_MOST = 40, BATCH = 3 };
 enum { EARLIER, CHILD, LATER };
 
 struct scene {
-    size_t element_bytes;
-    size_t capacity;
-    size_t batch;    /* elements of the call; 1: the single one */
-    uint64_t popped; /* before the call */
-    uint64_t pushed;
-    struct shared_memory memory;
+    struct stepping_scene at;        /* first */
+    size_t batch;                    /* elements of the call; 1: the single one */
     struct fletch_mpsc_queue *queue; /* the one that the child changes */
     void *scratch;                   /* for a copy of it */
 };
@@ -50,35 +46,39 @@ static void push_runs(struct scene *scene, uint64_t index, uint64_t end)
     char elements[BATCH * SIZE_MOST];
     while (index < end) {
         size_t count = end - index < BATCH ? end - index : BATCH;
-        fill(elements, scene->element_bytes, EARLIER, index, count);
+        fill(elements, scene->at.element_bytes, EARLIER, index, count);
         assert_answer(fletch_mpsc_queue_try_push_many(scene->queue, elements, count), FLETCH_DONE);
         index += count;
     }
 }
 
-static void scene_open(struct scene *scene)
+static void scene_open(void *context)
 {
-    struct fletch_mpsc_queue_options options = mpsc_options(scene->element_bytes, scene->capacity);
+    struct scene *scene = context;
+    struct fletch_mpsc_queue_options options =
+        mpsc_options(scene->at.element_bytes, scene->at.capacity);
     struct fletch_error error;
     size_t bytes;
     options.sharing = FLETCH_SHARING_HOST;
     assert_ok(fletch_mpsc_queue_bytes(&options, &bytes, &error));
-    scene->memory = shared_memory_map(bytes);
+    scene->at.memory = shared_memory_map(bytes);
     scene->scratch = aligned_alloc(fletch_mpsc_queue_alignment(), bytes);
-    assert_non_null(scene->memory.first);
+    assert_non_null(scene->at.memory.first);
     assert_non_null(scene->scratch);
-    assert_ok(fletch_mpsc_queue_init(scene->memory.first, bytes, &options, &scene->queue, &error));
-    for (uint64_t i = 0; i < scene->popped; i++) {
+    assert_ok(
+        fletch_mpsc_queue_init(scene->at.memory.first, bytes, &options, &scene->queue, &error));
+    for (uint64_t i = 0; i < scene->at.popped; i++) {
         push_runs(scene, i, i + 1);
-        pop_index(scene->queue, scene->element_bytes, EARLIER, i);
+        pop_index(scene->queue, scene->at.element_bytes, EARLIER, i);
     }
-    push_runs(scene, scene->popped, scene->pushed);
+    push_runs(scene, scene->at.popped, scene->at.pushed);
 }
 
-static void scene_close(struct scene *scene)
+static void scene_close(void *context)
 {
+    struct scene *scene = context;
     fletch_mpsc_queue_deinit(scene->queue, NULL, NULL);
-    shared_memory_unmap(&scene->memory);
+    shared_memory_unmap(&scene->at.memory);
     free(scene->scratch);
 }
 
@@ -87,8 +87,8 @@ static struct fletch_mpsc_queue *copy_of(struct scene *scene, const void *image)
 {
     struct fletch_mpsc_queue *queue;
     struct fletch_error error;
-    memcpy(scene->scratch, image, scene->memory.bytes);
-    assert_ok(fletch_mpsc_queue_attach(scene->scratch, scene->memory.bytes, &queue, &error));
+    memcpy(scene->scratch, image, scene->at.memory.bytes);
+    assert_ok(fletch_mpsc_queue_attach(scene->scratch, scene->at.memory.bytes, &queue, &error));
     store_relaxed(&queue->consumer.guard.entered, 0);
     return queue;
 }
@@ -115,29 +115,29 @@ static void succeed_consumer(struct scene *scene, const void *image, uint64_t fi
     char element[SIZE_MOST];
     uint64_t popped = mpsc_statistics(queue).popped;
     uint64_t later = 0;
-    assert_in_range(popped, scene->popped, scene->popped + scene->batch);
-    for (uint64_t i = 0; i < first && popped < scene->pushed; i++)
-        pop_index(queue, scene->element_bytes, EARLIER, popped++);
-    bool returned = first > 0 || popped == scene->pushed;
-    if (popped == scene->pushed)
+    assert_in_range(popped, scene->at.popped, scene->at.popped + scene->batch);
+    for (uint64_t i = 0; i < first && popped < scene->at.pushed; i++)
+        pop_index(queue, scene->at.element_bytes, EARLIER, popped++);
+    bool returned = first > 0 || popped == scene->at.pushed;
+    if (popped == scene->at.pushed)
         assert_answer(fletch_mpsc_queue_try_pop(queue, element), FLETCH_EMPTY);
-    payload_fill(element, scene->element_bytes, LATER, later);
+    payload_fill(element, scene->at.element_bytes, LATER, later);
     while (fletch_mpsc_queue_try_push(queue, element) == FLETCH_DONE)
-        payload_fill(element, scene->element_bytes, LATER, ++later);
-    uint64_t end = scene->pushed + later;
-    assert_true(end - popped <= ring_most(scene->capacity));
-    assert_true(end - (returned ? popped : scene->popped) >= scene->capacity);
-    while (popped < scene->pushed)
-        pop_index(queue, scene->element_bytes, EARLIER, popped++);
+        payload_fill(element, scene->at.element_bytes, LATER, ++later);
+    uint64_t end = scene->at.pushed + later;
+    assert_true(end - popped <= ring_most(scene->at.capacity));
+    assert_true(end - (returned ? popped : scene->at.popped) >= scene->at.capacity);
+    while (popped < scene->at.pushed)
+        pop_index(queue, scene->at.element_bytes, EARLIER, popped++);
     for (uint64_t i = 0; i < later; i++)
-        pop_index(queue, scene->element_bytes, LATER, i);
+        pop_index(queue, scene->at.element_bytes, LATER, i);
     assert_answer(fletch_mpsc_queue_try_pop(queue, element), FLETCH_EMPTY);
 }
 
 static void look_at_dead_consumer(void *context, const void *image)
 {
     struct scene *scene = context;
-    for (uint64_t first = 0; first <= scene->pushed - scene->popped; first++)
+    for (uint64_t first = 0; first <= scene->at.pushed - scene->at.popped; first++)
         succeed_consumer(scene, image, first);
 }
 
@@ -147,7 +147,7 @@ static int child_pushes(void *context)
 {
     struct scene *scene = context;
     char elements[BATCH * SIZE_MOST];
-    fill(elements, scene->element_bytes, CHILD, 0, scene->batch);
+    fill(elements, scene->at.element_bytes, CHILD, 0, scene->batch);
     if (scene->batch == 1)
         return (int)fletch_mpsc_queue_try_push(scene->queue, elements);
     return (int)fletch_mpsc_queue_try_push_many(scene->queue, elements, scene->batch);
@@ -160,23 +160,23 @@ static void look_at_dead_producer(void *context, const void *image)
     struct scene *scene = context;
     struct fletch_mpsc_queue *queue = copy_of(scene, image);
     char element[SIZE_MOST];
-    for (uint64_t i = scene->popped; i < scene->pushed; i++)
-        pop_index(queue, scene->element_bytes, EARLIER, i);
-    payload_fill(element, scene->element_bytes, LATER, 0);
+    for (uint64_t i = scene->at.popped; i < scene->at.pushed; i++)
+        pop_index(queue, scene->at.element_bytes, EARLIER, i);
+    payload_fill(element, scene->at.element_bytes, LATER, 0);
     enum fletch_answer pushed = fletch_mpsc_queue_try_push(queue, element);
     enum fletch_answer answer = fletch_mpsc_queue_try_pop(queue, element);
     if (answer == FLETCH_HELD) {
-        assert_true(fletch_mpsc_queue_held_position(queue) == scene->pushed);
+        assert_true(fletch_mpsc_queue_held_position(queue) == scene->at.pushed);
         return;
     }
     assert_answer(answer, FLETCH_DONE);
-    if (payload_is(element, scene->element_bytes, CHILD, 0)) {
+    if (payload_is(element, scene->at.element_bytes, CHILD, 0)) {
         for (size_t i = 1; i < scene->batch; i++)
-            pop_index(queue, scene->element_bytes, CHILD, i);
+            pop_index(queue, scene->at.element_bytes, CHILD, i);
         if (pushed == FLETCH_DONE)
-            pop_index(queue, scene->element_bytes, LATER, 0);
+            pop_index(queue, scene->at.element_bytes, LATER, 0);
     } else {
-        assert_true(payload_is(element, scene->element_bytes, LATER, 0));
+        assert_true(payload_is(element, scene->at.element_bytes, LATER, 0));
     }
     assert_answer(fletch_mpsc_queue_try_pop(queue, element), FLETCH_EMPTY);
 }
@@ -192,36 +192,20 @@ enum {
     BATCHES = sizeof batches / sizeof *batches
 };
 
-/* Places all over a lap, with `unread` elements. */
-static int die_everywhere(struct scene scene, size_t unread, int (*child)(void *context),
-                          void (*look)(void *context, const void *image))
-{
-    int looks = 0;
-    const uint64_t step = 1 + scene.capacity / 8;
-    for (uint64_t popped = 0; popped <= ring_most(scene.capacity); popped += step) {
-        scene.popped = popped;
-        scene.pushed = popped + unread;
-        scene_open(&scene);
-        int seen = stepping_look(child, &scene, scene.memory.first, scene.memory.bytes, look);
-        scene_close(&scene);
-        if (seen == STEPPING_REFUSED)
-            skip();
-        looks += seen;
-    }
-    return looks;
-}
-
 static void for_all(bool filled, int (*child)(void *context),
                     void (*look)(void *context, const void *image))
 {
+    const struct stepping_death death = {
+        .open = scene_open, .close = scene_close, .child = child, .look = look};
     int looks = 0;
     for (size_t i = 0; i < SIZES * CAPACITIES * BATCHES; i++) {
         struct scene scene = {
-            .element_bytes = sizes[i % SIZES],
-            .capacity = capacities[i / SIZES % CAPACITIES],
+            .at.element_bytes = sizes[i % SIZES],
+            .at.capacity = capacities[i / SIZES % CAPACITIES],
             .batch = batches[i / SIZES / CAPACITIES],
         };
-        looks += die_everywhere(scene, filled ? scene.capacity : scene.capacity / 2, child, look);
+        looks += stepping_over_a_lap(&scene.at, filled ? scene.at.capacity : scene.at.capacity / 2,
+                                     &death);
     }
     printf("%d places to die\n", looks);
     assert_true(looks > 0);

@@ -18,13 +18,9 @@ enum { SIZE_MOST = 40, BATCH = 3 };
 enum call { CALL_SINGLE, CALL_MANY, CALL_IN_PLACE, CALLS };
 
 struct scene {
+    struct stepping_scene at; /* first */
     enum fletch_ring_form form;
-    size_t element_bytes;
-    size_t capacity;
     enum call call;
-    uint64_t popped; /* before the call */
-    uint64_t pushed;
-    struct shared_memory memory;
     struct fletch_spsc_ring *ring; /* the one that the child changes */
     void *scratch;                 /* for a copy of it */
 };
@@ -43,31 +39,33 @@ static void pop_index(struct fletch_spsc_ring *ring, size_t element_bytes, uint6
     assert_true(payload_is(element, element_bytes, 0, index));
 }
 
-static void scene_open(struct scene *scene)
+static void scene_open(void *context)
 {
+    struct scene *scene = context;
     struct fletch_spsc_ring_options options =
-        spsc_options(scene->form, scene->element_bytes, scene->capacity);
+        spsc_options(scene->form, scene->at.element_bytes, scene->at.capacity);
     struct fletch_error error;
     size_t bytes;
     options.sharing = FLETCH_SHARING_HOST;
     assert_ok(fletch_spsc_ring_bytes(&options, &bytes, &error));
-    scene->memory = shared_memory_map(bytes);
+    scene->at.memory = shared_memory_map(bytes);
     scene->scratch = aligned_alloc(fletch_spsc_ring_alignment(), bytes);
-    assert_non_null(scene->memory.first);
+    assert_non_null(scene->at.memory.first);
     assert_non_null(scene->scratch);
-    assert_ok(fletch_spsc_ring_init(scene->memory.first, bytes, &options, &scene->ring, &error));
-    for (uint64_t i = 0; i < scene->popped; i++) {
-        push_index(scene->ring, scene->element_bytes, i);
-        pop_index(scene->ring, scene->element_bytes, i);
+    assert_ok(fletch_spsc_ring_init(scene->at.memory.first, bytes, &options, &scene->ring, &error));
+    for (uint64_t i = 0; i < scene->at.popped; i++) {
+        push_index(scene->ring, scene->at.element_bytes, i);
+        pop_index(scene->ring, scene->at.element_bytes, i);
     }
-    for (uint64_t i = scene->popped; i < scene->pushed; i++)
-        push_index(scene->ring, scene->element_bytes, i);
+    for (uint64_t i = scene->at.popped; i < scene->at.pushed; i++)
+        push_index(scene->ring, scene->at.element_bytes, i);
 }
 
-static void scene_close(struct scene *scene)
+static void scene_close(void *context)
 {
+    struct scene *scene = context;
     fletch_spsc_ring_deinit(scene->ring, NULL, NULL);
-    shared_memory_unmap(&scene->memory);
+    shared_memory_unmap(&scene->at.memory);
     free(scene->scratch);
 }
 
@@ -76,8 +74,8 @@ static struct fletch_spsc_ring *copy_of(struct scene *scene, const void *image)
 {
     struct fletch_spsc_ring *ring;
     struct fletch_error error;
-    memcpy(scene->scratch, image, scene->memory.bytes);
-    assert_ok(fletch_spsc_ring_attach(scene->scratch, scene->memory.bytes, &ring, &error));
+    memcpy(scene->scratch, image, scene->at.memory.bytes);
+    assert_ok(fletch_spsc_ring_attach(scene->scratch, scene->at.memory.bytes, &ring, &error));
     store_relaxed(&ring->producer.guard.entered, 0);
     store_relaxed(&ring->consumer.guard.entered, 0);
     return ring;
@@ -114,27 +112,27 @@ static void succeed_consumer(struct scene *scene, const void *image, uint64_t fi
     struct fletch_spsc_ring *ring = copy_of(scene, image);
     char element[SIZE_MOST];
     uint64_t popped = spsc_statistics(ring).popped;
-    uint64_t pushed = scene->pushed;
-    assert_true(popped >= scene->popped && popped <= scene->popped + count_of(scene->call));
+    uint64_t pushed = scene->at.pushed;
+    assert_true(popped >= scene->at.popped && popped <= scene->at.popped + count_of(scene->call));
     for (uint64_t i = 0; i < first && popped < pushed; i++)
-        pop_index(ring, scene->element_bytes, popped++);
+        pop_index(ring, scene->at.element_bytes, popped++);
     bool returned = first > 0 || popped == pushed;
     if (popped == pushed)
         assert_answer(fletch_spsc_ring_try_pop(ring, element), FLETCH_EMPTY);
-    payload_fill(element, scene->element_bytes, 0, pushed);
+    payload_fill(element, scene->at.element_bytes, 0, pushed);
     while (fletch_spsc_ring_try_push(ring, element) == FLETCH_DONE)
-        payload_fill(element, scene->element_bytes, 0, ++pushed);
-    assert_true(pushed - popped <= ring_most(scene->capacity));
-    assert_true(pushed - (returned ? popped : scene->popped) >= scene->capacity);
+        payload_fill(element, scene->at.element_bytes, 0, ++pushed);
+    assert_true(pushed - popped <= ring_most(scene->at.capacity));
+    assert_true(pushed - (returned ? popped : scene->at.popped) >= scene->at.capacity);
     while (popped < pushed)
-        pop_index(ring, scene->element_bytes, popped++);
+        pop_index(ring, scene->at.element_bytes, popped++);
     assert_answer(fletch_spsc_ring_try_pop(ring, element), FLETCH_EMPTY);
 }
 
 static void look_at_dead_consumer(void *context, const void *image)
 {
     struct scene *scene = context;
-    for (uint64_t first = 0; first <= scene->pushed - scene->popped; first++)
+    for (uint64_t first = 0; first <= scene->at.pushed - scene->at.popped; first++)
         succeed_consumer(scene, image, first);
 }
 
@@ -147,14 +145,14 @@ static int child_pushes(void *context)
     struct fletch_ring_spans spans;
     size_t pushed;
     for (size_t i = 0; i < BATCH; i++)
-        payload_fill(elements + i * scene->element_bytes, scene->element_bytes, 0,
-                     scene->pushed + i);
+        payload_fill(elements + i * scene->at.element_bytes, scene->at.element_bytes, 0,
+                     scene->at.pushed + i);
     if (scene->call == CALL_SINGLE)
         return (int)fletch_spsc_ring_try_push(scene->ring, elements);
     if (scene->call == CALL_MANY)
         return (int)fletch_spsc_ring_try_push_many(scene->ring, elements, BATCH, &pushed);
     if (fletch_spsc_ring_try_claim(scene->ring, 1, &spans) == FLETCH_DONE) {
-        payload_fill(spans.first, scene->element_bytes, 0, scene->pushed);
+        payload_fill(spans.first, scene->at.element_bytes, 0, scene->at.pushed);
         fletch_spsc_ring_commit(scene->ring, 1);
     }
     return 0;
@@ -167,12 +165,12 @@ static void look_at_dead_producer(void *context, const void *image)
     struct scene *scene = context;
     struct fletch_spsc_ring *ring = copy_of(scene, image);
     char element[SIZE_MOST];
-    uint64_t popped = scene->popped;
+    uint64_t popped = scene->at.popped;
     enum fletch_answer answer;
     for (; (answer = fletch_spsc_ring_try_pop(ring, element)) == FLETCH_DONE; popped++)
-        assert_true(payload_is(element, scene->element_bytes, 0, popped));
+        assert_true(payload_is(element, scene->at.element_bytes, 0, popped));
     assert_answer(answer, FLETCH_EMPTY);
-    assert_in_range(popped, scene->pushed, scene->pushed + count_of(scene->call));
+    assert_in_range(popped, scene->at.pushed, scene->at.pushed + count_of(scene->call));
     fletch_spsc_ring_close(ring);
     assert_answer(fletch_spsc_ring_try_pop(ring, element), FLETCH_CLOSED);
 }
@@ -183,37 +181,21 @@ static const size_t sizes[] = {24, 40};
 static const size_t capacities[] = {1, 2, 16};
 enum { SIZES = sizeof sizes / sizeof *sizes, CAPACITIES = sizeof capacities / sizeof *capacities };
 
-/* Places all over a lap, with `unread` elements. */
-static int die_everywhere(struct scene scene, size_t unread, int (*child)(void *context),
-                          void (*look)(void *context, const void *image))
-{
-    int looks = 0;
-    const uint64_t step = 1 + scene.capacity / 8;
-    for (uint64_t popped = 0; popped <= ring_most(scene.capacity); popped += step) {
-        scene.popped = popped;
-        scene.pushed = popped + unread;
-        scene_open(&scene);
-        int seen = stepping_look(child, &scene, scene.memory.first, scene.memory.bytes, look);
-        scene_close(&scene);
-        if (seen == STEPPING_REFUSED)
-            skip();
-        looks += seen;
-    }
-    return looks;
-}
-
 static void for_all(bool filled, int (*child)(void *context),
                     void (*look)(void *context, const void *image))
 {
+    const struct stepping_death death = {
+        .open = scene_open, .close = scene_close, .child = child, .look = look};
     int looks = 0;
     for (size_t i = 0; i < RING_FORMS * SIZES * CAPACITIES * CALLS; i++) {
         struct scene scene = {
             .form = ring_forms[i % RING_FORMS],
-            .element_bytes = sizes[i / RING_FORMS % SIZES],
-            .capacity = capacities[i / RING_FORMS / SIZES % CAPACITIES],
+            .at.element_bytes = sizes[i / RING_FORMS % SIZES],
+            .at.capacity = capacities[i / RING_FORMS / SIZES % CAPACITIES],
             .call = (enum call)(i / RING_FORMS / SIZES / CAPACITIES),
         };
-        looks += die_everywhere(scene, filled ? scene.capacity : scene.capacity / 2, child, look);
+        looks += stepping_over_a_lap(&scene.at, filled ? scene.at.capacity : scene.at.capacity / 2,
+                                     &death);
     }
     printf("%d places to die\n", looks);
     assert_true(looks > 0);

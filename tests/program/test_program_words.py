@@ -1,13 +1,20 @@
 """Words of the command line: help, usage, completion and manual say the same options."""
 
+import contextlib
+import fcntl
+import os
 import re
+import shutil
+import struct
+import subprocess
 import sys
+import termios
 import unittest
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from program import DONE, USAGE, ProgramTest, numbers, run, write  # noqa: E402
+from program import DONE, USAGE, ProgramTest, numbers, run, start, write  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("schema", "count", "cat", "shuffle", "verify", "where", "info")
@@ -15,6 +22,21 @@ COMMANDS = ("schema", "count", "cat", "shuffle", "verify", "where", "info")
 
 def options_of(command):
     return set(re.findall(r"^  --([a-z-]+)", run(command, "--help").output, re.MULTILINE))
+
+
+def on_terminal(columns, *words):
+    """What a run prints to a terminal of so many columns."""
+    screen, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = start(*words, stdout=terminal)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's other end is closed
+        while more := os.read(screen, 65536):
+            shown += more
+    os.close(screen)
+    process.communicate()
+    return shown.decode().replace("\r\n", "\n")
 
 
 class WordsTest(ProgramTest):
@@ -25,6 +47,29 @@ class WordsTest(ProgramTest):
             self.assertLessEqual(len(lines), 24, words)
             self.assertLessEqual(max(map(len, lines)), 80, words)
             self.assertIn("usage: fletch", lines[0])
+
+    def test_help_is_broken_between_words_on_a_narrow_terminal(self):
+        for words in (["--help"], *([command, "--help"] for command in COMMANDS)):
+            wide = self.succeeds(*words).output
+            narrow = on_terminal(40, *words)
+            self.assertLessEqual(max(map(len, narrow.splitlines())), 39, narrow)
+            self.assertEqual(narrow.split(), wide.split())
+            self.assertEqual(on_terminal(100, *words), wide)
+
+    def test_standard_input_is_given_twice(self):
+        for words in (["count", "-", "-"], ["verify", "-", "--", "-"],
+                      ["shuffle", "-", "-", "--by", "a", "--partitions", 2, "--out", "x"]):
+            self.fails(USAGE, *words, saying=("'-' is given 2 times", words[0]))
+
+    def test_shells_load_the_completions(self):
+        folder = ROOT / "programs/fletch/completion"
+        for shell, name, load in (
+                ("bash", "fletch.bash", "source fletch.bash; complete -p fletch"),
+                ("zsh", "_fletch", "fpath=($PWD $fpath); autoload -Uz compinit; compinit -D -u; "
+                                   "[[ $_comps[fletch] = _fletch ]] && autoload +X _fletch")):
+            if shutil.which(shell) is not None:
+                subprocess.run([shell, "-n", folder / name], check=True)
+                subprocess.run([shell, "-c", load], check=True, cwd=folder, capture_output=True)
 
     def test_help_of_the_program_names_every_command(self):
         self.assertEqual(re.findall(r"^  ([a-z]+) ", self.succeeds("--help").output, re.MULTILINE)

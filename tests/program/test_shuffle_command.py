@@ -106,6 +106,38 @@ class ShuffleTest(ProgramTest):
             self.assertTrue(i == 0 or min(keys) >= limits[i - 1])
             self.assertTrue(i == 3 or max(keys) < limits[i])
 
+    def test_ranges_descend_with_nulls_where_they_are_wanted(self):
+        bounds = self.folder / "bounds.arrow"
+        self.shuffle("--by", "key", "--range", "--order", "desc", "--save-bounds", bounds,
+                     partitions=4)
+        parts = [part.column("key").to_pylist() for part in self.parts(4)]
+        for before, after in zip(parts, parts[1:]):
+            self.assertGreater(min(before), max(after))
+        for value, part in ((parts[0][0], 0), (parts[3][0], 3)):
+            words = ("where", "--partitions", 4, "--types", "int64", "--bounds", bounds)
+            self.assertIn(f"partition {part} of 4",
+                          self.succeeds(*words, "--order", "desc", value).output)
+        nulls = 20000 // 7
+        for order, place in (("asc", 3), ("asc:nulls-first", 0), ("desc:nulls-first", 0),
+                             ("desc:nulls-last", 3)):
+            self.shuffle("--by", "text,key", "--range", "--order", f"{order},desc", "--replace",
+                         partitions=4)
+            parts = [part.column("text") for part in self.parts(4)]
+            self.assertGreaterEqual(parts[place].null_count, nulls // 2, order)
+            self.assertEqual(parts[3 - place].null_count, 0, order)
+            texts = [[t for t in part.to_pylist() if t is not None] for part in parts]
+            self.assertEqual(texts[1][0] < texts[2][0], order.startswith("asc"))
+
+    def test_orders_that_cannot_be(self):
+        base = ("shuffle", self.input, "--by", "key", "--partitions", 2, "--out", self.out)
+        self.fails(USAGE, *base, "--range", "--order", "down", saying=("'down'", "asc", "desc"))
+        self.fails(USAGE, *base, "--range", "--order", "asc:", saying="'asc:'")
+        self.fails(USAGE, *base, "--range", "--order", "asc,desc",
+                   saying=("2 words", "1 columns"))
+        self.fails(USAGE, *base, "--order", "asc", saying="--range")
+        self.fails(USAGE, "where", "--partitions", 2, "--types", "int64", "--order", "desc", 1,
+                   saying="--bounds")
+
     def test_bounds(self):
         bounds = write(self.folder / "bounds.arrow",
                        pa.record_batch({"key": pa.array([10, 19990])}))
@@ -170,7 +202,7 @@ class ShuffleTest(ProgramTest):
     def test_small_memory_with_and_without_spilling(self):
         # LZ4 has scratch of its own.
         spill = ["--spill-dir", self.folder]
-        for mebibytes, words in ((1, []), (1, spill), (4, [*spill, "--compress"])):
+        for mebibytes, words in ((1, []), (1, spill), (4, [*spill, "--compress-spill"])):
             report = self.shuffle("--by", "key", "--memory", f"{mebibytes}MiB", "--replace",
                                   *words)
             self.assertEqual(report["memory_bytes"], mebibytes << 20)
@@ -214,7 +246,7 @@ class ShuffleTest(ProgramTest):
                 ((*base, "--partitions", 2, "--round-robin"), "--round-robin"),
                 ((*base, "--partitions", 2, "--bounds", "x"), "--range"),
                 ((*base, "--partitions", 2, "--save-bounds", "x"), "--range"),
-                ((*base, "--partitions", 2, "--compress"), "--spill-dir"),
+                ((*base, "--partitions", 2, "--compress-spill"), "--spill-dir"),
                 ((self.input, "--by", "kay", "--partitions", 2, *out), "'kay'; there are: key"),
                 ((self.input, "--by", "key,", "--partitions", 2, *out), "''")):
             self.fails(USAGE, "shuffle", *words, saying=said)

@@ -142,10 +142,10 @@ class SystemTest(FailureTest):
         path = write(self.folder / "a.arrow", numbers(1000))
         self.fails(SYSTEM, *self.words(path, out=self.folder / "x" / "y"), saying="x/y")
 
-    def test_too_many_open_files(self):
+    def test_too_few_open_files(self):
         path = write(self.folder / "a.arrow", numbers(1000))
-        self.fails(SYSTEM, *self.words(path, partitions=500), saying=("500 partitions", "100 are"),
-                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
+        self.fails(SYSTEM, *self.words(path), "--threads", 4, saying=("4 threads", "40 are"),
+                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
         self.assertIsNone(self.left())
 
     def test_memory_below_the_least(self):
@@ -166,12 +166,17 @@ class SystemTest(FailureTest):
         self.assertEqual(len(self.left()), 4)
         self.assertEqual((self.out / "part-00000.arrow").read_bytes(), before)
 
-    def test_spill_folder_is_not_there(self):
+    def test_spill_folder_is_not_there_or_no_folder(self):
         path = write(self.folder / "a.arrow", numbers(1000))
-        result = run(*self.words(path), "--spill-dir", self.folder / "none")
-        self.assertNotEqual(result.code, DONE)
-        self.assertIn("none", result.errors)
+        self.fails(SYSTEM, *self.words(path), "--spill-dir", self.folder / "none",
+                   saying=("none", "No such file"))
+        self.fails(SYSTEM, *self.words(path), "--spill-dir", path, saying=("a.arrow", "ot a direc"))
         self.assertIsNone(self.left())
+
+    def test_paths_are_empty(self):
+        path = write(self.folder / "a.arrow", numbers(1000))
+        self.fails(USAGE, *self.words(path), "--out", "", saying="--out is empty")
+        self.fails(USAGE, *self.words(path), "--spill-dir", "", saying="--spill-dir is empty")
 
 
 class TwoRunsTest(FailureTest):
@@ -283,6 +288,20 @@ class MemoryTest(FailureTest):
             if not IS_SANITIZED:
                 self.assertLessEqual(found["resident_bytes_peak"],
                                      (10 + 64 + 5 * 20 + 2 * 20) * MEBIBYTE)
+
+    def test_partitions_that_outnumber_the_open_files_take_turns(self):
+        """And what is known of each partition is bounded too."""
+        partitions = 3000
+        path = write(self.folder / "a.arrow", [numbers(4000, k) for k in range(0, 20000, 4000)])
+        found = self.succeeds(*self.words(path, partitions=partitions), "--memory", "100MiB",
+                              "--json", "--no-sync", preexec_fn=lambda: resource.setrlimit(
+                                  resource.RLIMIT_NOFILE, (120, 120))).json
+        self.assertEqual(found["rows_out"], 20000)
+        self.assertEqual(len(self.left()), partitions)
+        self.succeeds("verify", path, "--", self.out)
+        if not IS_SANITIZED:
+            self.assertLessEqual(found["resident_bytes_peak"] - found["memory_bytes_peak"],
+                                 64 * MEBIBYTE + 6 * 1024 * partitions)
 
     def test_resident_memory_is_bounded(self):
         """200 MB through a pipe, of which a sixteenth may be on its way."""

@@ -8,6 +8,7 @@
 
 #include "support/child.h"
 #include "support/cmocka_tests.h"
+#include "support/rings.h"
 
 /* The child that may not be traced ends with this. */
 enum { UNTRACED = 77 };
@@ -71,5 +72,24 @@ int stepping_look(int (*run)(void *context), void *context, const void *memory, 
     free(image);
     kill(child, SIGKILL);
     assert_int_equal(child_wait(child), CHILD_KILLED + SIGKILL);
+    return looks;
+}
+
+int stepping_over_a_lap(struct stepping_scene *scene, size_t unread,
+                        const struct stepping_death *death)
+{
+    int looks = 0;
+    const uint64_t step = 1 + scene->capacity / 8;
+    for (uint64_t popped = 0; popped <= ring_most(scene->capacity); popped += step) {
+        scene->popped = popped;
+        scene->pushed = popped + unread;
+        death->open(scene);
+        int seen = stepping_look(death->child, scene, scene->memory.first, scene->memory.bytes,
+                                 death->look);
+        death->close(scene);
+        if (seen == STEPPING_REFUSED)
+            skip();
+        looks += seen;
+    }
     return looks;
 }

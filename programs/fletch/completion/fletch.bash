@@ -13,6 +13,10 @@ _fletch() {
         mapfile -t COMPREPLY < <(compgen -W 'keys rows counts off' -- "$word")
         return
         ;;
+    --order)
+        mapfile -t COMPREPLY < <(compgen -W 'asc desc' -- "$word")
+        return
+        ;;
     --out | --spill-dir)
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         return
@@ -22,9 +26,9 @@ _fletch() {
     schema) words='--metadata --json --help' ;;
     count) words='--json --help' ;;
     cat) words='--limit --json --arrow --help' ;;
-    shuffle) words='--by --partitions --out --replace --range --bounds --save-bounds --round-robin --producers --threads --memory --spill-dir --compress --sums --no-sync --quiet --json --help' ;;
+    shuffle) words='--by --partitions --out --replace --range --order --bounds --save-bounds --round-robin --producers --threads --memory --spill-dir --compress-spill --sums --no-sync --quiet --json --help' ;;
     verify) words='--json --help' ;;
-    where) words='--partitions --schema --by --types --bounds --null --json --help' ;;
+    where) words='--partitions --schema --by --types --bounds --order --null --json --help' ;;
     info) words='--json --help' ;;
     esac
     if [[ $word == -* ]]; then
