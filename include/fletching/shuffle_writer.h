@@ -84,8 +84,8 @@ FLETCH_EXPORT void fletch_shuffle_writer_disarm(struct fletch_shuffle_writer *wr
 
 /** Sends everything that was written, then barrier `id` to all partitions. Ids increase; a repeat
  *  of the last one is ignored; INVALID_ARGUMENT: an older one. RESOURCE_EXHAUSTED: too many in
- *  flight: waits up to the timeout until readers have passed the oldest. UNAVAILABLE: a producer
- *  was lost meanwhile. */
+ *  flight: waits up to the timeout until readers have passed the oldest; then this one or a later
+ *  one can be sent, and none before it. UNAVAILABLE: a producer was lost meanwhile. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
                               uint64_t timeout_ns, struct fletch_error *error);

@@ -17,7 +17,7 @@
 #define NOTIFYING_MARK (1u << 3) /* the serial is about to carry it out and notify the sleeper */
 
 struct producer {
-    uint64_t named;  /* the barrier of its last answer OK */
+    uint64_t named;  /* the largest barrier that it was answered OK, or waited for */
     uint64_t passed; /* no barrier up to this one awaits it */
     enum { OPEN, ENDED, ABORTED } end;
 };
@@ -420,12 +420,14 @@ static void let_go(struct fletch_control_operation *operation)
 }
 
 /* A producer that waits for a barrier to start has passed the smaller ones all the same: others may
- * wait for it there. */
+ * wait for it there. It cannot go back behind it, even if it gives it up: its rows would. */
 static void wait_for_slot(struct fletch_coordinator *coordinator,
                           struct fletch_control_operation *operation)
 {
+    struct producer *producer = &coordinator->producers[operation->producer];
     enlist(coordinator, operation);
-    pass_barriers(coordinator, &coordinator->producers[operation->producer], operation->barrier);
+    producer->named = operation->barrier;
+    pass_barriers(coordinator, producer, operation->barrier);
 }
 
 enum outcome { ANSWERED, MUST_WAIT, GIVEN_UP };

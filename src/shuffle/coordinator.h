@@ -9,7 +9,7 @@
  * An operation lies in its writer, who submits it and waits for its answer on the writer's
  * eventcount. Each is decided, then answered, then carried out. One that must wait (a barrier, when
  * too many are in flight) stays on the coordinator's list; its writer may give it up, and one of
- * both sides wins: what was given up has no effect.
+ * both sides wins: what was given up is not told, but its producer has passed what is below it.
  *
  * Barriers. Each producer's ids increase; one that names a larger id has passed all smaller ones. A
  * barrier is in flight from the first producer that names it until all partitions have passed it.

@@ -368,8 +368,7 @@ enum fletch_status fletch_shuffle_writer_watermark(struct fletch_shuffle_writer 
                                                    int64_t watermark, uint64_t timeout_ns,
                                                    struct fletch_error *error)
 {
-    uint64_t deadline_ns = 0;
-    enum fletch_status status = begin(writer, timeout_ns, &deadline_ns, error);
+    enum fletch_status status = fletch_shuffle_writer_flush(writer, timeout_ns, error);
     if (status != FLETCH_OK)
         return status;
     struct fletch_control_operation *operation =
@@ -381,8 +380,7 @@ enum fletch_status fletch_shuffle_writer_watermark(struct fletch_shuffle_writer 
 enum fletch_status fletch_shuffle_writer_idle(struct fletch_shuffle_writer *writer,
                                               uint64_t timeout_ns, struct fletch_error *error)
 {
-    uint64_t deadline_ns = 0;
-    enum fletch_status status = begin(writer, timeout_ns, &deadline_ns, error);
+    enum fletch_status status = fletch_shuffle_writer_flush(writer, timeout_ns, error);
     if (status != FLETCH_OK)
         return status;
     return fletch_writer_ask_for(
@@ -409,8 +407,7 @@ enum fletch_status fletch_shuffle_writer_add_producer(struct fletch_shuffle_writ
 enum fletch_status fletch_shuffle_writer_end(struct fletch_shuffle_writer *writer,
                                              uint64_t timeout_ns, struct fletch_error *error)
 {
-    uint64_t deadline_ns = 0;
-    enum fletch_status status = begin(writer, timeout_ns, &deadline_ns, error);
+    enum fletch_status status = fletch_shuffle_writer_flush(writer, timeout_ns, error);
     if (status != FLETCH_OK)
         return status;
     status = fletch_writer_check_sums(writer, error);

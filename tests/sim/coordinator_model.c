@@ -268,7 +268,7 @@ static void ask(struct coordinator_model *model, const struct model_move *move,
         return;
     if (move->kind == MODEL_BARRIER && !try_barrier(model, producer, move->value)) {
         producer->is_answered = false;
-        producer->waits_for = move->value;
+        producer->waits_for = producer->named = move->value;
         producer->waits_since_ns = model->now_ns;
         producer->ticket = ++model->tickets;
         tell_barriers(model, log);

@@ -347,6 +347,25 @@ static void a_barrier_that_waits_can_be_given_up(void **state)
     assert_told("barrier5");
 }
 
+/* While it waited it has passed the smaller ones: rows that it sends now are behind them. */
+static void who_gives_up_a_barrier_cannot_go_back_behind_it(void **state)
+{
+    struct fletch_coordinator_options options = options_of(2);
+    (void)state;
+    options.barrier_limit = 1;
+    start_with(&options);
+    assert_ok(barrier(0, 3));
+    submit_barrier(1, 5);
+    assert_told("barrier3");
+    assert_true(fletch_control_give_up(&writers[1]));
+    assert_int_equal(barrier(1, 3), FLETCH_INVALID_ARGUMENT);
+    assert_int_equal(barrier(1, 4), FLETCH_INVALID_ARGUMENT);
+    pass(3);
+    assert_ok(barrier(1, 5));
+    assert_ok(barrier(0, 5));
+    assert_told("barrier5");
+}
+
 static void what_was_answered_cannot_be_given_up(void **state)
 {
     (void)state;
@@ -801,6 +820,7 @@ int main(void)
         TEST(several_may_be_in_flight_and_more_wait),
         TEST(who_waits_for_a_slot_holds_up_no_smaller_barrier),
         TEST(a_barrier_that_waits_can_be_given_up),
+        TEST(who_gives_up_a_barrier_cannot_go_back_behind_it),
         TEST(what_was_answered_cannot_be_given_up),
         TEST(those_that_wait_are_served_oldest_first),
         TEST(an_ended_producer_counts_as_aligned),
