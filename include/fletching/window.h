@@ -40,8 +40,8 @@ struct fletch_windows_options {
     /** From one window's start to the next one's, 1 to `size`. 0: `size`, tumbling windows. */
     int64_t slide;
     int64_t origin;
-    /** A window is closed when the watermark has reached its last time, end - 1, and so much more. 0
-     *  and more. */
+    /** A window is closed when the watermark has reached its last time, end - 1, and so much more.
+     *  0 and more. */
     int64_t lateness;
     /** Bytes that a batch of a window is to have, 4 KiB to 256 MiB. 0: 64 KiB. */
     size_t frame_bytes;

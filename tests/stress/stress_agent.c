@@ -12,8 +12,9 @@
 #include "support/events.h"
 #include "support/team.h"
 
-/* Agents on threads: several post, agents fan out and in, ask, fail and are restarted; barriers run
- * through. Each number arrives once, in order for each poster, on the right side of each barrier. */
+/* Agents on threads: several post, agents fan out and in, ask, fail and are restarted; barriers
+ * run through. Each number arrives once, in order for each poster, on the right side of each
+ * barrier. */
 
 enum { POSTERS = 3, WORKERS = 3, NUMBERS = 6000, BARRIERS = 12 };
 #define SECOND UINT64_C(1000000000)
