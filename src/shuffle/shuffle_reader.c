@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/options.h"
 #include "base/status.h"
+#include "memory/budget.h"
 #include "partition/partitioner.h"
 #include "shuffle/reader_fetch.h"
 #include "shuffle/reader_give.h"
@@ -227,7 +228,7 @@ static void free_list(struct fletch_epoch_object *object)
 
 void fletch_shuffle_reader_close(struct fletch_shuffle_reader *reader)
 {
-    if (reader == NULL)
+    if (reader == NULL || !fletch_shuffle_is_own(reader->shuffle))
         return;
     struct fletch_shuffle *shuffle = reader->shuffle;
     if (reader->is_armed)
@@ -283,8 +284,11 @@ static void wait_for_more(struct fletch_shuffle_reader *reader, bool is_blocked,
     fetch_add_relaxed(&shuffle->read.reader_waits, 1); /* relaxed: a statistic */
     if (is_blocked) {
         uint64_t slice_ns = left_ns < ROOM_SLICE_NS ? left_ns : ROOM_SLICE_NS;
-        if (fletch_account_reserve(account, reader->blocked_bytes, slice_ns, NULL) == FLETCH_OK)
-            fletch_account_release(account, reader->blocked_bytes);
+        struct fletch_account *above = shuffle->transport->account;
+        uint64_t bytes = reader->blocked_bytes;
+        /* What will be moved is charged above already, so only the account has to have room. */
+        if (fletch_account_begin_transfer(above, account, bytes, slice_ns, NULL) == FLETCH_OK)
+            fletch_account_end_transfer(account, above, bytes);
     } else {
         fetch_add_relaxed(&shuffle->read.readers_waiting, 1); /* relaxed: looked at twice */
         fletch_ready_list_wait(reader->list, left_ns);
@@ -321,6 +325,9 @@ enum fletch_status fletch_shuffle_reader_next(struct fletch_shuffle_reader *read
     struct fletch_transport *transport = reader->shuffle->transport;
     uint64_t deadline_ns = 0;
     bool has_event = false, is_over = false;
+    /* Not where the rest is looked at, which drops what it cannot give. */
+    if (!fletch_shuffle_is_own(reader->shuffle))
+        return fletch_shuffle_check(reader->shuffle, error);
     for (bool is_first = true;; is_first = false) {
         enum fletch_status status = look(reader, out_event, &has_event, &is_over, error);
         bool is_blocked = status == FLETCH_RESOURCE_EXHAUSTED;
@@ -343,12 +350,17 @@ enum fletch_status fletch_shuffle_reader_next(struct fletch_shuffle_reader *read
 enum fletch_status fletch_shuffle_reader_open_fd(struct fletch_shuffle_reader *reader, int *out_fd,
                                                  struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(reader->shuffle->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     return fletch_eventcount_open_fd(&reader->list->eventcount, out_fd, error);
 }
 
 bool fletch_shuffle_reader_arm(struct fletch_shuffle_reader *reader)
 {
     FLETCH_ASSERT(!reader->is_armed);
+    if (!fletch_shuffle_is_own(reader->shuffle))
+        return false;
     uint32_t key = fletch_eventcount_arm(&reader->list->eventcount);
     if (reader->first_pending != NULL || fletch_ready_list_has_any(reader->list) ||
         reader->ended_count == reader->partition_count ||
@@ -365,7 +377,7 @@ bool fletch_shuffle_reader_arm(struct fletch_shuffle_reader *reader)
 
 void fletch_shuffle_reader_disarm(struct fletch_shuffle_reader *reader)
 {
-    if (!reader->is_armed)
+    if (!reader->is_armed || !fletch_shuffle_is_own(reader->shuffle))
         return;
     reader->is_armed = false;
     /* relaxed: looked at twice */
