@@ -25,7 +25,8 @@ endfunction()
 # The library as it is checked: without those files of src/base that the checker stands in for.
 set(MODEL_LIBRARY_SOURCES
     base/allocator.c base/clock.c base/options.c base/process.c base/status.c
-    memory/budget.c memory/buffer.c memory/buffer_pool.c memory/buffer_region.c memory/node_stack.c
+    memory/budget.c memory/budget_order.c memory/budget_report.c memory/buffer.c
+    memory/buffer_pool.c memory/buffer_region.c memory/node_stack.c
     shuffle/credit.c shuffle/credit_order.c shuffle/ready_list.c
     sync/epoch.c sync/eventcount.c sync/inbox.c sync/mpsc_queue.c sync/partition_store.c
     sync/placement.c sync/ring.c sync/serial.c sync/spsc_ring.c sync/store_pool.c
