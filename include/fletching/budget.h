@@ -16,7 +16,8 @@ FLETCH_BEGIN_DECLS
  *
  *  Threads: reserve, release, transfer and statistics may be called by any thread for any account
  *  that is open; all are lock-free, and block only where a timeout is given. An account is closed
- *  once, when nobody reserves at it any more, and before the account above it. */
+ *  once, when nobody reserves at it any more, and before the account above it. In a child that was
+ *  forked since, calls that return a status answer FAILED_PRECONDITION. */
 struct fletch_budget;
 struct fletch_account;
 
@@ -66,9 +67,16 @@ fletch_account_open(struct fletch_account *parent, const struct fletch_account_o
 FLETCH_EXPORT void fletch_account_close(struct fletch_account *account);
 
 /** Charges `bytes` to the account and all above it, or to none. Waits for room up to `timeout_ns`
- *  (0: does not), unless there can never be enough. RESOURCE_EXHAUSTED: names the account that is
- *  full, its limit, what is used, how much was asked for, and who holds the most of it: one of the
- *  accounts below it, or itself. FAILED_PRECONDITION: the account is closed. */
+ *  (0: does not), unless there can never be enough.
+ *
+ *  Those who wait for one account are served oldest first, whatever each needs: a small request
+ *  behind a large one waits until that has what it needs or gives up, and then it is its turn.
+ *  Accounts of which nobody older waits for any are not held up. A call that does not wait may
+ *  pass for the first 10 ms of somebody's waiting, and is refused after that.
+ *
+ *  RESOURCE_EXHAUSTED: names the account that is full, its limit, what is used, how much was asked
+ *  for, and who holds the most of it: one of the accounts below it, or itself; or the account for
+ *  which others have waited longer. FAILED_PRECONDITION: the account is closed. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_account_reserve(struct fletch_account *account, uint64_t bytes, uint64_t timeout_ns,
                        struct fletch_error *error);
@@ -109,6 +117,7 @@ struct fletch_budget_statistics {
                              what others were refused for a moment */
     uint64_t refused; /* reservations and transfers that found it full */
     bool closed;      /* and waits for its last bytes */
+    uint64_t waiting; /* calls that wait for room in this account, here the one they are held at */
 };
 
 /** Writes the first `out_statistics->struct_size` bytes of them. Any thread; wait-free. */

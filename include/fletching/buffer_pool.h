@@ -14,7 +14,8 @@ FLETCH_BEGIN_DECLS
  *  asked only when there is more in use than ever before.
  *
  *  Threads: a pool serves any number of threads. Each one that allocates opens a cache of its own;
- *  a cache belongs to one thread at a time and can be handed over. Nothing here blocks. */
+ *  a cache belongs to one thread at a time and can be handed over. Nothing here blocks. In a child
+ *  that was forked since, calls that return a status answer FAILED_PRECONDITION. */
 struct fletch_buffer_pool;
 struct fletch_buffer_cache;
 

@@ -17,7 +17,7 @@ FLETCH_BEGIN_DECLS
  *  time and can be handed over outside of sections. Readers pay two plain stores for a section
  *  where the system offers membarrier, and a full fence besides where it does not
  *  (the statistics tell). A reader that stays inside a section stops freeing, and
- *  nothing else. */
+ *  nothing else. A child that was forked since can open no reader (FAILED_PRECONDITION). */
 struct fletch_epoch_domain;
 struct fletch_epoch_reader;
 

@@ -19,7 +19,10 @@ FLETCH_BEGIN_DECLS
  *  lock-free; the table grows and shrinks bucket by bucket inside the writes and blocks nobody.
  *
  *  A value becomes visible whole, by one atomic step; a key has one value at a time. Calls on one
- *  key are linearizable; a scan sees each entry at some time during the scan. */
+ *  key are linearizable; a scan sees each entry at some time during the scan.
+ *
+ *  In a child that was forked since, calls that return a status answer FAILED_PRECONDITION; looking
+ *  still works, on the child's copy. */
 struct fletch_partition_store;
 
 /** An object of the store: a header, and a payload of the caller's. It lives as long as somebody

@@ -14,7 +14,11 @@ FLETCH_BEGIN_DECLS
 
 /** What the shuffles of a process share: the registry of their names, the partition store, the pool
  *  that frames come from, and the budget that counts what they keep alive. Nothing of it is global;
- *  a process that wants one makes one. Any thread. */
+ *  a process that wants one makes one. Any thread.
+ *
+ *  In a child that was forked since, all calls of the transport and of its shuffles, writers and
+ *  readers that return a status answer FAILED_PRECONDITION, and closing and cancelling do nothing:
+ *  the child leaves them alone and makes its own. */
 struct fletch_transport;
 
 /** Bytes of budget where the options say nothing: 1 GiB. */

@@ -40,6 +40,11 @@ struct fletch_allocator fletch_allocator_or_default(const struct fletch_allocato
     };
 }
 
+bool fletch_allocator_is_default(const struct fletch_allocator *allocator)
+{
+    return allocator->allocate == default_allocate;
+}
+
 void *fletch_allocate(const struct fletch_allocator *allocator, size_t bytes, size_t alignment)
 {
     return allocator->allocate(allocator->context, bytes, alignment);

@@ -3,8 +3,13 @@
 
 #include <fletching/allocator.h>
 
+#include <stdbool.h>
+
 /* `allocator`, or the default one (aligned_alloc and free) for NULL. */
 struct fletch_allocator fletch_allocator_or_default(const struct fletch_allocator *allocator);
+
+/* Whether it is the default one, so that memory may as well come from the system's pages. */
+bool fletch_allocator_is_default(const struct fletch_allocator *allocator);
 
 /* `bytes` > 0, `alignment` a power of two. NULL: no memory. Given back with the same numbers. */
 void *fletch_allocate(const struct fletch_allocator *allocator, size_t bytes, size_t alignment);

@@ -8,34 +8,8 @@
 #include "base/assert.h"
 #include "base/options.h"
 #include "base/status.h"
+#include "memory/budget_report.h"
 #include "sync/wait.h"
-
-static uint64_t settled_bytes(uint64_t settled)
-{
-    return settled & ~FLETCH_ACCOUNT_OPEN;
-}
-
-/* ---- names ---- */
-
-/* Names are read by whoever asks while the account may be opened anew: word by word, so that what
- * is read may be torn, and is a string all the same. */
-static void write_name(struct fletch_account *account, const char *name)
-{
-    uint64_t words[FLETCH_ACCOUNT_NAME_BYTES / 8] = {0};
-    size_t length = strlen(name);
-    memcpy(words, name, length < sizeof words ? length : sizeof words - 1);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        store_relaxed(&account->name[i], words[i]); /* relaxed: a label, see above */
-}
-
-static void read_name(const struct fletch_account *account, char *out_name)
-{
-    uint64_t words[FLETCH_ACCOUNT_NAME_BYTES / 8];
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        words[i] = load_relaxed(&account->name[i]); /* relaxed: a label, see above */
-    memcpy(out_name, words, sizeof words);
-    out_name[FLETCH_ACCOUNT_NAME_BYTES - 1] = '\0';
-}
 
 /* ---- one level ---- */
 
@@ -56,11 +30,11 @@ static bool settle_here(struct fletch_account *account, uint64_t bytes, uint64_t
     /* relaxed: counts; no data travels with a charge */
     uint64_t settled = load_relaxed(&account->settled);
     do {
-        if (bytes > limit - settled_bytes(settled))
+        if (bytes > limit - fletch_budget_settled(settled))
             return false;
         /* relaxed: as above */
     } while (!cas_weak_relaxed(&account->settled, &settled, settled + bytes));
-    *out_bytes = settled_bytes(settled) + bytes;
+    *out_bytes = fletch_budget_settled(settled) + bytes;
     return true;
 }
 
@@ -69,7 +43,7 @@ static void unsettle_here(struct fletch_account *account, uint64_t bytes)
     struct fletch_account *parent = account->parent;
     /* E1 release, E1 acquire */
     uint64_t settled = fetch_sub_acq_rel(&account->settled, bytes);
-    FLETCH_ASSERT(settled_bytes(settled) >= (bytes & ~FLETCH_ACCOUNT_OPEN));
+    FLETCH_ASSERT(fletch_budget_settled(settled) >= (bytes & ~FLETCH_ACCOUNT_OPEN));
     if (settled == bytes && parent != NULL) /* closed, and these were the last */
         fletch_node_stack_push(&parent->vacant, &account->vacancy, &account->vacancy);
 }
@@ -155,7 +129,7 @@ static uint64_t give_stock_back(struct fletch_account *account)
 static uint64_t give_stocks_back(struct fletch_account *account)
 {
     uint64_t bytes = 0;
-    struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
+    struct fletch_account *child = fletch_account_first_child(account);
     for (; child != NULL; child = child->sibling)
         bytes += give_stocks_back(child); /* as deep as there are levels */
     return bytes + give_stock_back(account);
@@ -230,99 +204,45 @@ static struct fletch_account *meeting_of(struct fletch_account *a, struct fletch
     return a;
 }
 
-/* ---- refusing ---- */
-
-static uint64_t used_bytes(const struct fletch_account *account)
-{
-    /* relaxed: statistics; the two may not fit, so the difference is not let wrap */
-    uint64_t stock = load_relaxed(&account->stock) & ~FLETCH_STOCK_CLOSED;
-    uint64_t settled = settled_bytes(load_relaxed(&account->settled)); /* relaxed: as above */
-    return stock < settled ? settled - stock : 0;
-}
-
-struct largest {
-    const struct fletch_account *account;
-    uint64_t bytes;
-};
-
-/* Who holds the most of an account: one below it, or itself, by what is charged to none of those.
- * Nobody, if there is none below. */
-static struct largest largest_holder(const struct fletch_account *account)
-{
-    struct largest largest = {.account = NULL};
-    uint64_t below = 0;
-    const struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
-    for (; child != NULL; child = child->sibling) {
-        uint64_t bytes = settled_bytes(load_relaxed(&child->settled)); /* relaxed: a statistic */
-        below += bytes;
-        if (bytes > largest.bytes)
-            largest = (struct largest){.account = child, .bytes = bytes};
-    }
-    uint64_t used = used_bytes(account);
-    if (largest.account != NULL && used > below && used - below > largest.bytes)
-        largest = (struct largest){.account = account, .bytes = used - below};
-    return largest;
-}
-
-static enum fletch_status refuse(struct fletch_account *full, uint64_t bytes,
-                                 struct fletch_error *error)
-{
-    char name[FLETCH_ACCOUNT_NAME_BYTES], holder[FLETCH_ACCOUNT_NAME_BYTES];
-    struct largest largest = largest_holder(full);
-    uint64_t limit = load_relaxed(&full->limit_bytes); /* relaxed: fixed while it is open */
-    fetch_add_relaxed(&full->refused, 1);              /* relaxed: a statistic */
-    if (error == NULL)
-        return FLETCH_RESOURCE_EXHAUSTED;
-    read_name(full, name);
-    if (largest.account == NULL)
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "the budget of '%s' is full: limit %" PRIu64 " bytes, used %" PRIu64
-                                ", asked for %" PRIu64,
-                                name, limit, used_bytes(full), bytes);
-    read_name(largest.account, holder);
-    return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                            "the budget of '%s' is full: limit %" PRIu64 " bytes, used %" PRIu64
-                            ", asked for %" PRIu64 "; '%s' holds the most of it, %" PRIu64,
-                            name, limit, used_bytes(full), bytes, holder, largest.bytes);
-}
-
-static enum fletch_status refuse_closed(const struct fletch_account *account,
-                                        struct fletch_error *error)
-{
-    char name[FLETCH_ACCOUNT_NAME_BYTES];
-    read_name(account, name);
-    return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "the account '%s' is closed", name);
-}
-
 /* ---- reserving ---- */
 
 /* A reservation, or the first half of a transfer, packed for sync/wait.h. */
 struct reservation {
-    struct fletch_account *account;
-    struct fletch_account *until; /* NULL: charge all levels */
+    struct fletch_budget_branch branch;
     uint64_t bytes;
-    struct fletch_account *full; /* who refused */
+    struct fletch_budget_place *place; /* of who waits; NULL: none */
+    struct fletch_account *full;       /* who refused */
+    bool is_younger;                   /* it did so as somebody older waits for it */
 };
 
 /* The lowest account of the branch that is full, or NULL. Only looks. */
 static struct fletch_account *find_full(const struct reservation *reservation)
 {
     uint64_t bytes = reservation->bytes;
-    struct fletch_account *at = reservation->account;
-    for (; at != reservation->until; at = at->parent) {
+    const struct fletch_account *until = reservation->branch.until;
+    for (struct fletch_account *at = reservation->branch.account; at != until; at = at->parent) {
         /* relaxed: a look; the charge that follows decides */
         uint64_t stock = load_relaxed(&at->stock);
-        if (reservation->until == NULL && (stock & FLETCH_STOCK_CLOSED) == 0) {
+        if (until == NULL && (stock & FLETCH_STOCK_CLOSED) == 0) {
             if (stock >= bytes)
                 return NULL;
             bytes -= stock;
         }
         uint64_t limit = load_relaxed(&at->limit_bytes); /* relaxed: fixed while it is open */
         /* relaxed: as above */
-        if (bytes > limit - settled_bytes(load_relaxed(&at->settled)))
+        if (bytes > limit - fletch_budget_settled(load_relaxed(&at->settled)))
             return at;
     }
     return NULL;
+}
+
+/* The account that has to be left to somebody who waits for it, or NULL. */
+static struct fletch_account *find_awaited(const struct reservation *reservation)
+{
+    const struct fletch_budget_order *order = &reservation->branch.account->budget->order;
+    if (__builtin_expect(fletch_budget_order_waiting(order) == 0, 1) || reservation->bytes == 0)
+        return NULL;
+    return fletch_budget_order_find(order, &reservation->branch);
 }
 
 static void wake_waiters(struct fletch_budget *budget)
@@ -335,12 +255,17 @@ static void wake_waiters(struct fletch_budget *budget)
  * for nothing. */
 static bool make_room(struct reservation *reservation)
 {
-    struct fletch_budget *budget = reservation->account->budget;
+    struct fletch_budget *budget = reservation->branch.account->budget;
     for (;;) {
-        struct fletch_account *full = find_full(reservation);
+        struct fletch_account *full = find_awaited(reservation);
+        reservation->is_younger = full != NULL;
+        if (full == NULL)
+            full = find_full(reservation);
         reservation->full = full;
         if (full == NULL)
             return true;
+        if (reservation->is_younger)
+            return false;
         /* relaxed: an account with a step was opened before it could have a stock */
         if (load_relaxed(&budget->has_steps) == 0 || give_stocks_back(full) == 0)
             return false;
@@ -353,50 +278,93 @@ static bool make_room(struct reservation *reservation)
 static enum fletch_answer attempt(void *call)
 {
     struct reservation *reservation = call;
-    struct fletch_account *account = reservation->account;
-    struct fletch_budget *budget = account->budget;
+    const struct fletch_budget_branch *branch = &reservation->branch;
+    struct fletch_budget *budget = branch->account->budget;
     while (make_room(reservation)) {
         struct fletch_account *full =
-            reservation->until == NULL
-                ? charge(account, reservation->bytes)
-                : charge_below(account, reservation->bytes, reservation->until);
+            branch->until == NULL
+                ? charge(branch->account, reservation->bytes)
+                : charge_below(branch->account, reservation->bytes, branch->until);
         /* relaxed: as in make_room */
         if (full != NULL || load_relaxed(&budget->has_steps) != 0)
             wake_waiters(budget);
         if (full == NULL)
             return FLETCH_DONE;
     }
+    /* Those who were behind it at another account may go on there. */
+    if (reservation->place != NULL &&
+        fletch_budget_order_tell(reservation->place, reservation->full))
+        wake_waiters(budget);
     return FLETCH_FULL;
 }
 
 /* Whether an account of the branch could never hold that much. */
 static bool is_hopeless(const struct reservation *reservation)
 {
-    const struct fletch_account *at = reservation->account;
-    for (; at != reservation->until; at = at->parent)
+    const struct fletch_account *at = reservation->branch.account;
+    for (; at != reservation->branch.until; at = at->parent)
         if (reservation->bytes > load_relaxed(&at->limit_bytes)) /* relaxed: fixed while open */
             return true;
     return false;
 }
 
+/* Waits for room, in the order of those who do. */
+static bool wait_in_order(struct reservation *reservation, uint64_t timeout_ns)
+{
+    struct fletch_budget *budget = reservation->branch.account->budget;
+    struct fletch_wait_history history;
+    const struct fletch_wait_policy policy = {.strategy = FLETCH_WAIT_PARK};
+    const struct fletch_wait wait = {
+        .policy = &policy,
+        .history = &history,
+        .eventcount = &budget->room,
+        .attempt = attempt,
+        .call = reservation,
+    };
+    fletch_wait_history_start(&history, &policy);
+    reservation->place = fletch_budget_order_enter(&budget->order, &budget->allocator, timeout_ns,
+                                                   &reservation->branch.ticket);
+    bool got = fletch_wait_for(&wait, timeout_ns) == FLETCH_DONE;
+    if (reservation->place != NULL) {
+        fletch_budget_order_leave(&budget->order, reservation->place);
+        wake_waiters(budget); /* the next one's turn */
+    }
+    return got;
+}
+
 static enum fletch_status wait_for_room(struct reservation *reservation, uint64_t timeout_ns,
                                         struct fletch_error *error)
 {
-    if (timeout_ns != 0 && !is_hopeless(reservation)) {
-        struct fletch_wait_history history;
-        const struct fletch_wait_policy policy = {.strategy = FLETCH_WAIT_PARK};
-        const struct fletch_wait wait = {
-            .policy = &policy,
-            .history = &history,
-            .eventcount = &reservation->account->budget->room,
-            .attempt = attempt,
-            .call = reservation,
-        };
-        fletch_wait_history_start(&history, &policy);
-        if (fletch_wait_for(&wait, timeout_ns) == FLETCH_DONE)
-            return FLETCH_OK;
-    }
-    return refuse(reservation->full, reservation->bytes, error);
+    if (timeout_ns != 0 && !is_hopeless(reservation) && wait_in_order(reservation, timeout_ns))
+        return FLETCH_OK;
+    if (reservation->is_younger)
+        return fletch_budget_refuse_younger(reservation->full, reservation->bytes, error);
+    return fletch_budget_refuse(reservation->full, reservation->bytes, error);
+}
+
+/* `until` NULL: charge all levels. */
+static struct reservation reservation_of(struct fletch_account *account,
+                                         const struct fletch_account *until, uint64_t bytes,
+                                         bool would_wait)
+{
+    return (struct reservation){
+        .branch = {.account = account,
+                   .until = until,
+                   .ticket = would_wait ? FLETCH_BUDGET_LAST_TICKET : FLETCH_BUDGET_NO_TICKET},
+        .bytes = bytes,
+    };
+}
+
+/* Whether nobody waits, in the process that made the budget: where a reservation may be quick. */
+static bool is_calm(const struct fletch_budget *budget)
+{
+    return fletch_budget_order_waiting(&budget->order) == 0 && fletch_process_is(budget->process);
+}
+
+static enum fletch_status check_process(const struct fletch_account *account,
+                                        struct fletch_error *error)
+{
+    return fletch_process_check(account->budget->process, "this budget", error);
 }
 
 static bool is_open(struct fletch_account *account)
@@ -405,16 +373,26 @@ static bool is_open(struct fletch_account *account)
     return (load_relaxed(&account->settled) & FLETCH_ACCOUNT_OPEN) != 0;
 }
 
+/* Whether the process may charge the account. */
+static enum fletch_status check_usable(struct fletch_account *account, struct fletch_error *error)
+{
+    enum fletch_status status = check_process(account, error);
+    return status != FLETCH_OK || is_open(account) ? status
+                                                   : fletch_budget_refuse_closed(account, error);
+}
+
 enum fletch_status fletch_account_reserve(struct fletch_account *account, uint64_t bytes,
                                           uint64_t timeout_ns, struct fletch_error *error)
 {
-    struct reservation reservation = {.account = account, .bytes = bytes};
-    if (take_stock(account, bytes)) /* the ordinary way of an account with steps */
+    struct reservation reservation = reservation_of(account, NULL, bytes, timeout_ns != 0);
+    /* The ordinary way of an account with steps. */
+    if (is_calm(account->budget) && take_stock(account, bytes))
         return FLETCH_OK;
-    if (!is_open(account))
-        return refuse_closed(account, error);
+    enum fletch_status status = check_usable(account, error);
+    if (status != FLETCH_OK)
+        return status;
     if (bytes > FLETCH_BUDGET_BYTES_MAX)
-        return refuse(account, bytes, error);
+        return fletch_budget_refuse(account, bytes, error);
     if (__builtin_expect(attempt(&reservation) == FLETCH_DONE, 1))
         return FLETCH_OK;
     return wait_for_room(&reservation, timeout_ns, error);
@@ -431,11 +409,12 @@ enum fletch_status fletch_account_begin_transfer(struct fletch_account *from,
                                                  struct fletch_account *to, uint64_t bytes,
                                                  uint64_t timeout_ns, struct fletch_error *error)
 {
-    struct reservation reservation = {
-        .account = to, .until = meeting_of(from, to), .bytes = bytes, .full = NULL};
+    struct reservation reservation =
+        reservation_of(to, meeting_of(from, to), bytes, timeout_ns != 0);
     FLETCH_ASSERT(from->budget == to->budget);
-    if (!is_open(to))
-        return refuse_closed(to, error);
+    enum fletch_status status = check_usable(to, error);
+    if (status != FLETCH_OK)
+        return status;
     if (attempt(&reservation) == FLETCH_DONE)
         return FLETCH_OK;
     return wait_for_room(&reservation, timeout_ns, error);
@@ -463,11 +442,14 @@ enum fletch_status fletch_account_transfer(struct fletch_account *from, struct f
 
 /* ---- waiting for room or something else ---- */
 
-bool fletch_account_await_room(struct fletch_account *account, uint64_t bytes, uint64_t timeout_ns,
+bool fletch_account_await_room(const struct fletch_room_wanted *wanted, uint64_t timeout_ns,
                                bool (*is_over)(void *context), void *context)
 {
+    struct fletch_account *account = wanted->account;
+    struct fletch_account *from = wanted->from;
     struct fletch_eventcount *room = &account->budget->room;
-    struct reservation reservation = {.account = account, .bytes = bytes};
+    struct reservation reservation = reservation_of(
+        account, from == NULL ? NULL : meeting_of(from, account), wanted->bytes, true);
     uint32_t key = fletch_eventcount_prepare(room);
     if (is_over(context) || make_room(&reservation)) {
         fletch_eventcount_cancel(room);
@@ -487,6 +469,9 @@ void fletch_budget_wake(struct fletch_budget *budget)
 enum fletch_status fletch_budget_open_fd(struct fletch_budget *budget, int *out_fd,
                                          struct fletch_error *error)
 {
+    enum fletch_status status = check_process(&budget->account, error);
+    if (status != FLETCH_OK)
+        return status;
     return fletch_eventcount_open_fd(&budget->room, out_fd, error);
 }
 
@@ -494,12 +479,11 @@ bool fletch_account_arm(struct fletch_account *account, struct fletch_account *f
                         uint32_t *out_key)
 {
     struct fletch_eventcount *room = &account->budget->room;
-    struct reservation reservation = {
-        .account = account,
-        .until = from == NULL ? NULL : meeting_of(from, account),
-        .bytes = bytes,
-    };
+    struct reservation reservation =
+        reservation_of(account, from == NULL ? NULL : meeting_of(from, account), bytes, false);
     FLETCH_ASSERT(from == NULL || from->budget == account->budget);
+    if (!fletch_process_is(account->budget->process))
+        return false;
     uint32_t key = fletch_eventcount_arm(room);
     if (!is_open(account) || is_hopeless(&reservation) || make_room(&reservation)) {
         fletch_eventcount_disarm(room, key);
@@ -511,7 +495,8 @@ bool fletch_account_arm(struct fletch_account *account, struct fletch_account *f
 
 void fletch_account_disarm(struct fletch_account *account, uint32_t key)
 {
-    fletch_eventcount_disarm(&account->budget->room, key);
+    if (fletch_process_is(account->budget->process))
+        fletch_eventcount_disarm(&account->budget->room, key);
 }
 
 /* ---- opening and closing ---- */
@@ -537,6 +522,16 @@ static enum fletch_status check_options(const struct fletch_account_options *opt
     if (out_known->name == NULL)
         out_known->name = "unnamed";
     return FLETCH_OK;
+}
+
+/* In words: fletch_budget_read_name. */
+static void write_name(struct fletch_account *account, const char *name)
+{
+    uint64_t words[FLETCH_ACCOUNT_NAME_BYTES / 8] = {0};
+    size_t length = strlen(name);
+    memcpy(words, name, length < sizeof words ? length : sizeof words - 1);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        store_relaxed(&account->name[i], words[i]); /* relaxed: a label, see above */
 }
 
 /* Opens an account that is new or vacant. */
@@ -585,8 +580,9 @@ enum fletch_status fletch_account_open(struct fletch_account *parent,
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "the account '%s' would be on level %u, expected at most %d",
                                 known.name, parent->level + 2, FLETCH_ACCOUNT_LEVELS_MAX);
-    if (!is_open(parent))
-        return refuse_closed(parent, error);
+    status = check_usable(parent, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_account *account = take_vacant(parent);
     bool is_new = account == NULL;
     if (is_new) {
@@ -643,6 +639,8 @@ enum fletch_status fletch_budget_create(const struct fletch_account_options *opt
     budget->allocator = fletch_allocator_or_default(allocator);
     budget->account.budget = budget;
     fletch_eventcount_start(&budget->room, FLETCH_SHARING_PROCESS);
+    fletch_budget_order_start(&budget->order);
+    budget->process = fletch_process_number();
     start_account(&budget->account, &known);
     *out_budget = budget;
     return FLETCH_OK;
@@ -651,7 +649,7 @@ enum fletch_status fletch_budget_create(const struct fletch_account_options *opt
 /* An account below, or this one, that is open or has bytes charged; NULL: none. */
 static struct fletch_account *find_live_child(struct fletch_account *account)
 {
-    struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
+    struct fletch_account *child = fletch_account_first_child(account);
     for (; child != NULL; child = child->sibling)
         if (load_relaxed(&child->settled) != 0) /* relaxed: nobody uses the budget any more */
             return child;
@@ -660,7 +658,7 @@ static struct fletch_account *find_live_child(struct fletch_account *account)
 
 static void end_children(const struct fletch_budget *budget, struct fletch_account *account)
 {
-    struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
+    struct fletch_account *child = fletch_account_first_child(account);
     while (child != NULL) {
         struct fletch_account *next = child->sibling;
         end_children(budget, child); /* as deep as there are levels */
@@ -673,17 +671,21 @@ enum fletch_status fletch_budget_destroy(struct fletch_budget *budget, struct fl
 {
     if (budget == NULL)
         return FLETCH_OK;
+    enum fletch_status status = check_process(&budget->account, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_account *live = find_live_child(&budget->account);
-    if (live == NULL && used_bytes(&budget->account) != 0)
+    if (live == NULL && fletch_budget_used(&budget->account) != 0)
         live = &budget->account;
     if (live != NULL) {
         char name[FLETCH_ACCOUNT_NAME_BYTES];
-        read_name(live, name);
+        fletch_budget_read_name(live, name);
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "the account '%s' is %s, and %" PRIu64 " bytes are charged to it",
-                                name, is_open(live) ? "open" : "closed", used_bytes(live));
+                                name, is_open(live) ? "open" : "closed", fletch_budget_used(live));
     }
     end_children(budget, &budget->account);
+    fletch_budget_order_end(&budget->order, &budget->allocator);
     fletch_eventcount_deinit(&budget->room);
     fletch_block_release(budget);
     return FLETCH_OK;
@@ -692,45 +694,4 @@ enum fletch_status fletch_budget_destroy(struct fletch_budget *budget, struct fl
 struct fletch_account *fletch_budget_account(struct fletch_budget *budget)
 {
     return &budget->account;
-}
-
-/* ---- statistics ---- */
-
-static struct fletch_budget_statistics look(const struct fletch_account *account)
-{
-    struct fletch_budget_statistics statistics = {
-        .struct_size = sizeof statistics,
-        .limit_bytes = load_relaxed(&account->limit_bytes), /* relaxed: a statistic */
-        .used_bytes = used_bytes(account),
-        .peak_bytes = load_relaxed(&account->peak_bytes), /* relaxed: a statistic */
-        .refused = load_relaxed(&account->refused),       /* relaxed: a statistic */
-    };
-    read_name(account, statistics.name);
-    if (statistics.limit_bytes == FLETCH_BUDGET_BYTES_MAX)
-        statistics.limit_bytes = UINT64_MAX;
-    /* relaxed: a statistic */
-    statistics.closed = (load_relaxed(&account->settled) & FLETCH_ACCOUNT_OPEN) == 0;
-    return statistics;
-}
-
-void fletch_account_statistics(const struct fletch_account *account,
-                               struct fletch_budget_statistics *out_statistics)
-{
-    struct fletch_budget_statistics statistics = look(account);
-    size_t bytes = out_statistics->struct_size;
-    statistics.struct_size = bytes;
-    memcpy(out_statistics, &statistics, bytes < sizeof statistics ? bytes : sizeof statistics);
-}
-
-void fletch_account_visit(const struct fletch_account *account,
-                          bool (*visit)(void *context, const struct fletch_budget_statistics *held),
-                          void *context)
-{
-    const struct fletch_account *child = load_acquire(&account->children); /* E3 acquire */
-    for (; child != NULL; child = child->sibling) {
-        struct fletch_budget_statistics statistics = look(child);
-        /* relaxed: a statistic */
-        if (load_relaxed(&child->settled) != 0 && !visit(context, &statistics))
-            return;
-    }
 }

@@ -34,7 +34,8 @@
  * room behind than somebody may have seen (by a release, by taking back what it had charged below
  * a level that is full, by a step that has reached a stock, by giving stocks back) looks for
  * sleepers after that; a sleeper announces itself, then tries again. Its tries begin with a look
- * that changes nothing, so that sleepers do not wake each other in circles.
+ * that changes nothing, so that sleepers do not wake each other in circles. Who comes first is in
+ * memory/budget_order.h; while nobody waits, that is one load for each reservation.
  *
  * Linearization: a reservation at the last counter that it changes, a release at its first. ABA:
  * counters are only added to and compared with limits. Reclamation: none before the end. */
@@ -42,6 +43,8 @@
 #include <fletching/budget.h>
 
 #include "base/atomic.h"
+#include "base/process.h"
+#include "memory/budget_order.h"
 #include "memory/node_stack.h"
 #include "sync/eventcount.h"
 
@@ -70,14 +73,31 @@ struct fletch_budget {
     struct fletch_allocator allocator;
     _Atomic uint32_t has_steps; /* some account was opened with a step */
     FLETCH_ISOLATED struct fletch_eventcount room;
+    struct fletch_budget_order order; /* of those who wait for it */
+    uint32_t process;                 /* whose it is: base/process.h */
 };
 
-/* Sleeps until there may be room for `bytes`, or `is_over` says that there is something else, up to
+/* Room in an account, for bytes that `from` (NULL: nobody) is charged for. */
+struct fletch_room_wanted {
+    struct fletch_account *account;
+    struct fletch_account *from;
+    uint64_t bytes;
+};
+
+/* Sleeps until there may be room, or `is_over` says that there is something else, up to
  * `timeout_ns`. False: there was room, or `is_over` said so, before it slept. May come back for
- * nothing. Who changes what `is_over` looks at calls fletch_budget_wake after that. */
-bool fletch_account_await_room(struct fletch_account *account, uint64_t bytes, uint64_t timeout_ns,
+ * nothing, and has no place in the order of those who wait to charge. Who changes what `is_over`
+ * looks at calls fletch_budget_wake after that. */
+bool fletch_account_await_room(const struct fletch_room_wanted *wanted, uint64_t timeout_ns,
                                bool (*is_over)(void *context), void *context);
 void fletch_budget_wake(struct fletch_budget *budget);
+
+/* The newest of the accounts below; the others are its siblings. */
+static inline struct fletch_account *
+fletch_account_first_child(const struct fletch_account *account)
+{
+    return load_acquire(&account->children); /* E3 acquire */
+}
 
 /* The two halves of a transfer. The first charges `to` and what is above it, up to where the two
  * branches meet, or nothing; then the second takes the charge from `from` in the same way, or from

@@ -90,6 +90,12 @@ static enum fletch_status refuse_size(size_t bytes, struct fletch_error *error)
                             FLETCH_BUFFER_BYTES_MAX);
 }
 
+static enum fletch_status check_process(const struct fletch_buffer_cache *cache,
+                                        struct fletch_error *error)
+{
+    return fletch_process_check(cache->process, "this buffer cache", error);
+}
+
 /* The way of a buffer that is charged, or for which the cache's first list has no block. */
 static enum fletch_status allocate_slowly(struct fletch_buffer_cache *cache, size_t bytes,
                                           struct fletch_account *account,
@@ -98,11 +104,11 @@ static enum fletch_status allocate_slowly(struct fletch_buffer_cache *cache, siz
 {
     uint32_t size_class = fletch_size_class_of(bytes);
     size_t charge_bytes = fletch_buffer_block_bytes(size_class);
-    if (account != NULL) {
-        enum fletch_status status = fletch_account_reserve(account, charge_bytes, 0, error);
-        if (status != FLETCH_OK)
-            return status;
-    }
+    enum fletch_status status = check_process(cache, error);
+    if (status == FLETCH_OK && account != NULL)
+        status = fletch_account_reserve(account, charge_bytes, 0, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_buffer *buffer = fletch_buffer_cache_pop(cache, size_class);
     if (buffer == NULL) {
         if (account != NULL)
@@ -122,7 +128,7 @@ enum fletch_status fletch_buffer_allocate(struct fletch_buffer_cache *cache, siz
     if (__builtin_expect(bytes - 1 >= FLETCH_BUFFER_BYTES_MAX, 0))
         return refuse_size(bytes, error);
     struct fletch_class_list *list = &cache->lists[fletch_size_class_of(bytes)];
-    if (account != NULL || list->first == NULL)
+    if (account != NULL || list->first == NULL || !fletch_process_is(cache->process))
         return allocate_slowly(cache, bytes, account, out_buffer, error);
     struct fletch_buffer *buffer = fletch_class_list_pop(list);
     buffer->owner = cache;
@@ -156,6 +162,9 @@ enum fletch_status fletch_buffer_slice(struct fletch_buffer_cache *cache,
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
                                 "%zu bytes from %zu on are no part of a buffer of %zu bytes",
                                 range.bytes, range.offset, parent->bytes);
+    enum fletch_status status = check_process(cache, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_buffer *slice =
         start_handle(cache, FLETCH_BUFFER_SLICE, parent->data + range.offset, range.bytes);
     if (slice == NULL)
@@ -203,11 +212,11 @@ enum fletch_status fletch_buffer_wrap(struct fletch_buffer_cache *cache,
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "foreign memory has %zu bytes at %s, expected at least one byte",
                                 memory->bytes, memory->data == NULL ? "NULL" : "an address");
-    if (account != NULL) {
-        enum fletch_status status = fletch_account_reserve(account, memory->bytes, 0, error);
-        if (status != FLETCH_OK)
-            return status;
-    }
+    enum fletch_status status = check_process(cache, error);
+    if (status == FLETCH_OK && account != NULL)
+        status = fletch_account_reserve(account, memory->bytes, 0, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_buffer *buffer =
         start_handle(cache, FLETCH_BUFFER_FOREIGN, memory->data, memory->bytes);
     if (buffer == NULL) {

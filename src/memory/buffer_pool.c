@@ -277,6 +277,7 @@ static void start_cache(struct fletch_buffer_cache *cache, struct fletch_buffer_
 {
     memset(cache, 0, sizeof *cache);
     cache->pool = pool;
+    cache->process = pool->process;
     for (uint32_t i = 0; i < FLETCH_SIZE_CLASSES; i++) {
         size_t half = pool->cache_bytes / fletch_size_class_bytes(i) / 2;
         cache->lists[i].half = half < 1 ? 1 : half > HALF_MAX ? HALF_MAX : (uint32_t)half;
@@ -304,6 +305,9 @@ enum fletch_status fletch_buffer_cache_open(struct fletch_buffer_pool *pool,
                                             struct fletch_buffer_cache **out_cache,
                                             struct fletch_error *error)
 {
+    enum fletch_status status = fletch_process_check(pool->process, "this buffer pool", error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_buffer_cache *cache = reopen(pool);
     if (cache == NULL) {
         cache = fletch_allocate(&pool->source.allocator, sizeof *cache, FLETCH_INTERFERENCE_BYTES);
@@ -481,6 +485,7 @@ enum fletch_status fletch_buffer_pool_create(const struct fletch_buffer_pool_opt
         .system_pages = allocator == NULL,
         .huge_pages = known.huge_pages == FLETCH_HUGE_PAGES_AUTO,
     };
+    pool->process = fletch_process_number();
     pool->cache_bytes = known.cache_bytes == 0 ? FLETCH_CACHE_BYTES_DEFAULT : known.cache_bytes;
     *out_pool = pool;
     return FLETCH_OK;
@@ -537,6 +542,9 @@ enum fletch_status fletch_buffer_pool_destroy(struct fletch_buffer_pool *pool,
 {
     if (pool == NULL)
         return FLETCH_OK;
+    enum fletch_status status = fletch_process_check(pool->process, "this buffer pool", error);
+    if (status != FLETCH_OK)
+        return status;
     close_caches(pool);
     struct harvest harvest = harvest_all(pool, NULL);
     struct harvest missing = count_missing(pool, &harvest);

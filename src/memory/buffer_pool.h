@@ -32,6 +32,7 @@
 #include <stdbool.h>
 
 #include "base/poison.h"
+#include "base/process.h"
 #include "memory/buffer.h"
 #include "memory/buffer_region.h"
 
@@ -58,6 +59,7 @@ struct fletch_outgoing {
 
 struct fletch_buffer_cache {
     struct fletch_buffer_pool *pool;
+    uint32_t process; /* whose it is: base/process.h */
     struct fletch_outgoing outgoing;
     struct fletch_buffer_cache *next; /* in the pool's list, fixed */
     struct fletch_stack_node *taken;  /* from `returned`, not sorted into classes yet */
@@ -68,6 +70,7 @@ struct fletch_buffer_cache {
 
 struct fletch_buffer_pool {
     struct fletch_region_source source;
+    uint32_t process; /* as in the caches */
     size_t cache_bytes;
     _Atomic(struct fletch_buffer_cache *) caches; /* grows only */
     FLETCH_ISOLATED struct fletch_node_stack regions;

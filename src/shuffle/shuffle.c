@@ -149,6 +149,9 @@ enum fletch_status fletch_shuffle_register(struct fletch_transport *transport,
                                            struct fletch_shuffle **out_shuffle,
                                            struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(transport, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_shuffle *shuffle = fletch_block_allocate(&transport->allocator, sizeof *shuffle);
     if (shuffle == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
@@ -160,7 +163,7 @@ enum fletch_status fletch_shuffle_register(struct fletch_transport *transport,
     fetch_add_relaxed(&transport->shuffle_count, 1); /* relaxed: a count; its end releases */
     /* relaxed: a number that no other has, nothing more */
     shuffle->handle = fetch_add_relaxed(&transport->handles, 1);
-    enum fletch_status status = make_parts(shuffle, options, error);
+    status = make_parts(shuffle, options, error);
     if (status == FLETCH_OK)
         status = enter(shuffle, error);
     if (status != FLETCH_OK) {
@@ -214,6 +217,9 @@ enum fletch_status fletch_shuffle_find(struct fletch_transport *transport,
                                        struct fletch_shuffle **out_shuffle,
                                        struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(transport, error);
+    if (status != FLETCH_OK)
+        return status;
     uint64_t deadline_ns = fletch_transport_deadline_ns(transport, timeout_ns);
     struct fletch_epoch_seat *seat = fletch_transport_borrow_seat(transport, error);
     if (seat == NULL)
@@ -234,7 +240,7 @@ struct fletch_shuffle *fletch_shuffle_acquire(struct fletch_shuffle *shuffle)
 
 void fletch_shuffle_release(struct fletch_shuffle *shuffle)
 {
-    if (shuffle != NULL)
+    if (shuffle != NULL && fletch_shuffle_is_own(shuffle))
         fletch_shared_release(&shuffle->shared);
 }
 
@@ -258,6 +264,8 @@ static void run_cancel(void *context, struct fletch_serial_task *task)
 void fletch_shuffle_cancel(struct fletch_shuffle *shuffle, const char *reason)
 {
     uint32_t state = FLETCH_CANCEL_NONE;
+    if (!fletch_shuffle_is_own(shuffle))
+        return;
     /* relaxed: only one writes the reason, which is published below */
     if (!cas_strong_relaxed(&shuffle->cancel, &state, FLETCH_CANCEL_CLAIMED))
         return;
@@ -273,6 +281,8 @@ void fletch_shuffle_cancel(struct fletch_shuffle *shuffle, const char *reason)
 
 void fletch_shuffle_close(struct fletch_shuffle *shuffle)
 {
+    if (!fletch_shuffle_is_own(shuffle))
+        return;
     fletch_shuffle_cancel(shuffle, "the shuffle was closed");
     /* relaxed: says who takes the entries out, and publishes nothing */
     if (exchange_relaxed(&shuffle->is_closed, 1) != 0)
@@ -287,6 +297,8 @@ void fletch_shuffle_close(struct fletch_shuffle *shuffle)
 enum fletch_status fletch_shuffle_check(const struct fletch_shuffle *shuffle,
                                         struct fletch_error *error)
 {
+    if (!fletch_shuffle_is_own(shuffle))
+        return fletch_process_refuse("FAILED_PRECONDITION: this shuffle", error);
     if (!fletch_shuffle_is_cancelled(shuffle))
         return FLETCH_OK;
     if (shuffle->cancel_reason[0] == '\0')

@@ -125,7 +125,14 @@ struct fletch_shuffle {
     FLETCH_ISOLATED struct fletch_read_counters read;
 };
 
-/* OK, or CANCELLED with the reason. One load. */
+/* Whether the calling process made it: a child forked since leaves it alone, files included, which
+ * it shares with its parent. */
+static inline bool fletch_shuffle_is_own(const struct fletch_shuffle *shuffle)
+{
+    return fletch_transport_is_own(shuffle->transport);
+}
+
+/* OK, CANCELLED with the reason, or FAILED_PRECONDITION: forked since. Three loads. */
 enum fletch_status fletch_shuffle_check(const struct fletch_shuffle *shuffle,
                                         struct fletch_error *error);
 

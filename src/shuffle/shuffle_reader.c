@@ -228,7 +228,7 @@ static void free_list(struct fletch_epoch_object *object)
 
 void fletch_shuffle_reader_close(struct fletch_shuffle_reader *reader)
 {
-    if (reader == NULL)
+    if (reader == NULL || !fletch_shuffle_is_own(reader->shuffle))
         return;
     struct fletch_shuffle *shuffle = reader->shuffle;
     if (reader->is_armed)
@@ -281,8 +281,14 @@ static bool has_news(void *context)
  * it too. */
 static void wait_for_room(struct fletch_shuffle_reader *reader, uint64_t left_ns)
 {
-    if (fletch_account_await_room(reader->blocked_account, reader->blocked_bytes, left_ns, has_news,
-                                  reader))
+    struct fletch_account *above = reader->shuffle->transport->account;
+    /* What will be moved is charged above already, so only the account has to have room. */
+    const struct fletch_room_wanted wanted = {
+        .account = reader->blocked_account,
+        .from = reader->blocked_account == above ? NULL : above,
+        .bytes = reader->blocked_bytes,
+    };
+    if (fletch_account_await_room(&wanted, left_ns, has_news, reader))
         return;
     if (!has_news(reader))
         (void)fletch_ready_list_wait(reader->list,
@@ -336,6 +342,9 @@ enum fletch_status fletch_shuffle_reader_next(struct fletch_shuffle_reader *read
     struct fletch_transport *transport = reader->shuffle->transport;
     uint64_t deadline_ns = 0;
     bool has_event = false, is_over = false;
+    /* Not where the rest is looked at, which drops what it cannot give. */
+    if (!fletch_shuffle_is_own(reader->shuffle))
+        return fletch_shuffle_check(reader->shuffle, error);
     for (bool is_first = true;; is_first = false) {
         enum fletch_status status =
             fletch_shuffle_reader_look(reader, out_event, &has_event, &is_over, error);
@@ -375,12 +384,17 @@ bool fletch_shuffle_reader_may_have_any(const struct fletch_shuffle_reader *read
 enum fletch_status fletch_shuffle_reader_open_fd(struct fletch_shuffle_reader *reader, int *out_fd,
                                                  struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(reader->shuffle->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     return fletch_eventcount_open_fd(&reader->list->eventcount, out_fd, error);
 }
 
 bool fletch_shuffle_reader_arm(struct fletch_shuffle_reader *reader)
 {
     FLETCH_ASSERT(!reader->is_armed);
+    if (!fletch_shuffle_is_own(reader->shuffle))
+        return false;
     uint32_t key = fletch_eventcount_arm(&reader->list->eventcount);
     if (fletch_shuffle_reader_may_have_any(reader)) {
         fletch_eventcount_disarm(&reader->list->eventcount, key);
@@ -395,7 +409,7 @@ bool fletch_shuffle_reader_arm(struct fletch_shuffle_reader *reader)
 
 void fletch_shuffle_reader_disarm(struct fletch_shuffle_reader *reader)
 {
-    if (!reader->is_armed)
+    if (!reader->is_armed || !fletch_shuffle_is_own(reader->shuffle))
         return;
     reader->is_armed = false;
     /* relaxed: looked at twice */

@@ -61,7 +61,7 @@ enum fletch_status fletch_shuffle_writer_open(struct fletch_shuffle *shuffle, ui
 
 void fletch_shuffle_writer_close(struct fletch_shuffle_writer *writer)
 {
-    if (writer == NULL)
+    if (writer == NULL || !fletch_shuffle_is_own(writer->shuffle))
         return;
     if (writer->is_armed)
         fletch_shuffle_writer_disarm(writer);
@@ -252,13 +252,16 @@ void fletch_shuffle_writer_sleep_on(struct fletch_shuffle_writer *writer,
 enum fletch_status fletch_shuffle_writer_open_fd(struct fletch_shuffle_writer *writer, int *out_fd,
                                                  struct fletch_error *error)
 {
-    return fletch_eventcount_open_fd(writer->seat->sleeper, out_fd, error);
+    enum fletch_status status = fletch_transport_check(writer->shuffle->transport, error);
+    return status != FLETCH_OK ? status
+                               : fletch_eventcount_open_fd(writer->seat->sleeper, out_fd, error);
 }
 
 bool fletch_shuffle_writer_arm(struct fletch_shuffle_writer *writer)
 {
     FLETCH_ASSERT(!writer->is_armed);
-    if (writer->state != FLETCH_WRITER_OPEN || writer->refusing != NULL)
+    if (writer->state != FLETCH_WRITER_OPEN || writer->refusing != NULL ||
+        !fletch_shuffle_is_own(writer->shuffle))
         return false;
     fletch_writer_ask(writer);
     writer->armed_key = fletch_eventcount_arm(writer->seat->sleeper);
@@ -275,7 +278,7 @@ bool fletch_shuffle_writer_arm(struct fletch_shuffle_writer *writer)
 
 void fletch_shuffle_writer_disarm(struct fletch_shuffle_writer *writer)
 {
-    if (!writer->is_armed)
+    if (!writer->is_armed || !fletch_shuffle_is_own(writer->shuffle))
         return;
     writer->is_armed = false;
     fetch_sub_relaxed(&writer->shuffle->written.writers_stuck, 1); /* relaxed: as in arm */
@@ -424,7 +427,7 @@ enum fletch_status fletch_shuffle_writer_end(struct fletch_shuffle_writer *write
 
 void fletch_shuffle_writer_abort(struct fletch_shuffle_writer *writer, const char *reason)
 {
-    if (writer->state != FLETCH_WRITER_OPEN)
+    if (writer->state != FLETCH_WRITER_OPEN || !fletch_shuffle_is_own(writer->shuffle))
         return;
     fletch_shuffle_writer_disarm(writer);
     fletch_writer_drop(writer);

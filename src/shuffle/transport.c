@@ -215,7 +215,8 @@ enum fletch_status fletch_transport_create(const struct fletch_transport_options
     if (transport == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "no memory for a transport: %zu bytes", sizeof *transport);
-    *transport = (struct fletch_transport){.allocator = own, .name_hash_mask = UINT64_MAX};
+    *transport = (struct fletch_transport){
+        .allocator = own, .process = fletch_process_number(), .name_hash_mask = UINT64_MAX};
     transport->time.now_ns = monotonic_now_ns;
     fletch_node_stack_open(&transport->seats);
     status = make_parts(transport, allocator, error);
@@ -229,6 +230,12 @@ enum fletch_status fletch_transport_create(const struct fletch_transport_options
     }
     *out_transport = transport;
     return FLETCH_OK;
+}
+
+enum fletch_status fletch_transport_check(const struct fletch_transport *transport,
+                                          struct fletch_error *error)
+{
+    return fletch_process_check(transport->process, "FAILED_PRECONDITION: this transport", error);
 }
 
 /* ---- ending ---- */
@@ -285,8 +292,11 @@ enum fletch_status fletch_transport_destroy(struct fletch_transport *transport,
 {
     if (transport == NULL)
         return FLETCH_OK;
+    enum fletch_status status = fletch_transport_check(transport, error);
+    if (status != FLETCH_OK)
+        return status;
     collect_retired(transport);
-    enum fletch_status status = check_unused(transport, error);
+    status = check_unused(transport, error);
     if (status == FLETCH_OK)
         status = fletch_buffer_pool_destroy(transport->pool, error);
     if (status != FLETCH_OK)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "base/process.h"
 #include "memory/node_stack.h"
 
 /* Nanoseconds that never go back. A simulator puts its own clock here before anything else. */
@@ -33,6 +34,7 @@ struct fletch_epoch_seat {
 
 struct fletch_transport {
     struct fletch_allocator allocator;
+    uint32_t process; /* whose it is: base/process.h */
     struct fletch_time_source time;
     struct fletch_epoch_domain *epochs;
     struct fletch_node_stack seats;         /* that nobody has */
@@ -56,6 +58,16 @@ struct fletch_epoch_seat *fletch_transport_borrow_seat(struct fletch_transport *
 /* Outside of sections; also while objects are freed. NULL allowed. */
 void fletch_transport_return_seat(struct fletch_transport *transport,
                                   struct fletch_epoch_seat *seat);
+
+/* Whether the calling process made it; a child forked since may only leave it alone. */
+static inline bool fletch_transport_is_own(const struct fletch_transport *transport)
+{
+    return fletch_process_is(transport->process);
+}
+
+/* OK, or FAILED_PRECONDITION. Two loads. */
+enum fletch_status fletch_transport_check(const struct fletch_transport *transport,
+                                          struct fletch_error *error);
 
 /* Of the transport's clock. */
 uint64_t fletch_transport_now_ns(const struct fletch_transport *transport);

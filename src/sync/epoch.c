@@ -30,6 +30,7 @@ enum fletch_status fletch_epoch_domain_create(const struct fletch_epoch_options 
     if (domain == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "no memory for an epoch domain of %zu bytes", sizeof *domain);
+    domain->process = fletch_process_number();
     domain->fence_kind = fletch_fence_kind_of_process();
     domain->batch_objects =
         chosen.batch_objects != 0 ? chosen.batch_objects : BATCH_OBJECTS_DEFAULT;
@@ -111,6 +112,9 @@ enum fletch_status fletch_epoch_reader_open(struct fletch_epoch_domain *domain,
                                             struct fletch_epoch_reader **out_reader,
                                             struct fletch_error *error)
 {
+    enum fletch_status status = fletch_process_check(domain->process, "this epoch domain", error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_epoch_reader *reader = take_free_record(domain);
     if (reader == NULL) {
         reader = fletch_allocate(&domain->allocator, sizeof *reader, FLETCH_INTERFERENCE_BYTES);

@@ -61,6 +61,7 @@
 #include "base/allocator.h"
 #include "base/asymmetric_fence.h"
 #include "base/atomic.h"
+#include "base/process.h"
 
 /* What a retired object begins with, internally. A link is the address of the next object with the
  * class of that object in its lowest bits. */
@@ -124,6 +125,7 @@ struct fletch_epoch_domain {
     uint32_t batch_objects;            /* fixed */
     size_t batch_bytes;                /* fixed */
     struct fletch_allocator allocator; /* fixed */
+    uint32_t process;                  /* whose it is: base/process.h */
     _Atomic uint32_t numbers;          /* of readers given out so far */
     _Atomic uint32_t classes_used;     /* a bit for each */
     struct fletch_epoch_class classes[FLETCH_EPOCH_CLASSES];

@@ -60,6 +60,7 @@ fletch_partition_store_create_masked(struct fletch_epoch_domain *domain,
     store->allocator.release = copied.release;
     store->allocator.context = copied.context;
     store->domain = domain;
+    store->process = fletch_process_number();
     store->drop = options->drop;
     store->drop_context = options->drop_context;
     store->hash_mask = hash_mask;
@@ -449,10 +450,13 @@ enum fletch_status fletch_partition_store_insert(struct fletch_partition_store *
                                                  struct fletch_store_value *value,
                                                  struct fletch_error *error)
 {
+    enum fletch_status status = fletch_partition_store_check(store, error);
+    if (status != FLETCH_OK)
+        return status;
     struct write write = write_for(store, reader, key);
     fletch_epoch_enter_inline(reader);
     claim_version(&write, value);
-    enum fletch_status status = enter_value(&write, value);
+    status = enter_value(&write, value);
     if (status == FLETCH_OK) {
         if (write.crowded)
             follow_early(store, write.table, level_with_room(store, write.table));
@@ -506,11 +510,14 @@ enum fletch_status fletch_partition_store_replace(struct fletch_partition_store 
                                                   struct fletch_store_value *value,
                                                   struct fletch_error *error)
 {
+    enum fletch_status status = fletch_partition_store_check(store, error);
+    if (status != FLETCH_OK)
+        return status;
     struct write write = write_for(store, reader, key);
     struct fletch_store_removal removal = {.key = key};
     fletch_epoch_enter_inline(reader);
     claim_version(&write, value);
-    enum fletch_status status = swap_value(&write, value, &removal);
+    status = swap_value(&write, value, &removal);
     /* Either the old value or the new one's version is gone. */
     count_gone(store, reader);
     if (status == FLETCH_OK)
@@ -554,7 +561,10 @@ static enum fletch_status remove_and_release(struct fletch_partition_store *stor
                                              struct fletch_store_removal *removal,
                                              struct fletch_error *error)
 {
-    enum fletch_status status = fletch_partition_store_unlink(store, reader, removal);
+    enum fletch_status status = fletch_partition_store_check(store, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = fletch_partition_store_unlink(store, reader, removal);
     if (status == FLETCH_OK)
         fletch_store_value_release(store, reader, removal->value);
     return tell_removal(status, error);
@@ -586,8 +596,11 @@ enum fletch_status fletch_partition_store_take(struct fletch_partition_store *st
                                                struct fletch_store_value **out_value,
                                                struct fletch_error *error)
 {
+    enum fletch_status status = fletch_partition_store_check(store, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_store_removal removal = {.key = key};
-    enum fletch_status status = fletch_partition_store_unlink(store, reader, &removal);
+    status = fletch_partition_store_unlink(store, reader, &removal);
     if (status == FLETCH_OK)
         *out_value = removal.value;
     return tell_removal(status, error);
@@ -626,6 +639,8 @@ enum fletch_status fletch_partition_store_wait(struct fletch_partition_store *st
         .call = &call,
     };
     FLETCH_ASSERT(!fletch_epoch_is_inside(reader) && "waiting inside a section");
+    if (!fletch_process_is(store->process))
+        return FLETCH_FAILED_PRECONDITION;
     fletch_wait_history_start(&history, &policy);
     if (attempt_get(&call) != FLETCH_DONE && fletch_wait_for(&wait, timeout_ns) != FLETCH_DONE)
         return FLETCH_DEADLINE_EXCEEDED;
@@ -660,7 +675,9 @@ enum fletch_status fletch_partition_store_statistics(const struct fletch_partiti
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "statistics have struct_size %zu, expected at least %zu", wanted,
                                 sizeof wanted);
-    enum fletch_status status = fletch_epoch_domain_statistics(store->domain, &limbo, error);
+    enum fletch_status status = fletch_partition_store_check(store, error);
+    if (status == FLETCH_OK)
+        status = fletch_epoch_domain_statistics(store->domain, &limbo, error);
     if (status != FLETCH_OK)
         return status;
     struct fletch_store_statistics statistics = {

@@ -27,6 +27,7 @@
 
 #include "base/allocator.h"
 #include "base/atomic.h"
+#include "base/process.h"
 #include "sync/epoch.h"
 #include "sync/eventcount.h"
 #include "sync/store_pool.h"
@@ -57,6 +58,7 @@ struct fletch_partition_store {
     uint64_t hash_mask; /* all ones, but in tests */
     struct fletch_epoch_domain *domain;
     uint32_t value_class;
+    uint32_t process; /* whose it is: base/process.h */
     /* Read where things are made and freed; fixed. */
     FLETCH_ISOLATED struct fletch_allocator allocator;
     fletch_store_drop_function *drop;
@@ -73,6 +75,13 @@ static inline struct fletch_store_table *
 fletch_partition_store_root(const struct fletch_partition_store *store)
 {
     return load_acquire(&store->root); /* E1 acquire */
+}
+
+/* OK, or FAILED_PRECONDITION: forked since it was made. */
+static inline enum fletch_status
+fletch_partition_store_check(const struct fletch_partition_store *store, struct fletch_error *error)
+{
+    return fletch_process_check(store->process, "this partition store", error);
 }
 
 /* Readers are numbered from 1, and a number is one thread's at a time. */
@@ -165,7 +174,8 @@ struct fletch_store_removal {
     struct fletch_store_value *value;      /* what was removed, with the store's reference */
 };
 
-/* OK, NOT_FOUND, FAILED_PRECONDITION (another value or version is there), RESOURCE_EXHAUSTED. */
+/* OK, NOT_FOUND, FAILED_PRECONDITION (another value or version is there), RESOURCE_EXHAUSTED. Of
+ * the process that made the store. */
 enum fletch_status fletch_partition_store_unlink(struct fletch_partition_store *store,
                                                  struct fletch_epoch_reader *reader,
                                                  struct fletch_store_removal *removal);

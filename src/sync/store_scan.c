@@ -138,8 +138,12 @@ enum fletch_status fletch_partition_store_remove_shuffle(struct fletch_partition
 {
     struct fletch_store_scan scan;
     struct fletch_store_value *value;
-    enum fletch_status status = FLETCH_OK;
+    enum fletch_status status = fletch_partition_store_check(store, error);
     uint64_t removed = 0;
+    if (out_removed != NULL)
+        *out_removed = 0;
+    if (status != FLETCH_OK)
+        return status;
     fletch_store_scan_start(&scan, &shuffle);
     do {
         /* A section for each entry, so that nothing is held back for long. */

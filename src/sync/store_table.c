@@ -7,13 +7,19 @@
 
 /* ---- making tables ---- */
 
-/* Smaller ones come from the allocator, and are cleared at once. */
+/* Smaller tables, and all of a caller with an allocator of his own, come from that, and are cleared
+ * at once. */
 #define PAGES_FROM_BYTES ((size_t)256 << 10)
+
+static bool comes_from_pages(const struct fletch_allocator *allocator, size_t bytes)
+{
+    return bytes >= PAGES_FROM_BYTES && fletch_allocator_is_default(allocator);
+}
 
 static void *allocate_zeros(const struct fletch_allocator *allocator, size_t bytes)
 {
     void *memory = NULL;
-    if (bytes >= PAGES_FROM_BYTES)
+    if (comes_from_pages(allocator, bytes))
         return fletch_pages_map(bytes, &memory) ? memory : NULL;
     memory = fletch_allocate(allocator, bytes, FLETCH_INTERFERENCE_BYTES);
     if (memory != NULL)
@@ -23,7 +29,7 @@ static void *allocate_zeros(const struct fletch_allocator *allocator, size_t byt
 
 static void release_zeros(const struct fletch_allocator *allocator, void *memory, size_t bytes)
 {
-    if (bytes >= PAGES_FROM_BYTES)
+    if (comes_from_pages(allocator, bytes))
         fletch_pages_release(memory, bytes);
     else
         fletch_release(allocator, memory, bytes, FLETCH_INTERFERENCE_BYTES);
@@ -31,7 +37,7 @@ static void release_zeros(const struct fletch_allocator *allocator, void *memory
 
 size_t fletch_store_table_bytes(const struct fletch_store_table *table)
 {
-    if (table->bytes < PAGES_FROM_BYTES)
+    if (!comes_from_pages(&table->allocator, table->bytes))
         return sizeof *table + table->bytes;
     /* relaxed: a statistic */
     size_t buckets = (size_t)table->bucket_count + load_relaxed(&table->overflow_used);

@@ -16,6 +16,9 @@ enum fletch_status fletch_partition_store_value_create(struct fletch_partition_s
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "payload of %zu bytes, expected at most %zu", payload_bytes,
                                 FLETCH_STORE_PAYLOAD_BYTES_MAX);
+    enum fletch_status status = fletch_partition_store_check(store, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_store_value *value;
     size_t bytes = sizeof *value + payload_bytes;
     struct fletch_store_cache *cache = fletch_partition_store_cache(store, reader);

@@ -8,7 +8,13 @@
  * TRANSFERS  one thread moves a byte from its account to another, both full at the top
  * REFUSES    one thread asks for all there is; the other one takes BYTES of that at the top, and
  *            then waits for as many below
- * KEEPS      one thread releases nothing until the other one, which waits, has what it waits for */
+ * KEEPS      one thread releases nothing until the other one, which waits, has what it waits for
+ * PASSES     one thread waits for all there is, the other one asks for a part of it, without
+ *            waiting, when it has seen the first one wait
+ * GIVES_UP   one thread waits for what does not come, and gives up; the other one, which may be
+ *            behind it, waits for what there is
+ * TURNS      one thread waits above, then below; the other one, which may be behind it, above
+ * PLACES     two threads take a place each, and give it back */
 
 #include "memory/budget.h"
 
@@ -51,6 +57,19 @@
 #define KEEPS 0
 #endif
 
+#ifndef PASSES
+#define PASSES 0
+#endif
+#ifndef GIVES_UP
+#define GIVES_UP 0
+#endif
+#ifndef TURNS
+#define TURNS 0
+#endif
+#ifndef PLACES
+#define PLACES 0
+#endif
+
 static struct fletch_budget *budget;
 static struct fletch_account *top, *accounts[THREADS];
 static bool got[THREADS];
@@ -60,7 +79,7 @@ static struct fletch_account *open_account(uint64_t step_bytes)
     struct fletch_account *account;
     const struct fletch_account_options options = {.struct_size = sizeof options,
                                                    .name = "a",
-                                                   .limit_bytes = REFUSES ? LIMIT : 0,
+                                                   .limit_bytes = REFUSES ? LIMIT : TURNS,
                                                    .step_bytes = step_bytes};
     harness_assert(fletch_account_open(top, &options, &account, NULL) == FLETCH_OK);
     return account;
@@ -136,6 +155,64 @@ static void *wait_below(void *unused)
     return unused;
 }
 
+static void *wait_for_all(void *unused)
+{
+    got[0] = fletch_account_reserve(accounts[0], LIMIT, FLETCH_NO_TIMEOUT, NULL) == FLETCH_OK;
+    harness_assert(got[0]);
+    fletch_account_release(accounts[0], LIMIT);
+    return unused;
+}
+
+static void *release_and_try(void *unused)
+{
+    bool awaited = fletch_budget_order_count(&budget->order, top) != 0;
+    fletch_account_release(top, 1);
+    bool passed = fletch_account_reserve(accounts[1], 1, 0, NULL) == FLETCH_OK;
+    harness_assert(!(awaited && passed));
+    if (passed)
+        fletch_account_release(accounts[1], 1);
+    fletch_account_release(top, LIMIT - 1);
+    return unused;
+}
+
+static void *give_up(void *unused)
+{
+    harness_assert(fletch_account_reserve(accounts[0], LIMIT, 1000, NULL) ==
+                   FLETCH_RESOURCE_EXHAUSTED);
+    return unused;
+}
+
+static void *wait_for_one(void *number)
+{
+    int i = (int)(intptr_t)number;
+    struct fletch_account *account = accounts[i];
+    got[i] = fletch_account_reserve(account, 1, FLETCH_NO_TIMEOUT, NULL) == FLETCH_OK;
+    harness_assert(got[i]);
+    fletch_account_release(account, 1);
+    return NULL;
+}
+
+static void *fill_below_and_wait(void *unused)
+{
+    (void)unused;
+    harness_assert(fletch_account_transfer(accounts[1], accounts[0], 1, 0, NULL) == FLETCH_OK);
+    fletch_account_release(top, 1);
+    wait_for_one((void *)(intptr_t)1);
+    fletch_account_release(accounts[0], 1);
+    return NULL;
+}
+
+static void *take_a_place(void *unused)
+{
+    uint64_t ticket;
+    struct fletch_budget_place *place =
+        fletch_budget_order_enter(&budget->order, &budget->allocator, FLETCH_NO_TIMEOUT, &ticket);
+    harness_assert(place != NULL && !fletch_budget_order_tell(place, top));
+    harness_assert(fletch_budget_order_count(&budget->order, top) >= 1);
+    fletch_budget_order_leave(&budget->order, place);
+    return unused;
+}
+
 static void run(void *(*first)(void *), void *(*second)(void *))
 {
     struct harness_thread threads[2];
@@ -163,7 +240,19 @@ void harness(void)
     }
     if (CLOSES || TRANSFERS)
         harness_assert(fletch_account_reserve(accounts[0], BYTES, 0, NULL) == FLETCH_OK);
-    if (CLOSES)
+    if (PASSES || GIVES_UP || TURNS)
+        harness_assert(fletch_account_reserve(top, PASSES ? LIMIT : 1, 0, NULL) == FLETCH_OK);
+    if (TURNS)
+        harness_assert(fletch_account_reserve(accounts[1], 1, 0, NULL) == FLETCH_OK);
+    if (PASSES)
+        run(wait_for_all, release_and_try);
+    else if (GIVES_UP)
+        run(give_up, wait_for_one);
+    else if (TURNS)
+        run(wait_for_one, fill_below_and_wait);
+    else if (PLACES)
+        run(take_a_place, take_a_place);
+    else if (CLOSES)
         run(release_last, close_and_open);
     else if (VISITS)
         run(open_and_close, visit);
@@ -175,7 +264,9 @@ void harness(void)
         run(reserve_and_release, reserve_and_release);
     if (KEEPS)
         fletch_account_release(accounts[0], BYTES);
-    harness_assert(CLOSES || VISITS || TRANSFERS || got[0] || got[1]);
+    if (GIVES_UP)
+        fletch_account_release(top, 1);
+    harness_assert(CLOSES || VISITS || TRANSFERS || PLACES || got[0] || got[1]);
     harness_assert(!WAITS || (got[0] && got[1]));
     for (int i = CLOSES; i < THREADS; i++)
         fletch_account_close(accounts[i]);

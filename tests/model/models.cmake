@@ -141,6 +141,10 @@ fletch_add_model(budget wait DEFINES WAITS=1 ARGS --no-spurious)
 fletch_add_model(budget wait_refused DEFINES REFUSES=1 LIMIT=2 ARGS --no-spurious)
 fletch_add_model(budget wait_stock DEFINES WAITS=1 KEEPS=1 STEP=1 STEPPED=1 LIMIT=2
                  ARGS --no-spurious)
+fletch_add_model(budget places DEFINES PLACES=1)
+fletch_add_model(budget passes DEFINES PASSES=1 LIMIT=2 ARGS --no-spurious)
+fletch_add_model(budget gives_up DEFINES GIVES_UP=1 LIMIT=2 ARGS --no-spurious)
+fletch_add_model(budget turns DEFINES TURNS=1 LIMIT=2 ARGS --no-spurious --random 1 20000)
 
 fletch_add_model(epoch 1x1)
 fletch_add_model(epoch 1x1_full_fences ARGS --full-fences)

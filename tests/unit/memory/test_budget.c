@@ -466,6 +466,160 @@ static void a_transfer_waits_for_room_too(void **state)
     end(budget);
 }
 
+/* ---- the order of those who wait ---- */
+
+struct place {
+    struct fletch_account *account;
+    uint64_t bytes;
+    uint64_t timeout_ns;
+    _Atomic uint32_t *turns; /* of all who wait, in the order in which they were served */
+    uint32_t turn;
+    enum fletch_status status;
+    struct fletch_error error;
+};
+
+static void wait_in_turn(void *context)
+{
+    struct place *place = context;
+    place->status =
+        fletch_account_reserve(place->account, place->bytes, place->timeout_ns, &place->error);
+    if (place->status == FLETCH_OK)
+        place->turn = fetch_add_relaxed(place->turns, 1) + 1; /* relaxed: the budget orders it */
+}
+
+/* Starts who waits, and returns once it does. */
+static void start_waiting(struct team *team, struct place *place, uint64_t waiting)
+{
+    const struct team_role role = {.run = wait_in_turn, .context = place};
+    team_start(team, &role, 1);
+    while (statistics_of(place->account).waiting < waiting)
+        fletch_thread_yield();
+    sleeping_await_thread(team_tid(team, 0));
+}
+
+static void who_waits_is_served_oldest_first(void **state)
+{
+    (void)state;
+    enum { WAITERS = 4 };
+    static const uint64_t bytes[WAITERS] = {100, 10, 60, 30};
+    struct fletch_budget *budget = make(100);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct team teams[WAITERS];
+    struct place places[WAITERS];
+    _Atomic uint32_t turns = 0;
+    assert_ok(fletch_account_reserve(process, 100, 0, NULL));
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        places[i] = (struct place){.account = process,
+                                   .bytes = bytes[i],
+                                   .timeout_ns = FLETCH_NO_TIMEOUT,
+                                   .turns = &turns};
+        start_waiting(&teams[i], &places[i], i + 1);
+    }
+    /* Room for all but the first: it gathers. */
+    fletch_account_release(process, 99);
+    fletch_thread_yield();
+    assert_int_equal(used(process), 1);
+    assert_int_equal(statistics_of(process).waiting, WAITERS);
+    fletch_account_release(process, 1);
+    team_join(&teams[0]);
+    assert_int_equal(places[0].turn, 1);
+    fletch_account_release(process, 100);
+    for (uint32_t i = 1; i < WAITERS; i++)
+        team_join(&teams[i]);
+    assert_int_equal(used(process), 100);
+    assert_int_equal(statistics_of(process).waiting, 0);
+    fletch_account_release(process, 100);
+    end(budget);
+}
+
+static void who_gives_up_passes_its_turn_on(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(100);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct team teams[2];
+    _Atomic uint32_t turns = 0;
+    struct place large = {
+        .account = process, .bytes = 80, .timeout_ns = 200000000, .turns = &turns};
+    struct place small = {
+        .account = process, .bytes = 10, .timeout_ns = FLETCH_NO_TIMEOUT, .turns = &turns};
+    assert_ok(fletch_account_reserve(process, 50, 0, NULL));
+    start_waiting(&teams[0], &large, 1);
+    start_waiting(&teams[1], &small, 2);
+    team_join(&teams[0]);
+    assert_int_equal(large.status, FLETCH_RESOURCE_EXHAUSTED);
+    assert_contains(large.error.message, "the budget of 'process' is full");
+    team_join(&teams[1]); /* nothing was released: it is woken by who gave up */
+    assert_ok(small.status);
+    fletch_account_release(process, 60);
+    end(budget);
+}
+
+static void who_waits_elsewhere_is_not_held_up(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(1000);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *full = account_make(process, "full", 100, 0);
+    struct fletch_account *other = account_make(process, "other", 100, 0);
+    struct team team;
+    _Atomic uint32_t turns = 0;
+    struct place large = {
+        .account = full, .bytes = 80, .timeout_ns = FLETCH_NO_TIMEOUT, .turns = &turns};
+    assert_ok(fletch_account_reserve(full, 50, 0, NULL));
+    start_waiting(&team, &large, 1);
+    assert_ok(fletch_account_reserve(other, 100, FLETCH_NO_TIMEOUT, NULL));
+    assert_ok(fletch_account_reserve(process, 700, FLETCH_NO_TIMEOUT, NULL));
+    assert_ok(fletch_account_transfer(other, process, 100, 0, NULL));
+    assert_int_equal(statistics_of(full).waiting, 1);
+    fletch_account_release(full, 30);
+    team_join(&team);
+    assert_ok(large.status);
+    fletch_account_release(full, 100);
+    fletch_account_release(process, 800);
+    fletch_account_close(full);
+    fletch_account_close(other);
+    end(budget);
+}
+
+static void who_does_not_wait_passes_for_a_while_only(void **state)
+{
+    (void)state;
+    struct fletch_budget *budget = make(100);
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct fletch_account *below = account_make(process, "below", 0, 20);
+    struct team team;
+    struct fletch_error error;
+    _Atomic uint32_t turns = 0;
+    uint32_t key;
+    int fd;
+    struct place large = {
+        .account = process, .bytes = 80, .timeout_ns = FLETCH_NO_TIMEOUT, .turns = &turns};
+    assert_ok(fletch_budget_open_fd(budget, &fd, NULL));
+    assert_ok(fletch_account_reserve(below, 50, 0, NULL));
+    start_waiting(&team, &large, 1);
+    uint64_t tried = 0;
+    while (fletch_account_reserve(below, 1, 0, &error) == FLETCH_OK) {
+        fletch_account_release(below, 1);
+        tried++;
+    }
+    assert_true(tried > 0);
+    assert_contains(error.message, "the budget of 'process' has others who have waited longer");
+    assert_contains(error.message, "waiting 1");
+    /* It is no use to try again at once, which an event loop has to know. */
+    assert_true(fletch_account_arm(below, NULL, 1, &key));
+    assert_ok(fletch_account_reserve(below, 0, 0, NULL));
+    fletch_account_release(below, 30);
+    team_join(&team);
+    assert_ok(large.status);
+    fletch_account_disarm(below, key);
+    fletch_account_release(process, 80);
+    assert_ok(fletch_account_reserve(below, 1, 0, NULL));
+    fletch_account_release(below, 21);
+    fletch_account_close(below);
+    end(budget);
+}
+
 /* ---- waiting by descriptor ---- */
 
 static bool is_ready(int fd)
@@ -576,6 +730,10 @@ int main(void)
         cmocka_unit_test(waiting_lasts_no_less_than_its_timeout),
         cmocka_unit_test(a_release_elsewhere_wakes_who_waits_above),
         cmocka_unit_test(a_transfer_waits_for_room_too),
+        cmocka_unit_test(who_waits_is_served_oldest_first),
+        cmocka_unit_test(who_gives_up_passes_its_turn_on),
+        cmocka_unit_test(who_waits_elsewhere_is_not_held_up),
+        cmocka_unit_test(who_does_not_wait_passes_for_a_while_only),
         cmocka_unit_test(a_descriptor_tells_of_room),
         cmocka_unit_test(a_descriptor_tells_of_room_for_a_transfer),
         cmocka_unit_test(who_arms_takes_stocks_back),

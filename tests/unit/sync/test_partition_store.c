@@ -231,16 +231,17 @@ static void a_value_that_did_not_enter_has_no_version(void **state)
 
 #ifdef FLETCH_CHECKS
 /* A value that was taken enters again: readers of its first time would see another key. */
-static int enter_again(void *context)
+static int enter_again(void *unused)
 {
-    struct fixture *fixture = context;
+    struct fixture fixture;
     const struct fletch_store_key key = store_key(1, 1);
     struct fletch_store_value *value = NULL;
-    if (insert(fixture, key, 4) != FLETCH_OK ||
-        fletch_partition_store_take(fixture->store, fixture->reader, &key, &value, NULL) !=
-            FLETCH_OK)
+    (void)unused;
+    open_fixture(&fixture, 0, UINT64_MAX);
+    if (insert(&fixture, key, 4) != FLETCH_OK ||
+        fletch_partition_store_take(fixture.store, fixture.reader, &key, &value, NULL) != FLETCH_OK)
         return 1;
-    return fletch_partition_store_insert(fixture->store, fixture->reader, &key, value, NULL) ==
+    return fletch_partition_store_insert(fixture.store, fixture.reader, &key, value, NULL) ==
                    FLETCH_OK
                ? 2
                : 3;
@@ -249,10 +250,7 @@ static int enter_again(void *context)
 static void a_value_enters_only_once(void **state)
 {
     (void)state;
-    struct fixture fixture;
-    open_fixture(&fixture, 0, UINT64_MAX);
-    assert_int_equal(child_run(enter_again, &fixture, true), CHILD_KILLED + SIGABRT);
-    close_fixture(&fixture, 0);
+    assert_int_equal(child_run(enter_again, NULL, true), CHILD_KILLED + SIGABRT);
 }
 #endif
 
@@ -733,39 +731,6 @@ static void mass_removal_gives_memory_back(void **state)
     assert_int_equal(counting.live_bytes, 0);
 }
 
-/* ---- a copy ---- */
-
-/* In the child everything is a copy of its own, and goes on. */
-static int use_copy(void *context)
-{
-    struct fixture *fixture = context;
-    for (uint32_t i = 0; i < 100; i++)
-        if (look_up(fixture, store_key(1, i)) != (int64_t)i)
-            return 1;
-    for (uint32_t i = 0; i < 100; i++)
-        if (remove_key(fixture, store_key(1, i)) != FLETCH_OK)
-            return 2;
-    for (uint32_t i = 0; i < 5000; i++)
-        if (insert(fixture, store_key(2, i), i) != FLETCH_OK)
-            return 3;
-    fletch_epoch_collect(fixture->reader);
-    return load_relaxed(&fixture->drops.dropped) == 100 ? 0 : 4; /* relaxed: one thread */
-}
-
-static void a_child_process_has_a_copy_that_works(void **state)
-{
-    struct fixture fixture;
-    (void)state;
-    open_fixture(&fixture, 0, UINT64_MAX);
-    for (uint32_t i = 0; i < 100; i++)
-        assert_int_equal(insert(&fixture, store_key(1, i), i), FLETCH_OK);
-    assert_int_equal(child_run(use_copy, &fixture, false), 0);
-    for (uint32_t i = 0; i < 100; i++)
-        assert_int_equal(look_up(&fixture, store_key(1, i)), i);
-    assert_int_equal(look_up(&fixture, store_key(2, 0)), ABSENT);
-    close_fixture(&fixture, 100);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -795,7 +760,6 @@ int main(void)
         cmocka_unit_test(wrong_arguments_are_refused),
         cmocka_unit_test(an_entry_of_a_million_takes_less_than_64_bytes),
         cmocka_unit_test(mass_removal_gives_memory_back),
-        cmocka_unit_test(a_child_process_has_a_copy_that_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
