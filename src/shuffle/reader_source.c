@@ -51,7 +51,7 @@ enum fletch_status fletch_shuffle_reader_source(struct fletch_shuffle_reader *re
 {
     if (reader->partition_count != 1)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "a source is one partition, the reader has %u",
+                                "INVALID_ARGUMENT: a source is one partition, the reader has %u",
                                 reader->partition_count);
     reader->source = (struct fletch_reader_source){.timeout_ns = timeout_ns};
     *out_source = (struct fletch_batch_source){

@@ -144,7 +144,8 @@ static void leave_name(struct fletch_shuffle *shuffle, struct fletch_epoch_reade
 static enum fletch_status refuse_name(const struct fletch_shuffle *shuffle,
                                       struct fletch_error *error)
 {
-    return fletch_error_set(error, FLETCH_ALREADY_EXISTS, "a shuffle '%s' is registered already",
+    return fletch_error_set(error, FLETCH_ALREADY_EXISTS,
+                            "ALREADY_EXISTS: a shuffle '%s' is registered already",
                             shuffle->specification.shown.text);
 }
 
@@ -163,9 +164,10 @@ static enum fletch_status enter_name(struct fletch_shuffle *shuffle,
         store_relaxed(&shuffle->name_state, FLETCH_NAME_PENDING);
         enum fletch_status status = enter_pending(shuffle, epoch_reader, error);
         if (status == FLETCH_ALREADY_EXISTS)
-            return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                    "%d shuffles have names of the same hash as '%s'",
-                                    FLETCH_NAME_PROBES, specification->shown.text);
+            return fletch_error_set(
+                error, FLETCH_RESOURCE_EXHAUSTED,
+                "RESOURCE_EXHAUSTED: %d shuffles have names of the same hash as '%s'",
+                FLETCH_NAME_PROBES, specification->shown.text);
         if (status != FLETCH_OK)
             return status;
         uint32_t state = FLETCH_NAME_PENDING;

@@ -84,8 +84,8 @@ static enum fletch_status make_partitions(struct fletch_shuffle *shuffle,
         memset(shuffle->partitions, 0, bytes);
     if (shuffle->partitions == NULL || shuffle->barriers == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for %zu partitions: %zu bytes", count,
-                                bytes + barrier_bytes);
+                                "RESOURCE_EXHAUSTED: no memory for %zu partitions: %zu bytes",
+                                count, bytes + barrier_bytes);
     memset(shuffle->barriers, 0, barrier_bytes);
     for (uint32_t p = 0; p < count; p++)
         fletch_shuffle_partition_init(&shuffle->partitions[p], shuffle, p);
@@ -155,7 +155,8 @@ enum fletch_status fletch_shuffle_register(struct fletch_transport *transport,
     struct fletch_shuffle *shuffle = fletch_block_allocate(&transport->allocator, sizeof *shuffle);
     if (shuffle == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for a shuffle: %zu bytes", sizeof *shuffle);
+                                "RESOURCE_EXHAUSTED: no memory for a shuffle: %zu bytes",
+                                sizeof *shuffle);
     memset(shuffle, 0, sizeof *shuffle);
     fletch_shared_init(&shuffle->shared, end);
     shuffle->allocator = transport->allocator;

@@ -66,9 +66,10 @@ static enum fletch_status attach(struct fletch_shuffle_reader *reader, uint32_t 
     struct fletch_shuffle *shuffle = reader->shuffle;
     uint32_t count = shuffle->specification.partitioner.partition_count;
     if (number >= count)
-        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
-                                "partition %u of shuffle '%s' was asked for, it has %u", number,
-                                shuffle->specification.shown.text, count);
+        return fletch_error_set(
+            error, FLETCH_OUT_OF_RANGE,
+            "OUT_OF_RANGE: partition %u of shuffle '%s' was asked for, it has %u", number,
+            shuffle->specification.shown.text, count);
     struct fletch_shuffle_partition *partition =
         fletch_registry_partition(shuffle, reader->seat->reader, number);
     if (partition == NULL ||
@@ -80,7 +81,7 @@ static enum fletch_status attach(struct fletch_shuffle_reader *reader, uint32_t 
         if (status != FLETCH_OK)
             return status;
         return fletch_error_set(error, FLETCH_ALREADY_EXISTS,
-                                "partition %u of shuffle '%s' has a reader", number,
+                                "ALREADY_EXISTS: partition %u of shuffle '%s' has a reader", number,
                                 shuffle->specification.shown.text);
     }
     reader->partitions[reader->partition_count++] = partition;
@@ -116,7 +117,8 @@ static enum fletch_status make_parts(struct fletch_shuffle_reader *reader,
         fletch_ready_list_init(reader->list);
     if (reader->list == NULL || reader->partitions == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for a reader of %u partitions", count);
+                                "RESOURCE_EXHAUSTED: no memory for a reader of %u partitions",
+                                count);
     reader->seat = fletch_transport_borrow_seat(shuffle->transport, error);
     if (reader->seat == NULL)
         return FLETCH_RESOURCE_EXHAUSTED;
@@ -143,11 +145,12 @@ static enum fletch_status count_partitions(const struct fletch_shuffle *shuffle,
     *out_count = options->partitions == NULL ? most : options->partition_count;
     if (options->partitions == NULL && options->partition_count != 0)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "partition_count is %u, and partitions is NULL",
+                                "INVALID_ARGUMENT: partition_count is %u, and partitions is NULL",
                                 options->partition_count);
     if (*out_count == 0 || *out_count > most)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "partition_count is %u, expected 1 to %u", *out_count, most);
+                                "INVALID_ARGUMENT: partition_count is %u, expected 1 to %u",
+                                *out_count, most);
     return FLETCH_OK;
 }
 
@@ -170,7 +173,8 @@ enum fletch_status fletch_shuffle_reader_open(struct fletch_shuffle *shuffle,
     struct fletch_shuffle_reader *reader =
         fletch_block_allocate(&shuffle->allocator, sizeof *reader);
     if (reader == NULL)
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a reader");
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "RESOURCE_EXHAUSTED: no memory for a reader");
     *reader = (struct fletch_shuffle_reader){.shuffle = fletch_shuffle_acquire(shuffle)};
     fetch_add_relaxed(&shuffle->read.readers_open, 1); /* relaxed: a statistic */
     status = make_parts(reader, known.cache, count, error);

@@ -86,9 +86,10 @@ static enum fletch_status find(struct fletch_shuffle *shuffle, uint32_t number,
 {
     uint32_t count = shuffle->specification.partitioner.partition_count;
     if (number >= count)
-        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
-                                "partition %u of shuffle '%s' was asked for, it has %u", number,
-                                shuffle->specification.shown.text, count);
+        return fletch_error_set(
+            error, FLETCH_OUT_OF_RANGE,
+            "OUT_OF_RANGE: partition %u of shuffle '%s' was asked for, it has %u", number,
+            shuffle->specification.shown.text, count);
     *out_partition = &shuffle->partitions[number];
     return FLETCH_OK;
 }

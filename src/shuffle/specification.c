@@ -30,9 +30,9 @@ enum {
 static enum fletch_status refuse(struct fletch_error *error, const char *what, uint64_t found,
                                  uint64_t least, uint64_t most)
 {
-    return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "%s is %llu, expected %llu to %llu",
-                            what, (unsigned long long)found, (unsigned long long)least,
-                            (unsigned long long)most);
+    return fletch_error_set(
+        error, FLETCH_INVALID_ARGUMENT, "INVALID_ARGUMENT: %s is %llu, expected %llu to %llu", what,
+        (unsigned long long)found, (unsigned long long)least, (unsigned long long)most);
 }
 
 /* One number of the options. */
@@ -96,8 +96,9 @@ static enum fletch_status copy_partitioner(struct fletch_shuffle_specification *
     if (own->range_bounds != NULL)
         fletch_batch_acquire(own->range_bounds);
     if (!has_memory)
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for a shuffle's partitioner of %zu key columns", keys);
+        return fletch_error_set(
+            error, FLETCH_RESOURCE_EXHAUSTED,
+            "RESOURCE_EXHAUSTED: no memory for a shuffle's partitioner of %zu key columns", keys);
     return FLETCH_OK;
 }
 
@@ -124,13 +125,16 @@ static enum fletch_status set_name(struct fletch_shuffle_specification *specific
                                    struct fletch_error *error)
 {
     if (options->name == NULL)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "a shuffle needs a name");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "INVALID_ARGUMENT: a shuffle needs a name");
     if (options->name_bytes == 0 || options->name_bytes > FLETCH_SHUFFLE_NAME_BYTES_MAX)
         return refuse(error, "name_bytes", options->name_bytes, 1, FLETCH_SHUFFLE_NAME_BYTES_MAX);
     if (options->schema == NULL)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "a shuffle needs a schema");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "INVALID_ARGUMENT: a shuffle needs a schema");
     if (options->partitioner == NULL)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "a shuffle needs a partitioner");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "INVALID_ARGUMENT: a shuffle needs a partitioner");
     memcpy(specification->name, options->name, options->name_bytes);
     specification->name_bytes = options->name_bytes;
     specification->shown = fletch_name_show(options->name, options->name_bytes);
@@ -233,7 +237,8 @@ static enum fletch_status set_frame(struct fletch_shuffle_specification *specifi
         return FLETCH_OK;
     return fletch_error_set(
         error, FLETCH_RESOURCE_EXHAUSTED,
-        "a budget of %llu bytes is below the minimum of %llu: frames of %llu bytes for %u "
+        "RESOURCE_EXHAUSTED: a budget of %llu bytes is below the minimum of %llu: frames of %llu "
+        "bytes for %u "
         "partitions, 2 of their own and one for each of %u producers, and %llu bytes for each "
         "producer to spill",
         (unsigned long long)specification->budget_bytes, (unsigned long long)least,
@@ -309,8 +314,8 @@ static enum fletch_status set_directory(struct fletch_shuffle_specification *spe
     if (status != FLETCH_OK)
         return status;
     if (!copy(&transport->allocator, directory, strlen(directory) + 1, &own))
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory: %zu bytes",
-                                strlen(directory) + 1);
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "RESOURCE_EXHAUSTED: no memory: %zu bytes", strlen(directory) + 1);
     specification->spill_directory = (char *)(uintptr_t)own;
     return FLETCH_OK;
 }

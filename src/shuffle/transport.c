@@ -54,8 +54,8 @@ struct fletch_epoch_seat *fletch_transport_borrow_seat(struct fletch_transport *
     }
     struct fletch_epoch_seat *seat = fletch_block_allocate(&transport->allocator, sizeof *seat);
     if (seat == NULL) {
-        (void)fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory: %zu bytes",
-                               sizeof *seat);
+        (void)fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                               "RESOURCE_EXHAUSTED: no memory: %zu bytes", sizeof *seat);
         return NULL;
     }
     if (fletch_epoch_reader_open(transport->epochs, &seat->reader, error) != FLETCH_OK) {
@@ -184,14 +184,15 @@ static enum fletch_status check_options(struct fletch_transport_options *options
     if (options->budget_bytes < BUDGET_BYTES_LEAST ||
         options->budget_bytes > FLETCH_BUDGET_BYTES_MAX)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "budget_bytes is %llu, expected %d to %llu",
+                                "INVALID_ARGUMENT: budget_bytes is %llu, expected %d to %llu",
                                 (unsigned long long)options->budget_bytes, BUDGET_BYTES_LEAST,
                                 (unsigned long long)FLETCH_BUDGET_BYTES_MAX);
     if (options->delivered_bytes >= options->budget_bytes)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "delivered_bytes is %llu, expected less than the budget of %llu",
-                                (unsigned long long)options->delivered_bytes,
-                                (unsigned long long)options->budget_bytes);
+        return fletch_error_set(
+            error, FLETCH_INVALID_ARGUMENT,
+            "INVALID_ARGUMENT: delivered_bytes is %llu, expected less than the budget of %llu",
+            (unsigned long long)options->delivered_bytes,
+            (unsigned long long)options->budget_bytes);
     if (options->delivered_bytes == 0)
         options->delivered_bytes = options->budget_bytes / DELIVERED_SHARE;
     return FLETCH_OK;
@@ -214,7 +215,8 @@ enum fletch_status fletch_transport_create(const struct fletch_transport_options
     struct fletch_transport *transport = fletch_block_allocate(&own, sizeof *transport);
     if (transport == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for a transport: %zu bytes", sizeof *transport);
+                                "RESOURCE_EXHAUSTED: no memory for a transport: %zu bytes",
+                                sizeof *transport);
     *transport = (struct fletch_transport){
         .allocator = own, .process = fletch_process_number(), .name_hash_mask = UINT64_MAX};
     transport->time.now_ns = monotonic_now_ns;
@@ -268,21 +270,24 @@ static enum fletch_status check_unused(struct fletch_transport *transport,
     uint64_t shuffles = load_acquire(&transport->shuffle_count); /* E1 acquire */
     if (shuffles > 0) {
         fletch_account_visit(transport->shuffles, note_any, &holder);
-        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
-                                "%llu shuffles are registered or in use, '%s' among them",
-                                (unsigned long long)shuffles, holder.held.name);
+        return fletch_error_set(
+            error, FLETCH_FAILED_PRECONDITION,
+            "FAILED_PRECONDITION: %llu shuffles are registered or in use, '%s' among them",
+            (unsigned long long)shuffles, holder.held.name);
     }
     fletch_account_visit(transport->account, note_holder, &holder);
     if (holder.was_found)
-        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
-                                "batches of the transport are in use: %llu bytes are charged to "
-                                "'%s'",
-                                (unsigned long long)holder.held.used_bytes, holder.held.name);
+        return fletch_error_set(
+            error, FLETCH_FAILED_PRECONDITION,
+            "FAILED_PRECONDITION: batches of the transport are in use: %llu bytes are charged to "
+            "'%s'",
+            (unsigned long long)holder.held.used_bytes, holder.held.name);
     struct fletch_budget_statistics own = {.struct_size = sizeof own};
     fletch_account_statistics(transport->account, &own);
     if (own.used_bytes > 0)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
-                                "batches of the transport are in use: %llu bytes are charged to it",
+                                "FAILED_PRECONDITION: batches of the transport are in use: %llu "
+                                "bytes are charged to it",
                                 (unsigned long long)own.used_bytes);
     return FLETCH_OK;
 }
