@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "support/cmocka_tests.h"
+#include "support/counting_allocator.h"
 #include "support/pools.h"
 #include "support/sleeping.h"
 #include "support/team.h"
@@ -620,6 +621,33 @@ static void who_does_not_wait_passes_for_a_while_only(void **state)
     end(budget);
 }
 
+static void who_finds_no_memory_for_a_place_waits_all_the_same(void **state)
+{
+    (void)state;
+    enum { PLACE = 2 }; /* the first request is the budget's */
+    static struct counting_allocator counting;
+    struct fletch_budget *budget;
+    const struct fletch_account_options options = {.struct_size = sizeof options,
+                                                   .limit_bytes = 100};
+    struct team team;
+    counting_allocator_start(&counting, PLACE);
+    assert_ok(fletch_budget_create(&options, &counting.allocator, &budget, NULL));
+    struct fletch_account *process = fletch_budget_account(budget);
+    struct waiter waiter = {.account = process, .bytes = 80, .status = FLETCH_UNKNOWN};
+    const struct team_role role = {.run = wait_for_room, .context = &waiter};
+    assert_ok(fletch_account_reserve(process, 50, 0, NULL));
+    team_start(&team, &role, 1);
+    sleeping_await(&budget->room, 1);
+    assert_int_equal(counting.requests, PLACE);
+    assert_int_equal(statistics_of(process).waiting, 0);
+    fletch_account_release(process, 50);
+    team_join(&team);
+    assert_ok(waiter.status);
+    fletch_account_release(process, 80);
+    end(budget);
+    assert_int_equal(counting.live_bytes, 0);
+}
+
 /* ---- waiting by descriptor ---- */
 
 static bool is_ready(int fd)
@@ -734,6 +762,7 @@ int main(void)
         cmocka_unit_test(who_gives_up_passes_its_turn_on),
         cmocka_unit_test(who_waits_elsewhere_is_not_held_up),
         cmocka_unit_test(who_does_not_wait_passes_for_a_while_only),
+        cmocka_unit_test(who_finds_no_memory_for_a_place_waits_all_the_same),
         cmocka_unit_test(a_descriptor_tells_of_room),
         cmocka_unit_test(a_descriptor_tells_of_room_for_a_transfer),
         cmocka_unit_test(who_arms_takes_stocks_back),
