@@ -6,6 +6,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 CTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
+SOAK_RATE ?= 10000000
 
 PACKAGES := scripts/install-packages.sh
 STAMPS := build/.packages
@@ -18,7 +20,7 @@ test-preset = ctest --preset $(1) --parallel $(JOBS) $(CTEST_ARGS)
 
 .PHONY: help demo test test-release test-tsan build-aarch64 coverage fuzz bench bench-build \
         bench-python install \
-        tidy format model-deep stress-deep clean
+        tidy format model-deep stress-deep soak clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -67,6 +69,7 @@ bench-python: $(BENCH_PYTHON) ## install the Python packages that benchmarks com
 
 bench-build: $(STAMPS)-bench ## build the benchmarks and the peers that they compare with
 	$(call build-preset,bench)
+	@scripts/build-foreign-rings.sh build/bench
 
 install: $(STAMPS)-compile ## install below PREFIX (default /usr/local), staged in DESTDIR
 	cmake -S . -B build/install -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
@@ -91,6 +94,10 @@ stress-deep: $(STAMPS)-test ## run the stress and litmus tests much longer, as s
 	$(call build-preset,release)
 	ctest --test-dir build/release --output-on-failure --label-regex '^deep$$' \
 	    --label-exclude '^model$$' $(CTEST_ARGS)
+
+soak: $(STAMPS)-test ## move elements through rings and store for long: nothing lost, memory flat
+	$(call build-preset,release) --target soak_structures
+	build/release/tests/soak/soak_structures $(SOAK_SECONDS) $(SOAK_RATE)
 
 clean: ## remove everything that was built
 	rm -rf build

@@ -9,8 +9,9 @@
 #include "peers/mpsc_peers.hpp"
 
 /** Registered producers, one consumer: a lane for each, against queues that producers share. The
- *  threads lie and wait as in bench_mpsc_queue, and the lanes together have the capacity that the
- *  others have. */
+ *  threads lie and wait as in bench_mpsc_queue. The capacity is that of a lane, which is what one
+ *  producer can fill; the queues that are shared have as much as all lanes together. Batches go
+ *  through lanes of the form that is for them. */
 
 namespace bench
 {
@@ -48,7 +49,7 @@ struct Alone {
 
 std::string title(const std::string &what, std::size_t capacity)
 {
-    return what + ", 24 B, capacity " + std::to_string(capacity);
+    return what + ", 24 B, capacity " + std::to_string(capacity) + " a producer";
 }
 
 /** mp2: producers on both processors, the consumer beside the second; else both on the first, the
@@ -56,14 +57,15 @@ std::string title(const std::string &what, std::size_t capacity)
 Case stream(bool mp2, std::size_t capacity, std::size_t batch, double goal)
 {
     const std::vector<int> producers = mp2 ? std::vector<int>{0, 1} : std::vector<int>{0, 0};
-    Table<Stream> table(Stream{{capacity, batch, producers, 1}});
-    table.ours<FletchFanIn<E24>>();
+    Table<Stream> table(Stream{{capacity * producers.size(), batch, producers, 1}});
+    using Slots = FletchFanIn<E24>;
+    using Cursors = FletchFanIn<E24, FLETCH_RING_CURSOR>;
+    table.ours<Slots>(Slots::kName, batch == 1 ? Role::kOurs : Role::kReference)
+        .ours<Cursors>(Cursors::kName, batch == 1 ? Role::kReference : Role::kOurs);
     add_mpsc_peers<E24>(table);
     if (mp2)
         add_ordered_mpsc_peers<E24>(table);
     table.ours<FletchMpscQueue<E24>>("fletching mpsc_queue", Role::kReference)
-        .ours<FletchFanIn<E24, FLETCH_RING_CURSOR>>(FletchFanIn<E24, FLETCH_RING_CURSOR>::kName,
-                                                    Role::kReference)
         .ours<FletchFanInBesideIdle<E24, 62>>(FletchFanInBesideIdle<E24, 62>::kName,
                                               Role::kReference)
         .before<MutexQueue<E24>>();

@@ -34,6 +34,8 @@ bench               libxenium-dev          header xenium/ramalhete_queue.hpp
 bench               libatomic-queue-dev    header atomic_queue/atomic_queue.h
 bench               libmimalloc-dev        header mimalloc.h
 bench               libjemalloc-dev        header jemalloc/jemalloc.h
+bench               maven                  command mvn
+bench               default-jdk-headless   command javac
 format              clang-format           command clang-format
 coverage            gcovr                  command gcovr
 fuzz                clang                  command clang

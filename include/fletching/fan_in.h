@@ -109,7 +109,8 @@ FLETCH_EXPORT void fletch_fan_in_lane_commit(struct fletch_fan_in_lane *lane, si
 
 /** Producer: leaves; the consumer still gets what was pushed. The lane becomes another producer's
  *  once it is drained: whoever called this must not use it any more. Who takes over the lane of a
- *  dead producer may call it too. No claim may be open. Wait-free; wakes the consumer. */
+ *  dead producer may call it too, after a commit of 0 if a claim was open. Wait-free; wakes the
+ *  consumer. */
 FLETCH_EXPORT void fletch_fan_in_lane_close(struct fletch_fan_in_lane *lane);
 
 /** The lane's number, from 0 to lane_count - 1: for fletch_fan_in_source and _hold. */

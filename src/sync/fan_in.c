@@ -137,6 +137,7 @@ void fletch_fan_in_restart_at(struct fletch_fan_in *fan_in, uint64_t start)
 {
     for (uint32_t i = 0; i < fan_in->set.lane_count; i++)
         fletch_spsc_ring_restart_at(lane_at(fan_in, i)->ring, start);
+    fan_in->consumer.turn_end = start;
 }
 
 enum fletch_status fletch_fan_in_create(const struct fletch_fan_in_options *options,
@@ -205,28 +206,48 @@ size_t fletch_fan_in_registered(const struct fletch_fan_in *fan_in)
 
 /* ---- the producers' ends ---- */
 
-/* After something was published in the lane, or the lane was closed. */
-static FLETCH_ALWAYS_INLINE void ring_bell(struct fletch_fan_in_lane *lane)
+/* The lane, or the consumer, is asleep. */
+static FLETCH_NEVER_INLINE enum fletch_answer wake(struct fletch_fan_in_lane *lane)
 {
-    fletch_lane_rouse(lane, lane->fan_in->set.fence_kind);
+    fletch_lane_rouse(lane);
     notify_consumer(lane->fan_in);
+    return FLETCH_DONE;
+}
+
+/* After something was published in the lane, or the lane was closed. F2 is the eventcount's fence
+ * too; a second one is due only behind a bit that was cleared. */
+static FLETCH_ALWAYS_INLINE enum fletch_answer ring_bell(struct fletch_fan_in_lane *lane)
+{
+    fletch_fence_frequent(lane->fence_kind); /* F2 */
+    /* relaxed: F2 orders it after the publication */
+    uint64_t sleepers = load_relaxed(&lane->fan_in->elements.sleepers) & FLETCH_SLEEPERS_MASK;
+    if (__builtin_expect(fletch_lane_is_asleep(lane) || sleepers != 0, 0))
+        return wake(lane);
+    return FLETCH_DONE;
+}
+
+static FLETCH_NEVER_INLINE enum fletch_answer push_slowly(struct fletch_fan_in_lane *lane,
+                                                          const void *element)
+{
+    enum fletch_answer answer = fletch_spsc_ring_try_push(lane->ring, element);
+    return answer == FLETCH_DONE ? ring_bell(lane) : answer;
 }
 
 enum fletch_answer fletch_fan_in_lane_try_push(struct fletch_fan_in_lane *lane, const void *element)
 {
-    enum fletch_answer answer = fletch_spsc_ring_try_push(lane->ring, element);
-    if (__builtin_expect(answer == FLETCH_DONE, 1))
-        ring_bell(lane);
-    return answer;
+    if (__builtin_expect(!fletch_spsc_ring_push_fast(lane->ring, element), 0))
+        return push_slowly(lane, element);
+    return ring_bell(lane);
 }
 
 enum fletch_answer fletch_fan_in_lane_push(struct fletch_fan_in_lane *lane, const void *element,
                                            uint64_t timeout_ns)
 {
-    enum fletch_answer answer = fletch_spsc_ring_push(lane->ring, element, timeout_ns);
-    if (__builtin_expect(answer == FLETCH_DONE, 1))
-        ring_bell(lane);
-    return answer;
+    enum fletch_answer answer = fletch_fan_in_lane_try_push(lane, element);
+    if (__builtin_expect(answer != FLETCH_FULL, 1))
+        return answer;
+    answer = fletch_spsc_ring_push(lane->ring, element, timeout_ns);
+    return answer == FLETCH_DONE ? ring_bell(lane) : answer;
 }
 
 enum fletch_answer fletch_fan_in_lane_try_claim(struct fletch_fan_in_lane *lane, size_t max_count,
@@ -245,7 +266,7 @@ enum fletch_answer fletch_fan_in_lane_claim(struct fletch_fan_in_lane *lane, siz
 void fletch_fan_in_lane_commit(struct fletch_fan_in_lane *lane, size_t count)
 {
     fletch_spsc_ring_commit(lane->ring, count);
-    ring_bell(lane);
+    (void)ring_bell(lane);
 }
 
 enum fletch_answer fletch_fan_in_lane_try_push_many(struct fletch_fan_in_lane *lane,
@@ -254,9 +275,7 @@ enum fletch_answer fletch_fan_in_lane_try_push_many(struct fletch_fan_in_lane *l
 {
     enum fletch_answer answer =
         fletch_spsc_ring_try_push_many(lane->ring, elements, count, out_pushed);
-    if (*out_pushed > 0)
-        ring_bell(lane);
-    return answer;
+    return *out_pushed > 0 ? ring_bell(lane) : answer;
 }
 
 /* Not the ring's call: the consumer hears of each part before the next one waits for room. */
@@ -286,7 +305,7 @@ void fletch_fan_in_lane_close(struct fletch_fan_in_lane *lane)
 {
     FLETCH_ASSERT(lane->ring->producer.claimed == 0 && "a lane is closed with a claim open");
     fletch_spsc_ring_close(lane->ring);
-    ring_bell(lane);
+    (void)ring_bell(lane);
 }
 
 uint32_t fletch_fan_in_lane_number(const struct fletch_fan_in_lane *lane)
@@ -312,6 +331,12 @@ void fletch_fan_in_lane_disarm(struct fletch_fan_in_lane *lane, uint32_t key)
 
 /* ---- the consumer's end ---- */
 
+/* Where the lane whose turn it is stands. relaxed: the consumer's own */
+static uint64_t head_of(const struct fletch_fan_in_consumer *consumer)
+{
+    return load_relaxed(&consumer->ring->consumer.head); /* relaxed: so */
+}
+
 /* Gives the turn to the next lane that has an element, and shows up to `max_count` of them. */
 static enum fletch_answer pass_turn(struct fletch_fan_in *fan_in, size_t max_count,
                                     struct fletch_ring_spans *out_spans)
@@ -320,11 +345,11 @@ static enum fletch_answer pass_turn(struct fletch_fan_in *fan_in, size_t max_cou
     struct fletch_fan_in_lane *lane;
     size_t most = max_count < fan_in->run_limit ? max_count : fan_in->run_limit;
     enum fletch_answer answer = fletch_lane_set_turn(&fan_in->set, most, &lane, out_spans);
-    consumer->turn_left = 0;
+    consumer->turn_end = head_of(consumer);
     if (answer == FLETCH_DONE) {
         consumer->ring = lane->ring;
         consumer->source = lane->number;
-        consumer->turn_left = fan_in->run_limit;
+        consumer->turn_end = head_of(consumer) + fan_in->run_limit;
     }
     return answer;
 }
@@ -337,9 +362,10 @@ static enum fletch_answer peek_guarded(struct fletch_fan_in *fan_in, size_t max_
     FLETCH_ASSERT(max_count > 0 && "a look at nothing");
     fletch_end_guard_enter(&consumer->guard);
     enum fletch_answer answer = FLETCH_EMPTY;
-    size_t most = max_count < consumer->turn_left ? max_count : consumer->turn_left;
-    if (most > 0)
-        answer = fletch_spsc_ring_try_peek(consumer->ring, most, out_spans);
+    uint64_t left = consumer->turn_end - head_of(consumer);
+    if (left > 0)
+        answer = fletch_spsc_ring_try_peek(consumer->ring, max_count < left ? max_count : left,
+                                           out_spans);
     if (answer != FLETCH_DONE)
         answer = pass_turn(fan_in, max_count, out_spans);
     fletch_end_guard_leave(&consumer->guard);
@@ -350,9 +376,11 @@ static void release_guarded(struct fletch_fan_in *fan_in, size_t count)
 {
     struct fletch_fan_in_consumer *consumer = &fan_in->consumer;
     fletch_end_guard_enter(&consumer->guard);
-    fletch_spsc_ring_release(consumer->ring, count);
     /* A lane that was held meanwhile has no turn any more. */
-    consumer->turn_left -= count < consumer->turn_left ? (uint32_t)count : consumer->turn_left;
+    bool has_turn = consumer->turn_end != head_of(consumer);
+    fletch_spsc_ring_release(consumer->ring, count);
+    if (!has_turn)
+        consumer->turn_end = head_of(consumer);
     fletch_end_guard_leave(&consumer->guard);
 }
 
@@ -416,15 +444,11 @@ static FLETCH_NEVER_INLINE enum fletch_answer pop_slowly(struct fletch_fan_in *f
 enum fletch_answer fletch_fan_in_try_pop(struct fletch_fan_in *fan_in, void *out_element)
 {
     struct fletch_fan_in_consumer *consumer = &fan_in->consumer;
-    if (__builtin_expect(consumer->turn_left == 0, 0))
-        return pop_slowly(fan_in, out_element);
     fletch_end_guard_enter(&consumer->guard);
-    enum fletch_answer answer = fletch_spsc_ring_try_pop(consumer->ring, out_element);
-    consumer->turn_left -= answer == FLETCH_DONE;
+    bool popped = consumer->turn_end != head_of(consumer) &&
+                  fletch_spsc_ring_pop_fast(consumer->ring, out_element);
     fletch_end_guard_leave(&consumer->guard);
-    if (__builtin_expect(answer != FLETCH_DONE, 0))
-        return pop_slowly(fan_in, out_element);
-    return answer;
+    return __builtin_expect(popped, 1) ? FLETCH_DONE : pop_slowly(fan_in, out_element);
 }
 
 static enum fletch_answer attempt_pop(void *call)
@@ -503,7 +527,7 @@ void fletch_fan_in_hold(struct fletch_fan_in *fan_in, uint32_t lane_number)
 {
     FLETCH_ASSERT(lane_number < fan_in->set.lane_count && "no such lane");
     if (fan_in->consumer.source == lane_number)
-        fan_in->consumer.turn_left = 0;
+        fan_in->consumer.turn_end = head_of(&fan_in->consumer);
     fletch_lane_set_hold(&fan_in->set, lane_number);
 }
 

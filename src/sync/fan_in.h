@@ -33,8 +33,8 @@
 /* Written by the consumer only. */
 struct fletch_fan_in_consumer {
     struct fletch_spsc_ring *ring; /* of the lane whose turn it is */
-    uint32_t source;               /* the number of that lane */
-    uint32_t turn_left;            /* elements that it may still give */
+    uint64_t turn_end;             /* its position at which the turn is over */
+    uint32_t source;               /* its number */
     _Atomic uint64_t emptys;       /* statistic */
     struct fletch_wait_history waits;
     struct fletch_end_guard guard;

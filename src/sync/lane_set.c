@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "base/checked.h"
 #include "base/cpu.h"
+#include "base/inlining.h"
 
 /* Lanes of one word of a bitmap. */
 enum { WORD_LANES = 64 };
@@ -78,6 +79,7 @@ static enum fletch_status start_lane(struct fletch_lane_set *set, uint32_t numbe
     lane->fan_in = NULL;
     lane->asleep = &set->asleep[word];
     lane->bit = UINT64_C(1) << number % WORD_LANES;
+    lane->fence_kind = set->fence_kind;
     lane->number = number;
     set->watch[number] = (struct fletch_lane_watch){.misses = 0};
     set->put_to_sleep[word] |= lane->bit;

@@ -51,7 +51,6 @@
 
 #include "base/asymmetric_fence.h"
 #include "base/atomic.h"
-#include "base/inlining.h"
 #include "sync/spsc_ring.h"
 
 /* One lane that is not free in `gate`, and the flag below it. */
@@ -70,6 +69,7 @@ struct fletch_fan_in_lane {
     struct fletch_spsc_ring *ring;
     _Atomic uint64_t *asleep; /* the word, and the bit in it */
     uint64_t bit;
+    enum fletch_fence_kind fence_kind; /* of F2 */
     uint32_t number;
 };
 
@@ -88,7 +88,7 @@ struct fletch_lane_round {
 };
 
 struct fletch_lane_set {
-    enum fletch_fence_kind fence_kind; /* of F1 and F2 */
+    enum fletch_fence_kind fence_kind; /* of F1, and of F2 */
     uint32_t lane_count;
     uint32_t word_count; /* of a bitmap */
     size_t lane_stride;
@@ -126,14 +126,17 @@ enum fletch_answer fletch_lane_set_take(struct fletch_lane_set *set,
 /* Any thread: no lane is taken any more. */
 void fletch_lane_set_close(struct fletch_lane_set *set);
 
-/* A lane's producer, after it has published something or closed the lane. */
-static FLETCH_ALWAYS_INLINE void fletch_lane_rouse(struct fletch_fan_in_lane *lane,
-                                                   enum fletch_fence_kind fence_kind)
+/* A lane's producer, after it has published something or closed the lane, and F2. */
+static inline bool fletch_lane_is_asleep(const struct fletch_fan_in_lane *lane)
 {
-    fletch_fence_frequent(fence_kind); /* F2 */
     /* relaxed: F2 orders it after the publication; nothing is handed over by the bit */
-    if (__builtin_expect((load_relaxed(lane->asleep) & lane->bit) != 0, 0))
-        fetch_and_relaxed(lane->asleep, ~lane->bit); /* relaxed: as above */
+    return (load_relaxed(lane->asleep) & lane->bit) != 0;
+}
+
+/* Then, if it is. */
+static inline void fletch_lane_rouse(struct fletch_fan_in_lane *lane)
+{
+    fetch_and_relaxed(lane->asleep, ~lane->bit); /* relaxed: as above */
 }
 
 /* Consumer: the next lane that has an element, and up to `max_count` of its elements. DONE, EMPTY,

@@ -4,7 +4,6 @@
 
 #include "base/allocator.h"
 #include "base/clock.h"
-#include "base/inlining.h"
 #include "base/options.h"
 
 #define SPSC_RING_MAGIC UINT64_C(0x676e69726370736c) /* "lspcring" */
@@ -24,11 +23,6 @@ _Static_assert(sizeof(struct fletch_spsc_consumer) <= FLETCH_INTERFERENCE_BYTES,
 static char *slot_at(struct fletch_spsc_ring *ring, uint64_t offset)
 {
     return (char *)ring + offset;
-}
-
-static _Atomic uint64_t *sequence_of(char *slot)
-{
-    return (_Atomic uint64_t *)(void *)slot;
 }
 
 static bool has_slot_sequence(const struct fletch_spsc_ring *ring)
@@ -155,7 +149,7 @@ static void start_sequences(struct fletch_spsc_ring *ring, uint64_t start)
     for (uint64_t i = 0; i < layout->slot_count; i++) {
         char *slot = slot_at(ring, layout->slots_offset + i * layout->stride_bytes);
         /* relaxed: not shared yet */
-        store_relaxed(sequence_of(slot), start + i + 1 - layout->slot_count);
+        store_relaxed(fletch_spsc_sequence_of(slot), start + i + 1 - layout->slot_count);
     }
 }
 
@@ -252,12 +246,6 @@ static FLETCH_ALWAYS_INLINE uint64_t room_for(struct fletch_spsc_ring *ring, uin
     return limit - (tail - producer->head_seen);
 }
 
-static bool is_shut(const struct fletch_spsc_ring *ring)
-{
-    /* relaxed: only this end closes, and cancelling hands nothing over */
-    return load_relaxed(&ring->header.shut) != 0;
-}
-
 /* Publishes the `count` elements that were written from `tail` on. */
 static FLETCH_ALWAYS_INLINE void publish(struct fletch_spsc_ring *ring, uint64_t tail,
                                          uint64_t count)
@@ -266,7 +254,8 @@ static FLETCH_ALWAYS_INLINE void publish(struct fletch_spsc_ring *ring, uint64_t
     if (has_slot_sequence(ring)) {
         uint64_t offset = tail_offset(ring, tail);
         for (uint64_t i = 1; i <= count; i++) {
-            store_release(sequence_of(slot_at(ring, offset)), tail + i); /* E1 release */
+            store_release(fletch_spsc_sequence_of(slot_at(ring, offset)),
+                          tail + i); /* E1 release */
             offset = next_to(ring, offset);
         }
     } else {
@@ -281,7 +270,7 @@ static FLETCH_ALWAYS_INLINE void publish(struct fletch_spsc_ring *ring, uint64_t
 static FLETCH_ALWAYS_INLINE enum fletch_answer push_one(struct fletch_spsc_ring *ring,
                                                         const void *element)
 {
-    if (is_shut(ring))
+    if (fletch_spsc_ring_is_shut(ring))
         return FLETCH_CLOSED;
     if (room_for(ring, 1) == 0)
         return FLETCH_FULL;
@@ -291,36 +280,6 @@ static FLETCH_ALWAYS_INLINE enum fletch_answer push_one(struct fletch_spsc_ring 
     fletch_element_copy(slot + layout->payload_offset, element, layout->element_bytes);
     publish(ring, tail, 1);
     return FLETCH_DONE;
-}
-
-/* push_one for elements of `words` words in the slot form, short of the border; does not notify. */
-static FLETCH_ALWAYS_INLINE bool push_words(struct fletch_spsc_ring *ring, const void *element,
-                                            size_t words)
-{
-    struct fletch_spsc_producer *producer = &ring->producer;
-    uint64_t tail = load_relaxed(&producer->tail); /* relaxed: written by this end only */
-    if (__builtin_expect(is_shut(ring) || fletch_lap_border_is_at(&producer->lap, tail), 0))
-        return false;
-    char *slot = slot_at(ring, fletch_lap_slot_offset(&producer->lap, &ring->header.layout, tail,
-                                                      fletch_slot_bytes(words)));
-    fletch_words_push(slot + sizeof(uint64_t), element, words);
-    store_release(sequence_of(slot), tail + 1); /* E1 release */
-    store_relaxed(&producer->tail, tail + 1);   /* relaxed: read by statistics only */
-    return true;
-}
-
-/* push_one if that is a matter of a few instructions. */
-static FLETCH_ALWAYS_INLINE bool push_fast(struct fletch_spsc_ring *ring, const void *element)
-{
-    uint64_t words = ring->header.layout.fast_words;
-    bool pushed = false;
-    fletch_end_guard_enter(&ring->producer.guard);
-    if (__builtin_expect(words == 3, 1))
-        pushed = push_words(ring, element, 3);
-    else if (words == 1)
-        pushed = push_words(ring, element, 1);
-    fletch_end_guard_leave(&ring->producer.guard);
-    return pushed;
 }
 
 static FLETCH_ALWAYS_INLINE enum fletch_answer push_guarded(struct fletch_spsc_ring *ring,
@@ -350,7 +309,7 @@ static FLETCH_NEVER_INLINE enum fletch_answer wake_consumer(struct fletch_spsc_r
 
 enum fletch_answer fletch_spsc_ring_try_push(struct fletch_spsc_ring *ring, const void *element)
 {
-    if (__builtin_expect(!push_fast(ring, element), 0))
+    if (__builtin_expect(!fletch_spsc_ring_push_fast(ring, element), 0))
         return push_slowly(ring, element);
     if (__builtin_expect(fletch_ring_is_awaited(&ring->header, FLETCH_END_CONSUMER), 0))
         return wake_consumer(ring);
@@ -401,7 +360,7 @@ static enum fletch_answer claim_guarded(struct fletch_spsc_ring *ring, size_t ma
                                         struct fletch_ring_spans *out_spans)
 {
     FLETCH_ASSERT(max_count > 0 && "a claim of nothing");
-    if (is_shut(ring))
+    if (fletch_spsc_ring_is_shut(ring))
         return FLETCH_CLOSED;
     fletch_end_guard_enter(&ring->producer.guard);
     uint64_t room = room_for(ring, max_count);
@@ -494,18 +453,13 @@ void fletch_spsc_ring_close(struct fletch_spsc_ring *ring)
 
 /* ---- the consumer's end ---- */
 
-static inline bool has_number_of(char *slot, uint64_t position)
-{
-    return load_acquire(sequence_of(slot)) == position + 1; /* E1 acquire */
-}
-
 static FLETCH_ALWAYS_INLINE bool element_is_there(struct fletch_spsc_ring *ring)
 {
     struct fletch_spsc_consumer *consumer = &ring->consumer;
     uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
     fletch_lap_reach(&consumer->lap, &ring->header.layout, head);
     if (has_slot_sequence(ring))
-        return has_number_of(slot_at(ring, head_offset(ring, head)), head);
+        return fletch_spsc_has_number_of(slot_at(ring, head_offset(ring, head)), head);
     if (consumer->tail_seen == head)
         consumer->tail_seen = load_acquire(&ring->tail_published); /* E3 acquire */
     return consumer->tail_seen != head;
@@ -527,7 +481,8 @@ static uint64_t elements_there(struct fletch_spsc_ring *ring, uint64_t wanted)
     while (there < wanted) {
         offset = next_to(ring, offset);
         /* A slot that is one lap behind ends the run, so this stops after a lap at the latest. */
-        if (load_acquire(sequence_of(slot_at(ring, offset))) != head + there + 1) /* E1 acquire */
+        if (load_acquire(fletch_spsc_sequence_of(slot_at(ring, offset))) !=
+            head + there + 1) /* E1 acquire */
             break;
         there++;
     }
@@ -601,39 +556,6 @@ static FLETCH_ALWAYS_INLINE enum fletch_answer pop_one(struct fletch_spsc_ring *
     return FLETCH_DONE;
 }
 
-/* pop_one for elements of `words` words in the slot form, if one is there. */
-static FLETCH_ALWAYS_INLINE bool pop_words(struct fletch_spsc_ring *ring, void *out_element,
-                                           size_t words)
-{
-    struct fletch_spsc_consumer *consumer = &ring->consumer;
-    uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
-    char *slot = slot_at(ring, fletch_lap_slot_offset(&consumer->lap, &ring->header.layout, head,
-                                                      fletch_slot_bytes(words)));
-    if (__builtin_expect(
-            fletch_lap_border_is_at(&consumer->lap, head) || !has_number_of(slot, head), 0))
-        return false;
-    memcpy(out_element, slot + sizeof(uint64_t), words * sizeof(uint64_t));
-    if (__builtin_expect(fletch_ends_line(slot + fletch_slot_bytes(words)), words > 1))
-        /* relaxed: changes nothing, as in fletch_lines_take_over; E2 comes later */
-        store_relaxed(sequence_of(slot), head + 1);
-    store_relaxed(&consumer->head, head + 1); /* relaxed: read by statistics only */
-    return true;
-}
-
-/* pop_one if that is a matter of a few instructions. */
-static FLETCH_ALWAYS_INLINE bool pop_fast(struct fletch_spsc_ring *ring, void *out_element)
-{
-    uint64_t words = ring->header.layout.fast_words;
-    bool popped = false;
-    fletch_end_guard_enter(&ring->consumer.guard);
-    if (__builtin_expect(words == 3, 1))
-        popped = pop_words(ring, out_element, 3);
-    else if (words == 1)
-        popped = pop_words(ring, out_element, 1);
-    fletch_end_guard_leave(&ring->consumer.guard);
-    return popped;
-}
-
 static FLETCH_ALWAYS_INLINE enum fletch_answer pop_guarded(struct fletch_spsc_ring *ring,
                                                            void *out_element)
 {
@@ -655,7 +577,8 @@ static FLETCH_NEVER_INLINE enum fletch_answer pop_slowly(struct fletch_spsc_ring
 
 enum fletch_answer fletch_spsc_ring_try_pop(struct fletch_spsc_ring *ring, void *out_element)
 {
-    return pop_fast(ring, out_element) ? FLETCH_DONE : pop_slowly(ring, out_element);
+    return fletch_spsc_ring_pop_fast(ring, out_element) ? FLETCH_DONE
+                                                        : pop_slowly(ring, out_element);
 }
 
 static enum fletch_answer attempt_pop(void *call)
@@ -762,7 +685,7 @@ enum fletch_status fletch_spsc_ring_open_fd(struct fletch_spsc_ring *ring, enum 
 
 static bool producer_has_nothing_to_do(void *ring)
 {
-    return !is_shut(ring) && room_for(ring, 1) == 0;
+    return !fletch_spsc_ring_is_shut(ring) && room_for(ring, 1) == 0;
 }
 
 static bool consumer_has_nothing_to_do(void *ring)

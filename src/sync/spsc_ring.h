@@ -48,6 +48,7 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "base/inlining.h"
 #include "sync/end_guard.h"
 #include "sync/lap.h"
 #include "sync/ring.h"
@@ -86,5 +87,90 @@ struct fletch_spsc_ring {
 /* Lets the positions of a new, empty ring begin at `start`, so that tests can begin just below the
  * limit. */
 void fletch_spsc_ring_restart_at(struct fletch_spsc_ring *ring, uint64_t start);
+
+/* ---- single calls where they are a matter of a few instructions ---- */
+
+static inline _Atomic uint64_t *fletch_spsc_sequence_of(char *slot)
+{
+    return (_Atomic uint64_t *)(void *)slot;
+}
+
+static inline bool fletch_spsc_ring_is_shut(const struct fletch_spsc_ring *ring)
+{
+    /* relaxed: only this end closes, and cancelling hands nothing over */
+    return load_relaxed(&ring->header.shut) != 0;
+}
+
+/* Pushes an element of `words` words in the slot form, short of the border; does not notify. */
+static FLETCH_ALWAYS_INLINE bool fletch_spsc_ring_push_words(struct fletch_spsc_ring *ring,
+                                                             const void *element, size_t words)
+{
+    struct fletch_spsc_producer *producer = &ring->producer;
+    uint64_t tail = load_relaxed(&producer->tail); /* relaxed: written by this end only */
+    if (__builtin_expect(
+            fletch_spsc_ring_is_shut(ring) || fletch_lap_border_is_at(&producer->lap, tail), 0))
+        return false;
+    char *slot = (char *)ring + fletch_lap_slot_offset(&producer->lap, &ring->header.layout, tail,
+                                                       fletch_slot_bytes(words));
+    fletch_words_push(slot + sizeof(uint64_t), element, words);
+    store_release(fletch_spsc_sequence_of(slot), tail + 1); /* E1 release */
+    store_relaxed(&producer->tail, tail + 1);               /* relaxed: read by statistics only */
+    return true;
+}
+
+/* False: the general way must be gone. Notifies nobody. */
+static FLETCH_ALWAYS_INLINE bool fletch_spsc_ring_push_fast(struct fletch_spsc_ring *ring,
+                                                            const void *element)
+{
+    uint64_t words = ring->header.layout.fast_words;
+    bool pushed = false;
+    fletch_end_guard_enter(&ring->producer.guard);
+    if (__builtin_expect(words == 3, 1))
+        pushed = fletch_spsc_ring_push_words(ring, element, 3);
+    else if (words == 1)
+        pushed = fletch_spsc_ring_push_words(ring, element, 1);
+    fletch_end_guard_leave(&ring->producer.guard);
+    return pushed;
+}
+
+static inline bool fletch_spsc_has_number_of(char *slot, uint64_t position)
+{
+    return load_acquire(fletch_spsc_sequence_of(slot)) == position + 1; /* E1 acquire */
+}
+
+/* Pops an element of `words` words in the slot form, if one is there, short of the border. */
+static FLETCH_ALWAYS_INLINE bool fletch_spsc_ring_pop_words(struct fletch_spsc_ring *ring,
+                                                            void *out_element, size_t words)
+{
+    struct fletch_spsc_consumer *consumer = &ring->consumer;
+    uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
+    char *slot = (char *)ring + fletch_lap_slot_offset(&consumer->lap, &ring->header.layout, head,
+                                                       fletch_slot_bytes(words));
+    if (__builtin_expect(fletch_lap_border_is_at(&consumer->lap, head) ||
+                             !fletch_spsc_has_number_of(slot, head),
+                         0))
+        return false;
+    memcpy(out_element, slot + sizeof(uint64_t), words * sizeof(uint64_t));
+    if (__builtin_expect(fletch_ends_line(slot + fletch_slot_bytes(words)), words > 1))
+        /* relaxed: changes nothing, as in fletch_lines_take_over; E2 comes later */
+        store_relaxed(fletch_spsc_sequence_of(slot), head + 1);
+    store_relaxed(&consumer->head, head + 1); /* relaxed: read by statistics only */
+    return true;
+}
+
+/* False: the general way must be gone. */
+static FLETCH_ALWAYS_INLINE bool fletch_spsc_ring_pop_fast(struct fletch_spsc_ring *ring,
+                                                           void *out_element)
+{
+    uint64_t words = ring->header.layout.fast_words;
+    bool popped = false;
+    fletch_end_guard_enter(&ring->consumer.guard);
+    if (__builtin_expect(words == 3, 1))
+        popped = fletch_spsc_ring_pop_words(ring, out_element, 3);
+    else if (words == 1)
+        popped = fletch_spsc_ring_pop_words(ring, out_element, 1);
+    fletch_end_guard_leave(&ring->consumer.guard);
+    return popped;
+}
 
 #endif

@@ -81,6 +81,7 @@ static struct fletch_fan_in_lane *lanes[PRODUCERS];
 static int pushed[PRODUCERS * ALL_LIVES]; /* by the producers' lives */
 static int popped[PRODUCERS * ALL_LIVES];
 static int popped_count;
+static bool ended; /* the consumer was told that nothing will ever come */
 
 static void make_fan_in(void)
 {
@@ -99,6 +100,7 @@ static void make_fan_in(void)
     harness_assert(fletch_fan_in_init(memory, bytes, &options, &fan_in, NULL) == FLETCH_OK);
     fletch_fan_in_restart_at(fan_in, START);
     popped_count = 0;
+    ended = false;
     for (int i = 0; i < PRODUCERS * ALL_LIVES; i++)
         pushed[i] = popped[i] = 0;
     for (int i = 0; i < PRODUCERS; i++) {
@@ -145,6 +147,7 @@ static bool enter(int producer)
     while ((answer = fletch_fan_in_register(fan_in, &lanes[producer])) == FLETCH_FULL)
         harness_pause();
     harness_assert(answer == FLETCH_DONE || CLOSES == 2 || CANCELS > 0);
+    harness_assert(fletch_fan_in_registered(fan_in) <= LANES);
     return answer == FLETCH_DONE;
 }
 
@@ -205,6 +208,7 @@ static void *consume(void *unused)
     for (int pops = 1; !is_through(answer); pops++) {
         answer = pop();
         harness_assert(answer != FLETCH_CLOSED || CLOSES > 0);
+        ended = answer == FLETCH_CLOSED;
         if (HOLDS && pops == 1)
             fletch_fan_in_resume(fan_in, 0);
         if (pops == POPS)
@@ -233,8 +237,10 @@ void harness(void)
         harness_join(&closer);
     struct element element;
     enum fletch_answer answer;
-    while ((answer = fletch_fan_in_try_pop(fan_in, &element)) == FLETCH_DONE)
+    while ((answer = fletch_fan_in_try_pop(fan_in, &element)) == FLETCH_DONE) {
+        harness_assert(!ended);
         check(&element);
+    }
     for (int i = 0; i < PRODUCERS * ALL_LIVES; i++)
         harness_assert(popped[i] == pushed[i]);
     harness_assert((answer == FLETCH_CLOSED) == (LEAVES && (CLOSES > 0 || CANCELS > 0)));

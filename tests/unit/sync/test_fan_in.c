@@ -168,6 +168,31 @@ static void a_producer_may_leave_without_having_pushed(void **state)
     end(fan_in);
 }
 
+/* It has stopped in the middle of a push: nobody waits for it. Whoever takes its lane over gives up
+ * what it had begun, and leaves in its place. */
+static void a_dead_producer_holds_up_nobody(void **state)
+{
+    struct fletch_fan_in *fan_in = make(CAPACITY, 2);
+    struct fletch_fan_in_lane *dead = fan_in_register(fan_in);
+    struct fletch_fan_in_lane *other = fan_in_register(fan_in);
+    struct fletch_ring_spans spans;
+    (void)state;
+    assert_answer(push(dead, 0, 0), FLETCH_DONE);
+    assert_answer(fletch_fan_in_lane_try_claim(dead, 3, &spans), FLETCH_DONE);
+    fletch_fan_in_close(fan_in);
+    assert_pops(fan_in, 0, 0);
+    for (uint64_t i = 0; i < 100; i++) {
+        assert_answer(push(other, 1, i), FLETCH_DONE);
+        assert_pops(fan_in, 1, i);
+    }
+    fletch_fan_in_lane_close(other);
+    assert_no_pop(fan_in, FLETCH_EMPTY);
+    fletch_fan_in_lane_commit(dead, 0);
+    fletch_fan_in_lane_close(dead);
+    assert_no_pop(fan_in, FLETCH_CLOSED);
+    end(fan_in);
+}
+
 static void it_ends_when_it_is_closed_and_all_have_left(void **state)
 {
     struct fletch_fan_in *fan_in = make(CAPACITY, LANES);
@@ -479,6 +504,7 @@ int main(void)
         cmocka_unit_test(no_more_producers_than_lanes),
         cmocka_unit_test(a_lane_is_free_again_once_it_is_drained),
         cmocka_unit_test(a_producer_may_leave_without_having_pushed),
+        cmocka_unit_test(a_dead_producer_holds_up_nobody),
         cmocka_unit_test(it_ends_when_it_is_closed_and_all_have_left),
         cmocka_unit_test(a_fan_in_without_producers_is_empty_until_it_is_closed),
         cmocka_unit_test(a_cancelled_fan_in_takes_nothing_more),
