@@ -7,9 +7,9 @@
 #include "support/cmocka_tests.h"
 #include "support/flow_scenes.h"
 
-/* A flow whose n-th request for memory fails, for n = 1, 2, … until none does: whatever was made
- * is given back, and what runs either goes on or ends with that failure. One thread steps its
- * tasks, so that the n-th request is the same in each run. */
+/* A flow whose n-th request for memory fails, for n = 1, 2, … until none does: whatever was made is
+ * given back, and what runs either goes on or ends with that failure. One thread steps its tasks,
+ * so that the n-th request is the same in each run. */
 
 enum { TRIES_MOST = 4000, STEPS_MOST = 100000 };
 

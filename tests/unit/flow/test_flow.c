@@ -248,9 +248,9 @@ static enum fletch_status sleep_long(struct fletch_flow_context *context, void *
 {
     struct sleeper *sleeper = state;
     (void)error;
-    fetch_add_relaxed(&sleeper->calls, 1); /* relaxed: a count */
     *out_has_more = !sleeper->is_over;
     fletch_flow_pause(context, FLETCH_NO_TIMEOUT);
+    fetch_add_release(&sleeper->calls, 1); /* it may be changed now */
     return FLETCH_OK;
 }
 
@@ -286,7 +286,7 @@ static void test_what_was_done_before_a_wake_is_seen_after_it(void **state)
     assert_ok(fletch_flow_add_sink(flow, &sink, &edge.to_stage, NULL));
     assert_ok(fletch_flow_connect(flow, &edge, NULL, NULL));
     assert_ok(fletch_flow_start(flow, NULL));
-    while (load_relaxed(&sleeper.calls) == 0) /* relaxed: a count */
+    while (load_acquire(&sleeper.calls) == 0)
         fletch_thread_yield();
     assert_int_equal(fletch_flow_wait(flow, 1000000, NULL), FLETCH_DEADLINE_EXCEEDED);
     sleeper.is_over = true;
