@@ -17,6 +17,8 @@
 #include <fletching/epoch.h>
 #include <fletching/eventcount.h>
 #include <fletching/export.h>
+#include <fletching/flow.h>
+#include <fletching/flow_stage.h>
 #include <fletching/inbox.h>
 #include <fletching/ipc.h>
 #include <fletching/ipc_reader.h>
@@ -41,5 +43,6 @@
 #include <fletching/version.h>
 #include <fletching/wait.h>
 #include <fletching/window.h>
+#include <fletching/window_stage.h>
 
 #endif

@@ -46,7 +46,7 @@ static enum fletch_status charge(struct fletch_shuffle_reader *reader, struct fl
     if (goes_alone(reader, account, bytes))
         return FLETCH_OK;
     enum fletch_status status = fletch_batch_transfer(batch, account, 0, &refusal);
-    if (status == FLETCH_OK)
+    if (status == FLETCH_OK || reader->never_waits_for_room)
         return FLETCH_OK;
     return fletch_error_set(error, status, "RESOURCE_EXHAUSTED: what was read is not released: %s",
                             refusal.message);

@@ -18,6 +18,7 @@ void fletch_ready_list_init(struct fletch_ready_list *list)
         .strategy = FLETCH_WAIT_ADAPTIVE, .spin_budget_ns = FLETCH_SPIN_BUDGET_NS_DEFAULT};
     store_relaxed(&list->mailboxes.head, NULL); /* relaxed: nobody else knows the list yet */
     fletch_eventcount_start(&list->eventcount, FLETCH_SHARING_PROCESS);
+    list->sleeper = &list->eventcount;
     fletch_wait_history_start(&list->history, &policy);
 }
 
@@ -62,7 +63,7 @@ static bool put(struct fletch_mailbox *mailbox, struct fletch_ready_list *list)
     if (fletch_inbox_push(&list->mailboxes, &mailbox->ready, &was_empty) != FLETCH_DONE)
         return false;
     if (was_empty)
-        fletch_eventcount_notify_inline(&list->eventcount, 1);
+        fletch_eventcount_notify_inline(list->sleeper, 1);
     return true;
 }
 

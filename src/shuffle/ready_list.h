@@ -54,6 +54,8 @@ struct fletch_ready_list {
     struct fletch_epoch_object object; /* first: until it is freed */
     struct fletch_inbox mailboxes;
     struct fletch_eventcount eventcount;
+    struct fletch_eventcount *sleeper; /* told of what is ready: `eventcount`, or that of an owner
+                                          who waits for other things too */
     struct fletch_wait_history history;
 };
 

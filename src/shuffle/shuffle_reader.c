@@ -294,10 +294,10 @@ static void wait_for_more(struct fletch_shuffle_reader *reader, bool is_blocked,
     fetch_add_relaxed(&shuffle->read.reader_wait_ns, fletch_shuffle_now_ns(shuffle) - began_ns);
 }
 
-/* What there is now. OK, no event, `*out_is_over`: nothing will come. */
-static enum fletch_status look(struct fletch_shuffle_reader *reader,
-                               struct fletch_shuffle_event *out_event, bool *out_has_event,
-                               bool *out_is_over, struct fletch_error *error)
+enum fletch_status fletch_shuffle_reader_look(struct fletch_shuffle_reader *reader,
+                                              struct fletch_shuffle_event *out_event,
+                                              bool *out_has_event, bool *out_is_over,
+                                              struct fletch_error *error)
 {
     struct fletch_shuffle *shuffle = reader->shuffle;
     enum fletch_status status = fletch_shuffle_check(shuffle, error);
@@ -322,7 +322,8 @@ enum fletch_status fletch_shuffle_reader_next(struct fletch_shuffle_reader *read
     uint64_t deadline_ns = 0;
     bool has_event = false, is_over = false;
     for (bool is_first = true;; is_first = false) {
-        enum fletch_status status = look(reader, out_event, &has_event, &is_over, error);
+        enum fletch_status status =
+            fletch_shuffle_reader_look(reader, out_event, &has_event, &is_over, error);
         bool is_blocked = status == FLETCH_RESOURCE_EXHAUSTED;
         if ((status != FLETCH_OK && !is_blocked) || has_event || (is_over && !is_blocked)) {
             if (status == FLETCH_OK)
@@ -338,6 +339,22 @@ enum fletch_status fletch_shuffle_reader_next(struct fletch_shuffle_reader *read
     }
 }
 
+/* ---- owners that wait for other things too ---- */
+
+void fletch_shuffle_reader_sleep_on(struct fletch_shuffle_reader *reader,
+                                    struct fletch_eventcount *eventcount)
+{
+    reader->list->sleeper = eventcount;
+    reader->never_waits_for_room = true;
+}
+
+bool fletch_shuffle_reader_may_have_any(const struct fletch_shuffle_reader *reader)
+{
+    return reader->first_pending != NULL || fletch_ready_list_has_any(reader->list) ||
+           reader->ended_count == reader->partition_count ||
+           fletch_shuffle_is_cancelled(reader->shuffle);
+}
+
 /* ---- the descriptor ---- */
 
 enum fletch_status fletch_shuffle_reader_open_fd(struct fletch_shuffle_reader *reader, int *out_fd,
@@ -350,9 +367,7 @@ bool fletch_shuffle_reader_arm(struct fletch_shuffle_reader *reader)
 {
     FLETCH_ASSERT(!reader->is_armed);
     uint32_t key = fletch_eventcount_arm(&reader->list->eventcount);
-    if (reader->first_pending != NULL || fletch_ready_list_has_any(reader->list) ||
-        reader->ended_count == reader->partition_count ||
-        fletch_shuffle_is_cancelled(reader->shuffle)) {
+    if (fletch_shuffle_reader_may_have_any(reader)) {
         fletch_eventcount_disarm(&reader->list->eventcount, key);
         return false;
     }

@@ -21,7 +21,8 @@ struct fletch_shuffle_reader {
     struct fletch_epoch_seat *seat;
     struct fletch_buffer_cache *cache;
     bool owns_cache;
-    bool is_cleared; /* of a cancelled shuffle: its partitions are empty */
+    bool is_cleared;           /* of a cancelled shuffle: its partitions are empty */
+    bool never_waits_for_room; /* what *delivered* has no room for stays the shuffle's */
     bool is_armed;
     uint32_t armed_key;
     struct fletch_partitioner *partitioner; /* for sums of keys; NULL: none are wanted */
@@ -36,5 +37,22 @@ struct fletch_shuffle_reader {
     uint64_t blocked_bytes;               /* what there was no room for, the last time */
     struct fletch_reader_source source;
 };
+
+/* For owners that wait for other things too: from now on `eventcount` is told of what comes; it
+ * outlives all calls of the shuffle. Before anything is written to it. Such a reader is also
+ * given what *delivered* has no room for: it passes on what it is given, and the others, that it
+ * would wait for, may wait for it. */
+void fletch_shuffle_reader_sleep_on(struct fletch_shuffle_reader *reader,
+                                    struct fletch_eventcount *eventcount);
+
+/* What there is now, as fletch_shuffle_reader_next; neither waits nor words an error for having
+ * found nothing. OK, no event, `*out_is_over`: nothing will come. */
+enum fletch_status fletch_shuffle_reader_look(struct fletch_shuffle_reader *reader,
+                                              struct fletch_shuffle_event *out_event,
+                                              bool *out_has_event, bool *out_is_over,
+                                              struct fletch_error *error);
+
+/* Whether a look could find something: a few loads. */
+bool fletch_shuffle_reader_may_have_any(const struct fletch_shuffle_reader *reader);
 
 #endif

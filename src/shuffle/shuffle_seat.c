@@ -9,10 +9,11 @@ struct fletch_shuffle_seat *fletch_shuffle_seat_create(struct fletch_shuffle *sh
     if (seat == NULL)
         return NULL;
     *seat = (struct fletch_shuffle_seat){.producer = producer};
-    fletch_eventcount_start(&seat->sleeper, FLETCH_SHARING_PROCESS);
+    fletch_eventcount_start(&seat->own, FLETCH_SHARING_PROCESS);
+    seat->sleeper = &seat->own;
     fletch_frame_pool_init(&seat->frames, &shuffle->allocator);
     for (uint32_t i = 0; i < FLETCH_SEAT_OPERATIONS; i++)
-        fletch_control_init(&seat->operations[i], shuffle->coordinator, producer, &seat->sleeper);
+        fletch_control_init(&seat->operations[i], shuffle->coordinator, producer, seat->sleeper);
     return seat;
 }
 
@@ -23,7 +24,7 @@ void fletch_shuffle_seat_destroy(struct fletch_shuffle_seat *seat)
     if (seat->segment != NULL)
         fletch_spill_segment_release(seat->segment);
     fletch_frame_pool_deinit(&seat->frames);
-    fletch_eventcount_deinit(&seat->sleeper);
+    fletch_eventcount_deinit(&seat->own);
     fletch_block_release(seat);
 }
 
@@ -45,7 +46,7 @@ void fletch_shuffle_seats_notify(struct fletch_shuffle *shuffle)
 {
     for (struct fletch_shuffle_seat *seat = load_acquire(&shuffle->seats); /* E1 acquire */
          seat != NULL; seat = seat->next)
-        fletch_eventcount_notify_inline(&seat->sleeper, UINT32_MAX);
+        fletch_eventcount_notify_inline(seat->sleeper, UINT32_MAX);
 }
 
 void fletch_shuffle_seats_spilled(struct fletch_shuffle *shuffle,

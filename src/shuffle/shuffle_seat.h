@@ -28,7 +28,9 @@ struct fletch_shuffle_seat {
     struct fletch_control_operation operations[FLETCH_SEAT_OPERATIONS];
     struct fletch_spill_segment *segment; /* for statistics: a reference, or NULL */
     char abort_reason[FLETCH_REASON_BYTES];
-    FLETCH_ISOLATED struct fletch_eventcount sleeper;
+    struct fletch_eventcount *sleeper; /* what the writer sleeps on: `own`, or that of an owner who
+                                          waits for other things too */
+    FLETCH_ISOLATED struct fletch_eventcount own;
     struct fletch_frame_pool frames;
 };
 

@@ -225,12 +225,22 @@ enum fletch_status fletch_shuffle_writer_poll(struct fletch_shuffle_writer *writ
     return status;
 }
 
+/* ---- owners that wait for other things too ---- */
+
+void fletch_shuffle_writer_sleep_on(struct fletch_shuffle_writer *writer,
+                                    struct fletch_eventcount *eventcount)
+{
+    writer->seat->sleeper = eventcount;
+    for (uint32_t i = 0; i < FLETCH_SEAT_OPERATIONS; i++)
+        writer->seat->operations[i].sleeper = eventcount;
+}
+
 /* ---- event loops ---- */
 
 enum fletch_status fletch_shuffle_writer_open_fd(struct fletch_shuffle_writer *writer, int *out_fd,
                                                  struct fletch_error *error)
 {
-    return fletch_eventcount_open_fd(&writer->seat->sleeper, out_fd, error);
+    return fletch_eventcount_open_fd(writer->seat->sleeper, out_fd, error);
 }
 
 bool fletch_shuffle_writer_arm(struct fletch_shuffle_writer *writer)
@@ -239,7 +249,7 @@ bool fletch_shuffle_writer_arm(struct fletch_shuffle_writer *writer)
     if (writer->state != FLETCH_WRITER_OPEN || writer->refusing != NULL)
         return false;
     fletch_writer_ask(writer);
-    writer->armed_key = fletch_eventcount_arm(&writer->seat->sleeper);
+    writer->armed_key = fletch_eventcount_arm(writer->seat->sleeper);
     writer->is_armed = true;
     /* relaxed: who looks at it looks twice */
     fetch_add_relaxed(&writer->shuffle->written.writers_stuck, 1);
@@ -257,7 +267,7 @@ void fletch_shuffle_writer_disarm(struct fletch_shuffle_writer *writer)
         return;
     writer->is_armed = false;
     fetch_sub_relaxed(&writer->shuffle->written.writers_stuck, 1); /* relaxed: as in arm */
-    fletch_eventcount_disarm(&writer->seat->sleeper, writer->armed_key);
+    fletch_eventcount_disarm(writer->seat->sleeper, writer->armed_key);
     fletch_writer_give_up(writer);
 }
 

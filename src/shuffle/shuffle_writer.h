@@ -70,4 +70,9 @@ struct fletch_shuffle_writer {
     struct fletch_channel_totals taken;
 };
 
+/* From now on `eventcount` is told of what the writer waits for; it outlives all calls of the
+ * shuffle. Before anything was written, and before another thread may cancel the shuffle. */
+void fletch_shuffle_writer_sleep_on(struct fletch_shuffle_writer *writer,
+                                    struct fletch_eventcount *eventcount);
+
 #endif

@@ -5,7 +5,7 @@ bool fletch_writer_await(struct fletch_shuffle_writer *writer,
                          bool (*is_so)(struct fletch_control_operation *operation),
                          uint64_t deadline_ns)
 {
-    struct fletch_eventcount *sleeper = &writer->seat->sleeper;
+    struct fletch_eventcount *sleeper = writer->seat->sleeper;
     while (!is_so(operation)) {
         uint64_t left_ns = fletch_transport_remaining_ns(writer->shuffle->transport, deadline_ns);
         uint32_t key = fletch_eventcount_prepare(sleeper);

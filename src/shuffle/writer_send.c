@@ -20,7 +20,7 @@ struct fletch_channel *fletch_writer_channel(struct fletch_shuffle_writer *write
     if (channel == NULL)
         return NULL;
     *channel = (struct fletch_channel){.producer = writer->producer, .partition = partition};
-    fletch_credit_request_init(&channel->request, &to->credit, &writer->seat->sleeper);
+    fletch_credit_request_init(&channel->request, &to->credit, writer->seat->sleeper);
     fletch_shuffle_partition_add_channel(to, channel);
     writer->channels[partition] = channel;
     return channel;

@@ -151,7 +151,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 static void sleep_until_something_moves(struct fletch_shuffle_writer *writer, uint64_t timeout_ns)
 {
     struct fletch_shuffle *shuffle = writer->shuffle;
-    struct fletch_eventcount *sleeper = &writer->seat->sleeper;
+    struct fletch_eventcount *sleeper = writer->seat->sleeper;
     uint32_t key = fletch_eventcount_prepare(sleeper);
     if (fletch_writer_has_grant(writer) || fletch_writer_waits_in_vain(writer) ||
         fletch_shuffle_is_cancelled(shuffle)) {
@@ -222,6 +222,27 @@ enum fletch_status fletch_writer_settle(struct fletch_shuffle_writer *writer, ui
     return status != FLETCH_RESOURCE_EXHAUSTED                        ? status
            : has_settled(writer, fletch_writer_advance(writer, NULL)) ? FLETCH_OK
                                                                       : status;
+}
+
+enum fletch_status fletch_writer_try_settle(struct fletch_shuffle_writer *writer, bool *out_settled,
+                                            struct fletch_error *error)
+{
+    uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
+    enum fletch_status status = FLETCH_OK;
+    do {
+        status = fletch_writer_advance(writer, error);
+        if (status != FLETCH_OK && status != FLETCH_RESOURCE_EXHAUSTED)
+            return status;
+        if (!has_settled(writer, status))
+            fletch_writer_ask(writer);
+        if (writer->has_moved)
+            writer->moved_ns = now_ns;
+        writer->has_moved = false;
+    } while (!has_settled(writer, status) && fletch_writer_spill(writer, now_ns));
+    *out_settled = has_settled(writer, status);
+    if (*out_settled)
+        fletch_writer_give_up(writer);
+    return FLETCH_OK;
 }
 
 enum fletch_status fletch_writer_flush_all(struct fletch_shuffle_writer *writer,

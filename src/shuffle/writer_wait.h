@@ -10,6 +10,12 @@
 enum fletch_status fletch_writer_settle(struct fletch_shuffle_writer *writer, uint64_t deadline_ns,
                                         struct fletch_error *error);
 
+/* The same, without waiting: what does not go now has asked for credit, and the writer's sleeper is
+ * told when that comes. `*out_settled`: nothing is left. For owners that wait for other things
+ * too. */
+enum fletch_status fletch_writer_try_settle(struct fletch_shuffle_writer *writer, bool *out_settled,
+                                            struct fletch_error *error);
+
 /* The time at which a call that began at `now_ns` ends. */
 uint64_t fletch_writer_deadline(uint64_t now_ns, uint64_t timeout_ns);
 

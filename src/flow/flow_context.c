@@ -1,0 +1,138 @@
+#include "flow/flow_context.h"
+
+#include "base/checked.h"
+#include "base/status.h"
+#include "flow/flow_outlet.h"
+#include "flow/flow_task.h"
+
+/* ---- who it is ---- */
+
+uint32_t fletch_flow_context_instance(const struct fletch_flow_context *context)
+{
+    return context->number;
+}
+
+uint32_t fletch_flow_context_instance_count(const struct fletch_flow_context *context)
+{
+    return context->node->instance_count;
+}
+
+const char *fletch_flow_context_name(const struct fletch_flow_context *context)
+{
+    return context->node->name;
+}
+
+struct fletch_buffer_cache *fletch_flow_context_cache(const struct fletch_flow_context *context)
+{
+    return context->task->cache;
+}
+
+bool fletch_flow_context_is_stopping(const struct fletch_flow_context *context)
+{
+    const struct fletch_flow *flow = context->flow;
+    /* relaxed: a wish, no data behind it */
+    return fletch_flow_has_failed(flow) || load_relaxed(&flow->is_draining) != 0;
+}
+
+/* ---- what it sends ---- */
+
+/* A failure of sending stops the flow, whatever the function that called makes of it. */
+static enum fletch_status tell(struct fletch_flow_context *context, enum fletch_status status,
+                               const struct fletch_error *cause, struct fletch_error *error)
+{
+    fletch_flow_fail(context->flow, context, status, cause);
+    if (error != NULL)
+        *error = *cause;
+    return status;
+}
+
+static enum fletch_status check_output(const struct fletch_flow_context *context, uint32_t output,
+                                       struct fletch_error *error)
+{
+    if (!context->may_emit)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "stage '%s' cannot emit here: only while one of its functions "
+                                "runs, but for init and close",
+                                context->node->name);
+    if (output >= context->node->output_count)
+        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
+                                "output %u of stage '%s' was emitted to, it has %u", output,
+                                context->node->name, context->node->output_count);
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_flow_give(struct fletch_flow_context *context, uint32_t output,
+                                    struct fletch_batch *batch, struct fletch_error *error)
+{
+    struct fletch_error cause;
+    enum fletch_status status = check_output(context, output, error);
+    if (status != FLETCH_OK)
+        return status;
+    uint32_t first = context->first_outlets[output], end = context->first_outlets[output + 1];
+    struct fletch_flow_item item = {.kind = FLETCH_ITEM_BATCH, .batch = batch};
+    fletch_flow_count(&context->batches_out, 1);
+    for (uint32_t i = first; i + 1 < end; i++) {
+        fletch_batch_acquire(batch);
+        status = fletch_outlet_send(context, &context->outlets[i], &item, &cause);
+        if (status != FLETCH_OK) {
+            fletch_batch_release(context->task->cache, batch);
+            return tell(context, status, &cause, error);
+        }
+    }
+    if (first == end) {
+        fletch_batch_release(context->task->cache, batch);
+        return FLETCH_OK;
+    }
+    status = fletch_outlet_send(context, &context->outlets[end - 1], &item, &cause);
+    return status == FLETCH_OK ? FLETCH_OK : tell(context, status, &cause, error);
+}
+
+enum fletch_status fletch_flow_emit(struct fletch_flow_context *context, uint32_t output,
+                                    struct fletch_batch *batch, struct fletch_error *error)
+{
+    enum fletch_status status =
+        fletch_flow_give(context, output, fletch_batch_acquire(batch), error);
+    if (status != FLETCH_OK)
+        fletch_batch_release(context->task->cache, batch);
+    return status;
+}
+
+enum fletch_status fletch_flow_send_all(struct fletch_flow_context *context,
+                                        enum fletch_flow_item_kind kind, uint64_t value)
+{
+    const struct fletch_flow_item item = {.kind = kind, .value = value};
+    for (uint32_t i = 0; i < context->outlet_count; i++) {
+        struct fletch_error *error = &context->task->error;
+        enum fletch_status status = fletch_outlet_send(context, &context->outlets[i], &item, error);
+        if (status != FLETCH_OK) {
+            fletch_flow_fail(context->flow, context, status, error);
+            return status;
+        }
+    }
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_flow_emit_watermark(struct fletch_flow_context *context,
+                                              int64_t watermark, struct fletch_error *error)
+{
+    if (context->node->kind != FLETCH_NODE_SOURCE || !context->may_emit)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "stage '%s' cannot emit a watermark: sources can, while one of "
+                                "their functions runs",
+                                context->node->name);
+    if (watermark <= context->watermark || watermark == INT64_MAX) /* the end says that */
+        return FLETCH_OK;
+    context->watermark = watermark;
+    store_relaxed(&context->watermark_told, watermark); /* relaxed: a statistic */
+    enum fletch_status status =
+        fletch_flow_send_all(context, FLETCH_ITEM_WATERMARK, (uint64_t)watermark);
+    if (status != FLETCH_OK && error != NULL && error != &context->task->error)
+        *error = context->task->error;
+    return status;
+}
+
+void fletch_flow_pause(struct fletch_flow_context *context, uint64_t duration_ns)
+{
+    context->paused_until_ns =
+        fletch_saturating_add_u64(fletch_flow_now_ns(context->flow), duration_ns);
+}
