@@ -1,8 +1,8 @@
 /* Flows under virtual time: a graph is drawn from a seed, and one thread steps its tasks in an
- * order that is drawn too, while barriers come, and sometimes a failure, a stop or a cancel. What the
- * instances watch is in support/flow_scenes.h; also, something must move within a bounded number of
- * rounds. Arguments: the first seed, and how many times 250 seeds. A failing seed is printed, and
- * `sim_flow <seed> 0` runs it alone. */
+ * order that is drawn too, while barriers come, and sometimes a failure, a stop or a cancel. What
+ * the instances watch is in support/flow_scenes.h; also, something must move within a bounded
+ * number of rounds. Arguments: the first seed, and how many times 250 seeds. A failing seed is
+ * printed, and `sim_flow <seed> 0` runs it alone. */
 
 #include <inttypes.h>
 #include <stdio.h>
