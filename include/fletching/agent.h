@@ -161,9 +161,10 @@ fletch_agent_post(struct fletch_agent *to, const struct fletch_batch_slot *slot,
                   uint64_t timeout_ns, struct fletch_error *error);
 
 /** Posts a request and waits for the reply, up to `timeout_ns` in all (FLETCH_NO_TIMEOUT is
- *  refused). On OK the caller owns a reference to the reply's batch, if it has one; on success and
- *  after DEADLINE_EXCEEDED that of `slot` is taken. Else the replier's status, or as
- *  fletch_agent_post. Not on an agent's thread. */
+ *  refused). `slot->batch` is NULL once the request was posted, which takes its reference; on OK
+ *  the caller owns one to the reply's batch, if it has one. DEADLINE_EXCEEDED: no room or no reply
+ *  in time; RESOURCE_EXHAUSTED: the system's request_limit; ABORTED: the request was given up; else
+ *  as fletch_agent_post. Not on an agent's thread. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_agent_call(struct fletch_agent *to, struct fletch_batch_slot *slot, uint64_t timeout_ns,
                   struct fletch_batch_slot *out_reply, struct fletch_error *error);
@@ -175,9 +176,10 @@ FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_agent_tell(struct flet
                                                                      struct fletch_error *error);
 
 /** Sends a barrier through the whole system: behind what was posted before this call, before what
- *  is posted after it. Each agent is handed it once, when it has come from all who send to it. One
- *  thread at a time. INVALID_ARGUMENT: `barrier` is not above the last one; RESOURCE_EXHAUSTED: as
- *  many as may be are in flight, names the agent that has not passed the oldest. Never blocks. */
+ *  is posted after it. Each agent is handed it once, when it has come from all who send to it. The
+ *  thread that drains, one at a time. INVALID_ARGUMENT: `barrier` is not above the last one;
+ *  RESOURCE_EXHAUSTED: as many as may be are in flight, names the agent that has not passed the
+ *  oldest. Never blocks. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_agent_system_barrier(struct fletch_agent_system *system, uint64_t barrier,
                             struct fletch_error *error);
@@ -189,9 +191,9 @@ fletch_agent_system_wait_barrier(struct fletch_agent_system *system, uint64_t ba
                                  uint64_t timeout_ns, struct fletch_error *error);
 
 /** Ends the system in order: intakes refuse, what was posted is handled, each agent ends when those
- *  before it have. Waits for that up to `timeout_ns`; can be called again. DEADLINE_EXCEEDED names
- *  an agent that has not ended, and what it waits for; else the system's failure: the first one,
- *  with the agent's name, what it was handling, and its cause. */
+ *  before it have. Waits for that up to `timeout_ns`; can be called again, one thread at a time.
+ *  DEADLINE_EXCEEDED names an agent that has not ended, and what it waits for; else the system's
+ *  failure: the first one, with the agent's name, what it was handling, and its cause. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_agent_system_drain(struct fletch_agent_system *system, uint64_t timeout_ns,
                           struct fletch_error *error);

@@ -46,5 +46,6 @@
 #include <fletching/version.h>
 #include <fletching/wait.h>
 #include <fletching/window.h>
+#include <fletching/window_stage.h>
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/atomic.h"
 #include "base/status.h"
 
-#include "support/agents.h"
+#include "support/agent_scenes.h"
 #include "support/arguments.h"
 #include "support/cmocka_tests.h"
 #include "support/events.h"

@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 
-#include "support/agents.h"
+#include "support/agent_scenes.h"
 #include "support/cmocka_tests.h"
 #include "support/team.h"
 

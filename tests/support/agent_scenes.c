@@ -1,4 +1,4 @@
-#include "support/agents.h"
+#include "support/agent_scenes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
