@@ -2,6 +2,7 @@
 
 #include "base/allocator.h"
 #include "base/assert.h"
+#include "base/bits.h"
 #include "base/options.h"
 #include "partition/batch_recoder.h"
 #include "partition/dictionary_merger.h"
@@ -11,7 +12,7 @@
 enum {
     ALIGNMENT = 64,
     FRAME_BYTES_LEAST = 4 << 10,
-    FRAME_BYTES_DEFAULT_MOST = 1 << 20,
+    FRAME_BYTES_DEFAULT_MOST = 256 << 10,
     FRAME_BYTES_MOST = 1 << 28,
     SHARES = 8, /* of the budget that open frames may take: an eighth of it */
     BLOCK_COLUMN_BYTES = 512 << 10,
@@ -62,7 +63,11 @@ static enum fletch_status frame_bytes_of(const struct fletch_partition_writer_op
     uint64_t target = budget / (SHARES * writers * partition_count);
     if (target < FRAME_BYTES_LEAST)
         target = FRAME_BYTES_LEAST;
-    *out_bytes = target < FRAME_BYTES_DEFAULT_MOST ? (size_t)target : FRAME_BYTES_DEFAULT_MOST;
+    if (target > FRAME_BYTES_DEFAULT_MOST)
+        target = FRAME_BYTES_DEFAULT_MOST;
+    /* The pool has whole huge pages for such sizes: with small ones each segment waits for the
+     * translation of its addresses. */
+    *out_bytes = fletch_power_of_two_floor((size_t)target);
     return FLETCH_OK;
 }
 

@@ -89,12 +89,10 @@ static void frames_are_as_large_as_the_budget_lets_them(void **state)
         uint32_t writers, partitions;
         size_t bytes;
     } cases[] = {
-        {0, 0, 1, 1 << 20},
-        {0, 0, 16, 1 << 20},
-        {0, 0, 200, (1 << 30) / 1600},
-        {64 << 20, 2, 16, (64 << 20) / 256},
-        {1 << 20, 1, 65536, 4096},
-        {1 << 30, 1, 65536, 4096},
+        {0, 0, 1, 256 << 10},         {0, 0, 200, 256 << 10},
+        {0, 4, 200, 128 << 10}, /* of 167,772 */
+        {64 << 20, 2, 16, 256 << 10}, {(64 << 20) - 1, 2, 16, 128 << 10},
+        {1 << 20, 1, 65536, 4096},    {1 << 30, 1, 65536, 4096},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fletch_partition_writer_options options = {.budget_bytes = cases[i].budget,
