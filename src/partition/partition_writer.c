@@ -40,6 +40,7 @@ struct fletch_partition_writer {
     uint64_t key_sum;        /* of all rows that were taken in */
     uint32_t block_rows;     /* of this batch, the last one apart */
     uint32_t broadcast_next; /* partition that the batch goes to next */
+    bool is_stepwise;        /* rests after blocks, see fletch_partition_writer_go_stepwise */
     void *arrays;
     size_t arrays_bytes;
 };
@@ -322,6 +323,10 @@ enum fletch_status fletch_partition_writer_resume(struct fletch_partition_writer
             return status;
         writer->block.first_row += writer->block.row_count;
         writer->block_is_sorted = false;
+        bool has_finished = writer->scatter.closed_first < writer->scatter.closed_count;
+        if (writer->is_stepwise && has_finished &&
+            writer->block.first_row < writer->batch->row_count)
+            return FLETCH_OK;
     }
     fletch_batch_release(writer->scatter.source.cache, writer->batch);
     writer->batch = NULL;
@@ -460,6 +465,11 @@ enum fletch_status fletch_partition_writer_finish_open(struct fletch_partition_w
     for (uint32_t p = 0; p < writer->partitioner->partition_count && status == FLETCH_OK; p++)
         status = fletch_scatter_close(&writer->scatter, p, error);
     return status;
+}
+
+void fletch_partition_writer_go_stepwise(struct fletch_partition_writer *writer)
+{
+    writer->is_stepwise = true;
 }
 
 void fletch_partition_writer_charge(struct fletch_partition_writer *writer,

@@ -17,6 +17,11 @@ bool fletch_partition_writer_has_open(const struct fletch_partition_writer *writ
 enum fletch_status fletch_partition_writer_finish_open(struct fletch_partition_writer *writer,
                                                        struct fletch_error *error);
 
+/* From now on taking in a batch rests, with FLETCH_OK and a rest, where frames are finished: they
+ * can leave while they are in the caches, and before the rest is placed.
+ * fletch_partition_writer_resume goes on. */
+void fletch_partition_writer_go_stepwise(struct fletch_partition_writer *writer);
+
 /* Who is charged for frames from now on. */
 void fletch_partition_writer_charge(struct fletch_partition_writer *writer,
                                     struct fletch_account *account);
