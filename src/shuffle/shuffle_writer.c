@@ -158,13 +158,16 @@ enum fletch_status fletch_shuffle_writer_write(struct fletch_shuffle_writer *wri
     if (status != FLETCH_OK)
         return status;
     uint64_t now_ns = fletch_shuffle_now_ns(writer->shuffle);
-    status = fletch_writer_settle(writer, fletch_writer_deadline(now_ns, timeout_ns), error);
+    uint64_t deadline_ns = fletch_writer_deadline(now_ns, timeout_ns);
+    status = fletch_writer_settle(writer, deadline_ns, error);
     if (status == FLETCH_OK)
         status = take_in(writer, batch, error);
     if (status != FLETCH_OK)
         return status;
     fletch_writer_linger_begin(writer, now_ns);
     status = send_on(writer, now_ns, error);
+    if (status == FLETCH_OK)
+        fletch_writer_keep_pace(writer, FLETCH_QUEUE_BYTES, deadline_ns);
     /* The batch was taken: of a partition that has failed the next call tells. */
     return writer->partition_writer == NULL ? FLETCH_OK : status;
 }
@@ -317,10 +320,12 @@ enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *w
     if (!fletch_writer_await(writer, operation, fletch_control_is_done, deadline_ns) &&
         fletch_control_give_up(operation))
         return refuse_barrier(writer, id, error);
-    if (operation->status == FLETCH_OK)
+    if (operation->status == FLETCH_OK) {
         writer->barrier = id;
-    else if (error != NULL)
+        fletch_writer_keep_pace(writer, 0, deadline_ns); /* it goes as fast as readers read */
+    } else if (error != NULL) {
         *error = operation->error;
+    }
     return operation->status;
 }
 
