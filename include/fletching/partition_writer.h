@@ -16,8 +16,8 @@ struct fletch_partition_writer_options {
     size_t struct_size;
     /** Where frames take their memory; belongs to the same thread as the writer. Not NULL. */
     struct fletch_buffer_cache *cache;
-    /** Bytes that a frame is to have. 0: min(1 MiB, budget_bytes / (8 · writer_count · P)), at
-     *  least 4 KiB. */
+    /** Bytes that a frame is to have. 0: the largest power of two that is not above 256 KiB and
+     *  budget_bytes / (8 · writer_count · P), at least 4 KiB. */
     size_t frame_bytes;
     /** For the default of frame_bytes. 0: 1 GiB. */
     uint64_t budget_bytes;

@@ -63,8 +63,8 @@ struct fletch_shuffle_options {
     /** The most bytes that this shuffle keeps alive, of those of the transport, or what the
      *  transport does not keep for what is delivered, if that is less. 0: all of that. */
     uint64_t budget_bytes;
-    /** Bytes that a frame is to have, 4 KiB to 64 MiB. 0: min(1 MiB, budget / (8 · producers · P)),
-     *  at least 4 KiB. */
+    /** Bytes that a frame is to have, 4 KiB to 64 MiB. 0: the largest power of two that is not
+     *  above 256 KiB and budget / (8 · producers · P), at least 4 KiB. */
     size_t frame_bytes;
     /** How long rows may wait in a writer for more of them; 0: 1 ms, FLETCH_OFF: until the frame is
      *  full or the writer flushes. Looked at in each call of the writer. Rows wait on where that
@@ -161,7 +161,7 @@ struct fletch_exchange_statistics {
     uint64_t bytes_charged; /* the shuffle's account, and a frame beside it that is too large */
     uint64_t bytes_charged_peak;
     uint64_t budget_bytes;
-    uint64_t credit_waits;   /* times that a writer waited for credit */
+    uint64_t credit_waits;   /* times that a writer waited for credit, or for readers */
     uint64_t credit_wait_ns; /* how long, in all */
     uint64_t reader_waits;
     uint64_t reader_wait_ns;

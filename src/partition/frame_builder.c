@@ -13,7 +13,8 @@ enum {
     ALIGNMENT = 64,
     ROWS_MAX = 1 << 24,  /* of a frame */
     SPARE_ELEMENTS = 16, /* of a list's child, beyond what was seen */
-    SPARE_BYTES = 64     /* of strings, the same */
+    SPARE_BYTES = 64,    /* of strings, the same */
+    SLAB_USED_LEAST = 4  /* a batch keeps a slab of which it uses this part, or more */
 };
 
 /* Rows differ: what is expected of a frame's strings and lists, and an eighth. */
@@ -367,7 +368,7 @@ enum fletch_status fletch_builder_finish(struct fletch_frame_builder *frame,
     size_t total = describe(frame, source->schema, parts);
     parts->row_count = frame->row_count;
     struct fletch_buffer *owner = frame->slab;
-    if (2 * total < frame->plan->slab_bytes &&
+    if (SLAB_USED_LEAST * total < frame->plan->slab_bytes &&
         compact(source, parts, total, &owner, NULL) != FLETCH_OK)
         owner = frame->slab; /* no memory for a smaller one: this one does */
     enum fletch_status status = create_batch(source, parts, owner, out_batch, error);

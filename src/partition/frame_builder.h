@@ -107,7 +107,8 @@ struct fletch_frame_parts {
 };
 
 /* Makes the batch of the frame's rows, its spans trimmed to what is used, and closes the frame. A
- * slab that is less than half used is exchanged for one that fits. On failure the frame stays. */
+ * slab that is less than a quarter used is exchanged for one that fits: closer to full the copy
+ * costs more than the memory. On failure the frame stays. */
 enum fletch_status fletch_builder_finish(struct fletch_frame_builder *frame,
                                          const struct fletch_frame_source *source,
                                          struct fletch_frame_parts *parts,

@@ -2,6 +2,7 @@
 
 #include "base/allocator.h"
 #include "base/assert.h"
+#include "base/bits.h"
 #include "base/options.h"
 #include "partition/batch_recoder.h"
 #include "partition/dictionary_merger.h"
@@ -11,7 +12,7 @@
 enum {
     ALIGNMENT = 64,
     FRAME_BYTES_LEAST = 4 << 10,
-    FRAME_BYTES_DEFAULT_MOST = 1 << 20,
+    FRAME_BYTES_DEFAULT_MOST = 256 << 10,
     FRAME_BYTES_MOST = 1 << 28,
     SHARES = 8, /* of the budget that open frames may take: an eighth of it */
     BLOCK_COLUMN_BYTES = 512 << 10,
@@ -40,6 +41,7 @@ struct fletch_partition_writer {
     uint64_t key_sum;        /* of all rows that were taken in */
     uint32_t block_rows;     /* of this batch, the last one apart */
     uint32_t broadcast_next; /* partition that the batch goes to next */
+    bool is_stepwise;        /* rests after blocks, see fletch_partition_writer_go_stepwise */
     void *arrays;
     size_t arrays_bytes;
 };
@@ -63,7 +65,11 @@ static enum fletch_status frame_bytes_of(const struct fletch_partition_writer_op
     uint64_t target = budget / (SHARES * writers * partition_count);
     if (target < FRAME_BYTES_LEAST)
         target = FRAME_BYTES_LEAST;
-    *out_bytes = target < FRAME_BYTES_DEFAULT_MOST ? (size_t)target : FRAME_BYTES_DEFAULT_MOST;
+    if (target > FRAME_BYTES_DEFAULT_MOST)
+        target = FRAME_BYTES_DEFAULT_MOST;
+    /* The pool has whole huge pages for such sizes: with small ones each segment waits for the
+     * translation of its addresses. */
+    *out_bytes = fletch_power_of_two_floor((size_t)target);
     return FLETCH_OK;
 }
 
@@ -331,6 +337,10 @@ enum fletch_status fletch_partition_writer_resume(struct fletch_partition_writer
             return status;
         writer->block.first_row += writer->block.row_count;
         writer->block_is_sorted = false;
+        bool has_finished = writer->scatter.closed_first < writer->scatter.closed_count;
+        if (writer->is_stepwise && has_finished &&
+            writer->block.first_row < writer->batch->row_count)
+            return FLETCH_OK;
     }
     fletch_batch_release(writer->scatter.source.cache, writer->batch);
     writer->batch = NULL;
@@ -486,6 +496,11 @@ enum fletch_status fletch_partition_writer_finish_partition(struct fletch_partit
                                                             struct fletch_error *error)
 {
     return fletch_scatter_close(&writer->scatter, partition, error);
+}
+
+void fletch_partition_writer_go_stepwise(struct fletch_partition_writer *writer)
+{
+    writer->is_stepwise = true;
 }
 
 void fletch_partition_writer_charge(struct fletch_partition_writer *writer,

@@ -31,6 +31,11 @@ enum fletch_status fletch_partition_writer_finish_partition(struct fletch_partit
                                                             uint32_t partition,
                                                             struct fletch_error *error);
 
+/* From now on taking in a batch rests, with FLETCH_OK and a rest, where frames are finished: they
+ * can leave while they are in the caches, and before the rest is placed.
+ * fletch_partition_writer_resume goes on. */
+void fletch_partition_writer_go_stepwise(struct fletch_partition_writer *writer);
+
 /* Who is charged for frames from now on. */
 void fletch_partition_writer_charge(struct fletch_partition_writer *writer,
                                     struct fletch_account *account);

@@ -8,10 +8,11 @@
 
 enum { ALIGNMENT = 64, SEGMENTS_MAX = 4096, CLOSED_AT_FIRST = 64 };
 
-/* Open frames of so many bytes are written past the caches: whatever is written has left them long
- * before the frame is full. With more partitions than this a block seldom has a line for each. */
-#define BYTES_TO_STREAM ((size_t)8 << 20)
-enum { PARTITIONS_TO_STREAM = 1024 };
+/* Open frames of so many bytes are written past the caches: whatever is written has left the second
+ * level long before the frame is full. With more partitions than this a block seldom has a line for
+ * each. */
+#define BYTES_TO_STREAM ((size_t)2 << 20)
+enum { PARTITIONS_TO_STREAM = 1024, LINE = 64 };
 
 /* Rows after which what was seen counts half: frames follow data that changes. */
 static const double rows_to_remember = 1 << 16;
@@ -342,7 +343,7 @@ static void add_segment(struct fletch_scatter *scatter, struct fletch_frame_buil
 static void prefetch_run(const struct fletch_scatter *scatter,
                          const struct fletch_scatter_block *block)
 {
-    enum { RUNS_AHEAD = 2 };
+    enum { RUNS_AHEAD = 2, BYTES_MOST = 1024 };
     uint32_t run = block->run + RUNS_AHEAD;
     if (block->run_done > 0 || run >= block->lists->run_count)
         return;
@@ -350,12 +351,14 @@ static void prefetch_run(const struct fletch_scatter *scatter,
     const struct fletch_schema *schema = scatter->source.schema;
     for (uint32_t row = 0; frame->slab != NULL && row < schema->field_count; row++) {
         const struct fletch_scatter_node *node = &scatter->nodes[row];
-        if (node->rule == FLETCH_COPY_STRINGS && !node->is_below_a_list)
-            __builtin_prefetch(
-                fletch_builder_region(frame, schema->fields[row].first_span + 1) +
-                    (size_t)frame->row_count *
-                        (fletch_view_has_wide_offsets(&scatter->columns[row]) ? 8 : 4),
-                1, 3);
+        if (node->rule != FLETCH_COPY_STRINGS || node->is_below_a_list)
+            continue;
+        size_t width = fletch_view_has_wide_offsets(&scatter->columns[row]) ? 8 : 4;
+        const uint8_t *to = fletch_builder_region(frame, schema->fields[row].first_span + 1) +
+                            width * frame->row_count;
+        size_t bytes = width * block->lists->runs[run].count;
+        for (size_t at = 0; at < bytes + LINE && at < BYTES_MOST; at += LINE)
+            __builtin_prefetch(to + at, 1, 3);
     }
 }
 
@@ -390,12 +393,32 @@ static enum fletch_status place_some(struct fletch_scatter *scatter,
     return is_full ? fletch_scatter_close(scatter, run->partition, error) : FLETCH_OK;
 }
 
+/* Placing reads the offsets of strings partition by partition, in which the processor sees no
+ * order: they are fetched in the order of memory before. */
+static void prefetch_offsets(const struct fletch_scatter *scatter,
+                             const struct fletch_scatter_block *block)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        const struct fletch_scatter_node *node = &scatter->nodes[row];
+        if (node->rule != FLETCH_COPY_STRINGS || node->is_below_a_list)
+            continue;
+        struct fletch_gather_strings strings =
+            fletch_scatter_strings(&scatter->columns[row], block->first_row);
+        size_t bytes = (size_t)block->row_count * (strings.has_wide_offsets ? 8 : 4);
+        for (size_t at = 0; at < bytes; at += LINE)
+            __builtin_prefetch(strings.offsets + at, 0, 2);
+    }
+}
+
 enum fletch_status fletch_scatter_block(struct fletch_scatter *scatter,
                                         struct fletch_scatter_block *block,
                                         struct fletch_error *error)
 {
     enum fletch_status status = FLETCH_OK;
     scatter->frame_bytes = 0;
+    if (block->run == 0 && block->run_done == 0)
+        prefetch_offsets(scatter, block);
     while (block->run < block->lists->run_count && status == FLETCH_OK) {
         status = place_some(scatter, block, error);
         if (block->run_done == block->lists->runs[block->run].count) {

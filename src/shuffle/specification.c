@@ -6,6 +6,7 @@
 #include <fletching/wait.h>
 
 #include "base/allocator.h"
+#include "base/bits.h"
 #include "base/options.h"
 #include "base/status.h"
 #include "memory/batch.h"
@@ -13,7 +14,7 @@
 #include "partition/partitioner.h"
 #include "spill/spill_segment.h"
 
-#define FRAME_BYTES_DEFAULT ((uint64_t)1 << 20)
+#define FRAME_BYTES_DEFAULT ((uint64_t)256 << 10)
 #define LINGER_NS_DEFAULT UINT64_C(1000000)
 #define SPILL_AFTER_NS_DEFAULT UINT64_C(100000000)
 
@@ -225,6 +226,7 @@ static enum fletch_status set_frame(struct fletch_shuffle_specification *specifi
         usual = FRAME_BYTES_DEFAULT;
     if (usual < FLETCH_FRAME_BYTES_LEAST)
         usual = FLETCH_FRAME_BYTES_LEAST;
+    usual = fletch_power_of_two_floor((size_t)usual);
     uint64_t frame_bytes = 0;
     const struct rule rule = {"frame_bytes", usual, FLETCH_FRAME_BYTES_LEAST,
                               FLETCH_FRAME_BYTES_MOST};

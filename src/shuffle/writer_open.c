@@ -5,6 +5,7 @@
 
 #include "base/allocator.h"
 #include "base/status.h"
+#include "partition/partition_writer.h"
 #include "shuffle/writer_spill.h"
 
 enum { ALIGNMENT = 64 };
@@ -64,7 +65,9 @@ static enum fletch_status make_partition_writer(struct fletch_shuffle_writer *wr
         return status;
     status = fletch_partition_writer_create(specification->schema, writer->partitioner, &frames,
                                             &writer->partition_writer, error);
-    if (status != FLETCH_OK)
+    if (status == FLETCH_OK)
+        fletch_partition_writer_go_stepwise(writer->partition_writer);
+    else
         fletch_partitioner_destroy(writer->partitioner);
     return status;
 }

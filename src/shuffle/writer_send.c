@@ -312,17 +312,20 @@ void fletch_writer_note_holding(struct fletch_shuffle_writer *writer, enum fletc
     fetch_add_relaxed(&writer->shuffle->written.writers_holding, is_holding ? 1u : UINT32_MAX);
 }
 
-/* Goes on with a batch for which there was no memory, as far as there is some now. */
+/* Goes on with a batch, block by block, as far as there is memory for it. */
 static enum fletch_status resume(struct fletch_shuffle_writer *writer, struct fletch_error *error)
 {
     enum fletch_status status = FLETCH_OK;
-    uint64_t moves = 0;
+    bool may_go_on;
     do {
-        moves = writer->moves;
+        uint64_t moves = writer->moves;
         status = fletch_partition_writer_resume(writer->partition_writer, error);
         enum fletch_status sent = send_finished(writer, status == FLETCH_OK ? error : NULL);
         status = status == FLETCH_OK ? sent : status;
-    } while (status == FLETCH_RESOURCE_EXHAUSTED && moves != writer->moves);
+        may_go_on = status == FLETCH_OK
+                        ? fletch_partition_writer_has_rest(writer->partition_writer)
+                        : status == FLETCH_RESOURCE_EXHAUSTED && moves != writer->moves;
+    } while (may_go_on);
     return status;
 }
 

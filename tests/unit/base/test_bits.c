@@ -40,6 +40,12 @@ static void the_ceiling_is_the_smallest_power_that_reaches(void **state)
         assert_true(power / 2 < value);
     }
     assert_int_equal(fletch_power_of_two_ceiling(SIZE_MAX / 2 + 1), SIZE_MAX / 2 + 1);
+    for (size_t value = 1; value < 5000; value++) {
+        size_t power = fletch_power_of_two_floor(value);
+        assert_true(fletch_is_power_of_two(power));
+        assert_true(power <= value && value < 2 * power);
+    }
+    assert_int_equal(fletch_power_of_two_floor(SIZE_MAX), SIZE_MAX / 2 + 1);
     assert_int_equal(fletch_power_of_two_ceiling(SIZE_MAX / 2), SIZE_MAX / 2 + 1);
 }
 

@@ -5,6 +5,7 @@
 
 #include "arrow/schema.h"
 #include "memory/batch.h"
+#include "partition/partition_writer.h"
 
 #include "support/cmocka_tests.h"
 #include "support/pools.h"
@@ -89,12 +90,10 @@ static void frames_are_as_large_as_the_budget_lets_them(void **state)
         uint32_t writers, partitions;
         size_t bytes;
     } cases[] = {
-        {0, 0, 1, 1 << 20},
-        {0, 0, 16, 1 << 20},
-        {0, 0, 200, (1 << 30) / 1600},
-        {64 << 20, 2, 16, (64 << 20) / 256},
-        {1 << 20, 1, 65536, 4096},
-        {1 << 30, 1, 65536, 4096},
+        {0, 0, 1, 256 << 10},         {0, 0, 200, 256 << 10},
+        {0, 4, 200, 128 << 10}, /* of 167,772 */
+        {64 << 20, 2, 16, 256 << 10}, {(64 << 20) - 1, 2, 16, 128 << 10},
+        {1 << 20, 1, 65536, 4096},    {1 << 30, 1, 65536, 4096},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fletch_partition_writer_options options = {.budget_bytes = cases[i].budget,
@@ -104,6 +103,30 @@ static void frames_are_as_large_as_the_budget_lets_them(void **state)
         assert_int_equal(fletch_partition_writer_frame_bytes(made.writer), cases[i].bytes);
         writer_end(&made);
     }
+}
+
+static void a_stepwise_writer_rests_where_frames_are_finished(void **state)
+{
+    (void)state;
+    struct fletch_partition_writer_options options = {.frame_bytes = 4 << 10};
+    struct bench_writer made = writer_made("a=l!", FLETCH_PARTITION_ROUND_ROBIN, 2, &options);
+    struct fletch_batch *batch = batch_made(&made, 1, 30000);
+    fletch_partition_writer_go_stepwise(made.writer);
+    assert_ok(fletch_partition_writer_push(made.writer, batch, NULL));
+    int64_t rows = 0;
+    int rests = 0;
+    while (fletch_partition_writer_has_rest(made.writer)) {
+        int64_t now = drop_frames(&made);
+        assert_true(now > 0 && rows + now < 30000);
+        rows += now;
+        rests++;
+        assert_ok(fletch_partition_writer_resume(made.writer, NULL));
+    }
+    assert_true(rests > 1);
+    assert_ok(fletch_partition_writer_flush(made.writer, NULL));
+    assert_int_equal(rows + drop_frames(&made), 30000);
+    fletch_batch_release(made.pool.cache, batch);
+    writer_end(&made);
 }
 
 static void full_frames_come_before_a_flush_and_are_full(void **state)
@@ -500,6 +523,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_are_as_large_as_the_budget_lets_them),
+        cmocka_unit_test(a_stepwise_writer_rests_where_frames_are_finished),
         cmocka_unit_test(full_frames_come_before_a_flush_and_are_full),
         cmocka_unit_test(small_batches_gather_into_one_frame),
         cmocka_unit_test(a_row_larger_than_a_frame_gets_one_of_its_own),

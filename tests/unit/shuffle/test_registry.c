@@ -209,7 +209,7 @@ static void a_budget_below_the_minimum_is_refused_with_the_numbers(void **state)
     expect_refused(&options, FLETCH_RESOURCE_EXHAUSTED, "minimum of 163840");
 }
 
-/* min(1 MiB, budget / (8 · producers · P)) */
+/* The power of two below min(256 KiB, budget / (8 · producers · P)). */
 static void the_frame_follows_from_the_budget(void **state)
 {
     (void)state;
@@ -220,13 +220,13 @@ static void the_frame_follows_from_the_budget(void **state)
     assert_ok(fletch_shuffle_register(transport, &options, &shuffle, NULL));
     assert_int_equal(fletch_shuffle_frame_bytes(shuffle), 65536);
     end_one(shuffle);
-    options.budget_bytes = UINT64_C(1) << 26; /* of which a quarter is for what is delivered */
+    options.budget_bytes = UINT64_C(3) << 21;
     assert_ok(fletch_shuffle_register(transport, &options, &shuffle, NULL));
-    assert_int_equal(fletch_shuffle_frame_bytes(shuffle), 3 << 18);
+    assert_int_equal(fletch_shuffle_frame_bytes(shuffle), 65536); /* not 98,304 */
     end_one(shuffle);
-    options.producer_count = 1;
+    options.budget_bytes = UINT64_C(1) << 26;
     assert_ok(fletch_shuffle_register(transport, &options, &shuffle, NULL));
-    assert_int_equal(fletch_shuffle_frame_bytes(shuffle), 1 << 20);
+    assert_int_equal(fletch_shuffle_frame_bytes(shuffle), 256 << 10);
     end_one(shuffle);
 }
 
