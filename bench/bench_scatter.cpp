@@ -21,7 +21,7 @@ namespace
 constexpr std::size_t kBatches = 64;
 constexpr double kRowBytes = 16;
 constexpr std::size_t kFrameBytes = 256 << 10; /* what the writer takes by default: */
-constexpr std::size_t kOpenBytes = 1 << 27;  /* an eighth of its budget is in open frames */
+constexpr std::size_t kOpenBytes = 1 << 27;    /* an eighth of its budget is in open frames */
 
 /** Fills each frame at least once: memory is then there, and what is timed is the steady state. */
 template <class Pusher>
