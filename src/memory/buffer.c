@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/inlining.h"
 #include "base/poison.h"
 #include "base/status.h"
 #include "memory/buffer_pool.h"
@@ -97,10 +98,9 @@ static enum fletch_status check_process(const struct fletch_buffer_cache *cache,
 }
 
 /* The way of a buffer that is charged, or for which the cache's first list has no block. */
-static enum fletch_status allocate_slowly(struct fletch_buffer_cache *cache, size_t bytes,
-                                          struct fletch_account *account,
-                                          struct fletch_buffer **out_buffer,
-                                          struct fletch_error *error)
+static FLETCH_NEVER_INLINE enum fletch_status
+allocate_slowly(struct fletch_buffer_cache *cache, size_t bytes, struct fletch_account *account,
+                struct fletch_buffer **out_buffer, struct fletch_error *error)
 {
     uint32_t size_class = fletch_size_class_of(bytes);
     size_t charge_bytes = fletch_buffer_block_bytes(size_class);
