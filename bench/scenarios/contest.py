@@ -140,7 +140,8 @@ def result(bench, case, metric, **parts):
             "disturbed": any(peer.clean_count < 3 for peer in parts.get("peers", []))}
 
 
-UNITS = {"bytes_per_second": (1e9, "GB/s"), "rows_per_second": (1e6, "M rows/s")}
+UNITS = {"bytes_per_second": (1e9, "GB/s"), "rows_per_second": (1e6, "M rows/s"),
+         "items_per_second": (1e6, "M/s")}
 
 
 def amount(numbers, metric):
