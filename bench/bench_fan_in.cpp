@@ -60,8 +60,10 @@ Case stream(bool mp2, std::size_t capacity, std::size_t batch, double goal)
     Table<Stream> table(Stream{{capacity * producers.size(), batch, producers, 1}});
     using Slots = FletchFanIn<E24>;
     using Cursors = FletchFanIn<E24, FLETCH_RING_CURSOR>;
-    table.ours<Slots>(Slots::kName, batch == 1 ? Role::kOurs : Role::kReference)
-        .ours<Cursors>(Cursors::kName, batch == 1 ? Role::kReference : Role::kOurs);
+    if (batch == 1)
+        table.ours<Slots>().ours<Cursors>(Cursors::kName, Role::kReference);
+    else
+        table.ours<Cursors>().ours<Slots>(Slots::kName, Role::kReference);
     add_mpsc_peers<E24>(table);
     if (mp2)
         add_ordered_mpsc_peers<E24>(table);

@@ -10,9 +10,12 @@ folder=$(mkdir -p "$1" && cd "$1" && pwd)
 peers=$(cd "$(dirname "$0")/../bench/peers" && pwd)
 
 build_java() {
-    mvn --quiet --batch-mode --file "$peers/java/pom.xml" dependency:copy-dependencies \
-        -DoutputDirectory="$folder/java/jars" -Dmdep.useBaseVersion=true &&
-        javac -cp "$folder/java/jars/*" -d "$folder/java/classes" "$peers"/java/src/*.java
+    local jar
+    for jar in com.lmax:disruptor:4.0.0 org.jctools:jctools-core:4.0.5; do
+        mvn --quiet --batch-mode dependency:copy -Dartifact="$jar" \
+            -DoutputDirectory="$folder/java/jars" || return
+    done
+    javac -cp "$folder/java/jars/*" -d "$folder/java/classes" "$peers"/java/src/*.java
 }
 
 build_rust() {

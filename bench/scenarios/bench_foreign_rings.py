@@ -81,14 +81,15 @@ CASES = [Case(test, capacity, batch) for test in ("spsc", "mp2") for capacity in
 
 
 def contestant(name, program, ring, case, options):
-    """Runs about as long as the options say. None: the ring has no such test."""
-    rate, end = None, time.monotonic() + options.warm_up
-    while rate is None or time.monotonic() < end:
-        items = 50_000 if rate is None else int(rate * options.seconds) + 10_000
-        rate = program.run(ring, case, items)
+    """Runs about as long as the options say, by the best of its warm-up. None: the ring has no such
+    test."""
+    best, end = 0, time.monotonic() + options.warm_up
+    while best == 0 or time.monotonic() < end:
+        rate = program.run(ring, case, 1_000_000 + int(best * options.seconds))
         if rate is None:
             return None
-    items = int(rate * options.seconds) + 10_000
+        best = max(best, rate)
+    items = int(best * options.seconds)
     return contest.Contestant(name, lambda: program.run(ring, case, items), lambda rate, _: rate)
 
 

@@ -141,7 +141,7 @@ def result(bench, case, metric, **parts):
 
 
 UNITS = {"bytes_per_second": (1e9, "GB/s"), "rows_per_second": (1e6, "M rows/s"),
-         "batches_per_second": (1e6, "M batches/s")}
+         "batches_per_second": (1e6, "M batches/s"), "items_per_second": (1e6, "M/s")}
 
 
 def amount(numbers, metric):

@@ -184,7 +184,8 @@ FLETCH_EXPORT FLETCH_MUST_CHECK bool fletch_fan_in_lane_arm(struct fletch_fan_in
 FLETCH_EXPORT void fletch_fan_in_lane_disarm(struct fletch_fan_in_lane *lane, uint32_t key);
 
 /** Writes the first `out_statistics->struct_size` bytes of them: of all lanes together, and of one,
- *  which counts for all producers that it has had. Any thread; wait-free. */
+ *  which counts for all producers that it has had; `empty` of one counts the consumer's looks. Any
+ *  thread; wait-free. */
 FLETCH_EXPORT void fletch_fan_in_statistics(const struct fletch_fan_in *fan_in,
                                             struct fletch_ring_statistics *out_statistics);
 FLETCH_EXPORT void fletch_fan_in_lane_statistics(const struct fletch_fan_in_lane *lane,

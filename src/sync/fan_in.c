@@ -243,10 +243,9 @@ enum fletch_answer fletch_fan_in_lane_try_push(struct fletch_fan_in_lane *lane, 
 enum fletch_answer fletch_fan_in_lane_push(struct fletch_fan_in_lane *lane, const void *element,
                                            uint64_t timeout_ns)
 {
-    enum fletch_answer answer = fletch_fan_in_lane_try_push(lane, element);
-    if (__builtin_expect(answer != FLETCH_FULL, 1))
-        return answer;
-    answer = fletch_spsc_ring_push(lane->ring, element, timeout_ns);
+    if (__builtin_expect(fletch_spsc_ring_push_fast(lane->ring, element), 1))
+        return ring_bell(lane);
+    enum fletch_answer answer = fletch_spsc_ring_push(lane->ring, element, timeout_ns);
     return answer == FLETCH_DONE ? ring_bell(lane) : answer;
 }
 

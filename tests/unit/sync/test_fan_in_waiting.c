@@ -73,6 +73,7 @@ static void full_until_the_deadline(struct fletch_fan_in *fan_in)
     assert_answer(fletch_fan_in_lane_claim(lane, 1, TIMEOUT_NS, &spans), FLETCH_FULL);
     assert_true(fletch_clock_now_ns() >= deadline);
     assert_int_equal(fan_in_statistics(fan_in).pushed, 2);
+    assert_int_equal(fan_in_statistics(fan_in).full, 3); /* calls, not looks */
 }
 
 static void a_push_waits_no_less_than_its_timeout(void **state)

@@ -259,7 +259,8 @@ public final class JavaRings {
         };
         while (done[0] < order.itemsEach) {
             if (order.batch > 1) {
-                if (queue.fill(supplier, order.batch) == 0) {
+                int left = (int) Math.min(order.batch, order.itemsEach - done[0]);
+                if (queue.fill(supplier, left) == 0) {
                     waiter.again();
                 }
                 continue;
