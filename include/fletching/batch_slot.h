@@ -5,6 +5,8 @@
 
 #include <fletching/answer.h>
 #include <fletching/batch.h>
+#include <fletching/broadcast_consumer.h>
+#include <fletching/broadcast_ring.h>
 #include <fletching/export.h>
 #include <fletching/fan_in.h>
 #include <fletching/mpsc_queue.h>
@@ -44,9 +46,20 @@ FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_batch_slot_pop_fan_in(struct fletch_fan_in *fan_in, struct fletch_batch_slot *out_slot,
                              uint64_t timeout_ns);
 
+/** The same for a broadcast ring made with fletch_batch_slot_drop and fletch_batch_slot_hold as its
+ *  `drop` and `hold`: the ring has the pushed reference, and each pop takes one more. A consumer
+ *  that reads in place needs none. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
+fletch_batch_slot_push_broadcast(struct fletch_broadcast_ring *ring,
+                                 const struct fletch_batch_slot *slot, uint64_t timeout_ns);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
+fletch_batch_slot_pop_broadcast(struct fletch_broadcast_consumer *consumer,
+                                struct fletch_batch_slot *out_slot, uint64_t timeout_ns);
+FLETCH_EXPORT void fletch_batch_slot_hold(void *context, void *element);
+
 /** To be handed to fletch_spsc_ring_destroy and the others', and to their deinit: drops the
  *  reference to the batch of a slot that was left. `context` is the calling thread's cache or
- *  NULL. */
+ *  NULL; of a broadcast ring, of which several threads drop, NULL. */
 FLETCH_EXPORT void fletch_batch_slot_drop(void *context, void *element);
 
 FLETCH_END_DECLS

@@ -13,12 +13,6 @@
 
 /* ---- elements ---- */
 
-static bool is_short(const struct fletch_broadcast_ring *ring,
-                     const struct fletch_broadcast_own *own)
-{
-    return ring->fast_words != 0 && ring->fence_kind == FLETCH_FENCE_ASYMMETRIC && !own->follows;
-}
-
 /* How many elements at `head` may be taken, at most `wanted`. */
 static uint64_t elements_at(struct fletch_broadcast_consumer *consumer, uint64_t head,
                             uint64_t wanted)
@@ -42,7 +36,6 @@ static uint64_t elements_at(struct fletch_broadcast_consumer *consumer, uint64_t
         const struct fletch_seats seats = fletch_broadcast_seats(ring);
         /* relaxed: only ever loses marks */
         own->follows = load_relaxed(&consumer->behind) != 0;
-        own->is_short = is_short(ring, own);
         own->seen = fletch_seat_limit(&seats, consumer, own->run_end);
     }
     return fletch_broadcast_between(head, fletch_is_ahead(own->seen, end) ? end : own->seen);
@@ -62,21 +55,27 @@ static void look_at_others(struct fletch_broadcast_consumer *consumer, uint64_t 
         consumer->own.sole_below = head + ring->header.layout.slot_count * STEP;
 }
 
+/* Lets consumers behind this one have what was passed. */
+static FLETCH_ALWAYS_INLINE void lead_to(struct fletch_broadcast_consumer *consumer, uint64_t head)
+{
+    fletch_seat_pass(consumer, head);
+    if (consumer->own.leads)
+        fletch_ring_notify(&consumer->ring->header, FLETCH_END_CONSUMER);
+}
+
 /* Lets producers, and consumers behind this one, have all that was passed. */
 static FLETCH_NEVER_INLINE void return_room(struct fletch_broadcast_consumer *consumer,
                                             uint64_t head)
 {
     struct fletch_broadcast_ring *ring = consumer->ring;
     struct fletch_broadcast_own *own = &consumer->own;
-    uint64_t step = own->leads ? STEP : ring->header.layout.return_threshold * STEP;
+    uint64_t step = ring->header.layout.return_threshold * STEP;
     if (own->return_at == head + step)
         return;
     look_at_others(consumer, head);
     own->return_at = head + step;
     own->short_end = head + step - STEP;
-    fletch_seat_pass(consumer, head);
-    if (own->leads)
-        fletch_ring_notify(&ring->header, FLETCH_END_CONSUMER);
+    lead_to(consumer, head);
     fletch_broadcast_gates_changed(ring);
 }
 
@@ -106,6 +105,8 @@ static FLETCH_ALWAYS_INLINE uint64_t pass(struct fletch_broadcast_consumer *cons
     }
     if (!fletch_is_ahead(consumer->own.return_at, end))
         return_room(consumer, end);
+    else if (consumer->own.leads && count > 0)
+        lead_to(consumer, end);
     return end;
 }
 
@@ -217,11 +218,14 @@ static FLETCH_ALWAYS_INLINE bool pop_words(struct fletch_broadcast_consumer *con
     if (__builtin_expect(!fletch_seat_enter(consumer, head, FLETCH_FENCE_ASYMMETRIC), 0))
         return false;
     char *slot = fletch_broadcast_slot(consumer->ring, head, words);
-    if (!fletch_is_ahead(own->seen, head) && !fletch_broadcast_is_single(slot, head))
+    if (!fletch_is_ahead(own->seen, head) &&
+        (own->follows || !fletch_broadcast_is_single(slot, head)))
         return false;
     memcpy(out_element, slot + sizeof(uint64_t), words * sizeof(uint64_t));
     if (fletch_is_ahead(own->sole_below, head))
         fletch_broadcast_give_back(slot, fletch_slot_bytes(words));
+    if (__builtin_expect(own->leads, 0))
+        lead_to(consumer, head + STEP);
     fletch_seat_exit(consumer, head + STEP);
     return true;
 }
@@ -434,10 +438,9 @@ static enum fletch_status join(struct fletch_broadcast_ring *ring,
     }
     uint64_t position = fletch_broadcast_tail(ring);
     seat->own.leads = options->leads;
-    uint64_t step = options->leads ? 1 : ring->header.layout.return_threshold;
-    seat->own.return_at = position + step * STEP;
-    seat->own.short_end = position + (step - 1) * STEP;
-    seat->own.is_short = is_short(ring, &seat->own);
+    seat->own.return_at = position + ring->header.layout.return_threshold * STEP;
+    seat->own.short_end = seat->own.return_at - STEP;
+    seat->own.is_short = ring->fast_words != 0 && ring->fence_kind == FLETCH_FENCE_ASYMMETRIC;
     fletch_wait_history_start(&seat->own.waits, &ring->header.policy);
     fetch_add_relaxed(&ring->consumers, 1); /* relaxed: a guess for who reads it */
     fletch_seat_begin(seat, position);

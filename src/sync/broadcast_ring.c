@@ -215,12 +215,13 @@ void fletch_broadcast_ring_destroy(struct fletch_broadcast_ring *ring)
 
 /* ---- room ---- */
 
-/* The keeper passes what is published and was passed by all. */
-static void keep_up(struct fletch_broadcast_ring *ring)
+/* The keeper passes what is published and was passed by all. False: nothing. */
+static bool keep_up(struct fletch_broadcast_ring *ring)
 {
     struct fletch_broadcast_keeper *keeper = &ring->keeper;
     const struct fletch_seats seats = fletch_broadcast_seats(ring);
     uint64_t end = fletch_seats_least(&seats, fletch_broadcast_tail(ring));
+    uint64_t before = keeper->passed;
     while (fletch_is_ahead(end, keeper->passed)) {
         if (!fletch_is_ahead(keeper->run_end, keeper->passed))
             keeper->run_end = fletch_broadcast_run(ring, keeper->passed);
@@ -232,19 +233,23 @@ static void keep_up(struct fletch_broadcast_ring *ring)
         keeper->passed = stop;
     }
     store_release(&ring->kept, keeper->passed); /* E2 release */
+    return keeper->passed != before;
 }
 
-/* After a change at the gates, or before an answer that there is no room. */
+/* After a change at the gates, or before an answer that there is no room. Wakes nobody for nothing:
+ * a producer that is about to sleep asks too, and would wake itself. */
 static FLETCH_NEVER_INLINE void ask_keeper(struct fletch_broadcast_ring *ring)
 {
     /* E4 release, E4 acquire */
     if (fetch_add_acq_rel(&ring->keeper.keepers, 1) != 0)
         return;
     uint32_t asked = 1;
+    bool moved = false;
     do
-        keep_up(ring);
+        moved |= keep_up(ring);
     while (!cas_strong_acq_rel(&ring->keeper.keepers, &asked, 0)); /* E4 release, E4 acquire */
-    fletch_ring_notify(&ring->header, FLETCH_END_PRODUCER);
+    if (moved)
+        fletch_ring_notify(&ring->header, FLETCH_END_PRODUCER);
 }
 
 void fletch_broadcast_gates_changed(struct fletch_broadcast_ring *ring)

@@ -32,6 +32,16 @@ static enum fletch_status create_cursor_ring(const struct fletch_allocator *allo
     return status;
 }
 
+static enum fletch_status create_broadcast(const struct fletch_allocator *allocator, void **out,
+                                           struct fletch_error *error)
+{
+    struct fletch_broadcast_ring_options options = broadcast_options(24, 100, 3);
+    struct fletch_broadcast_ring *ring = NULL;
+    enum fletch_status status = fletch_broadcast_ring_create(&options, allocator, &ring, error);
+    *out = ring;
+    return status;
+}
+
 static enum fletch_status create_queue(const struct fletch_allocator *allocator, void **out,
                                        struct fletch_error *error)
 {
@@ -64,6 +74,11 @@ static enum fletch_status create_eventcount(const struct fletch_allocator *alloc
 static void destroy_ring(void *made)
 {
     fletch_spsc_ring_destroy(made, NULL, NULL);
+}
+
+static void destroy_broadcast(void *made)
+{
+    fletch_broadcast_ring_destroy(made);
 }
 
 static void destroy_queue(void *made)
@@ -131,6 +146,13 @@ static void a_ring_with_a_cursor_is_made_or_not(void **state)
     fail_each_allocation(&(struct maker){create_cursor_ring, destroy_ring, "no memory for a ring"});
 }
 
+static void a_broadcast_ring_is_made_or_not(void **state)
+{
+    (void)state;
+    fail_each_allocation(
+        &(struct maker){create_broadcast, destroy_broadcast, "no memory for a ring"});
+}
+
 static void a_queue_is_made_or_not(void **state)
 {
     (void)state;
@@ -155,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ring_with_sequences_is_made_or_not),
         cmocka_unit_test(a_ring_with_a_cursor_is_made_or_not),
+        cmocka_unit_test(a_broadcast_ring_is_made_or_not),
         cmocka_unit_test(a_queue_is_made_or_not),
         cmocka_unit_test(a_fan_in_is_made_or_not),
         cmocka_unit_test(an_eventcount_is_made_or_not),

@@ -11,6 +11,7 @@
  * JOINS      another thread joins, pops JOINS times at most and leaves
  * LEAVES     the last that stays leaves after so many elements
  * REMOVES    another thread removes the last that stays
+ * RESEATS    who joins has no seat before the one that leaves has left
  * DROPS      elements carry references       CLOSES    a producer closes at the end
  * TRIES      pushes of each producer at most, 0: as many as it takes
  * POPS       pops of each consumer at most, 0: as many as it takes */
@@ -57,6 +58,9 @@
 #endif
 #ifndef REMOVES
 #define REMOVES 0
+#endif
+#ifndef RESEATS
+#define RESEATS 0
 #endif
 #ifndef DROPS
 #define DROPS 0
@@ -115,7 +119,7 @@ static struct fletch_broadcast_consumer *join(struct fletch_broadcast_consumer *
         .leads = leads,
     };
     enum fletch_status status = fletch_broadcast_ring_join(ring, &options, &consumer, NULL);
-    harness_assert(status == FLETCH_OK);
+    harness_assert(status == FLETCH_OK || (RESEATS && status == FLETCH_RESOURCE_EXHAUSTED));
     return consumer;
 }
 
@@ -125,7 +129,7 @@ static void make_ring(void)
         .struct_size = sizeof options,
         .element_bytes = sizeof(struct element),
         .capacity = CAPACITY,
-        .consumers_max = SEATS,
+        .consumers_max = RESEATS ? STAYS : SEATS,
         .producers = PRODUCERS > 1 ? FLETCH_PRODUCERS_MANY : FLETCH_PRODUCERS_ONE,
         .form = FORM,
         .wait_strategy = PARK ? FLETCH_WAIT_PARK : FLETCH_WAIT_PAUSE,
@@ -138,7 +142,7 @@ static void make_ring(void)
     fletch_broadcast_ring_restart_at(ring, START);
     harness_ignore(&ring->producers.fulls, sizeof ring->producers.fulls);
     harness_ignore(&ring->producers.waits, sizeof ring->producers.waits);
-    for (int i = 0; i < SEATS; i++) {
+    for (uint64_t i = 0; i < options.consumers_max; i++) {
         harness_ignore(&ring->seats[i].own.emptys, sizeof ring->seats[i].own.emptys);
         harness_ignore(&ring->seats[i].own.waits, sizeof ring->seats[i].own.waits);
     }
@@ -260,6 +264,8 @@ static void *come_and_go(void *argument)
 {
     struct watcher *watcher = argument;
     watcher->consumer = join(NULL, false);
+    if (watcher->consumer == NULL)
+        return NULL;
     for (int pops = 0; pops < JOINS; pops++) {
         if (next(watcher) == FLETCH_EMPTY && CLOSES)
             harness_pause();

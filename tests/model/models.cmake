@@ -64,6 +64,7 @@ fletch_add_model(fan_in park_2_items DEFINES PARK=1 PRODUCERS=1 ITEMS=2 CAPACITY
 
 fletch_add_model(broadcast_ring 1x1)
 fletch_add_model(broadcast_ring 1x1_laps DEFINES ITEMS=3)
+fletch_add_model(broadcast_ring 1x1_short DEFINES CAPACITY=4)
 fletch_add_model(broadcast_ring 1x1_cursor DEFINES FORM=FLETCH_RING_CURSOR)
 fletch_add_model(broadcast_ring 1x2 DEFINES STAYS=2 TRIES=3 POPS=3)
 fletch_add_model(broadcast_ring batch DEFINES ITEMS=4 BATCH=2 CAPACITY=2 TRIES=3 POPS=3)
@@ -82,6 +83,20 @@ fletch_add_model(broadcast_ring 2x1 DEFINES PRODUCERS=2 ITEMS=1 TRIES=2 POPS=2 A
 fletch_add_model(broadcast_ring 2x0 DEFINES PRODUCERS=2 STAYS=0 ITEMS=1 TRIES=2 ARGS --no-spurious)
 fletch_add_model(broadcast_ring park DEFINES PARK=1)
 fletch_add_model(broadcast_ring park_full_fences DEFINES PARK=1 ARGS --full-fences)
+fletch_add_model(broadcast_ring park_leave DEFINES PARK=1 LEAVES=1 ITEMS=2 ARGS --full-fences)
+fletch_add_model(broadcast_ring park_chain DEFINES PARK=1 STAYS=2 CHAIN=1 ITEMS=1
+                 ARGS --full-fences)
+fletch_add_model(broadcast_ring park_drops DEFINES PARK=1 DROPS=1 ARGS --full-fences)
+fletch_add_model(broadcast_ring park_remove DEFINES PARK=1 REMOVES=1 ARGS --random 1 100000)
+fletch_add_model(broadcast_ring remove_drops DEFINES REMOVES=1 DROPS=1)
+fletch_add_model(broadcast_ring reseat DEFINES LEAVES=1 JOINS=1 RESEATS=1 ITEMS=1)
+fletch_add_model(broadcast_ring join_drops DEFINES STAYS=0 JOINS=2 DROPS=1 TRIES=3)
+fletch_add_model(broadcast_ring two_leave DEFINES STAYS=2 LEAVES=1 JOINS=1 ITEMS=2 TRIES=2 POPS=1
+                 ARGS --random 1 100000)
+fletch_add_model(broadcast_ring 2x1_long DEFINES PRODUCERS=2 ITEMS=2 STAYS=1
+                 ARGS --random 2 5000000 DEEP)
+fletch_add_model(broadcast_ring join_long DEFINES JOINS=2 ITEMS=3 CAPACITY=2 DROPS=1
+                 ARGS --random 2 5000000 DEEP)
 
 fletch_add_model(inbox 2x1)
 fletch_add_model(inbox 2x2 DEFINES NODES=2 TAKES=2 ARGS --no-spurious)
@@ -264,6 +279,6 @@ fletch_add_model(ready_list change_long DEFINES PUSHERS=2 OWNED=1 DETACHES=1 ATT
 
 foreach(structure IN ITEMS spsc_ring mpsc_queue fan_in inbox eventcount epoch partition_store
                           store_pool store_table node_stack shared buffer_pool budget ready_list
-                          serial credit coordinator)
+                          serial credit broadcast_ring coordinator)
   fletch_add_model_mutants(${structure})
 endforeach()

@@ -98,12 +98,48 @@ static void batches_travel_through_a_fan_in(void **state)
     test_pool_end(&pool);
 }
 
+/* One reference for the ring until all have passed, one for each that popped. */
+static void batches_travel_through_a_broadcast_ring(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_broadcast_ring_options options =
+        broadcast_options(sizeof(struct fletch_batch_slot), 4, 2);
+    options.drop = fletch_batch_slot_drop;
+    options.hold = fletch_batch_slot_hold;
+    struct fletch_broadcast_ring *ring = broadcast_new(&options);
+    struct fletch_broadcast_consumer *consumers[2] = {broadcast_join(ring, false, NULL, 0),
+                                                      broadcast_join(ring, false, NULL, 0)};
+    for (int64_t i = 0; i < 10; i++) {
+        struct fletch_batch_slot slot = slot_of(&pool, i), out[2];
+        assert_answer(fletch_batch_slot_push_broadcast(ring, &slot, 0), FLETCH_DONE);
+        for (size_t k = 0; k < 2; k++)
+            assert_answer(fletch_batch_slot_pop_broadcast(consumers[k], &out[k], 0), FLETCH_DONE);
+        assert_ptr_equal(out[0].batch, out[1].batch);
+        fletch_batch_release(pool.cache, out[0].batch);
+        assert_int_equal(fletch_batch_row_count(out[1].batch), i);
+        fletch_batch_release(pool.cache, out[1].batch);
+        assert_answer(fletch_batch_slot_pop_broadcast(consumers[0], &out[0], 0), FLETCH_EMPTY);
+        assert_answer(fletch_batch_slot_pop_broadcast(consumers[1], &out[1], 0), FLETCH_EMPTY);
+        assert_int_equal(account_used_bytes(pool.account), 0); /* though nobody pushes */
+    }
+    struct fletch_batch_slot left = slot_of(&pool, 3), refused = slot_of(&pool, 4);
+    assert_answer(fletch_batch_slot_push_broadcast(ring, &left, 0), FLETCH_DONE);
+    fletch_broadcast_ring_close(ring);
+    assert_answer(fletch_batch_slot_push_broadcast(ring, &refused, 0), FLETCH_CLOSED);
+    fletch_batch_release(NULL, refused.batch);
+    fletch_broadcast_ring_destroy(ring);
+    assert_int_equal(account_used_bytes(pool.account), 0);
+    test_pool_end(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_travel_through_an_spsc_ring),
         cmocka_unit_test(batches_travel_through_an_mpsc_queue),
         cmocka_unit_test(batches_travel_through_a_fan_in),
+        cmocka_unit_test(batches_travel_through_a_broadcast_ring),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
