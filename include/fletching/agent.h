@@ -170,7 +170,8 @@ fletch_agent_call(struct fletch_agent *to, struct fletch_batch_slot *slot, uint6
                   struct fletch_batch_slot *out_reply, struct fletch_error *error);
 
 /** Leaves a control message, which the agent handles before any batch. RESOURCE_EXHAUSTED: too many
- *  are unread. Lock-free. */
+ *  are unread; FAILED_PRECONDITION: it has ended; one that ends meanwhile reads it no more.
+ *  Lock-free. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_agent_tell(struct fletch_agent *to,
                                                                      uint64_t code, uint64_t value,
                                                                      struct fletch_error *error);

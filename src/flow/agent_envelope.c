@@ -161,6 +161,9 @@ enum fletch_status fletch_agent_tell(struct fletch_agent *to, uint64_t code, uin
     const struct fletch_agent_control control = {.code = code, .value = value};
     if (fletch_agent_system_is_stopped(to->system))
         return fletch_agent_system_tell_failure(to->system, error);
+    if (load_acquire(&to->passed) == UINT64_MAX) /* E1 acquire */
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "agent '%s' has ended",
+                                to->name);
     if (fletch_mpsc_queue_try_push(to->control, &control) != FLETCH_DONE)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "agent '%s' has %u control messages that it has not read", to->name,

@@ -62,6 +62,9 @@ static void batches_travel_along_links_in_order(void **state)
     assert_int_equal(test_agent_statistics(a).messages, 3);
     assert_int_equal(test_agent_statistics(a).barrier, UINT64_MAX);
     assert_int_equal(test_agent_statistics(c).state, FLETCH_AGENT_ENDED);
+    struct fletch_error error;
+    assert_int_equal(fletch_agent_tell(c->agent, 1, 2, &error), FLETCH_FAILED_PRECONDITION);
+    assert_string_equal(error.message, "agent 'c' has ended");
     test_agents_end(scene);
 }
 
