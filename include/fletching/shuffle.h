@@ -161,7 +161,7 @@ struct fletch_exchange_statistics {
     uint64_t bytes_charged; /* the shuffle's account, and a frame beside it that is too large */
     uint64_t bytes_charged_peak;
     uint64_t budget_bytes;
-    uint64_t credit_waits;   /* times that a writer waited for credit, or for readers */
+    uint64_t credit_waits;   /* times that a writer waited for credit */
     uint64_t credit_wait_ns; /* how long, in all */
     uint64_t reader_waits;
     uint64_t reader_wait_ns;

@@ -40,11 +40,9 @@ fletch_shuffle_writer_open(struct fletch_shuffle *shuffle, uint32_t producer,
 FLETCH_EXPORT void fletch_shuffle_writer_close(struct fletch_shuffle_writer *writer);
 
 /** Distributes the rows of a batch of the shuffle's schema; the caller's reference stays his. OK:
- *  the batch was taken, and what of it makes full frames has gone or waits in the writer. Where
- *  more than 12 MiB have gone that nobody has read, and readers read, it comes back up to some
- *  milliseconds later, within the timeout, so that these catch up. A row that is larger than what
- *  is left of the shuffle's budget passes beside it, one at a time, as far as the transport's
- *  budget allows; else later calls are RESOURCE_EXHAUSTED, with the numbers.
+ *  the batch was taken, and what of it makes full frames has gone or waits in the writer. A row
+ *  that is larger than what is left of the shuffle's budget passes beside it, one at a time, as far
+ *  as the transport's budget allows; else later calls are RESOURCE_EXHAUSTED, with the numbers.
  *  INVALID_ARGUMENT: another schema, names the field; OUT_OF_RANGE: a partition column; else
  *  nothing of it was taken. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status

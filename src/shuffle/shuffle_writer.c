@@ -171,8 +171,6 @@ enum fletch_status fletch_shuffle_writer_write(struct fletch_shuffle_writer *wri
         return status;
     fletch_writer_linger_begin(writer, now_ns);
     status = send_on(writer, now_ns, error);
-    if (status == FLETCH_OK)
-        fletch_writer_keep_pace(writer, FLETCH_QUEUE_BYTES, deadline_ns);
     /* The batch was taken: of a partition that has failed the next call tells. */
     return writer->partition_writer == NULL ? FLETCH_OK : status;
 }
@@ -348,12 +346,10 @@ enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *w
     if (!fletch_writer_await_answer(writer, operation, deadline_ns) &&
         fletch_control_give_up(operation))
         return refuse_barrier(writer, id, error);
-    if (operation->status == FLETCH_OK) {
+    if (operation->status == FLETCH_OK)
         writer->barrier = id;
-        fletch_writer_keep_pace(writer, 0, deadline_ns); /* it goes as fast as readers read */
-    } else if (error != NULL) {
+    else if (error != NULL)
         *error = operation->error;
-    }
     return operation->status;
 }
 

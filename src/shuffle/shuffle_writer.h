@@ -64,8 +64,7 @@ struct fletch_shuffle_writer {
      * partition, since when its rows may have lain there. */
     uint64_t look_ns;
     uint64_t empty_until_ns;
-    uint64_t now_ns;        /* of the last call that wrote */
-    uint64_t pace_again_ns; /* until then nobody was seen to read, and it does not wait for that */
+    uint64_t now_ns; /* of the last call that wrote */
     uint64_t *lying_since_ns;
     uint32_t armed_key;
     /* What came in: compared at the end with what went out. */

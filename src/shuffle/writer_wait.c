@@ -13,12 +13,6 @@
 #define MEMORY_LOOK_NS UINT64_C(1000000)
 #define DEADLINE_DEFAULT_NS UINT64_C(60000000000)
 
-/* A writer that lets readers catch up naps until they have or a nap has seen nothing read; then it
- * goes on without for a while. */
-#define NAP_NS UINT64_C(100000)
-#define IN_VAIN_NS UINT64_C(10000000)
-enum { NAPS_MOST = 20 };
-
 /* How many looks in a row must find that nothing moves. Where there is a disk, others that sleep
  * may spill when they wake, which takes them as long as two looks. */
 enum { LOOKS = 2, LOOKS_WITH_DISK = 4 };
@@ -262,49 +256,6 @@ enum fletch_status fletch_writer_try_settle(struct fletch_shuffle_writer *writer
     if (*out_settled)
         fletch_writer_give_up(writer);
     return FLETCH_OK;
-}
-
-/* ---- pace ---- */
-
-/* Rows that were sent and not read. Of what went to the disk nobody is in a hurry. */
-static uint64_t queued_bytes(const struct fletch_shuffle *shuffle, uint64_t bytes_read)
-{
-    /* relaxed: statistics, and a reading that is late only costs a nap */
-    uint64_t sent = load_relaxed(&shuffle->written.bytes_sent);
-    bool has_spilled = load_relaxed(&shuffle->written.bytes_spilled) > 0; /* relaxed: the same */
-    return has_spilled || sent < bytes_read ? 0 : sent - bytes_read;
-}
-
-static void nap(struct fletch_shuffle_writer *writer)
-{
-    uint64_t began_ns = fletch_shuffle_now_ns(writer->shuffle);
-    struct fletch_eventcount *sleeper = writer->seat->sleeper;
-    fletch_eventcount_wait(sleeper, fletch_eventcount_prepare(sleeper), NAP_NS);
-    fetch_add_relaxed(&writer->shuffle->written.credit_waits, 1); /* relaxed: statistics */
-    fetch_add_relaxed(&writer->shuffle->written.credit_wait_ns,   /* relaxed: the same */
-                      fletch_shuffle_now_ns(writer->shuffle) - began_ns);
-}
-
-void fletch_writer_keep_pace(struct fletch_shuffle_writer *writer, uint64_t most_bytes,
-                             uint64_t deadline_ns)
-{
-    const struct fletch_shuffle *shuffle = writer->shuffle;
-    /* relaxed: statistics, here and below */
-    uint64_t bytes_read = load_relaxed(&shuffle->read.bytes_read);
-    for (int naps = 0; naps < NAPS_MOST; naps++) {
-        if (queued_bytes(shuffle, bytes_read) <= most_bytes)
-            return;
-        uint64_t now_ns = fletch_shuffle_now_ns(shuffle);
-        if (now_ns >= deadline_ns || now_ns < writer->pace_again_ns)
-            return;
-        nap(writer);
-        uint64_t read_before = bytes_read;
-        bytes_read = load_relaxed(&shuffle->read.bytes_read); /* relaxed: the same */
-        if (bytes_read == read_before) {
-            writer->pace_again_ns = fletch_saturating_add_u64(now_ns, IN_VAIN_NS);
-            return;
-        }
-    }
 }
 
 enum fletch_status fletch_writer_flush_all(struct fletch_shuffle_writer *writer,

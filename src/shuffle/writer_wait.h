@@ -32,15 +32,6 @@ bool fletch_writer_is_stalled(struct fletch_shuffle_writer *writer, uint64_t now
 enum fletch_status fletch_writer_flush_all(struct fletch_shuffle_writer *writer,
                                            uint64_t deadline_ns, struct fletch_error *error);
 
-/* What may be queued before writers let readers catch up: a few milliseconds of what two processors
- * shuffle. */
-#define FLETCH_QUEUE_BYTES ((uint64_t)12 << 20)
-
-/* Where more than `most_bytes` was sent that is not read, waits a little for readers, as long as
- * these read. */
-void fletch_writer_keep_pace(struct fletch_shuffle_writer *writer, uint64_t most_bytes,
-                             uint64_t deadline_ns);
-
 /* The answer where frames wait and will not: who holds the budget. */
 enum fletch_status fletch_writer_refuse(struct fletch_shuffle_writer *writer, const char *why,
                                         struct fletch_error *error);

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "shuffle/shuffle_writer.h"
-#include "shuffle/writer_wait.h"
 
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
@@ -214,38 +213,6 @@ static void a_slow_partition_does_not_hold_back_the_others(void **state)
 }
 
 /* ---- waiting ---- */
-
-/* Writes nothing, with time to wait for readers; returns how often it did. */
-static uint64_t waits_of_a_write(struct test_shuffle *test, struct fletch_shuffle_writer *writer)
-{
-    struct fletch_batch *nothing = batch_make(test, 0);
-    uint64_t waits = shuffle_statistics(test).credit_waits;
-    assert_ok(fletch_shuffle_writer_write(writer, nothing, FLETCH_DEADLINE_DEFAULT, NULL));
-    fletch_batch_release(test->cache, nothing);
-    return shuffle_statistics(test).credit_waits - waits;
-}
-
-static void a_writer_lets_readers_catch_up_while_they_read(void **state)
-{
-    (void)state;
-    struct test_shuffle test = test_shuffle_make(&(struct shuffle_words){.frame_bytes = 64 << 10});
-    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
-    struct fletch_shuffle_reader *reader = reader_open(&test);
-    assert_int_equal(waits_of_a_write(&test, writer), 0);
-    while (shuffle_statistics(&test).bytes_queued <= FLETCH_QUEUE_BYTES)
-        rows_write(&test, writer, 20000); /* has no time to wait, and does not */
-    assert_int_equal(shuffle_statistics(&test).credit_waits, 0);
-    assert_int_equal(waits_of_a_write(&test, writer), 1); /* in vain: nobody reads */
-    writer->pace_again_ns = FLETCH_NO_DEADLINE;           /* not long ago */
-    assert_int_equal(waits_of_a_write(&test, writer), 0);
-    writer->pace_again_ns = 0;
-    assert_int_equal(waits_of_a_write(&test, writer), 1);
-    events_take(&test, reader);
-    writer->pace_again_ns = 0;
-    assert_int_equal(waits_of_a_write(&test, writer), 0);
-    end_all(&test, writer, reader);
-    test_shuffle_end(&test);
-}
 
 static void nothing_can_move_is_told_at_once(void **state)
 {
@@ -689,7 +656,6 @@ int main(void)
         cmocka_unit_test(metadata_counts_where_schemas_are_strict),
         cmocka_unit_test(a_batch_is_taken_only_when_the_last_one_has_gone),
         cmocka_unit_test(a_slow_partition_does_not_hold_back_the_others),
-        cmocka_unit_test(a_writer_lets_readers_catch_up_while_they_read),
         cmocka_unit_test(nothing_can_move_is_told_at_once),
         cmocka_unit_test(a_reader_that_does_not_wait_may_still_move),
         cmocka_unit_test(an_armed_descriptor_tells_of_credit),
