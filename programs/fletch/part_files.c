@@ -120,7 +120,8 @@ enum outcome part_folder_open(struct part_folder *folder, const struct part_plan
                                    .fd = -1,
                                    .count = plan->count,
                                    .thread_count = plan->thread_count,
-                                   .replaces = plan->replaces};
+                                   .replaces = plan->replaces,
+                                   .compression = plan->compression};
     folder->is_made = mkdir(plan->path, 0777) == 0;
     if (!folder->is_made && errno != EEXIST)
         return outcome_tell_errno(plan->path, "cannot make the folder");
@@ -198,8 +199,10 @@ enum fletch_status part_file_begin(struct part_folder *folder, uint32_t partitio
                                    struct fletch_error *error)
 {
     struct part_file *file = &folder->files[partition];
-    struct fletch_ipc_write_options options = {
-        .struct_size = sizeof options, .cache = cache, .format = FLETCH_IPC_FILE};
+    struct fletch_ipc_write_options options = {.struct_size = sizeof options,
+                                               .cache = cache,
+                                               .format = FLETCH_IPC_FILE,
+                                               .compression = folder->compression};
     enum fletch_status status = attach(folder, partition, error);
     if (status != FLETCH_OK || file->writer != NULL)
         return status;

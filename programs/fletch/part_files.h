@@ -42,6 +42,7 @@ struct part_folder {
     struct part_slot *slots;
     uint32_t thread_count;
     uint32_t slots_each; /* of each thread */
+    enum fletch_ipc_compression compression;
 };
 
 /* What is asked of a folder. */
@@ -51,6 +52,7 @@ struct part_plan {
     uint32_t thread_count; /* part i is used by thread i mod this */
     uint32_t open_files;   /* at most so many at once, at least one for each thread */
     bool replaces;
+    enum fletch_ipc_compression compression;
 };
 
 /* Opens or makes the folder. Files that an earlier run left unfinished are told; parts that are

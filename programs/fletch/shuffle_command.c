@@ -46,6 +46,23 @@ static enum outcome check_sums(struct shuffle_job *job)
                           job->settings.sums_word);
 }
 
+static enum outcome check_compression(struct shuffle_settings *settings)
+{
+    static const struct {
+        const char *word;
+        enum fletch_ipc_compression compression;
+    } known[] = {{"lz4", FLETCH_IPC_COMPRESSION_LZ4}, {"zstd", FLETCH_IPC_COMPRESSION_ZSTD}};
+    if (settings->compress_word == NULL)
+        return OUTCOME_DONE;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(settings->compress_word, known[i].word) == 0) {
+            settings->compression = known[i].compression;
+            return OUTCOME_DONE;
+        }
+    return options_refuse(settings->usage, "--compress is '%s', expected lz4 or zstd",
+                          settings->compress_word);
+}
+
 static enum outcome check_count(const struct shuffle_settings *settings, const char *name,
                                 uint64_t count, uint64_t most)
 {
@@ -125,6 +142,8 @@ static enum outcome check_settings(struct shuffle_job *job, const struct operand
         outcome = check_method(settings);
     if (outcome == OUTCOME_DONE)
         outcome = check_sums(job);
+    if (outcome == OUTCOME_DONE)
+        outcome = check_compression(settings);
     if (settings->thread_count > settings->partition_count)
         settings->thread_count = settings->partition_count;
     return outcome;
@@ -373,7 +392,8 @@ static enum outcome run_planned(struct shuffle_job *job)
     struct part_plan parts = {.path = job->settings.out,
                               .count = (uint32_t)job->settings.partition_count,
                               .thread_count = (uint32_t)job->settings.thread_count,
-                              .replaces = job->settings.replaces};
+                              .replaces = job->settings.replaces,
+                              .compression = job->settings.compression};
     enum outcome outcome = find_open_files(job, &parts.open_files);
     if (outcome == OUTCOME_DONE)
         outcome = register_shuffle(job);
@@ -446,7 +466,8 @@ enum outcome shuffle_command(char **words)
          &to->memory_bytes},
         {"spill-dir", OPTION_TEXT, "DIR", "where rows go that there is no room for",
          &to->spill_directory},
-        {"compress-spill", OPTION_FLAG, NULL, "what is spilled, by LZ4; no output file",
+        {"compress", OPTION_TEXT, "CODEC", "the parts: lz4 or zstd", &to->compress_word},
+        {"compress-spill", OPTION_FLAG, NULL, "what is spilled, by LZ4; not the parts",
          &to->compresses_spill},
         {"sums", OPTION_TEXT, "LEVEL", "what is verified: keys (default), rows, counts, off",
          &to->sums_word},

@@ -24,6 +24,8 @@ struct shuffle_settings {
     const char *save_bounds_path;
     const char *spill_directory;
     const char *sums_word;
+    const char *compress_word; /* NULL: parts are not compressed */
+    enum fletch_ipc_compression compression;
     uint64_t partition_count;
     uint64_t producer_count;
     uint64_t thread_count;

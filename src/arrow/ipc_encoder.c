@@ -27,7 +27,7 @@ struct fletch_ipc_encoder {
     bool forbids_deltas;
     struct fletch_ipc_dictionaries dictionaries; /* as sent last */
     struct fletch_ipc_plan plan;                 /* room for the largest of the schemas */
-    struct fletch_compressor compressor;
+    enum fletch_codec codec;
 };
 
 /* What a message says, but for its pieces. */
@@ -64,6 +64,11 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
 {
     size_t fields;
     size_t spans;
+    if (options->codec != FLETCH_CODEC_NONE) {
+        enum fletch_status known = fletch_codec_check(options->codec, error);
+        if (known != FLETCH_OK)
+            return known;
+    }
     find_most(options->schema, &fields, &spans);
     size_t bytes = sizeof(struct fletch_ipc_encoder) + fields * sizeof(struct fletch_ipc_node) +
                    spans * (sizeof(struct fletch_ipc_piece) + sizeof(struct fletch_ipc_range));
@@ -83,9 +88,7 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
                          .cache = options->cache,
                          .account = options->account},
         .plan.alignment = options->alignment,
-        .compressor = {.codec = options->codec,
-                       .cache = options->cache,
-                       .account = options->account},
+        .codec = options->codec,
     };
     encoder->plan.pieces = (void *)(encoder + 1);
     encoder->plan.nodes = (void *)(encoder->plan.pieces + spans);
@@ -93,12 +96,6 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
     enum fletch_status status =
         fletch_ipc_dictionaries_init(&encoder->dictionaries, options->schema, error);
     if (status != FLETCH_OK) {
-        fletch_block_release(encoder);
-        return status;
-    }
-    status = fletch_compressor_init(&encoder->compressor, error);
-    if (status != FLETCH_OK) {
-        fletch_ipc_dictionaries_deinit(&encoder->dictionaries);
         fletch_block_release(encoder);
         return status;
     }
@@ -111,7 +108,6 @@ void fletch_ipc_encoder_destroy(struct fletch_ipc_encoder *encoder)
 {
     if (encoder == NULL)
         return;
-    fletch_compressor_deinit(&encoder->compressor);
     fletch_ipc_dictionaries_deinit(&encoder->dictionaries);
     fletch_schema_release(encoder->schema);
     fletch_block_release(encoder);
@@ -338,6 +334,20 @@ static enum fletch_status write_block(const struct fletch_ipc_encoder *encoder,
     return FLETCH_OK;
 }
 
+/* What the codec works in comes and goes with each message, so that many encoders cost nothing. */
+static enum fletch_status compress(struct fletch_ipc_encoder *encoder, size_t piece_count,
+                                   struct fletch_buffer **out_body, struct fletch_error *error)
+{
+    struct fletch_compressor compressor = {
+        .codec = encoder->codec, .cache = encoder->cache, .account = encoder->account};
+    enum fletch_status status = fletch_compressor_init(&compressor, error);
+    if (status == FLETCH_OK)
+        status =
+            fletch_ipc_plan_compress(&encoder->plan, piece_count, &compressor, out_body, error);
+    fletch_compressor_deinit(&compressor);
+    return status;
+}
+
 /* The message with the pieces of the encoder's plan, which refer to `batch` (NULL: there are
  * none). */
 static enum fletch_status encode(struct fletch_ipc_encoder *encoder, const struct message *message,
@@ -348,8 +358,7 @@ static enum fletch_status encode(struct fletch_ipc_encoder *encoder, const struc
     struct fletch_buffer *body = NULL;
     enum fletch_status status = FLETCH_OK;
     if (message->codec != FLETCH_CODEC_NONE)
-        status = fletch_ipc_plan_compress(&encoder->plan, piece_count, &encoder->compressor, &body,
-                                          error);
+        status = compress(encoder, piece_count, &body, error);
     if (status == FLETCH_OK)
         status = write_block(encoder, message, piece_count, out_encoded, error);
     if (status != FLETCH_OK) {
@@ -400,7 +409,7 @@ enum fletch_status fletch_ipc_encoder_batch(struct fletch_ipc_encoder *encoder,
         .schema = schema,
         .row_count = batch->row_count,
         .custom_metadata = custom_metadata,
-        .codec = encoder->compressor.codec,
+        .codec = encoder->codec,
     };
     fletch_ipc_plan_rows(&encoder->plan, schema, batch, 0, batch->row_count);
     return encode(encoder, &message, batch, out_encoded, error);
@@ -446,7 +455,7 @@ static enum fletch_status encode_dictionary(struct fletch_ipc_encoder *encoder,
         .row_count = values->row_count - update->first,
         .dictionary_id = update->entry->id,
         .is_delta = update->is_delta,
-        .codec = encoder->compressor.codec,
+        .codec = encoder->codec,
     };
     fletch_ipc_plan_rows(&encoder->plan, schema, values, update->first, message.row_count);
     status = encode(encoder, &message, values, out_encoded, error);

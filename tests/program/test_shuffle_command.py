@@ -208,6 +208,21 @@ class ShuffleTest(ProgramTest):
             self.assertEqual(report["memory_bytes"], mebibytes << 20)
             self.assertLessEqual(report["memory_bytes_peak"], mebibytes << 20)
 
+    def test_parts_are_compressed(self):
+        batch = pa.record_batch({"key": pa.array(range(20000)), "v": pa.array(["word"] * 20000)})
+        path = write(self.folder / "c.arrow", [batch] * 5)
+        sizes = {}
+        for codec in (None, "lz4", "zstd"):
+            words = ["--compress", codec] if codec else []
+            self.shuffle("--by", "key", "--replace", *words, inputs=[path], partitions=3)
+            parts = sorted(self.out.glob("part-*.arrow"))
+            sizes[codec] = sum(part.stat().st_size for part in parts)
+            rows = sum(pa.ipc.open_file(str(part)).read_all().num_rows for part in parts)
+            self.assertEqual(rows, 100000)
+            self.succeeds("verify", path, "--", *parts)
+        self.assertLess(sizes["lz4"], sizes[None] * 0.8)
+        self.assertLess(sizes["zstd"], sizes[None] * 0.8)
+
     def test_no_sync(self):
         self.shuffle("--by", "key", "--no-sync")
 
@@ -247,6 +262,7 @@ class ShuffleTest(ProgramTest):
                 ((*base, "--partitions", 2, "--bounds", "x"), "--range"),
                 ((*base, "--partitions", 2, "--save-bounds", "x"), "--range"),
                 ((*base, "--partitions", 2, "--compress-spill"), "--spill-dir"),
+                ((*base, "--partitions", 2, "--compress", "gzip"), "'gzip', expected lz4 or zstd"),
                 ((self.input, "--by", "kay", "--partitions", 2, *out), "'kay'; there are: key"),
                 ((self.input, "--by", "key,", "--partitions", 2, *out), "''")):
             self.fails(USAGE, "shuffle", *words, saying=said)

@@ -26,7 +26,7 @@ _fletch() {
     schema) words='--metadata --json --help' ;;
     count) words='--json --help' ;;
     cat) words='--limit --json --arrow --help' ;;
-    shuffle) words='--by --partitions --out --replace --range --order --bounds --save-bounds --round-robin --producers --threads --memory --spill-dir --compress-spill --sums --no-sync --quiet --json --help' ;;
+    shuffle) words='--by --partitions --out --replace --range --order --bounds --save-bounds --round-robin --producers --threads --memory --spill-dir --compress --compress-spill --sums --no-sync --quiet --json --help' ;;
     verify) words='--json --help' ;;
     where) words='--partitions --schema --by --types --bounds --order --null --json --help' ;;
     info) words='--json --help' ;;
