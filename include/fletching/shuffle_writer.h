@@ -51,7 +51,8 @@ fletch_shuffle_writer_write(struct fletch_shuffle_writer *writer, struct fletch_
 
 /** Puts a batch to a partition as it is: by reference, never joined to another, split by rows only
  *  where it has more than 64 MiB; fields that are dictionaries where the schema has them plain, or
- *  the other way round, are copied. Rows written before go before it. Batches that are not charged
+ *  the other way round, are copied, and so is what keeps more than twice its own bytes alive: a
+ *  small slice of a large batch. Rows written before go before it. Batches that are not charged
  *  to the transport's budget are charged as long as they are queued; one that is larger than what
  *  is left of the shuffle's is spilled, or passes alone like a large row. OUT_OF_RANGE: no such
  *  partition.

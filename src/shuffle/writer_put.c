@@ -2,6 +2,7 @@
 
 #include <fletching/batch_slice.h>
 
+#include "arrow/batch_compact.h"
 #include "base/status.h"
 #include "partition/partition_writer.h"
 #include "shuffle/batch_body.h"
@@ -9,6 +10,9 @@
 #include "shuffle/writer_alone.h"
 #include "shuffle/writer_send.h"
 #include "shuffle/writer_spill.h"
+
+/* What a slice keeps alive beside its rows is not worth a copy if it is less. */
+enum { COMPACTED_LEAST = 16 << 10 };
 
 /* A batch that goes as it is, in the pieces in which it goes. */
 struct put {
@@ -120,11 +124,25 @@ static void send_pieces(struct put *put)
         fletch_writer_spill_channel(writer, put->channel);
 }
 
+/* The batch, or, where it keeps more than twice of its own rows alive, a copy of these, if there is
+ * room for one. A reference. */
+static struct fletch_batch *compacted(struct fletch_shuffle_writer *writer,
+                                      struct fletch_batch *batch)
+{
+    const struct fletch_batch_place place = {.cache = writer->cache, .account = writer->account};
+    struct fletch_batch *copy = NULL;
+    uint64_t bytes = fletch_batch_body_bytes(batch);
+    if (fletch_batch_kept_bytes(batch) > 2 * bytes + COMPACTED_LEAST &&
+        fletch_batch_compact(&place, batch, &copy) == FLETCH_OK)
+        return copy;
+    return fletch_batch_acquire(batch);
+}
+
 /* With everything sent that was written before. */
-static enum fletch_status put_batch(struct put *put, struct fletch_error *error)
+static enum fletch_status put_rows(struct put *put, struct fletch_batch *batch,
+                                   struct fletch_error *error)
 {
     struct fletch_shuffle_writer *writer = put->writer;
-    struct fletch_batch *batch = put->batch;
     enum fletch_status status = fletch_writer_pay(writer, batch, &put->batch, error);
     if (status == FLETCH_RESOURCE_EXHAUSTED && fletch_writer_can_spill(writer)) {
         /* The caller keeps it alive until it is on the disk, before this call returns. */
@@ -176,11 +194,13 @@ enum fletch_status fletch_writer_put(struct fletch_shuffle_writer *writer, uint3
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "RESOURCE_EXHAUSTED: no memory for the channel to partition %u",
                                 partition);
-    status = recode(writer, batch, &put.batch, error);
-    batch = put.batch;
+    struct fletch_batch *recoded = NULL;
+    status = recode(writer, batch, &recoded, error);
     if (status == FLETCH_OK) {
-        status = put_batch(&put, error);
-        fletch_batch_release(writer->cache, batch);
+        struct fletch_batch *rows = compacted(writer, recoded);
+        status = put_rows(&put, rows, error);
+        fletch_batch_release(writer->cache, rows);
+        fletch_batch_release(writer->cache, recoded);
     }
     fletch_writer_note_holding(writer, status);
     return status;

@@ -319,6 +319,39 @@ static void a_batch_is_put_by_reference_behind_the_rows_before_it(void **state)
     test_shuffle_end(&test);
 }
 
+/* A few rows of many are copied, so that they do not keep the others alive. */
+static void a_small_part_of_a_batch_is_put_without_the_rest(void **state)
+{
+    (void)state;
+    enum { ROWS = 100000, FIRST = 777, SOME = 100 };
+    struct test_shuffle test = test_shuffle_make(&(struct shuffle_words){.partitions = 1});
+    struct fletch_shuffle_writer *writer = writer_open(&test, 0);
+    struct fletch_shuffle_reader *reader = reader_open(&test);
+    struct fletch_batch *batch = batch_make(&test, ROWS);
+    struct fletch_batch *some = batch_slice(test.cache, batch, FIRST, SOME);
+    struct fletch_batch *most = batch_slice(test.cache, batch, 0, ROWS - 1);
+    struct fletch_shuffle_event event;
+    struct fletch_error error;
+    bool has_event = false;
+    uint64_t empty = account_used_bytes(fletch_transport_account(test.transport));
+    assert_ok(fletch_shuffle_writer_put(writer, 0, some, 0, &error));
+    assert_in_range(account_used_bytes(fletch_transport_account(test.transport)) - empty, 1, 16384);
+    assert_ok(fletch_shuffle_reader_next(reader, 0, &event, &has_event, &error));
+    assert_int_equal(event.rows, SOME);
+    assert_true(batch_rows_equal(batch, FIRST, event.batch, 0, SOME));
+    fletch_batch_release(test.cache, event.batch);
+    assert_ok(fletch_shuffle_writer_put(writer, 0, most, 0, &error));
+    assert_true(account_used_bytes(fletch_transport_account(test.transport)) - empty > 100000);
+    assert_ok(fletch_shuffle_reader_next(reader, 0, &event, &has_event, &error));
+    assert_int_equal(event.rows, ROWS - 1);
+    fletch_batch_release(test.cache, event.batch);
+    fletch_batch_release(test.cache, most);
+    fletch_batch_release(test.cache, some);
+    fletch_batch_release(test.cache, batch);
+    end_all(&test, writer, reader);
+    test_shuffle_end(&test);
+}
+
 static void a_batch_without_rows_is_put_too(void **state)
 {
     (void)state;
@@ -660,6 +693,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_does_not_wait_may_still_move),
         cmocka_unit_test(an_armed_descriptor_tells_of_credit),
         cmocka_unit_test(a_batch_is_put_by_reference_behind_the_rows_before_it),
+        cmocka_unit_test(a_small_part_of_a_batch_is_put_without_the_rest),
         cmocka_unit_test(a_batch_without_rows_is_put_too),
         cmocka_unit_test(a_batch_of_more_than_64_mib_is_put_in_pieces),
         cmocka_unit_test(frames_without_a_reader_are_spilled_at_once),
