@@ -188,6 +188,7 @@ fletch_add_model(partition_store replace_replace DEFINES PRE=i0 T1=r0 T2=r0 BATC
                  ARGS --no-spurious)
 fletch_add_model(partition_store remove_view DEFINES PRE=i0 T1=d0 T2=v0 BATCH=1)
 fletch_add_model(partition_store replace_remove_version DEFINES PRE=i0 T1=r0 T2=c0)
+fletch_add_model(partition_store remove_remove_version DEFINES PRE=i0 T1=d0 T2=c0)
 fletch_add_model(partition_store wait DEFINES T1=i0 T2=w0)
 fletch_add_model(partition_store equal_hashes DEFINES MASK=0 T1=i0 T2=i1)
 fletch_add_model(partition_store equal_hashes_remove DEFINES MASK=0 PRE=i0 T1=d0 T2=i1 BATCH=1)
