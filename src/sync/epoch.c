@@ -211,6 +211,9 @@ static void adopt_orphans(struct fletch_epoch_domain *domain, struct fletch_epoc
     struct fletch_epoch_bag taken = {
         .first = exchange_acquire(&domain->orphans, 0), /* E5 acquire */
     };
+    /* Somebody was faster. Bytes that wait are of orphans on their way: whoever takes those. */
+    if (taken.first == 0)
+        return;
     for (uintptr_t classed = taken.first; classed != 0;) {
         taken.last = link_of(classed);
         classed = load_relaxed(&taken.last->next); /* relaxed: E5 has ordered it */

@@ -476,6 +476,23 @@ enum fletch_status fletch_partition_store_insert(struct fletch_partition_store *
     return status;
 }
 
+/* Whether the value that was found is not the one to be removed. What looks like another version
+ * may be a link, of a value that somebody else has removed and retired meanwhile: then it has no
+ * reference left, and the compare-and-swap that follows will fail. */
+static bool is_another(const struct write *write, struct fletch_store_value *found,
+                       const struct fletch_store_removal *removal)
+{
+    if (removal->only != NULL && removal->only != found)
+        return true;
+    /* relaxed: should it be a link that looks like the version, the compare-and-swap fails */
+    if (removal->version == 0 || load_relaxed(&found->version.next) == removal->version)
+        return false;
+    if (!fletch_store_value_try_acquire(found))
+        return false;
+    fletch_store_value_release(write->store, write->reader, found);
+    return true;
+}
+
 /* Puts `fresh`, or nothing, into the place of the value that is there, and tells that one in
  * `removal`. */
 static enum fletch_status swap_value(struct write *write, struct fletch_store_value *fresh,
@@ -492,10 +509,7 @@ static enum fletch_status swap_value(struct write *write, struct fletch_store_va
             const struct fletch_store_change change = {.old = old, .fresh = fresh};
             if (old == NULL)
                 return FLETCH_NOT_FOUND;
-            /* relaxed: should it be a link already, the compare-and-swap fails */
-            uint64_t version = load_relaxed(&old->version.next);
-            if ((removal->only != NULL && removal->only != old) ||
-                (removal->version != 0 && removal->version != version))
+            if (is_another(write, old, removal))
                 return FLETCH_FAILED_PRECONDITION;
             removal->value = old;
             status = change_word(write, &found, &change);
