@@ -83,7 +83,8 @@ fletch_partitioner_partition_count(const struct fletch_partitioner *partitioner)
 
 /** The partitions of some rows of a batch of the schema.
  *  OUT_OF_RANGE: a partition column holds null or no partition, names row and value. Does not
- *  allocate. Broadcast has no partition for a row: FAILED_PRECONDITION. */
+ *  allocate. Broadcast has no partition for a row: FAILED_PRECONDITION. An index outside its
+ *  dictionary counts as null, as in fletch_hash_batch. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_partitioner_assign(struct fletch_partitioner *partitioner, const struct fletch_batch *batch,
                           struct fletch_row_range rows, uint16_t *out_partitions,

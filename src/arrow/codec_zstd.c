@@ -6,7 +6,8 @@
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 
-enum { LEVEL = 1 };
+/* A block has 3 bytes in front of one at least, and stands for at most 128 KiB. */
+enum { LEVEL = 1, BLOCK_BYTES_LEAST = 4 };
 
 bool fletch_zstd_exists(void)
 {
@@ -47,7 +48,8 @@ size_t fletch_zstd_compress(void *writer, uint8_t *to, const uint8_t *from, size
 bool fletch_zstd_may_hold(const uint8_t *from, size_t stored_bytes, size_t bytes)
 {
     unsigned long long told = ZSTD_getFrameContentSize(from, stored_bytes);
-    return told == ZSTD_CONTENTSIZE_UNKNOWN || told == bytes;
+    return (told == ZSTD_CONTENTSIZE_UNKNOWN || told == bytes) &&
+           bytes / ZSTD_BLOCKSIZE_MAX <= stored_bytes / BLOCK_BYTES_LEAST;
 }
 
 bool fletch_zstd_decompress(void *reader, uint8_t *to, size_t bytes, const uint8_t *from,

@@ -142,10 +142,9 @@ uint64_t fletch_hash_word(const struct fletch_batch *batch, uint32_t row, int64_
     if (fletch_view_is_null(&column, index))
         return FLETCH_HASH_NULL;
     if (column.field->dictionary != FLETCH_NO_INDEX) {
-        const struct fletch_batch *values = batch->dictionaries[column.field->dictionary];
-        int64_t at = fletch_view_integer(&column, index);
-        bool is_value = values != NULL && at >= 0 && at < values->row_count;
-        return is_value ? fletch_hash_word(values, 0, at) : FLETCH_HASH_NULL;
+        int64_t at;
+        const struct fletch_batch *values = fletch_view_dictionary_value(&column, index, &at);
+        return values != NULL ? fletch_hash_word(values, 0, at) : FLETCH_HASH_NULL;
     }
     enum word_rule rule = word_types[column.field->type.id].rule;
     FLETCH_ASSERT(rule != WORDS_UNKNOWN && "a type that no schema carries");

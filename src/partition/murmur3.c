@@ -168,9 +168,11 @@ static uint32_t hash_value(const struct fletch_batch *batch, uint32_t row, int64
     struct fletch_node_view column = fletch_node_view_of(batch, row);
     if (fletch_view_is_null(&column, index))
         return seed;
-    if (column.field->dictionary != FLETCH_NO_INDEX)
-        return hash_value(batch->dictionaries[column.field->dictionary], 0,
-                          fletch_view_integer(&column, index), seed);
+    if (column.field->dictionary != FLETCH_NO_INDEX) {
+        int64_t at;
+        const struct fletch_batch *values = fletch_view_dictionary_value(&column, index, &at);
+        return values != NULL ? hash_value(values, 0, at, seed) : seed;
+    }
     switch (spark_rules[column.field->type.id]) {
     case SPARK_BOOL:
         return hash_int(fletch_view_bit(column.values, column.offset + index), seed);

@@ -76,4 +76,14 @@ static inline int64_t fletch_view_start(const struct fletch_node_view *column, i
 /* Element `index` of a column of integers, sign- or zero-extended. */
 int64_t fletch_view_integer(const struct fletch_node_view *column, int64_t index);
 
+/* The dictionary's values, and which of them element `index`, which is not null, stands for. NULL:
+ * none, which validation would have found. */
+static inline const struct fletch_batch *
+fletch_view_dictionary_value(const struct fletch_node_view *column, int64_t index, int64_t *out_at)
+{
+    const struct fletch_batch *values = column->batch->dictionaries[column->field->dictionary];
+    *out_at = fletch_view_integer(column, index);
+    return values != NULL && *out_at >= 0 && *out_at < values->row_count ? values : NULL;
+}
+
 #endif

@@ -117,10 +117,11 @@ bool fletch_range_look_through(struct fletch_node_view *column, int64_t *index)
         return false;
     if (column->field->dictionary == FLETCH_NO_INDEX)
         return true;
-    int64_t value = fletch_view_integer(column, *index);
-    *column = fletch_node_view_of(column->batch->dictionaries[column->field->dictionary], 0);
-    *index = value;
-    return !fletch_view_is_null(column, value);
+    const struct fletch_batch *values = fletch_view_dictionary_value(column, *index, index);
+    if (values == NULL)
+        return false;
+    *column = fletch_node_view_of(values, 0);
+    return !fletch_view_is_null(column, *index);
 }
 
 static int compare_values(const struct fletch_range_place *a, const struct fletch_range_place *b,

@@ -47,7 +47,7 @@ enum fletch_status fletch_range_init(struct fletch_range *range, const struct fl
 void fletch_range_deinit(struct fletch_range *range);
 
 /* The column that has the values of a key column: that of its dictionary, if there is one. False:
- * the element is null. */
+ * the element is null, or its index lies outside. */
 bool fletch_range_look_through(struct fletch_node_view *column, int64_t *index);
 
 /* The type by which a column is ordered: that of its dictionary's values, if there is one. */

@@ -120,6 +120,20 @@ static void another_length_is_refused(void **state)
     test_pool_end(&pool);
 }
 
+/* Frames of ZSTD that say nothing of their length, or a lie, of some 20 bytes. */
+static void few_bytes_do_not_stand_for_many(void **state)
+{
+    (void)state;
+    static const uint8_t frames[][20] = {
+        {0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58, 0x03, 0x00, 0x10, 0x00},       /* no length */
+        {0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0x40, 0x03, 0x00, 0x10, 0}, /* 1 GiB */
+    };
+    for (size_t i = 0; i < 2; i++) {
+        const struct fletch_compressed lie = {frames[i], sizeof frames[i], (size_t)1 << 30};
+        assert_false(fletch_compressed_may_hold(FLETCH_CODEC_ZSTD, &lie));
+    }
+}
+
 static void damage_does_no_harm(void **state)
 {
     (void)state;
@@ -192,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_compressed_comes_back),
         cmocka_unit_test(another_length_is_refused),
+        cmocka_unit_test(few_bytes_do_not_stand_for_many),
         cmocka_unit_test(damage_does_no_harm),
         cmocka_unit_test(scratch_is_charged),
     };

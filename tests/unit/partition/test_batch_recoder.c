@@ -277,6 +277,38 @@ static void an_index_outside_its_dictionary_is_hashed_as_null(void **state)
     scene_end(&scene);
 }
 
+/* The same for ranges and for Spark's hash: such rows go where those go that are null. */
+static void an_index_outside_its_dictionary_goes_where_nulls_go(void **state)
+{
+    (void)state;
+    static const uint32_t key = 0;
+    static const struct fletch_row_range rows = {0, 2};
+    struct scene scene = scene_new(schema_new("name=u"), schema_new("name=i<u>"));
+    struct fletch_batch *bound = string_made(&scene, 4);
+    struct fletch_batch *batches[3] = {indices_made(&scene, 2, 1 << 30, string_made(&scene, 4)),
+                                       indices_made(&scene, 2, -1, string_made(&scene, 4)),
+                                       indices_made(&scene, 2, 0, NULL)};
+    struct fletch_partitioner_options options = {
+        .struct_size = sizeof options, .key_columns = &key, .key_column_count = 1};
+    for (int i = 0; i < 6; i++) {
+        bool is_range = i < 3;
+        struct fletch_partitioner *partitioner = NULL;
+        uint16_t partitions[2];
+        options.method = is_range ? FLETCH_PARTITION_RANGE : FLETCH_PARTITION_SPARK_MURMUR3;
+        options.partition_count = is_range ? 2 : 100;
+        options.range_bounds = is_range ? bound : NULL;
+        assert_ok(fletch_partitioner_create(scene.other, &options, NULL, &partitioner, NULL));
+        assert_ok(fletch_partitioner_assign(partitioner, batches[i % 3], rows, partitions, NULL));
+        assert_int_equal(partitions[0], is_range ? 1 : 42); /* Spark's seed is the hash of a null */
+        assert_int_equal(partitions[1], partitions[0]);
+        fletch_partitioner_destroy(partitioner);
+    }
+    for (size_t i = 0; i < 3; i++)
+        fletch_batch_release(scene.pool.cache, batches[i]);
+    fletch_batch_release(scene.pool.cache, bound);
+    scene_end(&scene);
+}
+
 static void a_recoded_column_may_say_where_rows_go(void **state)
 {
     (void)state;
@@ -332,6 +364,7 @@ int main(void)
         cmocka_unit_test(broadcast_recodes_too),
         cmocka_unit_test(what_cannot_be_recoded_is_refused_by_name),
         cmocka_unit_test(an_index_outside_its_dictionary_is_hashed_as_null),
+        cmocka_unit_test(an_index_outside_its_dictionary_goes_where_nulls_go),
         cmocka_unit_test(a_recoded_column_may_say_where_rows_go),
         cmocka_unit_test(a_full_budget_stops_the_recoding_which_goes_on_later),
     };
