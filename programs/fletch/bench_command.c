@@ -181,11 +181,10 @@ enum outcome bench_command(char **words)
     const struct command_usage usage = {
         .name = "bench",
         .synopsis = "[--seconds N] [--json]",
-        .text =
-            "Measures the library on this machine: rings between threads, the partition\n"
-            "store, hash and scatter, a shuffle in memory. Each case runs in rounds, which\n"
-            "also check that all that went in came out, in order; if not, it exits with 1.\n"
-            "Figures mean something on a machine that has nothing else to do.\n",
+        .text = "Measures the library on this machine: rings between threads, the partition\n"
+                "store, hash and scatter, a shuffle in memory. Each case runs in rounds, which\n"
+                "also check that all that went in came out, in order; if not, it exits with 1.\n"
+                "Figures mean something on a machine that has nothing else to do.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0]};
     struct operands operands;

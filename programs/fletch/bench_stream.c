@@ -1,6 +1,7 @@
 #include "bench_stream.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "bench_threads.h"
 
@@ -17,24 +18,26 @@ struct producer {
     void *end;
     uint64_t number;
     uint64_t given;
+    uint64_t started_ns;
 };
 
 struct consumer {
     struct stream *stream;
     void *end;
     uint64_t next[BENCH_ENDS_MAX]; /* of each producer */
-    uint64_t misplaced;
-    uint64_t started_ns, ended_ns;
+    uint64_t taken;
+    uint64_t misplaced; /* that were not their producer's next */
+    uint64_t ended_ns;
 };
 
 static void produce(void *argument)
 {
     struct producer *producer = argument;
     const struct bench_ring *kind = producer->stream->kind;
-    uint64_t deadline_ns = bench_clock_ns() + producer->stream->round_ns;
+    producer->started_ns = bench_clock_ns();
     while (kind->give(producer->end, producer->number << SEQUENCE_BITS | producer->given)) {
         producer->given += BENCH_RUN;
-        if (bench_clock_ns() >= deadline_ns)
+        if (bench_clock_ns() >= producer->started_ns + producer->stream->round_ns)
             break;
     }
     bool is_last = atomic_fetch_sub(&producer->stream->producers_left, 1) == 1;
@@ -47,15 +50,18 @@ static void consume(void *argument)
     struct consumer *consumer = argument;
     uint64_t elements[BENCH_RUN];
     size_t count;
-    consumer->started_ns = bench_clock_ns();
     do {
         count = consumer->stream->kind->take(consumer->end, elements);
         for (size_t i = 0; i < count; i++) {
             uint64_t producer = elements[i] >> SEQUENCE_BITS;
             uint64_t sequence = elements[i] & ((UINT64_C(1) << SEQUENCE_BITS) - 1);
-            if (producer >= BENCH_ENDS_MAX || sequence != consumer->next[producer]++)
+            bool is_known = producer < consumer->stream->kind->producer_count;
+            if (!is_known || sequence != consumer->next[producer])
                 consumer->misplaced++;
+            if (is_known)
+                consumer->next[producer] = sequence + 1;
         }
+        consumer->taken += count;
     } while (count == BENCH_RUN);
     consumer->ended_ns = bench_clock_ns();
 }
@@ -65,19 +71,17 @@ static enum outcome weigh(const struct bench_ring *kind, const struct producer *
                           const struct consumer *consumers, double *out_figure)
 {
     uint64_t elements = 0, started_ns = UINT64_MAX, ended_ns = 0;
-    for (uint32_t p = 0; p < kind->producer_count; p++)
+    for (uint32_t p = 0; p < kind->producer_count; p++) {
         elements += producers[p].given;
+        started_ns = producers[p].started_ns < started_ns ? producers[p].started_ns : started_ns;
+    }
     for (uint32_t c = 0; c < kind->consumer_count; c++) {
         const struct consumer *consumer = &consumers[c];
-        uint64_t taken = 0;
-        for (uint32_t p = 0; p < kind->producer_count; p++)
-            taken += consumer->next[p];
-        if (consumer->misplaced != 0 || taken != elements)
-            return outcome_tell(OUTCOME_DIFFERS,
-                                "%s: of %llu elements %llu came, %llu of them out of order",
-                                kind->title, (unsigned long long)elements,
-                                (unsigned long long)taken, (unsigned long long)consumer->misplaced);
-        started_ns = consumer->started_ns < started_ns ? consumer->started_ns : started_ns;
+        if (consumer->misplaced != 0 || consumer->taken != elements)
+            return outcome_tell(
+                OUTCOME_DIFFERS, "%s: of %llu elements %llu came, %llu of them out of their place",
+                kind->title, (unsigned long long)elements, (unsigned long long)consumer->taken,
+                (unsigned long long)consumer->misplaced);
         ended_ns = consumer->ended_ns > ended_ns ? consumer->ended_ns : ended_ns;
     }
     *out_figure = (double)elements * 1e3 / (double)(ended_ns - started_ns);

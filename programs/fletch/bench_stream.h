@@ -29,10 +29,10 @@ struct bench_ring {
     size_t (*take)(void *consumer, uint64_t *elements);
     void (*end)(void *producer); /* of one producer's elements */
     void (*close)(void *ring);
-    bool ends_alone; /* the last producer's `end` is that of the ring */
+    bool ends_alone; /* each producer ends for itself; else the last one does so for all */
 };
 
-/* Millions of elements in a second. */
+/* Millions of elements in a second. OUTCOME_DIFFERS, told: some are not there, or not in order. */
 enum outcome bench_stream_run(const struct bench_ring *kind, uint64_t round_ns, double *out_figure);
 
 #endif
