@@ -11,6 +11,7 @@ struct command {
     enum outcome (*run)(char **words);
 };
 
+enum outcome bench_command(char **words);
 enum outcome cat_command(char **words);
 enum outcome count_command(char **words);
 enum outcome info_command(char **words);

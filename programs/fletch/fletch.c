@@ -16,6 +16,7 @@ static const struct command commands[] = {
     {"verify", "whether two sets of inputs have the same rows", verify_command},
     {"where", "which partition a key goes to", where_command},
     {"info", "version, processor, dispatch, limits", info_command},
+    {"bench", "how fast the library is on this machine", bench_command},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0], INDENT = 6 };
 

@@ -17,7 +17,7 @@ sys.dont_write_bytecode = True
 from program import DONE, USAGE, ProgramTest, numbers, run, start, write  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("schema", "count", "cat", "shuffle", "verify", "where", "info")
+COMMANDS = ("schema", "count", "cat", "shuffle", "verify", "where", "info", "bench")
 
 
 def options_of(command):

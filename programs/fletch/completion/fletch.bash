@@ -4,7 +4,7 @@ _fletch() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words='schema count cat shuffle verify where info --help --version'
+        words='schema count cat shuffle verify where info bench --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
     fi
@@ -30,6 +30,7 @@ _fletch() {
     verify) words='--json --help' ;;
     where) words='--partitions --schema --by --types --bounds --order --null --json --help' ;;
     info) words='--json --help' ;;
+    bench) words='--seconds --json --help' ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
