@@ -15,7 +15,7 @@ enum fletch_agent_state {
     FLETCH_AGENT_ENDED = 5
 };
 
-struct fletch_agent_statistics {
+struct fletch_agent_counts {
     size_t struct_size;
     enum fletch_agent_state state;
     char waits_for[FLETCH_AGENT_NAME_BYTES]; /* empty: nobody in particular */
@@ -32,7 +32,7 @@ struct fletch_agent_statistics {
 /** Writes the first `out_statistics->struct_size` bytes of them; they may lag behind. Any thread;
  *  wait-free. */
 FLETCH_EXPORT void fletch_agent_statistics(const struct fletch_agent *agent,
-                                           struct fletch_agent_statistics *out_statistics);
+                                           struct fletch_agent_counts *out_statistics);
 
 FLETCH_END_DECLS
 

@@ -192,7 +192,7 @@ fletch_flow_wait_barrier(struct fletch_flow *flow, uint64_t id, uint64_t timeout
 /** All instances together. */
 #define FLETCH_FLOW_ALL_INSTANCES UINT32_MAX
 
-struct fletch_flow_stage_statistics {
+struct fletch_stage_statistics {
     size_t struct_size;
     uint32_t instances;
     uint32_t instances_ended;
@@ -211,10 +211,10 @@ struct fletch_flow_stage_statistics {
  *  instance; FAILED_PRECONDITION: not started. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flow_stage_statistics(struct fletch_flow *flow, uint32_t stage, uint32_t instance,
-                             struct fletch_flow_stage_statistics *out_statistics,
+                             struct fletch_stage_statistics *out_statistics,
                              struct fletch_error *error);
 
-struct fletch_flow_edge_statistics {
+struct fletch_edge_statistics {
     size_t struct_size;
     uint32_t is_fused;
     uint64_t batches; /* that have come out of it */
@@ -228,7 +228,7 @@ struct fletch_flow_edge_statistics {
 
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flow_edge_statistics(struct fletch_flow *flow, uint32_t edge,
-                            struct fletch_flow_edge_statistics *out_statistics,
+                            struct fletch_edge_statistics *out_statistics,
                             struct fletch_error *error);
 
 FLETCH_END_DECLS

@@ -110,7 +110,7 @@ FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_windows_next(struct fletch_windows *windows, struct fletch_window_rows *out_rows,
                     struct fletch_error *error);
 
-struct fletch_windows_statistics {
+struct fletch_window_statistics {
     size_t struct_size;
     uint64_t rows;             /* taken in, those of the sides included */
     uint64_t rows_late;        /* of those */
@@ -123,7 +123,7 @@ struct fletch_windows_statistics {
 
 /** Writes the first `out_statistics->struct_size` bytes of them. */
 FLETCH_EXPORT void fletch_windows_statistics(const struct fletch_windows *windows,
-                                             struct fletch_windows_statistics *out_statistics);
+                                             struct fletch_window_statistics *out_statistics);
 
 FLETCH_END_DECLS
 

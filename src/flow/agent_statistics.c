@@ -15,10 +15,10 @@ static uint32_t seen32(const _Atomic uint32_t *state)
 }
 
 void fletch_agent_statistics(const struct fletch_agent *agent,
-                             struct fletch_agent_statistics *out_statistics)
+                             struct fletch_agent_counts *out_statistics)
 {
     const struct fletch_agent_counters *counters = &agent->counters;
-    struct fletch_agent_statistics statistics = {
+    struct fletch_agent_counts statistics = {
         .struct_size = out_statistics->struct_size,
         .state = (enum fletch_agent_state)seen32(&counters->state),
         .messages = seen(&counters->messages),

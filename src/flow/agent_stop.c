@@ -70,7 +70,7 @@ static void describe(const struct fletch_agent *agent, char text[TEXT_BYTES])
         [FLETCH_AGENT_WAITS_FOR_BARRIER] = "waits for a barrier from",
         [FLETCH_AGENT_ENDED] = "has ended",
     };
-    struct fletch_agent_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_agent_counts statistics = {.struct_size = sizeof statistics};
     fletch_agent_statistics(agent, &statistics);
     bool has_name = statistics.waits_for[0] != '\0';
     bool is_intake = statistics.state == FLETCH_AGENT_WAITS_FOR_BARRIER && !has_name;

@@ -10,7 +10,7 @@
 /* ---- of stages ---- */
 
 static void add_instance(const struct fletch_flow_context *context,
-                         struct fletch_flow_stage_statistics *sum)
+                         struct fletch_stage_statistics *sum)
 {
     int64_t watermark = load_relaxed(&context->watermark_told); /* relaxed: a statistic */
     sum->instances++;
@@ -45,11 +45,11 @@ static enum fletch_status check_stage(const struct fletch_flow *flow, uint32_t s
 
 enum fletch_status fletch_flow_stage_statistics(struct fletch_flow *flow, uint32_t stage,
                                                 uint32_t instance,
-                                                struct fletch_flow_stage_statistics *out_statistics,
+                                                struct fletch_stage_statistics *out_statistics,
                                                 struct fletch_error *error)
 {
     size_t bytes = out_statistics->struct_size;
-    struct fletch_flow_stage_statistics sum = {.watermark = INT64_MAX};
+    struct fletch_stage_statistics sum = {.watermark = INT64_MAX};
     enum fletch_status status = check_stage(flow, stage, instance, error);
     if (status != FLETCH_OK)
         return status;
@@ -67,8 +67,7 @@ enum fletch_status fletch_flow_stage_statistics(struct fletch_flow *flow, uint32
 /* ---- of edges ---- */
 
 static void add_outlets(const struct fletch_flow_context *context,
-                        const struct fletch_flow_link *link,
-                        struct fletch_flow_edge_statistics *sum)
+                        const struct fletch_flow_link *link, struct fletch_edge_statistics *sum)
 {
     for (uint32_t i = 0; i < context->outlet_count; i++)
         if (context->outlets[i].link == link)
@@ -77,7 +76,7 @@ static void add_outlets(const struct fletch_flow_context *context,
 }
 
 static void add_inlets(const struct fletch_flow_context *context,
-                       const struct fletch_flow_link *link, struct fletch_flow_edge_statistics *sum)
+                       const struct fletch_flow_link *link, struct fletch_edge_statistics *sum)
 {
     for (uint32_t i = 0; i < context->inlet_count; i++) {
         const struct fletch_flow_inlet *inlet = &context->inlets[i];
@@ -89,7 +88,7 @@ static void add_inlets(const struct fletch_flow_context *context,
     }
 }
 
-static void add_shuffle(struct fletch_shuffle *shuffle, struct fletch_flow_edge_statistics *sum)
+static void add_shuffle(struct fletch_shuffle *shuffle, struct fletch_edge_statistics *sum)
 {
     struct fletch_exchange_statistics found = {.struct_size = sizeof found};
     fletch_shuffle_statistics(shuffle, &found);
@@ -98,7 +97,7 @@ static void add_shuffle(struct fletch_shuffle *shuffle, struct fletch_flow_edge_
 }
 
 enum fletch_status fletch_flow_edge_statistics(struct fletch_flow *flow, uint32_t edge,
-                                               struct fletch_flow_edge_statistics *out_statistics,
+                                               struct fletch_edge_statistics *out_statistics,
                                                struct fletch_error *error)
 {
     size_t bytes = out_statistics->struct_size;
@@ -109,7 +108,7 @@ enum fletch_status fletch_flow_edge_statistics(struct fletch_flow *flow, uint32_
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE, "edge is %u, flow '%s' has %u", edge,
                                 flow->name, flow->link_count);
     const struct fletch_flow_link *link = flow->links[edge];
-    struct fletch_flow_edge_statistics sum = {.struct_size = bytes, .is_fused = link->is_fused};
+    struct fletch_edge_statistics sum = {.struct_size = bytes, .is_fused = link->is_fused};
     for (uint32_t i = 0; i < flow->node_count; i++) {
         const struct fletch_flow_node *node = flow->nodes[i];
         for (uint32_t k = 0; k < node->instance_count && node->instances != NULL; k++) {

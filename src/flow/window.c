@@ -276,7 +276,7 @@ static enum fletch_status fit_slots(struct fletch_windows *windows, size_t row_c
 /* The new rows are counted as placed, or as if they had never come. */
 static void settle_rows(struct fletch_windows *windows, bool are_placed)
 {
-    struct fletch_windows_statistics *statistics = &windows->statistics;
+    struct fletch_window_statistics *statistics = &windows->statistics;
     uint64_t *sides = windows->side_rows_new;
     for (uint32_t i = 0; i < windows->panes.count; i++) {
         struct fletch_pane *pane = fletch_panes_at(&windows->panes, i);
@@ -362,7 +362,7 @@ enum fletch_status fletch_windows_resume(struct fletch_windows *windows, struct 
 
 void fletch_windows_advance(struct fletch_windows *windows, int64_t watermark)
 {
-    struct fletch_windows_statistics *statistics = &windows->statistics;
+    struct fletch_window_statistics *statistics = &windows->statistics;
     if (watermark < statistics->watermark) {
         statistics->watermarks_lower++;
         return;
@@ -379,9 +379,9 @@ void fletch_windows_advance(struct fletch_windows *windows, int64_t watermark)
 }
 
 void fletch_windows_statistics(const struct fletch_windows *windows,
-                               struct fletch_windows_statistics *out_statistics)
+                               struct fletch_window_statistics *out_statistics)
 {
-    struct fletch_windows_statistics statistics = windows->statistics;
+    struct fletch_window_statistics statistics = windows->statistics;
     statistics.struct_size = out_statistics->struct_size;
     statistics.panes_open = windows->panes.count;
     memcpy(out_statistics, &statistics,

@@ -32,7 +32,7 @@ struct fletch_windows {
     bool sides_are_due;
     fletch_wide given; /* the start of the last window that was given out, or needed not be */
     struct fletch_window_cursor cursor;
-    struct fletch_windows_statistics statistics;
+    struct fletch_window_statistics statistics;
 };
 
 /* Moves finished frames into the lists of their panes. RESOURCE_EXHAUSTED: not all. */

@@ -69,8 +69,8 @@ static void send_barriers(void *context)
 static void look(void *context)
 {
     struct round *round = context;
-    struct fletch_flow_stage_statistics stage = {.struct_size = sizeof stage};
-    struct fletch_flow_edge_statistics edge = {.struct_size = sizeof edge};
+    struct fletch_stage_statistics stage = {.struct_size = sizeof stage};
+    struct fletch_edge_statistics edge = {.struct_size = sizeof edge};
     struct fletch_error error;
     for (uint32_t i = 0; !is_over(round); i++) {
         note(round, fletch_flow_stage_statistics(scene.flow, i % 7, FLETCH_FLOW_ALL_INSTANCES,

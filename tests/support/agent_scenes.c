@@ -241,9 +241,9 @@ void test_agents_settle(struct test_agents *scene)
     } while (has_moved);
 }
 
-struct fletch_agent_statistics test_agent_statistics(const struct test_agent *agent)
+struct fletch_agent_counts test_agent_statistics(const struct test_agent *agent)
 {
-    struct fletch_agent_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_agent_counts statistics = {.struct_size = sizeof statistics};
     fletch_agent_statistics(agent->agent, &statistics);
     return statistics;
 }

@@ -64,6 +64,6 @@ enum fletch_status test_agent_post(struct test_agent *to, uint64_t number,
 /* Steps all agents in turn until none moves. */
 void test_agents_settle(struct test_agents *scene);
 
-struct fletch_agent_statistics test_agent_statistics(const struct test_agent *agent);
+struct fletch_agent_counts test_agent_statistics(const struct test_agent *agent);
 
 #endif

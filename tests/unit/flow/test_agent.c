@@ -105,7 +105,7 @@ static void a_full_link_holds_its_sender_up(void **state)
     }
     post(a, 3);
     assert_false(fletch_agent_step(a->agent));
-    struct fletch_agent_statistics statistics = test_agent_statistics(a);
+    struct fletch_agent_counts statistics = test_agent_statistics(a);
     assert_int_equal(statistics.state, FLETCH_AGENT_WAITS_FOR_ROOM);
     assert_string_equal(statistics.waits_for, "b");
     while (test_agent_post(a, 4, &error) == FLETCH_OK)

@@ -202,7 +202,7 @@ static void test_a_barrier_is_passed_when_all_instances_have_it(void **state)
     for (uint64_t id = 1; id <= 80; id++) {
         assert_ok(fletch_flow_barrier(scene.flow, id, &error));
         assert_ok(fletch_flow_wait_barrier(scene.flow, id, patience_ns, &error));
-        struct fletch_flow_stage_statistics found = {.struct_size = sizeof found};
+        struct fletch_stage_statistics found = {.struct_size = sizeof found};
         assert_ok(
             fletch_flow_stage_statistics(scene.flow, 1, FLETCH_FLOW_ALL_INSTANCES, &found, NULL));
         assert_int_equal(found.barriers, 2 * id);
@@ -301,7 +301,7 @@ static void test_what_was_done_before_a_wake_is_seen_after_it(void **state)
 
 static void check_times(uint32_t stage)
 {
-    struct fletch_flow_stage_statistics all = {.struct_size = sizeof all}, one = all;
+    struct fletch_stage_statistics all = {.struct_size = sizeof all}, one = all;
     uint64_t batches = 0, busy_ns = 0;
     uint32_t instances = flow_scene_instances(&scene, stage);
     assert_ok(
@@ -329,8 +329,8 @@ static void test_statistics_tell_what_each_stage_and_edge_did(void **state)
         {.from = 0, .to = 1, .kind = FLETCH_FLOW_FORWARD},
         {.from = 1, .to = 2, .kind = FLETCH_FLOW_REBALANCE},
     };
-    struct fletch_flow_edge_statistics edge = {.struct_size = sizeof edge};
-    struct fletch_flow_stage_statistics sink = {.struct_size = sizeof sink};
+    struct fletch_edge_statistics edge = {.struct_size = sizeof edge};
+    struct fletch_stage_statistics sink = {.struct_size = sizeof sink};
     struct fletch_error error;
     (void)state;
     MAKE(nodes, links);
@@ -402,7 +402,7 @@ static void test_who_waits_for_credit_is_told_apart(void **state)
     const struct fletch_flow_stage sink = {
         .struct_size = sizeof sink, .name = "gate", .functions = &waits, .argument = &gate};
     struct fletch_flow_edge edge = {.struct_size = sizeof edge, .is_apart = 1, .capacity = 4};
-    struct fletch_flow_stage_statistics found = {.struct_size = sizeof found};
+    struct fletch_stage_statistics found = {.struct_size = sizeof found};
     struct fletch_transport *transport;
     struct fletch_flow *flow;
     struct fletch_error error;

@@ -149,7 +149,7 @@ static void rows_without_time_go_aside(void **state)
     assert_ok(push(&scene, events, 3, &taken, NULL));
     assert_told(&scene, INT64_MIN, "null 2; ");
     assert_told(&scene, INT64_MAX, "[0,10) 1 3; ");
-    struct fletch_windows_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_window_statistics statistics = {.struct_size = sizeof statistics};
     fletch_windows_statistics(scene.windows, &statistics);
     assert_int_equal(statistics.rows, 3);
     assert_int_equal(statistics.rows_null_time, 1);
@@ -189,7 +189,7 @@ static void a_lower_watermark_is_counted(void **state)
 {
     (void)state;
     struct scene scene = scene_made((struct fletch_windows_options){.size = 10});
-    struct fletch_windows_statistics statistics = {.struct_size = sizeof statistics};
+    struct fletch_window_statistics statistics = {.struct_size = sizeof statistics};
     fletch_windows_advance(scene.windows, 99);
     fletch_windows_advance(scene.windows, 98);
     PUSH(&scene, 1, 99, 100);
