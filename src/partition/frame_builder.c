@@ -359,6 +359,21 @@ static enum fletch_status create_batch(const struct fletch_frame_source *source,
     return status;
 }
 
+/* In a buffer of just its size. False: there is no memory for both; the batch alone may have the
+ * room that was left for it. */
+static bool finish_small(const struct fletch_frame_source *source,
+                         const struct fletch_frame_parts *parts, size_t total,
+                         struct fletch_batch **out_batch)
+{
+    struct fletch_buffer *owner = NULL;
+    if (compact(source, parts, total, &owner, NULL) != FLETCH_OK)
+        return false;
+    if (create_batch(source, parts, owner, out_batch, NULL) == FLETCH_OK)
+        return true;
+    fletch_buffer_release(source->cache, owner);
+    return false;
+}
+
 enum fletch_status fletch_builder_finish(struct fletch_frame_builder *frame,
                                          const struct fletch_frame_source *source,
                                          struct fletch_frame_parts *parts,
@@ -367,17 +382,15 @@ enum fletch_status fletch_builder_finish(struct fletch_frame_builder *frame,
 {
     size_t total = describe(frame, source->schema, parts);
     parts->row_count = frame->row_count;
-    struct fletch_buffer *owner = frame->slab;
-    if (SLAB_USED_LEAST * total < frame->plan->slab_bytes &&
-        compact(source, parts, total, &owner, NULL) != FLETCH_OK)
-        owner = frame->slab; /* no memory for a smaller one: this one does */
-    enum fletch_status status = create_batch(source, parts, owner, out_batch, error);
-    if (status != FLETCH_OK && owner != frame->slab)
-        fletch_buffer_release(source->cache, owner);
-    if (status != FLETCH_OK)
-        return status;
-    if (owner == frame->slab)
+    bool is_small = SLAB_USED_LEAST * total < frame->plan->slab_bytes;
+    if (!is_small || !finish_small(source, parts, total, out_batch)) {
+        if (is_small) /* what was tried has changed the spans */
+            describe(frame, source->schema, parts);
+        enum fletch_status status = create_batch(source, parts, frame->slab, out_batch, error);
+        if (status != FLETCH_OK)
+            return status;
         frame->slab = NULL; /* the batch has it */
+    }
     fletch_builder_close(frame, source->cache);
     return FLETCH_OK;
 }

@@ -425,6 +425,39 @@ static void frames_that_fill_the_budget_can_still_leave(void **state)
     writer_end(&made);
 }
 
+/* A frame of few rows moves into a smaller buffer, unless that would take the room of its batch. */
+static void a_frame_leaves_if_there_is_room_for_its_batch_alone(void **state)
+{
+    (void)state;
+    enum { STEPS = 16, STEP = 64 };
+    const uint64_t limit = 1 << 20;
+    struct fletch_partition_writer_options options = {.frame_bytes = 4096};
+    struct bench_writer made = writer_made("a=l! b=g!", FLETCH_PARTITION_ROUND_ROBIN, 3, &options);
+    struct fletch_batch *batch = batch_made(&made, 5, 30);
+    const struct fletch_batch_parts parts = {.node_count = 2, .span_count = 4, .owner_count = 1};
+    uint64_t room =
+        fletch_buffer_block_bytes(fletch_size_class_of(fletch_batch_block_bytes(&parts)));
+    for (int i = 0; i < STEPS; i++, room += STEP) {
+        struct fletch_account *account = account_make(made.pool.account, "narrow", limit, 0);
+        charge_writer_to(&made, account);
+        assert_ok(fletch_partition_writer_push(made.writer, batch, NULL));
+        assert_ok(fletch_partition_writer_flush(made.writer, NULL));
+        uint64_t others = limit - account_used_bytes(account) - room;
+        assert_ok(fletch_account_reserve(account, others, 0, NULL));
+        struct fletch_partition_frame frame = next_frame(&made);
+        assert_int_equal(fletch_batch_row_count(frame.batch), 10);
+        assert_ok(fletch_batch_validate(frame.batch, FLETCH_VALIDATION_FULL, NULL));
+        assert_true(batch_rows_equal(frame.batch, 1, batch, 3, 1));
+        fletch_batch_release(made.pool.cache, frame.batch);
+        fletch_account_release(account, others);
+        fletch_partition_writer_destroy(made.writer);
+        made.writer = NULL;
+        fletch_account_close(account);
+    }
+    fletch_batch_release(made.pool.cache, batch);
+    writer_end(&made);
+}
+
 static void a_full_budget_stops_a_push_which_goes_on_later(void **state)
 {
     (void)state;
@@ -533,6 +566,7 @@ int main(void)
         cmocka_unit_test(broadcast_gives_every_partition_the_same_batch),
         cmocka_unit_test(a_full_budget_stops_a_push_which_goes_on_later),
         cmocka_unit_test(frames_that_fill_the_budget_can_still_leave),
+        cmocka_unit_test(a_frame_leaves_if_there_is_room_for_its_batch_alone),
         cmocka_unit_test(what_a_writer_cannot_take_is_refused),
         cmocka_unit_test(batches_without_columns_keep_their_rows),
     };
