@@ -298,14 +298,14 @@ static enum fletch_answer attempt(void *call)
     return FLETCH_FULL;
 }
 
-/* Whether an account of the branch could never hold that much. */
-static bool is_hopeless(const struct reservation *reservation)
+/* An account of the branch that could never hold that much, or NULL. */
+static struct fletch_account *find_hopeless(const struct reservation *reservation)
 {
-    const struct fletch_account *at = reservation->branch.account;
+    struct fletch_account *at = reservation->branch.account;
     for (; at != reservation->branch.until; at = at->parent)
         if (reservation->bytes > load_relaxed(&at->limit_bytes)) /* relaxed: fixed while open */
-            return true;
-    return false;
+            return at;
+    return NULL;
 }
 
 /* Waits for room, in the order of those who do. */
@@ -335,7 +335,10 @@ static bool wait_in_order(struct reservation *reservation, uint64_t timeout_ns)
 static enum fletch_status wait_for_room(struct reservation *reservation, uint64_t timeout_ns,
                                         struct fletch_error *error)
 {
-    if (timeout_ns != 0 && !is_hopeless(reservation) && wait_in_order(reservation, timeout_ns))
+    struct fletch_account *hopeless = find_hopeless(reservation);
+    if (hopeless != NULL)
+        return fletch_budget_refuse(hopeless, reservation->bytes, error);
+    if (timeout_ns != 0 && wait_in_order(reservation, timeout_ns))
         return FLETCH_OK;
     if (reservation->is_younger)
         return fletch_budget_refuse_younger(reservation->full, reservation->bytes, error);
@@ -485,7 +488,7 @@ bool fletch_account_arm(struct fletch_account *account, struct fletch_account *f
     if (!fletch_process_is(account->budget->process))
         return false;
     uint32_t key = fletch_eventcount_arm(room);
-    if (!is_open(account) || is_hopeless(&reservation) || make_room(&reservation)) {
+    if (!is_open(account) || find_hopeless(&reservation) != NULL || make_room(&reservation)) {
         fletch_eventcount_disarm(room, key);
         return false;
     }

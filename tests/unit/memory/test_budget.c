@@ -607,6 +607,10 @@ static void who_does_not_wait_passes_for_a_while_only(void **state)
     assert_true(tried > 0);
     assert_contains(error.message, "the budget of 'process' has others who have waited longer");
     assert_contains(error.message, "waiting 1");
+    /* What can never be is not put off. */
+    assert_int_equal(fletch_account_reserve(below, 101, FLETCH_NO_TIMEOUT, &error),
+                     FLETCH_RESOURCE_EXHAUSTED);
+    assert_contains(error.message, "the budget of 'process' is full: limit 100 bytes");
     /* It is no use to try again at once, which an event loop has to know. */
     assert_true(fletch_account_arm(below, NULL, 1, &key));
     assert_ok(fletch_account_reserve(below, 0, 0, NULL));
