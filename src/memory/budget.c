@@ -6,6 +6,7 @@
 
 #include "base/allocator.h"
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/options.h"
 #include "base/status.h"
 #include "memory/budget_report.h"
@@ -213,6 +214,8 @@ struct reservation {
     struct fletch_budget_place *place; /* of who waits; NULL: none */
     struct fletch_account *full;       /* who refused */
     bool is_younger;                   /* it did so as somebody older waits for it */
+    uint64_t held_until_ns;            /* when the first of those gives up */
+    uint64_t sleeps_until_ns;          /* of who waits: no longer than that */
 };
 
 /* The lowest account of the branch that is full, or NULL. Only looks. */
@@ -237,12 +240,13 @@ static struct fletch_account *find_full(const struct reservation *reservation)
 }
 
 /* The account that has to be left to somebody who waits for it, or NULL. */
-static struct fletch_account *find_awaited(const struct reservation *reservation)
+static struct fletch_account *find_awaited(struct reservation *reservation)
 {
     const struct fletch_budget_order *order = &reservation->branch.account->budget->order;
+    reservation->held_until_ns = FLETCH_NO_DEADLINE;
     if (__builtin_expect(fletch_budget_order_waiting(order) == 0, 1) || reservation->bytes == 0)
         return NULL;
-    return fletch_budget_order_find(order, &reservation->branch);
+    return fletch_budget_order_find(order, &reservation->branch, &reservation->held_until_ns);
 }
 
 static void wake_waiters(struct fletch_budget *budget)
@@ -298,14 +302,38 @@ static enum fletch_answer attempt(void *call)
     return FLETCH_FULL;
 }
 
-/* Whether an account of the branch could never hold that much. */
-static bool is_hopeless(const struct reservation *reservation)
+/* An account of the branch that could never hold that much, or NULL. */
+static struct fletch_account *find_hopeless(const struct reservation *reservation)
 {
-    const struct fletch_account *at = reservation->branch.account;
+    struct fletch_account *at = reservation->branch.account;
     for (; at != reservation->branch.until; at = at->parent)
         if (reservation->bytes > load_relaxed(&at->limit_bytes)) /* relaxed: fixed while open */
-            return true;
-    return false;
+            return at;
+    return NULL;
+}
+
+/* CLOSED: it has to be tried again before this sleep would end, as somebody who holds it back gives
+ * up before that and may be stopped, so that nobody wakes who is behind. */
+static enum fletch_answer attempt_in_order(void *call)
+{
+    const struct reservation *reservation = call;
+    enum fletch_answer answer = attempt(call);
+    bool too_long = reservation->held_until_ns < reservation->sleeps_until_ns;
+    return answer != FLETCH_DONE && too_long ? FLETCH_CLOSED : answer;
+}
+
+/* Waits up to a time, or as long as those who hold it back, the first of them. */
+static bool wait_until(const struct fletch_wait *wait, uint64_t deadline_ns)
+{
+    struct reservation *reservation = wait->call;
+    enum fletch_answer answer;
+    do {
+        uint64_t held_until_ns = reservation->held_until_ns;
+        reservation->sleeps_until_ns = held_until_ns < deadline_ns ? held_until_ns : deadline_ns;
+        answer = fletch_wait_for(wait, fletch_clock_remaining_ns(reservation->sleeps_until_ns));
+    } while (answer == FLETCH_CLOSED ||
+             (answer != FLETCH_DONE && reservation->sleeps_until_ns < deadline_ns));
+    return answer == FLETCH_DONE;
 }
 
 /* Waits for room, in the order of those who do. */
@@ -318,13 +346,14 @@ static bool wait_in_order(struct reservation *reservation, uint64_t timeout_ns)
         .policy = &policy,
         .history = &history,
         .eventcount = &budget->room,
-        .attempt = attempt,
+        .attempt = attempt_in_order,
         .call = reservation,
     };
+    uint64_t deadline_ns = fletch_clock_deadline_ns(timeout_ns);
     fletch_wait_history_start(&history, &policy);
     reservation->place = fletch_budget_order_enter(&budget->order, &budget->allocator, timeout_ns,
                                                    &reservation->branch.ticket);
-    bool got = fletch_wait_for(&wait, timeout_ns) == FLETCH_DONE;
+    bool got = wait_until(&wait, deadline_ns);
     if (reservation->place != NULL) {
         fletch_budget_order_leave(&budget->order, reservation->place);
         wake_waiters(budget); /* the next one's turn */
@@ -335,7 +364,10 @@ static bool wait_in_order(struct reservation *reservation, uint64_t timeout_ns)
 static enum fletch_status wait_for_room(struct reservation *reservation, uint64_t timeout_ns,
                                         struct fletch_error *error)
 {
-    if (timeout_ns != 0 && !is_hopeless(reservation) && wait_in_order(reservation, timeout_ns))
+    struct fletch_account *hopeless = find_hopeless(reservation);
+    if (hopeless != NULL)
+        return fletch_budget_refuse(hopeless, reservation->bytes, error);
+    if (timeout_ns != 0 && wait_in_order(reservation, timeout_ns))
         return FLETCH_OK;
     if (reservation->is_younger)
         return fletch_budget_refuse_younger(reservation->full, reservation->bytes, error);
@@ -455,7 +487,8 @@ bool fletch_account_await_room(const struct fletch_room_wanted *wanted, uint64_t
         fletch_eventcount_cancel(room);
         return false;
     }
-    (void)fletch_eventcount_wait(room, key, timeout_ns);
+    uint64_t held_ns = fletch_clock_remaining_ns(reservation.held_until_ns);
+    (void)fletch_eventcount_wait(room, key, held_ns < timeout_ns ? held_ns : timeout_ns);
     return true;
 }
 
@@ -485,7 +518,7 @@ bool fletch_account_arm(struct fletch_account *account, struct fletch_account *f
     if (!fletch_process_is(account->budget->process))
         return false;
     uint32_t key = fletch_eventcount_arm(room);
-    if (!is_open(account) || is_hopeless(&reservation) || make_room(&reservation)) {
+    if (!is_open(account) || find_hopeless(&reservation) != NULL || make_room(&reservation)) {
         fletch_eventcount_disarm(room, key);
         return false;
     }

@@ -125,17 +125,23 @@ static bool holds_back(const struct fletch_budget_place *place,
 }
 
 struct fletch_account *fletch_budget_order_find(const struct fletch_budget_order *order,
-                                                const struct fletch_budget_branch *branch)
+                                                const struct fletch_budget_branch *branch,
+                                                uint64_t *out_until_ns)
 {
     struct fletch_account *lowest = NULL;
+    *out_until_ns = FLETCH_NO_DEADLINE;
     const struct fletch_budget_place *place = first_place(order);
     for (; place != NULL; place = place->next) {
         uint64_t ticket = load_relaxed(&place->ticket);           /* relaxed: E3 follows */
         struct fletch_account *full = load_acquire(&place->full); /* E3 acquire */
         if (full == NULL || ticket == 0 || ticket >= branch->ticket)
             continue;
-        if ((lowest == NULL || full->level > lowest->level) && is_charged(branch, full) &&
-            holds_back(place, branch))
+        if (!is_charged(branch, full) || !holds_back(place, branch))
+            continue;
+        uint64_t deadline_ns = load_relaxed(&place->deadline_ns); /* relaxed: E3 was acquired */
+        if (deadline_ns < *out_until_ns)
+            *out_until_ns = deadline_ns;
+        if (lowest == NULL || full->level > lowest->level)
             lowest = full;
     }
     return lowest;

@@ -19,7 +19,8 @@
  * waits holds up those behind it until its deadline.
  *
  * Whoever leaves, or turns to another account, wakes the others after that: they look again, after
- * they have announced themselves as sleepers (sync/eventcount.h).
+ * they have announced themselves as sleepers (sync/eventcount.h). Nobody sleeps longer than those
+ * who hold it back may wait.
  *
  * Edges:
  *   E1: adder cas_weak_release(places) -> any load_acquire(places): a place is made.
@@ -95,9 +96,11 @@ bool fletch_budget_order_tell(struct fletch_budget_place *place, struct fletch_a
 void fletch_budget_order_leave(struct fletch_budget_order *order,
                                struct fletch_budget_place *place);
 
-/* The lowest account of the branch that must be left to somebody older, or NULL. */
+/* The lowest account of the branch that must be left to somebody older, or NULL; and when the first
+ * of those who hold it back counts no more, if it does not leave before. */
 struct fletch_account *fletch_budget_order_find(const struct fletch_budget_order *order,
-                                                const struct fletch_budget_branch *branch);
+                                                const struct fletch_budget_branch *branch,
+                                                uint64_t *out_until_ns);
 
 /* How many wait for an account. */
 uint64_t fletch_budget_order_count(const struct fletch_budget_order *order,

@@ -154,7 +154,8 @@ static void look(void *context)
     struct state *state = context;
     const struct fletch_budget_branch branch = {.account = &account,
                                                 .ticket = FLETCH_BUDGET_LAST_TICKET};
-    state->seen = fletch_budget_order_find(&state->order, &branch) == &account;
+    uint64_t until_ns;
+    state->seen = fletch_budget_order_find(&state->order, &branch, &until_ns) == &account;
     state->broken[0] = state->seen && fletch_budget_order_waiting(&state->order) == 0;
 }
 

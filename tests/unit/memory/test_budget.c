@@ -556,6 +556,25 @@ static void who_gives_up_passes_its_turn_on(void **state)
     end(budget);
 }
 
+/* A thread that is stopped, or has ended, while it waited. */
+static void who_waits_behind_a_stopped_one_goes_on_at_its_deadline(void **state)
+{
+    (void)state;
+    const uint64_t stopped_ns = 50000000;
+    struct fletch_budget *budget = make(100);
+    struct fletch_account *process = fletch_budget_account(budget);
+    uint64_t ticket;
+    struct fletch_budget_place *stopped =
+        fletch_budget_order_enter(&budget->order, &budget->allocator, stopped_ns, &ticket);
+    assert_non_null(stopped);
+    fletch_budget_order_tell(stopped, process);
+    uint64_t start_ns = fletch_clock_now_ns();
+    assert_ok(fletch_account_reserve(process, 10, 100 * stopped_ns, NULL));
+    assert_true(fletch_clock_now_ns() - start_ns < 90 * stopped_ns);
+    fletch_account_release(process, 10);
+    end(budget);
+}
+
 static void who_waits_elsewhere_is_not_held_up(void **state)
 {
     (void)state;
@@ -607,6 +626,10 @@ static void who_does_not_wait_passes_for_a_while_only(void **state)
     assert_true(tried > 0);
     assert_contains(error.message, "the budget of 'process' has others who have waited longer");
     assert_contains(error.message, "waiting 1");
+    /* What can never be is not put off. */
+    assert_int_equal(fletch_account_reserve(below, 101, FLETCH_NO_TIMEOUT, &error),
+                     FLETCH_RESOURCE_EXHAUSTED);
+    assert_contains(error.message, "the budget of 'process' is full: limit 100 bytes");
     /* It is no use to try again at once, which an event loop has to know. */
     assert_true(fletch_account_arm(below, NULL, 1, &key));
     assert_ok(fletch_account_reserve(below, 0, 0, NULL));
@@ -760,6 +783,7 @@ int main(void)
         cmocka_unit_test(a_transfer_waits_for_room_too),
         cmocka_unit_test(who_waits_is_served_oldest_first),
         cmocka_unit_test(who_gives_up_passes_its_turn_on),
+        cmocka_unit_test(who_waits_behind_a_stopped_one_goes_on_at_its_deadline),
         cmocka_unit_test(who_waits_elsewhere_is_not_held_up),
         cmocka_unit_test(who_does_not_wait_passes_for_a_while_only),
         cmocka_unit_test(who_finds_no_memory_for_a_place_waits_all_the_same),
