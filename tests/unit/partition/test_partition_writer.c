@@ -455,8 +455,8 @@ static void a_frame_leaves(const char *words, const struct fletch_batch_parts *p
     writer_end(&made);
 }
 
-/* A frame of few rows moves into a smaller buffer, unless that would take the room of its batch; its
- * dictionary is there already. */
+/* A frame of few rows moves into a smaller buffer, unless that would take the room of its batch;
+ * its dictionary is there already. */
 static void a_frame_leaves_if_there_is_room_for_its_batch_alone(void **state)
 {
     (void)state;
