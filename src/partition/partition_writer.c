@@ -209,7 +209,8 @@ static bool is_broadcast(const struct fletch_partition_writer *writer)
     return writer->partitioner->method == FLETCH_PARTITION_BROADCAST;
 }
 
-/* Brings the writer's dictionaries up to the batch's. */
+/* Brings the writer's dictionaries up to the batch's, and has snapshots of them made before a row
+ * is placed: frames can leave without any more memory for them. */
 static enum fletch_status merge_dictionaries(struct fletch_partition_writer *writer,
                                              const struct fletch_batch *batch,
                                              struct fletch_error *error)
@@ -219,12 +220,16 @@ static enum fletch_status merge_dictionaries(struct fletch_partition_writer *wri
         struct fletch_dictionary_merger *dictionary = &writer->dictionaries[i];
         writer->scatter.remaps[i] = NULL;
         status = fletch_merger_check_indices(batch, writer->schema->dictionaries[i].field, error);
-        if (status != FLETCH_OK || batch->dictionaries[i] == dictionary->snapshot)
-            continue; /* the writer's own */
+        bool is_own =
+            dictionary->snapshot != NULL && batch->dictionaries[i] == dictionary->snapshot;
+        if (status != FLETCH_OK || is_own)
+            continue;
         status = fletch_merger_merge(dictionary, batch->dictionaries[i], error);
         if (!dictionary->remap_is_identity)
             writer->scatter.remaps[i] = dictionary->remap;
         writer->scatter.remap_counts[i] = (int64_t)dictionary->remap_count;
+        if (status == FLETCH_OK)
+            status = fletch_merger_take_snapshot(dictionary, error);
     }
     return status;
 }
@@ -426,17 +431,6 @@ static void next_of_broadcast(struct fletch_partition_writer *writer,
     writer->batch = NULL;
 }
 
-static enum fletch_status take_snapshots(struct fletch_partition_writer *writer,
-                                         struct fletch_error *error)
-{
-    enum fletch_status status = FLETCH_OK;
-    for (uint32_t i = 0; i < writer->schema->dictionary_count && status == FLETCH_OK; i++) {
-        status = fletch_merger_take_snapshot(&writer->dictionaries[i], error);
-        writer->parts.dictionaries[i] = writer->dictionaries[i].snapshot;
-    }
-    return status;
-}
-
 enum fletch_status fletch_partition_writer_next(struct fletch_partition_writer *writer,
                                                 struct fletch_partition_frame *out_frame,
                                                 struct fletch_error *error)
@@ -453,10 +447,10 @@ enum fletch_status fletch_partition_writer_next(struct fletch_partition_writer *
     struct fletch_frame_builder *frame = &scatter->closed[scatter->closed_first];
     struct fletch_partition_frame found = {.partition = frame->partition,
                                            .key_sum = frame->key_sum};
-    enum fletch_status status = take_snapshots(writer, error);
-    if (status == FLETCH_OK)
-        status =
-            fletch_builder_finish(frame, &scatter->source, &writer->parts, &found.batch, error);
+    for (uint32_t i = 0; i < writer->schema->dictionary_count; i++)
+        writer->parts.dictionaries[i] = writer->dictionaries[i].snapshot;
+    enum fletch_status status =
+        fletch_builder_finish(frame, &scatter->source, &writer->parts, &found.batch, error);
     if (status != FLETCH_OK)
         return status;
     scatter->closed_first++;

@@ -425,18 +425,15 @@ static void frames_that_fill_the_budget_can_still_leave(void **state)
     writer_end(&made);
 }
 
-/* A frame of few rows moves into a smaller buffer, unless that would take the room of its batch. */
-static void a_frame_leaves_if_there_is_room_for_its_batch_alone(void **state)
+static void a_frame_leaves(const char *words, const struct fletch_batch_parts *parts)
 {
-    (void)state;
     enum { STEPS = 16, STEP = 64 };
     const uint64_t limit = 1 << 20;
     struct fletch_partition_writer_options options = {.frame_bytes = 4096};
-    struct bench_writer made = writer_made("a=l! b=g!", FLETCH_PARTITION_ROUND_ROBIN, 3, &options);
+    struct bench_writer made = writer_made(words, FLETCH_PARTITION_ROUND_ROBIN, 3, &options);
     struct fletch_batch *batch = batch_made(&made, 5, 30);
-    const struct fletch_batch_parts parts = {.node_count = 2, .span_count = 4, .owner_count = 1};
     uint64_t room =
-        fletch_buffer_block_bytes(fletch_size_class_of(fletch_batch_block_bytes(&parts)));
+        fletch_buffer_block_bytes(fletch_size_class_of(fletch_batch_block_bytes(parts)));
     for (int i = 0; i < STEPS; i++, room += STEP) {
         struct fletch_account *account = account_make(made.pool.account, "narrow", limit, 0);
         charge_writer_to(&made, account);
@@ -454,6 +451,50 @@ static void a_frame_leaves_if_there_is_room_for_its_batch_alone(void **state)
         made.writer = NULL;
         fletch_account_close(account);
     }
+    fletch_batch_release(made.pool.cache, batch);
+    writer_end(&made);
+}
+
+/* A frame of few rows moves into a smaller buffer, unless that would take the room of its batch;
+ * its dictionary is there already. */
+static void a_frame_leaves_if_there_is_room_for_its_batch_alone(void **state)
+{
+    (void)state;
+    struct fletch_batch_parts parts = {.node_count = 2, .span_count = 4, .owner_count = 1};
+    a_frame_leaves("a=l! b=g!", &parts);
+    parts.dictionary_count = 1;
+    a_frame_leaves("a=i<u> b=g!", &parts);
+}
+
+/* Nulls need no dictionary; frames of them have an empty one. */
+static void rows_without_a_dictionary_get_an_empty_one(void **state)
+{
+    (void)state;
+    enum { ROWS = 8 };
+    struct fletch_partition_writer_options options = {.frame_bytes = 4096};
+    struct bench_writer made = writer_made("a=i<u>", FLETCH_PARTITION_ROUND_ROBIN, 1, &options);
+    struct fletch_buffer *zeros = buffer_filled(&made.pool, ROWS * sizeof(int32_t), 0);
+    struct fletch_batch_node node = {.length = ROWS, .null_count = ROWS};
+    struct fletch_batch_span spans[2] = {{zeros->data, 1}, {zeros->data, ROWS * sizeof(int32_t)}};
+    struct fletch_batch *none = NULL;
+    const struct fletch_batch_parts parts = {.schema = fletch_schema_acquire(made.schema),
+                                             .row_count = ROWS,
+                                             .nodes = &node,
+                                             .node_count = 1,
+                                             .spans = spans,
+                                             .span_count = 2,
+                                             .owners = &zeros,
+                                             .owner_count = 1,
+                                             .dictionaries = &none,
+                                             .dictionary_count = 1};
+    struct fletch_batch *batch = NULL;
+    assert_ok(fletch_batch_create(made.pool.cache, NULL, &parts, &batch, NULL));
+    assert_ok(fletch_partition_writer_push(made.writer, batch, NULL));
+    assert_ok(fletch_partition_writer_flush(made.writer, NULL));
+    struct fletch_partition_frame frame = next_frame(&made);
+    assert_ok(fletch_batch_validate(frame.batch, FLETCH_VALIDATION_FULL, NULL));
+    assert_non_null(frame.batch->dictionaries[0]);
+    fletch_batch_release(made.pool.cache, frame.batch);
     fletch_batch_release(made.pool.cache, batch);
     writer_end(&made);
 }
@@ -567,6 +608,7 @@ int main(void)
         cmocka_unit_test(a_full_budget_stops_a_push_which_goes_on_later),
         cmocka_unit_test(frames_that_fill_the_budget_can_still_leave),
         cmocka_unit_test(a_frame_leaves_if_there_is_room_for_its_batch_alone),
+        cmocka_unit_test(rows_without_a_dictionary_get_an_empty_one),
         cmocka_unit_test(what_a_writer_cannot_take_is_refused),
         cmocka_unit_test(batches_without_columns_keep_their_rows),
     };
