@@ -256,7 +256,7 @@ static void next_goes_on_when_something_is_released(void **state)
     struct team team;
     const struct team_role roles[] = {{release_later, NULL}};
     for (int i = 0; i < 2; i++) {
-        struct fletch_batch *batch = batch_make(&test, 1000);
+        struct fletch_batch *batch = batch_make(&test, 2000);
         assert_ok(fletch_shuffle_writer_put(writer, 0, batch, 0, NULL));
         fletch_batch_release(test.cache, batch);
     }
