@@ -47,7 +47,9 @@ fletch_add_model(fan_in 1x2_capacity_1 DEFINES PRODUCERS=1 ITEMS=2 CAPACITY=1)
 fletch_add_model(fan_in 2x1)
 fletch_add_model(fan_in 2x1_cursor DEFINES FORM=FLETCH_RING_CURSOR)
 fletch_add_model(fan_in close DEFINES PRODUCERS=1 CLOSES=1)
-fletch_add_model(fan_in close_2_producers DEFINES CLOSES=1)
+fletch_add_model(fan_in close_2_producers DEFINES CLOSES=1 ARGS --random 1 20000 --no-spurious)
+fletch_add_model(fan_in close_2_producers_long DEFINES CLOSES=1
+                 ARGS --random 2 2000000 --no-spurious DEEP)
 fletch_add_model(fan_in close_meanwhile DEFINES PRODUCERS=1 LIVES=1 CLOSES=2)
 fletch_add_model(fan_in reuse DEFINES PRODUCERS=1 LIVES=2 ARGS --random 1 20000 --no-spurious)
 fletch_add_model(fan_in reuse_2_producers DEFINES LANES=1 LIVES=1
