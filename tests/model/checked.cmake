@@ -63,18 +63,25 @@ function(fletch_add_model structure configuration)
     TIMEOUT ${timeout} COMMAND $<TARGET_FILE:${target}> ${arg_ARGS})
 endfunction()
 
-# fletch_add_model_mutants(<structure> [TIMEOUT <seconds>])
+# fletch_add_model_mutants(<structure> [TIMEOUT <seconds>] [EVERY <n>])
 #
 # Shows that each mutation of mutants/<structure>.txt is caught, and that nothing is reported
-# without it. FLETCH_BUG=<n> in the environment picks one.
+# without it; with EVERY, each n-th of them, and all in a run of the label `deep`. FLETCH_BUG=<n> in
+# the environment picks one.
 function(fletch_add_model_mutants structure)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;EVERY" "")
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
+  set(mutate Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/mutate.py ${structure}
+             --build ${CMAKE_CURRENT_BINARY_DIR}/mutants)
+  if(arg_EVERY)
+    fletch_register_test(model/mutants/${structure}/deep LABELS model deep TIMEOUT 3600
+                         COMMAND ${mutate})
+    list(APPEND mutate --every ${arg_EVERY})
+  endif()
   fletch_register_test(model/mutants/${structure} LABELS model TIMEOUT ${arg_TIMEOUT}
-    COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/mutate.py ${structure}
-            --build ${CMAKE_CURRENT_BINARY_DIR}/mutants)
+                       COMMAND ${mutate})
 endfunction()
 
 # What mutate.py needs to build as this file does.

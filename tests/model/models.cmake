@@ -90,7 +90,8 @@ fletch_add_model(broadcast_ring park_chain DEFINES PARK=1 STAYS=2 CHAIN=1 ITEMS=
                  ARGS --full-fences)
 fletch_add_model(broadcast_ring park_drops DEFINES PARK=1 DROPS=1 ARGS --full-fences)
 fletch_add_model(broadcast_ring park_remove DEFINES PARK=1 REMOVES=1 ARGS --random 1 100000)
-fletch_add_model(broadcast_ring remove_drops DEFINES REMOVES=1 DROPS=1)
+fletch_add_model(broadcast_ring remove_drops DEFINES REMOVES=1 DROPS=1 ARGS --random 1 20000)
+fletch_add_model(broadcast_ring remove_drops_long DEFINES REMOVES=1 DROPS=1 DEEP)
 fletch_add_model(broadcast_ring reseat DEFINES LEAVES=1 JOINS=1 RESEATS=1 ITEMS=1)
 fletch_add_model(broadcast_ring join_drops DEFINES STAYS=0 JOINS=2 DROPS=1 TRIES=3)
 fletch_add_model(broadcast_ring two_leave DEFINES STAYS=2 LEAVES=1 JOINS=1 ITEMS=2 TRIES=2 POPS=1
@@ -283,6 +284,7 @@ fletch_add_model(ready_list change_long DEFINES PUSHERS=2 OWNED=1 DETACHES=1 ATT
 
 foreach(structure IN ITEMS spsc_ring mpsc_queue fan_in inbox eventcount epoch partition_store
                           store_pool store_table node_stack shared buffer_pool budget ready_list
-                          serial credit broadcast_ring coordinator)
+                          serial credit coordinator)
   fletch_add_model_mutants(${structure})
 endforeach()
+fletch_add_model_mutants(broadcast_ring EVERY 3)

@@ -188,7 +188,7 @@ def check_structure(structure, options):
     report = Report(structure)
     checked = set()
     for mutant in read_mutants(HERE / "mutants" / f"{structure}.txt"):
-        if options.bug and mutant.number != options.bug:
+        if options.bug and mutant.number != options.bug or mutant.number % options.every:
             continue
         macros, arguments = split_configuration(mutant.configuration)
         key = mutant.configuration
@@ -227,6 +227,7 @@ def main():
     parser.add_argument("structure", nargs="*", default=names, help="all, if none is named")
     parser.add_argument("--build", type=Path, required=True, help="<build>/tests/model/mutants")
     parser.add_argument("--bug", type=int, default=int(os.environ.get("FLETCH_BUG", "0")))
+    parser.add_argument("--every", type=int, default=1, help="only each so-manieth mutation")
     parser.add_argument("--seconds", type=float, default=60, help="time limit of one search")
     parser.add_argument("--markdown", type=Path, help="write the table into this file")
     options = parser.parse_args()

@@ -54,13 +54,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, required=True, help="<build>/tests/sim/mutants")
     parser.add_argument("--bug", type=int, default=int(os.environ.get("FLETCH_BUG", "0")))
+    parser.add_argument("--every", type=int, default=1, help="only each so-manieth mutation")
     parser.add_argument("--seconds", type=float, default=60, help="time limit of one program")
     options = parser.parse_args()
     settings = settings_of(options.build / "build.txt")
     missed = tried = 0
     try:
         for mutant in read_mutants(HERE / "mutants.txt"):
-            if options.bug and mutant.number != options.bug:
+            if options.bug and mutant.number != options.bug or mutant.number % options.every:
                 continue
             tried += 1
             caught = is_caught(build(settings, options.build, mutant), options.seconds)
