@@ -74,12 +74,7 @@ static enum fletch_status make(const struct fletch_batch_place *place,
         fletch_batch_create(place->cache, place->account, &parts, out_batch, place->error);
     if (status != FLETCH_OK)
         return status;
-    fletch_schema_acquire(parts.schema);
-    for (uint32_t i = 0; i < parts.dictionary_count; i++)
-        if (parts.dictionaries[i] != NULL)
-            fletch_batch_acquire(parts.dictionaries[i]);
-    if (parts.metadata != NULL)
-        fletch_buffer_acquire(parts.metadata);
+    fletch_batch_acquire_shared_parts(batch);
     *body = NULL;
     return FLETCH_OK;
 }

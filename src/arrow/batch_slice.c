@@ -24,18 +24,6 @@ static void narrow_nodes(const struct fletch_schema *schema, struct fletch_batch
     }
 }
 
-static void acquire_parts(const struct fletch_batch_parts *parts)
-{
-    fletch_schema_acquire(parts->schema);
-    for (uint32_t i = 0; i < parts->owner_count; i++)
-        fletch_buffer_acquire_inline(parts->owners[i]);
-    for (uint32_t i = 0; i < parts->dictionary_count; i++)
-        if (parts->dictionaries[i] != NULL)
-            fletch_batch_acquire_inline(parts->dictionaries[i]);
-    if (parts->metadata != NULL)
-        fletch_buffer_acquire_inline(parts->metadata);
-}
-
 enum fletch_status fletch_batch_slice(struct fletch_buffer_cache *cache,
                                       const struct fletch_batch *batch,
                                       struct fletch_row_range rows, struct fletch_batch **out_batch,
@@ -66,7 +54,9 @@ enum fletch_status fletch_batch_slice(struct fletch_buffer_cache *cache,
     enum fletch_status status = fletch_batch_create(cache, NULL, &parts, &slice, error);
     if (status != FLETCH_OK)
         return status;
-    acquire_parts(&parts);
+    fletch_batch_acquire_shared_parts(batch);
+    for (uint32_t i = 0; i < batch->owner_count; i++)
+        fletch_buffer_acquire_inline(batch->owners[i]);
     narrow_nodes(batch->schema, slice->nodes, rows);
     *out_batch = slice;
     return FLETCH_OK;

@@ -58,6 +58,17 @@ enum fletch_status fletch_batch_create(struct fletch_buffer_cache *cache,
     return FLETCH_OK;
 }
 
+void fletch_batch_acquire_shared_parts(const struct fletch_batch *batch)
+{
+    if (batch->schema != NULL)
+        fletch_shared_acquire((struct fletch_shared *)(void *)batch->schema);
+    for (uint32_t i = 0; i < batch->dictionary_count; i++)
+        if (batch->dictionaries[i] != NULL)
+            fletch_batch_acquire_inline(batch->dictionaries[i]);
+    if (batch->metadata != NULL)
+        fletch_buffer_acquire_inline(batch->metadata);
+}
+
 /* ---- ending ---- */
 
 void fletch_batch_end(struct fletch_buffer_cache *cache, struct fletch_batch *batch)

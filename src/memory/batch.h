@@ -70,6 +70,10 @@ enum fletch_status fletch_batch_create(struct fletch_buffer_cache *cache,
                                        const struct fletch_batch_parts *parts,
                                        struct fletch_batch **out_batch, struct fletch_error *error);
 
+/* Takes the references that another batch of the same rows has to have to what is not rows: schema,
+ * dictionaries and metadata. */
+void fletch_batch_acquire_shared_parts(const struct fletch_batch *batch);
+
 /* Ends a batch whose last reference has been dropped. */
 void fletch_batch_end(struct fletch_buffer_cache *cache, struct fletch_batch *batch);
 

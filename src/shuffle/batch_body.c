@@ -126,16 +126,6 @@ static void drop_payee(void *batch)
     fletch_batch_release(NULL, batch);
 }
 
-static void acquire_shared_parts(const struct fletch_batch *batch)
-{
-    fletch_schema_acquire(batch->schema);
-    for (uint32_t i = 0; i < batch->dictionary_count; i++)
-        if (batch->dictionaries[i] != NULL)
-            fletch_batch_acquire_inline(batch->dictionaries[i]);
-    if (batch->metadata != NULL)
-        fletch_buffer_acquire_inline(batch->metadata);
-}
-
 enum fletch_status fletch_batch_pay(struct fletch_buffer_cache *cache, struct fletch_batch *batch,
                                     struct fletch_account *account, struct fletch_batch **out_batch,
                                     struct fletch_error *error)
@@ -167,7 +157,7 @@ enum fletch_status fletch_batch_pay(struct fletch_buffer_cache *cache, struct fl
     };
     status = fletch_batch_create(cache, account, &parts, out_batch, error);
     if (status == FLETCH_OK)
-        acquire_shared_parts(batch);
+        fletch_batch_acquire_shared_parts(batch);
     else
         fletch_buffer_release(cache, toll);
     return status;

@@ -1,10 +1,9 @@
 #include <fletching/fletching.h>
 
-#include <stdlib.h>
-
 #include "flow/flow.h"
 #include "flow/flow_task.h"
 #include "support/cmocka_tests.h"
+#include "support/failing_allocator.h"
 #include "support/flow_scenes.h"
 
 /* A flow whose n-th request for memory fails, for n = 1, 2, … until none does: whatever was made is
@@ -12,34 +11,6 @@
  * so that the n-th request is the same in each run. */
 
 enum { TRIES_MOST = 4000, STEPS_MOST = 100000 };
-
-struct failing {
-    struct fletch_allocator allocator;
-    uint64_t requests;
-    uint64_t fail_at;
-    uint64_t live_bytes;
-    uint64_t failures;
-};
-
-static void *failing_allocate(void *context, size_t bytes, size_t alignment)
-{
-    struct failing *failing = context;
-    failing->requests++;
-    if (failing->requests == failing->fail_at) {
-        failing->failures++;
-        return NULL;
-    }
-    failing->live_bytes += bytes;
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void failing_release(void *context, void *memory, size_t bytes, size_t alignment)
-{
-    struct failing *failing = context;
-    (void)alignment;
-    failing->live_bytes -= bytes;
-    free(memory);
-}
 
 static const struct flow_node_words nodes[] = {
     {.name = "source", .kind = FLOW_SOURCE, .instances = 2, .batches = 4, .has_watermarks = true},
@@ -85,11 +56,10 @@ static void step_all(struct fletch_flow *flow)
 static bool fail_once(uint64_t n, uint64_t *out_survived)
 {
     static struct flow_scene scene;
-    struct failing failing = {.fail_at = n};
+    struct failing_allocator failing;
     uint64_t now_ns = 1;
     struct fletch_error error;
-    failing.allocator = (struct fletch_allocator){
-        .allocate = failing_allocate, .release = failing_release, .context = &failing};
+    failing_allocator_start(&failing, n);
     const struct flow_scene_words words = {.seed = 3, .allocator = &failing.allocator};
     scene.nodes = nodes;
     scene.links = links;

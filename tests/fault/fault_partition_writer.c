@@ -1,11 +1,11 @@
 #include <fletching/fletching.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "memory/batch.h"
 
 #include "support/cmocka_tests.h"
+#include "support/failing_allocator.h"
 #include "support/pools.h"
 #include "support/random_batches.h"
 #include "support/schemas.h"
@@ -14,52 +14,13 @@
  * it, and pushing, flushing and taking frames, where a call that failed is called again. No row is
  * lost or repeated, and nothing is leaked. */
 
-struct failing {
-    struct fletch_allocator allocator;
-    uint64_t requests;
-    uint64_t fail_at; /* 0: never */
-    uint64_t live_bytes;
-    uint64_t failures;
-};
-
-static void *failing_allocate(void *context, size_t bytes, size_t alignment)
-{
-    struct failing *failing = context;
-    failing->requests++;
-    if (failing->requests == failing->fail_at) {
-        failing->failures++;
-        return NULL;
-    }
-    failing->live_bytes += bytes;
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void failing_release(void *context, void *memory, size_t bytes, size_t alignment)
-{
-    struct failing *failing = context;
-    (void)alignment;
-    failing->live_bytes -= bytes;
-    free(memory);
-}
-
-static struct failing failing_from(uint64_t n)
-{
-    return (struct failing){.fail_at = n};
-}
-
-static void failing_attach(struct failing *failing)
-{
-    failing->allocator = (struct fletch_allocator){
-        .allocate = failing_allocate, .release = failing_release, .context = failing};
-}
-
 /* One of the batches has dictionaries where the writer has plain values, and plain ones where
  * it has dictionaries. */
 enum { PARTITIONS = 20, BATCHES = 4, RECODED = 2, TRIES_MOST = 400 };
 
 struct scene {
-    struct failing failing; /* of the writer and of its pool */
-    struct test_pool pool;  /* of the batches that are pushed */
+    struct failing_allocator failing; /* of the writer and of its pool */
+    struct test_pool pool;            /* of the batches that are pushed */
     struct fletch_schema *schema;
     struct fletch_batch *batches[BATCHES];
     struct fletch_buffer_pool *frames;
@@ -168,8 +129,7 @@ static void close_scene(struct scene *scene)
 static bool fail_once(struct scene *scene, uint64_t n)
 {
     struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
-    scene->failing = failing_from(0);
-    failing_attach(&scene->failing);
+    failing_allocator_start(&scene->failing, 0);
     assert_ok(fletch_buffer_pool_create(&options, &scene->failing.allocator, &scene->frames, NULL));
     assert_ok(fletch_buffer_cache_open(scene->frames, &scene->cache, NULL));
     scene->failing.requests = 0;
@@ -214,8 +174,7 @@ static void the_steady_state_asks_for_nothing(void **state)
     struct scene scene = {.rows = 0};
     struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
     open_scene(&scene, 3000);
-    scene.failing = failing_from(0);
-    failing_attach(&scene.failing);
+    failing_allocator_start(&scene.failing, 0);
     assert_ok(fletch_buffer_pool_create(&options, &scene.failing.allocator, &scene.frames, NULL));
     assert_ok(fletch_buffer_cache_open(scene.frames, &scene.cache, NULL));
     assert_ok(make_writer(&scene));

@@ -1,10 +1,10 @@
 #include <fletching/fletching.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "memory/batch.h"
 #include "support/cmocka_tests.h"
+#include "support/failing_allocator.h"
 #include "support/pools.h"
 #include "support/random_batches.h"
 #include "support/schemas.h"
@@ -13,38 +13,10 @@
  * 2, … until none does: a call that failed is called again, and goes on. No row is lost or
  * repeated, and nothing is leaked. */
 
-struct failing {
-    struct fletch_allocator allocator;
-    uint64_t requests;
-    uint64_t fail_at; /* 0: never */
-    uint64_t live_bytes;
-    uint64_t failures;
-};
-
-static void *failing_allocate(void *context, size_t bytes, size_t alignment)
-{
-    struct failing *failing = context;
-    failing->requests++;
-    if (failing->requests == failing->fail_at) {
-        failing->failures++;
-        return NULL;
-    }
-    failing->live_bytes += bytes;
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void failing_release(void *context, void *memory, size_t bytes, size_t alignment)
-{
-    struct failing *failing = context;
-    (void)alignment;
-    failing->live_bytes -= bytes;
-    free(memory);
-}
-
 enum { PARTITIONS = 5, TRIES_MOST = 600 };
 
 struct scene {
-    struct failing failing;
+    struct failing_allocator failing;
     struct test_pool pool; /* of the batch that is written */
     struct fletch_schema *schema;
     struct fletch_batch *batch;
@@ -140,9 +112,7 @@ static void use_shuffle(struct scene *scene)
 static bool fail_once(struct scene *scene, uint64_t n)
 {
     struct fletch_error error;
-    scene->failing = (struct failing){.fail_at = n};
-    scene->failing.allocator = (struct fletch_allocator){
-        .allocate = failing_allocate, .release = failing_release, .context = &scene->failing};
+    failing_allocator_start(&scene->failing, n);
     scene->rows = scene->sum = scene->ends = 0;
     INSIST(fletch_transport_create(NULL, &scene->failing.allocator, &scene->transport, NULL));
     INSIST(register_shuffle(scene));
