@@ -12,14 +12,15 @@ peers=$(cd "$(dirname "$0")/../bench/peers" && pwd)
 build_java() {
     local jar
     for jar in com.lmax:disruptor:4.0.0 org.jctools:jctools-core:4.0.5; do
-        mvn --quiet --batch-mode dependency:copy -Dartifact="$jar" \
+        mvn --quiet --batch-mode --strict-checksums \
+            org.apache.maven.plugins:maven-dependency-plugin:2.8:copy -Dartifact="$jar" \
             -DoutputDirectory="$folder/java/jars" || return
     done
     javac -cp "$folder/java/jars/*" -d "$folder/java/classes" "$peers"/java/src/*.java
 }
 
 build_rust() {
-    cargo build --quiet --release --manifest-path "$peers/rust/Cargo.toml" \
+    cargo build --quiet --locked --release --manifest-path "$peers/rust/Cargo.toml" \
         --target-dir "$folder/rust"
 }
 

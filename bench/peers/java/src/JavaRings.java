@@ -11,8 +11,9 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jctools.queues.MessagePassingQueue;
 import org.jctools.queues.MpscArrayQueue;
 import org.jctools.queues.SpscArrayQueue;
@@ -22,13 +23,15 @@ import org.jctools.queues.SpscArrayQueue;
  *
  * <pre>ring test capacity batch items</pre>
  *
- * ring: disruptor, jctools; test: spsc, mp2, broadcast1, broadcast2 (that many consumers). Moves
+ * ring: disruptor (tryNext, and looks again), disruptor-next (next, which parks the producer while
+ * the ring is full), jctools; test: spsc, mp2, broadcast1, broadcast2 (that many consumers). Moves
  * elements of 24 bytes (two numbers and a check), checks the order of each producer, and answers
  * with one line of JSON. The threads live as long as the process, so that what the compiler has
  * learned stays; who started it pins them, by their names: producer-0, producer-1, consumer-0,
  * consumer-1. In mp2 and broadcast2 threads share a processor: there a thread that finds nothing to
  * do gives it away at every 64th look, and the Disruptor has its yielding strategy; else its
- * spinning one, and its batches by BatchEventProcessor in any case.
+ * spinning one, and its batches by BatchEventProcessor in any case. The compiler learns from all
+ * that it has run: give a process orders of one ring and test only.
  */
 public final class JavaRings {
     private static final long SALT = 0x9e3779b97f4a7c15L;
@@ -65,6 +68,7 @@ public final class JavaRings {
         final String ring;
         final int producers;
         final int consumers;
+        final boolean broadcasts;
         final int capacity;
         final int batch;
         final long itemsEach;
@@ -75,6 +79,7 @@ public final class JavaRings {
             ring = words[0];
             producers = words[1].equals("mp2") ? 2 : 1;
             consumers = words[1].equals("broadcast2") ? 2 : 1;
+            broadcasts = words[1].startsWith("broadcast");
             capacity = Integer.parseInt(words[2]);
             batch = Integer.parseInt(words[3]);
             itemsEach = Long.parseLong(words[4]) / producers / batch * batch;
@@ -136,26 +141,30 @@ public final class JavaRings {
     /** Begins together, and the time from then until the last consumer has everything. */
     private static final class Race {
         private final Order order;
-        private final CyclicBarrier gate;
+        private final int parties;
+        private final AtomicInteger arrived = new AtomicInteger();
+        private final AtomicLong startNs = new AtomicLong(Long.MAX_VALUE);
+        private final AtomicLong endNs = new AtomicLong(Long.MIN_VALUE);
         private final CountDownLatch through;
         private volatile boolean right = true;
-        private volatile long startNs;
 
-        Race(Order order, int parties) {
+        Race(Order order) {
             this.order = order;
-            gate = new CyclicBarrier(parties, () -> startNs = System.nanoTime());
+            parties = order.producers + order.consumers;
             through = new CountDownLatch(order.consumers);
         }
 
+        /** Each thread calls it once, and then works. */
         void begin() {
-            try {
-                gate.await();
-            } catch (Exception broken) {
-                throw new IllegalStateException(broken);
+            arrived.incrementAndGet();
+            while (arrived.get() < parties) {
+                Thread.yield();
             }
+            startNs.accumulateAndGet(System.nanoTime(), Math::min);
         }
 
         void end(Checker checker) {
+            endNs.accumulateAndGet(System.nanoTime(), Math::max);
             if (checker.wrong != 0 || checker.seen() != order.itemsAll) {
                 right = false;
             }
@@ -164,7 +173,7 @@ public final class JavaRings {
 
         String await() throws InterruptedException {
             through.await();
-            double seconds = (System.nanoTime() - startNs) * 1e-9;
+            double seconds = (endNs.get() - startNs.get()) * 1e-9;
             return String.format(Locale.ROOT, "{\"items_per_second\": %.1f, \"right\": %b}",
                     order.itemsAll / seconds, right);
         }
@@ -172,16 +181,23 @@ public final class JavaRings {
 
     // ---- the Disruptor ----
 
+    private static long claim(RingBuffer<Element> ring, Order order, Waiter waiter) {
+        if (order.ring.equals("disruptor-next")) {
+            return order.batch == 1 ? ring.next() : ring.next(order.batch);
+        }
+        while (true) {
+            try {
+                return order.batch == 1 ? ring.tryNext() : ring.tryNext(order.batch);
+            } catch (InsufficientCapacityException full) {
+                waiter.again();
+            }
+        }
+    }
+
     private static void publish(RingBuffer<Element> ring, Order order, int producer) {
         Waiter waiter = new Waiter(order);
         for (long done = 0; done < order.itemsEach;) {
-            long high;
-            try {
-                high = order.batch == 1 ? ring.tryNext() : ring.tryNext(order.batch);
-            } catch (InsufficientCapacityException full) {
-                waiter.again();
-                continue;
-            }
+            long high = claim(ring, order, waiter);
             long low = high - order.batch + 1;
             for (long at = low; at <= high; at++) {
                 ring.get(at).fill(producer, done++);
@@ -201,7 +217,7 @@ public final class JavaRings {
         RingBuffer<Element> ring = order.producers == 1
                 ? RingBuffer.createSingleProducer(Element::new, size, wait)
                 : RingBuffer.createMultiProducer(Element::new, size, wait);
-        Race race = new Race(order, order.producers);
+        Race race = new Race(order);
         BatchEventProcessor<?>[] processors = new BatchEventProcessor<?>[order.consumers];
         CountDownLatch halted = new CountDownLatch(order.consumers);
         for (int i = 0; i < order.consumers; i++) {
@@ -217,6 +233,7 @@ public final class JavaRings {
             ring.addGatingSequences(processor.getSequence());
             processors[i] = processor;
             CONSUMERS[i].start(() -> {
+                race.begin();
                 processor.run();
                 halted.countDown();
             });
@@ -238,34 +255,48 @@ public final class JavaRings {
 
     // ---- JCTools: references travel; the elements are reused in turn ----
 
+    /** As many as can be on their way, and no more: they take part of the caches. */
     private static Element[] elementsFor(Order order) {
         int capacity = order.capacity * order.producers;
-        Element[] elements = new Element[Integer.highestOneBit(capacity) * 4];
+        Element[] elements = new Element[capacity + 2 * order.batch];
         for (int i = 0; i < elements.length; i++) {
             elements[i] = new Element();
         }
         return elements;
     }
 
-    private static void offer(MessagePassingQueue<Element> queue, Order order, int producer,
-            Element[] elements) {
-        Waiter waiter = new Waiter(order);
-        int mask = elements.length - 1;
-        long[] done = {0};
-        MessagePassingQueue.Supplier<Element> supplier = () -> {
-            Element element = elements[(int) done[0] & mask];
-            element.fill(producer, done[0]++);
+    /** Fills one element after the other. */
+    private static final class Source implements MessagePassingQueue.Supplier<Element> {
+        private final Element[] elements;
+        private final int producer;
+        private long done;
+        private int at;
+
+        Source(Element[] elements, int producer) {
+            this.elements = elements;
+            this.producer = producer;
+        }
+
+        @Override
+        public Element get() {
+            Element element = elements[at];
+            at = at + 1 == elements.length ? 0 : at + 1;
+            element.fill(producer, done++);
             return element;
-        };
-        while (done[0] < order.itemsEach) {
+        }
+    }
+
+    private static void offer(MessagePassingQueue<Element> queue, Order order, Source source) {
+        Waiter waiter = new Waiter(order);
+        while (source.done < order.itemsEach) {
             if (order.batch > 1) {
-                int left = (int) Math.min(order.batch, order.itemsEach - done[0]);
-                if (queue.fill(supplier, left) == 0) {
+                int left = (int) Math.min(order.batch, order.itemsEach - source.done);
+                if (queue.fill(source, left) == 0) {
                     waiter.again();
                 }
                 continue;
             }
-            Element element = supplier.get();
+            Element element = source.get();
             while (!queue.offer(element)) {
                 waiter.again();
             }
@@ -298,17 +329,16 @@ public final class JavaRings {
         MessagePassingQueue<Element> queue = order.producers == 1
                 ? new SpscArrayQueue<>(capacity)
                 : new MpscArrayQueue<>(capacity);
-        Race race = new Race(order, order.producers + 1);
+        Race race = new Race(order);
         CONSUMERS[0].start(() -> {
             race.begin();
             poll(queue, order, race);
         });
         for (int i = 0; i < order.producers; i++) {
-            int producer = i;
-            Element[] elements = elementsFor(order);
+            Source source = new Source(elementsFor(order), i);
             PRODUCERS[i].start(() -> {
                 race.begin();
-                offer(queue, order, producer, elements);
+                offer(queue, order, source);
             });
         }
         return race.await();
@@ -319,9 +349,9 @@ public final class JavaRings {
         System.out.println("ready");
         for (String line = orders.readLine(); line != null; line = orders.readLine()) {
             Order order = new Order(line);
-            if (order.ring.equals("disruptor")) {
+            if (order.ring.startsWith("disruptor")) {
                 System.out.println(runDisruptor(order));
-            } else if (order.ring.equals("jctools") && order.consumers == 1) {
+            } else if (order.ring.equals("jctools") && !order.broadcasts) {
                 System.out.println(runJctools(order));
             } else {
                 System.out.println("{\"items_per_second\": null, \"right\": true}");
