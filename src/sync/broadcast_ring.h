@@ -87,7 +87,6 @@ struct fletch_broadcast_ring {
     enum fletch_fence_kind fence_kind;
     bool many;           /* producers */
     bool kept_by_keeper; /* its position is the producers' gate */
-    uint64_t fast_words; /* as the layout's; 0 where a pop must call `hold` */
     fletch_drop_function *drop;
     fletch_drop_function *hold;
     void *context;
@@ -163,14 +162,12 @@ static FLETCH_ALWAYS_INLINE bool fletch_broadcast_is_single(char *slot, uint64_t
     return load_acquire(fletch_broadcast_sequence(slot)) == position + FLETCH_BROADCAST_STEP;
 }
 
-/* Hands the line back that ends with this slot, if one does. */
-static FLETCH_ALWAYS_INLINE void fletch_broadcast_give_back(char *slot, size_t stride_bytes)
+/* Hands the line back that ends with this slot. */
+static FLETCH_ALWAYS_INLINE void fletch_broadcast_give_back(char *slot)
 {
-    if (fletch_ends_line(slot + stride_bytes)) {
-        _Atomic uint64_t *sequence = fletch_broadcast_sequence(slot);
-        /* relaxed: what was acquired before */
-        store_release(sequence, load_relaxed(sequence)); /* E1 release */
-    }
+    _Atomic uint64_t *sequence = fletch_broadcast_sequence(slot);
+    /* relaxed: what was acquired before */
+    store_release(sequence, load_relaxed(sequence)); /* E1 release */
 }
 
 /* Where the next run begins, for who joins and for the keeper. */

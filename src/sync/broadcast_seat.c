@@ -204,23 +204,26 @@ enum fletch_answer fletch_seats_remove(const struct fletch_seats *seats, uint64_
 
 /* ---- behind others ---- */
 
-uint64_t fletch_seat_limit(const struct fletch_seats *seats,
-                           const struct fletch_broadcast_consumer *seat, uint64_t position)
+bool fletch_seat_led_to(const struct fletch_seats *seats,
+                        const struct fletch_broadcast_consumer *seat, uint64_t *out_least)
 {
     uint64_t mask = load_relaxed(&seat->behind); /* relaxed: looked at again below */
     for (;;) {
-        uint64_t least = position;
+        bool found = false;
         for (uint64_t i = 0; i < seats->count; i++) {
             if ((mask & seats->first[i].bit) == 0)
                 continue;
             uint64_t gate = load_acquire(&seats->first[i].gate); /* E1 acquire */
-            if ((gate & FLETCH_BROADCAST_VACANT) == 0 && fletch_is_ahead(least, gate))
-                least = gate;
+            if ((gate & FLETCH_BROADCAST_VACANT) != 0)
+                continue;
+            if (!found || fletch_is_ahead(*out_least, gate))
+                *out_least = gate;
+            found = true;
         }
         /* A seat that was left may be another's by now: its mark was gone before that (E2, E1). */
         uint64_t now = load_relaxed(&seat->behind); /* relaxed: E1 has ordered it */
         if (now == mask)
-            return least;
+            return found;
         mask = now;
     }
 }
