@@ -62,17 +62,15 @@ static FLETCH_ALWAYS_INLINE uint64_t elements_at(struct fletch_broadcast_consume
     return fletch_is_ahead(end, consumer->own.seen) ? look_for(consumer, head, end) : count;
 }
 
-/* Finds out how far this consumer may hand lines back. Others that are ahead have read them. Where
- * there are none, a newcomer may come to read what lies before it, at most a lap ahead: its
- * sequences, of which a store of what was there takes nothing away, and not in the cursor form,
- * unless there is one seat. */
-static void look_at_others(struct fletch_broadcast_consumer *consumer, uint64_t head)
+/* Finds out how far this consumer may hand lines back: for a lap, while it is alone. A newcomer may
+ * come to read what lies before it in that lap: its sequences, of which a store of what was there
+ * takes nothing away, and not in the cursor form, unless there is one seat. */
+static void look_around(struct fletch_broadcast_consumer *consumer, uint64_t head)
 {
     struct fletch_broadcast_ring *ring = consumer->ring;
     const struct fletch_seats seats = fletch_broadcast_seats(ring);
-    bool alone = ring->consumers_max == 1 ||
-                 !fletch_seat_others(&seats, consumer, &consumer->own.sole_below);
-    if (alone && (ring->consumers_max == 1 || fletch_broadcast_has_sequences(ring)))
+    if (ring->consumers_max == 1 ||
+        (fletch_broadcast_has_sequences(ring) && fletch_seat_is_alone(&seats, consumer)))
         consumer->own.sole_below = head + ring->header.layout.slot_count * STEP;
 }
 
@@ -100,7 +98,7 @@ static FLETCH_NEVER_INLINE void return_room(struct fletch_broadcast_consumer *co
     uint64_t step = ring->header.layout.return_threshold * STEP;
     if (own->return_at == head + step)
         return;
-    look_at_others(consumer, head);
+    look_around(consumer, head);
     own->return_at = head + step;
     set_short_end(own);
     lead_to(consumer, head);

@@ -34,20 +34,16 @@ uint64_t fletch_seats_least(const struct fletch_seats *seats, uint64_t tail)
     return least;
 }
 
-bool fletch_seat_others(const struct fletch_seats *seats,
-                        const struct fletch_broadcast_consumer *seat, uint64_t *out_least)
+bool fletch_seat_is_alone(const struct fletch_seats *seats,
+                          const struct fletch_broadcast_consumer *seat)
 {
-    bool found = false;
     fletch_fence_frequent(seats->fence_kind); /* F1 */
     for (uint64_t i = 0; i < seats->count; i++) {
         uint64_t gate = load_acquire(&seats->first[i].gate); /* E1 acquire */
-        if (&seats->first[i] == seat || (gate & FLETCH_BROADCAST_VACANT) != 0)
-            continue;
-        if (!found || fletch_is_ahead(*out_least, gate))
-            *out_least = gate;
-        found = true;
+        if (&seats->first[i] != seat && (gate & FLETCH_BROADCAST_VACANT) == 0)
+            return false;
     }
-    return found;
+    return true;
 }
 
 /* ---- joining ---- */

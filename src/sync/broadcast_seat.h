@@ -122,9 +122,9 @@ void fletch_seats_start(const struct fletch_seats *seats, struct fletch_broadcas
  * been passed by all consumers that there are. */
 uint64_t fletch_seats_least(const struct fletch_seats *seats, uint64_t tail);
 
-/* The least gate of all others; false: there are no others. */
-bool fletch_seat_others(const struct fletch_seats *seats,
-                        const struct fletch_broadcast_consumer *seat, uint64_t *out_least);
+/* Whether no other consumer holds producers up. */
+bool fletch_seat_is_alone(const struct fletch_seats *seats,
+                          const struct fletch_broadcast_consumer *seat);
 
 /* Takes a free seat for the consumer of number `id`, or NULL. It holds nobody up yet. */
 struct fletch_broadcast_consumer *fletch_seats_take(const struct fletch_seats *seats, uint64_t id);
