@@ -69,6 +69,8 @@ static void look_around(struct fletch_broadcast_consumer *consumer, uint64_t hea
 {
     struct fletch_broadcast_ring *ring = consumer->ring;
     const struct fletch_seats seats = fletch_broadcast_seats(ring);
+    if (!fletch_lines_stay(&ring->header.layout))
+        return;
     if (ring->consumers_max == 1 ||
         (fletch_broadcast_has_sequences(ring) && fletch_seat_is_alone(&seats, consumer)))
         consumer->own.sole_below = head + ring->header.layout.slot_count * STEP;

@@ -27,8 +27,8 @@
  * meanwhile. One that stalls there holds up producers once the ring is full.
  *
  * A consumer moves its gate after each eighth of the ring and whenever it finds nothing, as in the
- * SPSC ring, and one that leads with every call. It hands lines back dirty (sync/ring.h) that
- * no other consumer will read: while it is the last.
+ * SPSC ring, and one that leads with every call. While it is alone, it hands lines back dirty
+ * (sync/ring.h). One that follows keeps how far its leaders have come, and asks them behind that.
  *
  * Edges:
  *   E1: producer store_release(sequence of the first slot) -> who reads load_acquire(the same): the

@@ -170,6 +170,16 @@ static inline bool fletch_ends_line(const char *end)
     return (uintptr_t)end % FLETCH_LINE_BYTES == 0;
 }
 
+/* As much as the own caches of a core hold, or more. */
+#define FLETCH_OWN_CACHES_BYTES (UINT64_C(1) << 20)
+
+/* Whether lines of batches are worth handing back: those of a larger ring have left the caches
+ * before their turn comes again. With single pops, which follow the producer closely, they are. */
+static inline bool fletch_lines_stay(const struct fletch_ring_layout *layout)
+{
+    return layout->payload_offset != 0 || layout->slots_bytes <= FLETCH_OWN_CACHES_BYTES;
+}
+
 /* Any word of a slot, whatever the caller keeps there. */
 typedef _Atomic uint64_t fletch_slot_word __attribute__((may_alias));
 

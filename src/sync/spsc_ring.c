@@ -544,7 +544,8 @@ static FLETCH_ALWAYS_INLINE void take(struct fletch_spsc_ring *ring, uint64_t co
     struct fletch_spsc_consumer *consumer = &ring->consumer;
     uint64_t threshold = ring->header.layout.return_threshold;
     uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
-    take_lines_over(ring, head_offset(ring, head), count);
+    if (fletch_lines_stay(&ring->header.layout))
+        take_lines_over(ring, head_offset(ring, head), count);
     head += count;
     store_relaxed(&consumer->head, head); /* relaxed: read by statistics only */
     if (head - consumer->head_returned >= threshold)
