@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/bare_lanes.hpp"
 #include "harness/broadcast.hpp"
 #include "harness/contest.hpp"
 #include "harness/machine.hpp"
@@ -63,6 +64,14 @@ void add(std::vector<Case> &cases, const BroadcastShape &shape, const std::strin
         textbook.contestants.push_back(
             contestant<kWait, Slots>(test, Role::kReference, "fletching, sequences in slots"));
     }
+    if (!kBatches)
+        textbook.floors = [shape] {
+            using Bare = BareBroadcast<E24>;
+            return Floors{
+                {"bare ring, inlined, no promises", bare_broadcast_rate<kWait, Bare>(shape)},
+                {"bare ring, called, no promises",
+                 bare_broadcast_rate<kWait, CalledBroadcast<Bare>>(shape)}};
+        };
     cases.push_back(std::move(textbook));
     Case boost = {title + ", Boost", {items_goal(goals.boost)}, {}};
     boost.contestants = {

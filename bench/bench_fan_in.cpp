@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/bare_lanes.hpp"
 #include "harness/contest.hpp"
 #include "harness/ours.hpp"
 #include "harness/ping_pong.hpp"
@@ -47,6 +48,18 @@ struct Alone {
     }
 };
 
+/** What bare lanes do: inlined into the loops, and called as everybody else is. */
+Floors bare_floors(const StreamPlan &plan)
+{
+    using Singles = BareLanes<BareRing<E24, false>>;
+    using Batches = BareLanes<BareBatches<E24>>;
+    const bool single = plan.batch == 1;
+    return {{"bare lanes, inlined, no promises",
+             single ? bare_rate<kWait, Singles>(plan) : bare_rate<kWait, Batches>(plan)},
+            {"bare lanes, called, no promises", single ? bare_rate<kWait, Called<Singles>>(plan)
+                                                       : bare_rate<kWait, Called<Batches>>(plan)}};
+}
+
 std::string title(const std::string &what, std::size_t capacity)
 {
     return what + ", 24 B, capacity " + std::to_string(capacity) + " a producer";
@@ -57,7 +70,8 @@ std::string title(const std::string &what, std::size_t capacity)
 Case stream(bool mp2, std::size_t capacity, std::size_t batch, double goal)
 {
     const std::vector<int> producers = mp2 ? std::vector<int>{0, 1} : std::vector<int>{0, 0};
-    Table<Stream> table(Stream{{capacity * producers.size(), batch, producers, 1}});
+    const StreamPlan plan = {capacity * producers.size(), batch, producers, 1};
+    Table<Stream> table(Stream{plan});
     using Slots = FletchFanIn<E24>;
     using Cursors = FletchFanIn<E24, FLETCH_RING_CURSOR>;
     if (batch == 1)
@@ -73,7 +87,9 @@ Case stream(bool mp2, std::size_t capacity, std::size_t batch, double goal)
         .before<MutexQueue<E24>>();
     const std::string what = std::string(mp2 ? "mp2" : "mp2b") +
                              (batch == 1 ? " one by one" : " batches of " + std::to_string(batch));
-    return {title(what, capacity), {items_goal(goal)}, table.take()};
+    Case out = {title(what, capacity), {items_goal(goal)}, table.take()};
+    out.floors = [plan] { return bare_floors(plan); };
+    return out;
 }
 
 Case single(std::size_t capacity)

@@ -1,6 +1,7 @@
 #ifndef BENCH_HARNESS_BARE_RING_HPP
 #define BENCH_HARNESS_BARE_RING_HPP
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -150,6 +151,15 @@ template <class E> class BareBatches
             tail_ += count;
             ring_->tail_.store(tail_, std::memory_order_release);
         }
+        std::size_t push_many(const E *elements, std::size_t count)
+        {
+            Spans<E> spans;
+            const std::size_t claimed = claim(count, spans);
+            std::copy_n(elements, spans.first_count, spans.first);
+            std::copy_n(elements + spans.first_count, spans.second_count, spans.second);
+            commit(claimed);
+            return claimed;
+        }
 
       private:
         BareBatches *ring_;
@@ -190,6 +200,15 @@ template <class E> class BareBatches
             head_ += count;
             if ((head_ ^ (head_ - count)) & ~(ring_->size_ / 8 - 1))
                 ring_->head_.store(head_, std::memory_order_release);
+        }
+        std::size_t pop_many(E *elements, std::size_t max_count)
+        {
+            Spans<E> spans;
+            const std::size_t seen = peek(max_count, spans);
+            std::copy_n(spans.first, spans.first_count, elements);
+            std::copy_n(spans.second, spans.second_count, elements + spans.first_count);
+            release(seen);
+            return seen;
         }
 
       private:

@@ -31,7 +31,7 @@ struct fletch_fan_in_lane;
 
 #define FLETCH_FAN_IN_LANES_MAX 4096
 #define FLETCH_FAN_IN_LANES_DEFAULT 64
-#define FLETCH_FAN_IN_RUN_LIMIT_DEFAULT 64
+#define FLETCH_FAN_IN_RUN_LIMIT_DEFAULT 256
 
 /** Zero means default in every field but the two marked. */
 struct fletch_fan_in_options {

@@ -13,46 +13,74 @@
 
 /* ---- elements ---- */
 
-/* How many elements at `head` may be taken, at most `wanted`. */
-static uint64_t elements_at(struct fletch_broadcast_consumer *consumer, uint64_t head,
-                            uint64_t wanted)
+/* Single pops are short up to the element before the gate is moved next, and as far as leaders have
+ * passed. */
+static void set_short_end(struct fletch_broadcast_own *own)
 {
-    struct fletch_broadcast_ring *ring = consumer->ring;
+    own->short_end = own->return_at - STEP;
+    if (own->follows && fletch_is_ahead(own->short_end, own->led_to))
+        own->short_end = own->led_to;
+}
+
+/* Asks those that it is behind how far they have come. */
+static FLETCH_NEVER_INLINE void ask_leaders(struct fletch_broadcast_consumer *consumer)
+{
     struct fletch_broadcast_own *own = &consumer->own;
-    uint64_t slots = ring->header.layout.slot_count;
-    uint64_t end = head + (wanted < slots ? wanted : slots) * STEP;
-    if (!fletch_is_ahead(end, own->seen))
-        return (end - head) / STEP;
+    const struct fletch_seats seats = fletch_broadcast_seats(consumer->ring);
+    own->follows = fletch_seat_led_to(&seats, consumer, &own->led_to);
+    if (own->follows && fletch_is_ahead(own->seen, own->led_to))
+        own->seen = own->led_to;
+    set_short_end(own);
+}
+
+/* Looks for elements from `head` to `end`: how many there are. */
+static FLETCH_NEVER_INLINE uint64_t look_for(struct fletch_broadcast_consumer *consumer,
+                                             uint64_t head, uint64_t end)
+{
+    struct fletch_broadcast_own *own = &consumer->own;
     if (!fletch_is_ahead(own->run_end, head))
         own->run_end = head;
     while (fletch_is_ahead(end, own->run_end)) {
-        uint64_t run_end = fletch_broadcast_run(ring, own->run_end);
+        uint64_t run_end = fletch_broadcast_run(consumer->ring, own->run_end);
         if (!fletch_is_ahead(run_end, own->run_end))
             break;
         own->run_end = run_end;
     }
     own->seen = own->run_end;
-    if (own->follows) {
-        const struct fletch_seats seats = fletch_broadcast_seats(ring);
-        /* relaxed: only ever loses marks */
-        own->follows = load_relaxed(&consumer->behind) != 0;
-        own->seen = fletch_seat_limit(&seats, consumer, own->run_end);
-    }
+    if (own->follows)
+        ask_leaders(consumer);
     return fletch_broadcast_between(head, fletch_is_ahead(own->seen, end) ? end : own->seen);
 }
 
-/* Finds out how far this consumer may hand lines back. Others that are ahead have read them. Where
- * there are none, a newcomer may come to read what lies before it, at most a lap ahead: its
- * sequences, of which a store of what was there takes nothing away, and not in the cursor form,
- * unless there is one seat. */
-static void look_at_others(struct fletch_broadcast_consumer *consumer, uint64_t head)
+/* How many elements at `head` may be taken, at most `wanted`. */
+static FLETCH_ALWAYS_INLINE uint64_t elements_at(struct fletch_broadcast_consumer *consumer,
+                                                 uint64_t head, uint64_t wanted)
+{
+    uint64_t slots = consumer->ring->header.layout.slot_count;
+    uint64_t count = wanted < slots ? wanted : slots;
+    uint64_t end = head + count * STEP;
+    return fletch_is_ahead(end, consumer->own.seen) ? look_for(consumer, head, end) : count;
+}
+
+/* Finds out how far this consumer may hand lines back: for a lap, while it is alone. A newcomer may
+ * come to read what lies before it in that lap: its sequences, of which a store of what was there
+ * takes nothing away, and not in the cursor form, unless there is one seat. */
+static void look_around(struct fletch_broadcast_consumer *consumer, uint64_t head)
 {
     struct fletch_broadcast_ring *ring = consumer->ring;
     const struct fletch_seats seats = fletch_broadcast_seats(ring);
-    bool alone = ring->consumers_max == 1 ||
-                 !fletch_seat_others(&seats, consumer, &consumer->own.sole_below);
-    if (alone && (ring->consumers_max == 1 || fletch_broadcast_has_sequences(ring)))
+    if (!fletch_lines_stay(&ring->header.layout))
+        return;
+    if (ring->consumers_max == 1 ||
+        (fletch_broadcast_has_sequences(ring) && fletch_seat_is_alone(&seats, consumer)))
         consumer->own.sole_below = head + ring->header.layout.slot_count * STEP;
+}
+
+/* A gate has moved that others may be behind. */
+static enum fletch_answer wake_followers(struct fletch_broadcast_consumer *consumer)
+{
+    fletch_ring_notify(&consumer->ring->header, FLETCH_END_CONSUMER);
+    return FLETCH_DONE;
 }
 
 /* Lets consumers behind this one have what was passed. */
@@ -60,7 +88,7 @@ static FLETCH_ALWAYS_INLINE void lead_to(struct fletch_broadcast_consumer *consu
 {
     fletch_seat_pass(consumer, head);
     if (consumer->own.leads)
-        fletch_ring_notify(&consumer->ring->header, FLETCH_END_CONSUMER);
+        (void)wake_followers(consumer);
 }
 
 /* Lets producers, and consumers behind this one, have all that was passed. */
@@ -72,9 +100,9 @@ static FLETCH_NEVER_INLINE void return_room(struct fletch_broadcast_consumer *co
     uint64_t step = ring->header.layout.return_threshold * STEP;
     if (own->return_at == head + step)
         return;
-    look_at_others(consumer, head);
+    look_around(consumer, head);
     own->return_at = head + step;
-    own->short_end = head + step - STEP;
+    set_short_end(own);
     lead_to(consumer, head);
     fletch_broadcast_gates_changed(ring);
 }
@@ -89,25 +117,32 @@ static void take_lines_over(struct fletch_broadcast_ring *ring, uint64_t head, u
         fletch_lines_take_over(spans.second, spans.second_count * spans.stride_bytes);
 }
 
-/* Passes `count` elements. To where. */
-static FLETCH_ALWAYS_INLINE uint64_t pass(struct fletch_broadcast_consumer *consumer, uint64_t head,
-                                          uint64_t count)
+/* The same where newcomers may still look at the sequences. */
+static void give_sequences_back(struct fletch_broadcast_ring *ring, uint64_t head, uint64_t end)
+{
+    uint64_t stride_bytes = ring->header.layout.stride_bytes;
+    for (uint64_t p = head; p != end; p += STEP) {
+        char *slot = fletch_broadcast_slot(ring, p, 0);
+        if (fletch_ends_line(slot + stride_bytes))
+            fletch_broadcast_give_back(slot);
+    }
+}
+
+/* Passes the elements up to `end`. */
+static FLETCH_ALWAYS_INLINE void pass(struct fletch_broadcast_consumer *consumer, uint64_t head,
+                                      uint64_t end)
 {
     struct fletch_broadcast_ring *ring = consumer->ring;
-    uint64_t stride_bytes = ring->header.layout.stride_bytes;
-    uint64_t end = head + count * STEP;
     if (!fletch_is_ahead(end, consumer->own.sole_below)) {
-        if (!fletch_broadcast_has_sequences(ring))
-            take_lines_over(ring, head, count);
+        if (fletch_broadcast_has_sequences(ring))
+            give_sequences_back(ring, head, end);
         else
-            for (uint64_t p = head; p != end; p += STEP)
-                fletch_broadcast_give_back(fletch_broadcast_slot(ring, p, 0), stride_bytes);
+            take_lines_over(ring, head, (end - head) / STEP);
     }
     if (!fletch_is_ahead(consumer->own.return_at, end))
         return_room(consumer, end);
-    else if (consumer->own.leads && count > 0)
+    else if (consumer->own.leads && end != head)
         lead_to(consumer, end);
-    return end;
 }
 
 /* What to answer when no element was found at `head`. DONE: there is one after all. */
@@ -115,6 +150,9 @@ static enum fletch_answer look_again(struct fletch_broadcast_consumer *consumer,
 {
     struct fletch_broadcast_ring *ring = consumer->ring;
     return_room(consumer, head);
+    /* One producer: until it has closed, its line is left to it. relaxed: the tail tells the rest */
+    if (!ring->many && load_relaxed(&ring->header.shut) == 0)
+        return FLETCH_EMPTY;
     /* relaxed: it tells of claims and of the closing; elements are seen by their sequences */
     uint64_t tail = load_relaxed(&ring->claims.tail);
     if (tail == (head | CLOSED))
@@ -134,14 +172,12 @@ static void one_is_gone(struct fletch_broadcast_ring *ring)
     fletch_broadcast_gates_changed(ring);
 }
 
-/* Goes in; out again, and CLOSED, if it was told to go. */
-static enum fletch_answer enter(struct fletch_broadcast_consumer *consumer, uint64_t head)
+/* It came in and was told to go. */
+static FLETCH_NEVER_INLINE enum fletch_answer turn_round(struct fletch_broadcast_consumer *consumer,
+                                                         uint64_t head)
 {
     struct fletch_broadcast_ring *ring = consumer->ring;
     const struct fletch_seats seats = fletch_broadcast_seats(ring);
-    fletch_end_guard_enter(&consumer->own.guard);
-    if (fletch_seat_enter(consumer, head, ring->fence_kind))
-        return FLETCH_DONE;
     bool vacated = fletch_seat_obey(&seats, consumer);
     fletch_seat_exit(consumer, head);
     fletch_end_guard_leave(&consumer->own.guard);
@@ -150,6 +186,16 @@ static enum fletch_answer enter(struct fletch_broadcast_consumer *consumer, uint
         one_is_gone(ring);
     }
     return FLETCH_CLOSED;
+}
+
+/* Goes in; out again, and CLOSED, if it was told to go. */
+static FLETCH_ALWAYS_INLINE enum fletch_answer enter(struct fletch_broadcast_consumer *consumer,
+                                                     uint64_t head)
+{
+    fletch_end_guard_enter(&consumer->own.guard);
+    if (__builtin_expect(fletch_seat_enter(consumer, head, consumer->ring->fence_kind), 1))
+        return FLETCH_DONE;
+    return turn_round(consumer, head);
 }
 
 static void go_out(struct fletch_broadcast_consumer *consumer, uint64_t head)
@@ -181,13 +227,58 @@ static enum fletch_answer peek_guarded(struct fletch_broadcast_consumer *consume
     return FLETCH_DONE;
 }
 
-void fletch_broadcast_consumer_release(struct fletch_broadcast_consumer *consumer, size_t count)
+static FLETCH_NEVER_INLINE enum fletch_answer
+peek_slowly(struct fletch_broadcast_consumer *consumer, size_t max_count,
+            struct fletch_ring_spans *out_spans)
+{
+    enum fletch_answer answer = peek_guarded(consumer, max_count, out_spans);
+    if (answer == FLETCH_EMPTY || answer == FLETCH_HELD)
+        count_one(&consumer->own.emptys);
+    return answer;
+}
+
+/* Shows `count` elements, if that many may be taken without a look and nobody told it to go. */
+static FLETCH_ALWAYS_INLINE bool peek_fast(struct fletch_broadcast_consumer *consumer, size_t count,
+                                           struct fletch_ring_spans *out_spans)
 {
     uint64_t head = fletch_seat_head(consumer);
+    if (count == 0 || count > fletch_broadcast_between(head, consumer->own.seen))
+        return false;
     fletch_end_guard_enter(&consumer->own.guard);
-    FLETCH_ASSERT(!fletch_is_ahead(head + count * STEP, consumer->own.seen) &&
-                  "more is released than was shown");
-    go_out(consumer, pass(consumer, head, count));
+    bool is_inside = fletch_seat_enter(consumer, head, consumer->ring->fence_kind);
+    if (is_inside)
+        fletch_broadcast_show(consumer->ring, head, count, out_spans);
+    fletch_end_guard_leave(&consumer->own.guard);
+    return is_inside;
+}
+
+enum fletch_answer fletch_broadcast_consumer_try_peek(struct fletch_broadcast_consumer *consumer,
+                                                      size_t max_count,
+                                                      struct fletch_ring_spans *out_spans)
+{
+    return __builtin_expect(peek_fast(consumer, max_count, out_spans), 1)
+               ? FLETCH_DONE
+               : peek_slowly(consumer, max_count, out_spans);
+}
+
+static FLETCH_NEVER_INLINE void release_slowly(struct fletch_broadcast_consumer *consumer,
+                                               uint64_t head, uint64_t end)
+{
+    pass(consumer, head, end);
+    go_out(consumer, end);
+}
+
+void fletch_broadcast_consumer_release(struct fletch_broadcast_consumer *consumer, size_t count)
+{
+    struct fletch_broadcast_own *own = &consumer->own;
+    uint64_t head = fletch_seat_head(consumer), end = head + count * STEP;
+    fletch_end_guard_enter(&own->guard);
+    FLETCH_ASSERT(!fletch_is_ahead(end, own->seen) && "more is released than was shown");
+    if (own->leads || !fletch_is_ahead(end, own->sole_below) ||
+        !fletch_is_ahead(own->return_at, end))
+        release_slowly(consumer, head, end);
+    else
+        go_out(consumer, end);
 }
 
 static enum fletch_answer pop_guarded(struct fletch_broadcast_consumer *consumer,
@@ -218,14 +309,13 @@ static FLETCH_ALWAYS_INLINE bool pop_words(struct fletch_broadcast_consumer *con
     if (__builtin_expect(!fletch_seat_enter(consumer, head, FLETCH_FENCE_ASYMMETRIC), 0))
         return false;
     char *slot = fletch_broadcast_slot(consumer->ring, head, words);
-    if (!fletch_is_ahead(own->seen, head) &&
-        (own->follows || !fletch_broadcast_is_single(slot, head)))
+    if (!fletch_broadcast_is_single(slot, head) && !fletch_is_ahead(own->seen, head))
         return false;
     memcpy(out_element, slot + sizeof(uint64_t), words * sizeof(uint64_t));
-    if (fletch_is_ahead(own->sole_below, head))
-        fletch_broadcast_give_back(slot, fletch_slot_bytes(words));
+    if (fletch_ends_line(slot + fletch_slot_bytes(words)) && fletch_is_ahead(own->sole_below, head))
+        fletch_broadcast_give_back(slot);
     if (__builtin_expect(own->leads, 0))
-        lead_to(consumer, head + STEP);
+        fletch_seat_pass(consumer, head + STEP);
     fletch_seat_exit(consumer, head + STEP);
     return true;
 }
@@ -234,15 +324,19 @@ static FLETCH_ALWAYS_INLINE bool pop_fast(struct fletch_broadcast_consumer *cons
                                           void *out_element)
 {
     bool popped = false;
-    if (__builtin_expect(!consumer->own.is_short, 0))
-        return false;
     fletch_end_guard_enter(&consumer->own.guard);
-    if (__builtin_expect(consumer->ring->fast_words == 3, 1))
+    if (__builtin_expect(consumer->own.short_words == 3, 1))
         popped = pop_words(consumer, out_element, 3);
-    else
+    else if (consumer->own.short_words == 1)
         popped = pop_words(consumer, out_element, 1);
     fletch_end_guard_leave(&consumer->own.guard);
     return popped;
+}
+
+static FLETCH_ALWAYS_INLINE enum fletch_answer
+popped_fast(struct fletch_broadcast_consumer *consumer)
+{
+    return __builtin_expect(consumer->own.leads, 0) ? wake_followers(consumer) : FLETCH_DONE;
 }
 
 /* Apart, so that the fast way has no stack frame. */
@@ -266,7 +360,9 @@ pop_one_slowly(struct fletch_broadcast_consumer *consumer, void *out_element)
 enum fletch_answer fletch_broadcast_consumer_try_pop(struct fletch_broadcast_consumer *consumer,
                                                      void *out_element)
 {
-    return pop_fast(consumer, out_element) ? FLETCH_DONE : pop_one_slowly(consumer, out_element);
+    return __builtin_expect(pop_fast(consumer, out_element), 1)
+               ? popped_fast(consumer)
+               : pop_one_slowly(consumer, out_element);
 }
 
 enum fletch_answer
@@ -275,16 +371,6 @@ fletch_broadcast_consumer_try_pop_many(struct fletch_broadcast_consumer *consume
 {
     *out_popped = 0;
     return max_count == 0 ? FLETCH_DONE : pop_slowly(consumer, out_elements, max_count, out_popped);
-}
-
-enum fletch_answer fletch_broadcast_consumer_try_peek(struct fletch_broadcast_consumer *consumer,
-                                                      size_t max_count,
-                                                      struct fletch_ring_spans *out_spans)
-{
-    enum fletch_answer answer = peek_guarded(consumer, max_count, out_spans);
-    if (answer == FLETCH_EMPTY || answer == FLETCH_HELD)
-        count_one(&consumer->own.emptys);
-    return answer;
 }
 
 /* ---- waiting ---- */
@@ -343,7 +429,7 @@ enum fletch_answer fletch_broadcast_consumer_pop(struct fletch_broadcast_consume
 {
     size_t popped;
     if (__builtin_expect(pop_fast(consumer, out_element), 1))
-        return FLETCH_DONE;
+        return popped_fast(consumer);
     return fletch_broadcast_consumer_pop_many(consumer, out_element, 1, timeout_ns, &popped);
 }
 
@@ -439,8 +525,10 @@ static enum fletch_status join(struct fletch_broadcast_ring *ring,
     uint64_t position = fletch_broadcast_tail(ring);
     seat->own.leads = options->leads;
     seat->own.return_at = position + ring->header.layout.return_threshold * STEP;
-    seat->own.short_end = seat->own.return_at - STEP;
-    seat->own.is_short = ring->fast_words != 0 && ring->fence_kind == FLETCH_FENCE_ASYMMETRIC;
+    seat->own.led_to = position; /* until leaders are asked */
+    set_short_end(&seat->own);
+    bool is_short = ring->hold == NULL && ring->fence_kind == FLETCH_FENCE_ASYMMETRIC;
+    seat->own.short_words = is_short ? (uint32_t)ring->header.layout.fast_words : 0;
     fletch_wait_history_start(&seat->own.waits, &ring->header.policy);
     fetch_add_relaxed(&ring->consumers, 1); /* relaxed: a guess for who reads it */
     fletch_seat_begin(seat, position);

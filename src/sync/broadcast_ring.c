@@ -156,7 +156,6 @@ enum fletch_status fletch_broadcast_ring_init(void *memory, size_t memory_bytes,
     ring->hold = choice.options.hold;
     ring->context = choice.options.context;
     ring->kept_by_keeper = ring->many || ring->drop != NULL;
-    ring->fast_words = ring->hold == NULL ? ring->header.layout.fast_words : 0;
     const struct fletch_seats seats = fletch_broadcast_seats(ring);
     fletch_seats_start(&seats, ring);
     fletch_broadcast_ring_restart_at(ring, 0);
@@ -387,14 +386,39 @@ void fletch_broadcast_ring_commit(struct fletch_broadcast_ring *ring,
     fletch_ring_notify(&ring->header, FLETCH_END_CONSUMER);
 }
 
-enum fletch_answer fletch_broadcast_ring_try_claim(struct fletch_broadcast_ring *ring,
-                                                   size_t max_count,
-                                                   struct fletch_broadcast_claim *out_claim)
+/* Apart, so that the fast way has no stack frame. */
+static FLETCH_NEVER_INLINE enum fletch_answer claim_slowly(struct fletch_broadcast_ring *ring,
+                                                           size_t max_count,
+                                                           struct fletch_broadcast_claim *out_claim)
 {
     enum fletch_answer answer = claim(ring, max_count, out_claim);
     if (answer == FLETCH_FULL)
         count_one(&ring->producers.fulls);
     return answer;
+}
+
+/* One producer: claims `count` positions, if it knows of room for all of them. */
+static FLETCH_ALWAYS_INLINE bool claim_fast(struct fletch_broadcast_ring *ring, size_t count,
+                                            struct fletch_broadcast_claim *out_claim)
+{
+    struct fletch_broadcast_claims *claims = &ring->claims;
+    uint64_t tail = load_relaxed(&claims->tail); /* relaxed: written by this end only */
+    if (ring->many || count == 0 || count > fletch_broadcast_between(tail, claims->room_end))
+        return false;
+    fletch_end_guard_enter(&claims->guard);
+    claims->claimed = count;
+    out_claim->position = tail;
+    fletch_broadcast_show(ring, tail, count, &out_claim->spans);
+    return true;
+}
+
+enum fletch_answer fletch_broadcast_ring_try_claim(struct fletch_broadcast_ring *ring,
+                                                   size_t max_count,
+                                                   struct fletch_broadcast_claim *out_claim)
+{
+    return __builtin_expect(claim_fast(ring, max_count, out_claim), 1)
+               ? FLETCH_DONE
+               : claim_slowly(ring, max_count, out_claim);
 }
 
 /* A waiting call, packed for sync/wait.h. */
@@ -535,6 +559,8 @@ void fletch_broadcast_ring_close(struct fletch_broadcast_ring *ring)
     uint64_t tail = fetch_or_relaxed(&ring->claims.tail, CLOSED);
     if (!ring->many)
         ring->claims.room_end = tail; /* the short way sees no room */
+    /* relaxed: says that the tail is worth a look, which tells the rest */
+    fetch_or_relaxed(&ring->header.shut, FLETCH_RING_CLOSED);
     fletch_ring_notify(&ring->header, FLETCH_END_CONSUMER);
     fletch_ring_notify(&ring->header, FLETCH_END_PRODUCER);
 }

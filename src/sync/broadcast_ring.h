@@ -27,8 +27,8 @@
  * meanwhile. One that stalls there holds up producers once the ring is full.
  *
  * A consumer moves its gate after each eighth of the ring and whenever it finds nothing, as in the
- * SPSC ring, and one that leads with every call. It hands lines back dirty (sync/ring.h) that
- * no other consumer will read: while it is the last.
+ * SPSC ring, and one that leads with every call. While it is alone, it hands lines back dirty
+ * (sync/ring.h). One that follows keeps how far its leaders have come, and asks them behind that.
  *
  * Edges:
  *   E1: producer store_release(sequence of the first slot) -> who reads load_acquire(the same): the
@@ -87,7 +87,6 @@ struct fletch_broadcast_ring {
     enum fletch_fence_kind fence_kind;
     bool many;           /* producers */
     bool kept_by_keeper; /* its position is the producers' gate */
-    uint64_t fast_words; /* as the layout's; 0 where a pop must call `hold` */
     fletch_drop_function *drop;
     fletch_drop_function *hold;
     void *context;
@@ -163,14 +162,12 @@ static FLETCH_ALWAYS_INLINE bool fletch_broadcast_is_single(char *slot, uint64_t
     return load_acquire(fletch_broadcast_sequence(slot)) == position + FLETCH_BROADCAST_STEP;
 }
 
-/* Hands the line back that ends with this slot, if one does. */
-static FLETCH_ALWAYS_INLINE void fletch_broadcast_give_back(char *slot, size_t stride_bytes)
+/* Hands the line back that ends with this slot. */
+static FLETCH_ALWAYS_INLINE void fletch_broadcast_give_back(char *slot)
 {
-    if (fletch_ends_line(slot + stride_bytes)) {
-        _Atomic uint64_t *sequence = fletch_broadcast_sequence(slot);
-        /* relaxed: what was acquired before */
-        store_release(sequence, load_relaxed(sequence)); /* E1 release */
-    }
+    _Atomic uint64_t *sequence = fletch_broadcast_sequence(slot);
+    /* relaxed: what was acquired before */
+    store_release(sequence, load_relaxed(sequence)); /* E1 release */
 }
 
 /* Where the next run begins, for who joins and for the keeper. */

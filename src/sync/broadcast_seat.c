@@ -34,20 +34,16 @@ uint64_t fletch_seats_least(const struct fletch_seats *seats, uint64_t tail)
     return least;
 }
 
-bool fletch_seat_others(const struct fletch_seats *seats,
-                        const struct fletch_broadcast_consumer *seat, uint64_t *out_least)
+bool fletch_seat_is_alone(const struct fletch_seats *seats,
+                          const struct fletch_broadcast_consumer *seat)
 {
-    bool found = false;
     fletch_fence_frequent(seats->fence_kind); /* F1 */
     for (uint64_t i = 0; i < seats->count; i++) {
         uint64_t gate = load_acquire(&seats->first[i].gate); /* E1 acquire */
-        if (&seats->first[i] == seat || (gate & FLETCH_BROADCAST_VACANT) != 0)
-            continue;
-        if (!found || fletch_is_ahead(*out_least, gate))
-            *out_least = gate;
-        found = true;
+        if (&seats->first[i] != seat && (gate & FLETCH_BROADCAST_VACANT) == 0)
+            return false;
     }
-    return found;
+    return true;
 }
 
 /* ---- joining ---- */
@@ -204,23 +200,26 @@ enum fletch_answer fletch_seats_remove(const struct fletch_seats *seats, uint64_
 
 /* ---- behind others ---- */
 
-uint64_t fletch_seat_limit(const struct fletch_seats *seats,
-                           const struct fletch_broadcast_consumer *seat, uint64_t position)
+bool fletch_seat_led_to(const struct fletch_seats *seats,
+                        const struct fletch_broadcast_consumer *seat, uint64_t *out_least)
 {
     uint64_t mask = load_relaxed(&seat->behind); /* relaxed: looked at again below */
     for (;;) {
-        uint64_t least = position;
+        bool found = false;
         for (uint64_t i = 0; i < seats->count; i++) {
             if ((mask & seats->first[i].bit) == 0)
                 continue;
             uint64_t gate = load_acquire(&seats->first[i].gate); /* E1 acquire */
-            if ((gate & FLETCH_BROADCAST_VACANT) == 0 && fletch_is_ahead(least, gate))
-                least = gate;
+            if ((gate & FLETCH_BROADCAST_VACANT) != 0)
+                continue;
+            if (!found || fletch_is_ahead(*out_least, gate))
+                *out_least = gate;
+            found = true;
         }
         /* A seat that was left may be another's by now: its mark was gone before that (E2, E1). */
         uint64_t now = load_relaxed(&seat->behind); /* relaxed: E1 has ordered it */
         if (now == mask)
-            return least;
+            return found;
         mask = now;
     }
 }

@@ -80,18 +80,19 @@ static inline uint64_t fletch_seat_word(uint64_t id, enum fletch_seat_state stat
     return id * 8 + (uint64_t)state;
 }
 
-/* Written by the consumer only. */
+/* Written by the consumer only. What single pops need comes first: one line. */
 struct fletch_broadcast_own {
     _Atomic uint64_t head; /* position of the next element, | FLETCH_BROADCAST_INSIDE */
     uint64_t seen;         /* elements below this position may be taken without a look */
-    uint64_t run_end;      /* elements below this position are known to be published */
-    uint64_t return_at;    /* at this position the gate is moved next */
-    uint64_t short_end;    /* the element before that: single pops up to here do nothing else */
-    uint64_t working;      /* what `state` holds as long as nobody removes this consumer */
+    uint64_t short_end;    /* single pops up to here move no gate and ask no leader */
     uint64_t sole_below;   /* nobody else reads elements below this position any more */
-    bool follows;          /* it is behind others, or was at the last look */
-    bool is_short;         /* single pops have a short way: size, form and fences allow it */
+    uint64_t working;      /* what `state` holds as long as nobody removes this consumer */
+    uint32_t short_words;  /* of an element whose single pops have a short way, or 0 */
     bool leads;
+    bool follows;               /* it is behind others, or was at the last look */
+    uint64_t run_end;           /* elements below this position are known to be published */
+    uint64_t return_at;         /* at this position the gate is moved next */
+    uint64_t led_to;            /* if it follows: all that it is behind have passed what is below */
     _Atomic uint64_t joined_at; /* statistic */
     _Atomic uint64_t emptys;    /* statistic */
     struct fletch_wait_history waits;
@@ -121,9 +122,9 @@ void fletch_seats_start(const struct fletch_seats *seats, struct fletch_broadcas
  * been passed by all consumers that there are. */
 uint64_t fletch_seats_least(const struct fletch_seats *seats, uint64_t tail);
 
-/* The least gate of all others; false: there are no others. */
-bool fletch_seat_others(const struct fletch_seats *seats,
-                        const struct fletch_broadcast_consumer *seat, uint64_t *out_least);
+/* Whether no other consumer holds producers up. */
+bool fletch_seat_is_alone(const struct fletch_seats *seats,
+                          const struct fletch_broadcast_consumer *seat);
 
 /* Takes a free seat for the consumer of number `id`, or NULL. It holds nobody up yet. */
 struct fletch_broadcast_consumer *fletch_seats_take(const struct fletch_seats *seats, uint64_t id);
@@ -154,9 +155,9 @@ bool fletch_seat_obey(const struct fletch_seats *seats, struct fletch_broadcast_
 enum fletch_answer fletch_seats_remove(const struct fletch_seats *seats, uint64_t id,
                                        bool *out_vacated);
 
-/* The least gate of those that `seat` is behind; `position` if they are all past it, or gone. */
-uint64_t fletch_seat_limit(const struct fletch_seats *seats,
-                           const struct fletch_broadcast_consumer *seat, uint64_t position);
+/* The least gate of those that `seat` is behind; false: they are gone. */
+bool fletch_seat_led_to(const struct fletch_seats *seats,
+                        const struct fletch_broadcast_consumer *seat, uint64_t *out_least);
 
 /* The consumer comes in. False: it was told to go. */
 static inline bool fletch_seat_enter(struct fletch_broadcast_consumer *seat, uint64_t head,

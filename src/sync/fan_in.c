@@ -336,14 +336,12 @@ static uint64_t head_of(const struct fletch_fan_in_consumer *consumer)
     return load_relaxed(&consumer->ring->consumer.head); /* relaxed: so */
 }
 
-/* Gives the turn to the next lane that has an element, and shows up to `max_count` of them. */
-static enum fletch_answer pass_turn(struct fletch_fan_in *fan_in, size_t max_count,
-                                    struct fletch_ring_spans *out_spans)
+/* Gives the turn to the next lane that has an element. */
+static enum fletch_answer pass_turn(struct fletch_fan_in *fan_in)
 {
     struct fletch_fan_in_consumer *consumer = &fan_in->consumer;
     struct fletch_fan_in_lane *lane;
-    size_t most = max_count < fan_in->run_limit ? max_count : fan_in->run_limit;
-    enum fletch_answer answer = fletch_lane_set_turn(&fan_in->set, most, &lane, out_spans);
+    enum fletch_answer answer = fletch_lane_set_turn(&fan_in->set, &lane);
     consumer->turn_end = head_of(consumer);
     if (answer == FLETCH_DONE) {
         consumer->ring = lane->ring;
@@ -351,6 +349,13 @@ static enum fletch_answer pass_turn(struct fletch_fan_in *fan_in, size_t max_cou
         consumer->turn_end = head_of(consumer) + fan_in->run_limit;
     }
     return answer;
+}
+
+/* Of `wanted` elements those that the turn leaves to its lane. */
+static uint64_t within_turn(const struct fletch_fan_in_consumer *consumer, uint64_t wanted)
+{
+    uint64_t left = consumer->turn_end - head_of(consumer);
+    return wanted < left ? wanted : left;
 }
 
 /* Shows elements of the lane whose turn it is, or of the next one that has any. */
@@ -361,12 +366,12 @@ static enum fletch_answer peek_guarded(struct fletch_fan_in *fan_in, size_t max_
     FLETCH_ASSERT(max_count > 0 && "a look at nothing");
     fletch_end_guard_enter(&consumer->guard);
     enum fletch_answer answer = FLETCH_EMPTY;
-    uint64_t left = consumer->turn_end - head_of(consumer);
-    if (left > 0)
-        answer = fletch_spsc_ring_try_peek(consumer->ring, max_count < left ? max_count : left,
-                                           out_spans);
-    if (answer != FLETCH_DONE)
-        answer = pass_turn(fan_in, max_count, out_spans);
+    uint64_t count = within_turn(consumer, max_count);
+    if (count > 0)
+        answer = fletch_spsc_ring_try_peek(consumer->ring, count, out_spans);
+    if (answer != FLETCH_DONE && (answer = pass_turn(fan_in)) == FLETCH_DONE)
+        answer =
+            fletch_spsc_ring_try_peek(consumer->ring, within_turn(consumer, max_count), out_spans);
     fletch_end_guard_leave(&consumer->guard);
     return answer;
 }
@@ -383,22 +388,37 @@ static void release_guarded(struct fletch_fan_in *fan_in, size_t count)
     fletch_end_guard_leave(&consumer->guard);
 }
 
+/* Pops elements of the lane whose turn it is, or of the next one that has any. */
+static enum fletch_answer pop_run(struct fletch_fan_in *fan_in, void *out_elements,
+                                  size_t max_count, size_t *out_popped)
+{
+    struct fletch_fan_in_consumer *consumer = &fan_in->consumer;
+    fletch_end_guard_enter(&consumer->guard);
+    enum fletch_answer answer = FLETCH_EMPTY;
+    uint64_t count = within_turn(consumer, max_count);
+    if (count > 0)
+        answer = fletch_spsc_ring_try_pop_many(consumer->ring, out_elements, count, out_popped);
+    if (answer != FLETCH_DONE && (answer = pass_turn(fan_in)) == FLETCH_DONE)
+        answer = fletch_spsc_ring_try_pop_many(consumer->ring, out_elements,
+                                               within_turn(consumer, max_count), out_popped);
+    fletch_end_guard_leave(&consumer->guard);
+    return answer;
+}
+
 static enum fletch_answer pop_some(struct fletch_fan_in *fan_in, void *out_elements,
                                    size_t max_count, size_t *out_popped)
 {
-    struct fletch_ring_spans spans;
     size_t element_bytes = fan_in->consumer.ring->header.layout.element_bytes;
     char *to = out_elements;
     enum fletch_answer answer = FLETCH_DONE;
+    size_t popped;
     *out_popped = 0;
     while (*out_popped < max_count) {
-        answer = peek_guarded(fan_in, max_count - *out_popped, &spans);
+        answer = pop_run(fan_in, to, max_count - *out_popped, &popped);
         if (answer != FLETCH_DONE)
             break;
-        size_t count = fletch_spans_empty(&spans, to, element_bytes);
-        release_guarded(fan_in, count);
-        to += count * element_bytes;
-        *out_popped += count;
+        to += popped * element_bytes;
+        *out_popped += popped;
     }
     return *out_popped > 0 ? FLETCH_DONE : answer;
 }

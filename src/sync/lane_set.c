@@ -250,14 +250,13 @@ static uint32_t collect_tired(struct fletch_lane_set *set)
 /* At the end of a round. Whoever is found to have something after the fence stays awake. */
 static FLETCH_NEVER_INLINE void fall_asleep(struct fletch_lane_set *set)
 {
-    struct fletch_ring_spans unused;
     uint32_t tired = collect_tired(set);
     bool may_doze = fletch_fence_seldom(set->fence_kind); /* F1 */
     set->round.may_doze = may_doze;
     for (uint32_t i = 0; i < tired; i++) {
         uint32_t number = set->dozing[i];
         struct fletch_spsc_ring *ring = fletch_lane_at(set, number)->ring;
-        if (!may_doze || fletch_spsc_ring_try_peek(ring, 1, &unused) != FLETCH_EMPTY)
+        if (!may_doze || fletch_spsc_ring_look(ring) != FLETCH_EMPTY)
             set_awake(set, number);
     }
 }
@@ -287,15 +286,14 @@ static void free_lane(struct fletch_lane_set *set, uint32_t index)
 }
 
 /* Looks at the lane that comes next, and lets it have the turn (DONE) or passes it over. */
-static enum fletch_answer offer_turn(struct fletch_lane_set *set, size_t max_count,
-                                     struct fletch_fan_in_lane **out_lane,
-                                     struct fletch_ring_spans *out_spans)
+static enum fletch_answer offer_turn(struct fletch_lane_set *set,
+                                     struct fletch_fan_in_lane **out_lane)
 {
     struct fletch_lane_round *round = &set->round;
     uint32_t number = set->awake[round->next];
     uint32_t misses = watch_of(set, number)->misses;
     *out_lane = fletch_lane_at(set, number);
-    enum fletch_answer answer = fletch_spsc_ring_try_peek((*out_lane)->ring, max_count, out_spans);
+    enum fletch_answer answer = fletch_spsc_ring_look((*out_lane)->ring);
     if (answer == FLETCH_CLOSED) {
         free_lane(set, round->next);
         return answer;
@@ -326,9 +324,8 @@ static bool end_round(struct fletch_lane_set *set)
 
 /* Each lane that is awake is looked at, and each that wakes up meanwhile; but not without end, if
  * one wakes up again and again. */
-enum fletch_answer fletch_lane_set_turn(struct fletch_lane_set *set, size_t max_count,
-                                        struct fletch_fan_in_lane **out_lane,
-                                        struct fletch_ring_spans *out_spans)
+enum fletch_answer fletch_lane_set_turn(struct fletch_lane_set *set,
+                                        struct fletch_fan_in_lane **out_lane)
 {
     struct fletch_lane_round *round = &set->round;
     uint32_t unseen = round->awake_count;
@@ -341,7 +338,7 @@ enum fletch_answer fletch_lane_set_turn(struct fletch_lane_set *set, size_t max_
         }
         if (unseen == 0)
             break;
-        if (offer_turn(set, max_count, out_lane, out_spans) == FLETCH_DONE)
+        if (offer_turn(set, out_lane) == FLETCH_DONE)
             return FLETCH_DONE;
     }
     /* relaxed: nothing follows a closed gate without lanes, and it hands nothing over */

@@ -139,11 +139,10 @@ static inline void fletch_lane_rouse(struct fletch_fan_in_lane *lane)
     fetch_and_relaxed(lane->asleep, ~lane->bit); /* relaxed: as above */
 }
 
-/* Consumer: the next lane that has an element, and up to `max_count` of its elements. DONE, EMPTY,
- * or CLOSED: closed, and all lanes are free. Frees lanes that are closed and drained. */
-enum fletch_answer fletch_lane_set_turn(struct fletch_lane_set *set, size_t max_count,
-                                        struct fletch_fan_in_lane **out_lane,
-                                        struct fletch_ring_spans *out_spans);
+/* Consumer: the next lane that has an element. DONE, EMPTY, or CLOSED: closed, and all lanes are
+ * free. Frees lanes that are closed and drained. */
+enum fletch_answer fletch_lane_set_turn(struct fletch_lane_set *set,
+                                        struct fletch_fan_in_lane **out_lane);
 
 /* Consumer: leaves a lane out, and takes it in again. */
 void fletch_lane_set_hold(struct fletch_lane_set *set, uint32_t number);

@@ -251,3 +251,37 @@ size_t fletch_spans_empty(const struct fletch_ring_spans *spans, void *out_eleme
     copy_run(to, from, element_bytes, spans->second_count);
     return spans->first_count + spans->second_count;
 }
+
+/* How many of `count` slots from `offset` on lie before the end. */
+static uint64_t slots_to_end(const struct fletch_ring_layout *layout, uint64_t offset,
+                             uint64_t count)
+{
+    uint64_t to_end = layout->slots_end - offset;
+    return count * layout->stride_bytes <= to_end ? count : to_end / layout->stride_bytes;
+}
+
+void fletch_slots_fill(char *block, const struct fletch_ring_layout *layout, uint64_t offset,
+                       const void *elements, uint64_t count)
+{
+    uint64_t first = slots_to_end(layout, offset, count);
+    char *slots = block + layout->payload_offset;
+    struct run from = {.memory = (char *)elements, .stride_bytes = layout->element_bytes};
+    struct run to = {.memory = slots + offset, .stride_bytes = layout->stride_bytes};
+    copy_run(to, from, layout->element_bytes, first);
+    from.memory += first * layout->element_bytes;
+    to.memory = slots + layout->slots_offset;
+    copy_run(to, from, layout->element_bytes, count - first);
+}
+
+void fletch_slots_empty(const char *block, const struct fletch_ring_layout *layout, uint64_t offset,
+                        void *out_elements, uint64_t count)
+{
+    uint64_t first = slots_to_end(layout, offset, count);
+    char *slots = (char *)block + layout->payload_offset;
+    struct run to = {.memory = out_elements, .stride_bytes = layout->element_bytes};
+    struct run from = {.memory = slots + offset, .stride_bytes = layout->stride_bytes};
+    copy_run(to, from, layout->element_bytes, first);
+    to.memory += first * layout->element_bytes;
+    from.memory = slots + layout->slots_offset;
+    copy_run(to, from, layout->element_bytes, count - first);
+}

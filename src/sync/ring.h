@@ -119,6 +119,20 @@ size_t fletch_spans_fill(const struct fletch_ring_spans *spans, const void *elem
 size_t fletch_spans_empty(const struct fletch_ring_spans *spans, void *out_elements,
                           size_t element_bytes);
 
+/* The same for the `count` slots from `offset` on, which may go round the end. */
+void fletch_slots_fill(char *block, const struct fletch_ring_layout *layout, uint64_t offset,
+                       const void *elements, uint64_t count);
+void fletch_slots_empty(const char *block, const struct fletch_ring_layout *layout, uint64_t offset,
+                        void *out_elements, uint64_t count);
+
+/* Whether the elements of those slots are so many bytes without a gap: one copy. */
+static inline bool fletch_slots_are_one_run(const struct fletch_ring_layout *layout,
+                                            uint64_t offset, uint64_t count)
+{
+    return layout->stride_bytes == layout->element_bytes &&
+           count * layout->stride_bytes <= layout->slots_end - offset;
+}
+
 /* Whether somebody sleeps at `end`: to be asked after what he sleeps for. A ring whose waits never
  * sleep has light fences, so that it need not be told apart here. */
 static inline bool fletch_ring_is_awaited(struct fletch_ring_header *header,
@@ -154,6 +168,16 @@ static inline size_t fletch_slot_bytes(size_t words)
 static inline bool fletch_ends_line(const char *end)
 {
     return (uintptr_t)end % FLETCH_LINE_BYTES == 0;
+}
+
+/* As much as the own caches of a core hold, or more. */
+#define FLETCH_OWN_CACHES_BYTES (UINT64_C(1) << 20)
+
+/* Whether lines of batches are worth handing back: those of a larger ring have left the caches
+ * before their turn comes again. With single pops, which follow the producer closely, they are. */
+static inline bool fletch_lines_stay(const struct fletch_ring_layout *layout)
+{
+    return layout->payload_offset != 0 || layout->slots_bytes <= FLETCH_OWN_CACHES_BYTES;
 }
 
 /* Any word of a slot, whatever the caller keeps there. */

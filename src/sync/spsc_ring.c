@@ -322,6 +322,7 @@ struct spsc_call {
     const void *element;
     void *out_element;
     size_t max_count;
+    size_t *out_count;
     struct fletch_ring_spans *out_spans;
 };
 
@@ -409,20 +410,41 @@ void fletch_spsc_ring_commit(struct fletch_spsc_ring *ring, size_t count)
     fletch_end_guard_leave(&ring->producer.guard);
 }
 
+/* Pushes what there is room for, of at least one element. */
+static FLETCH_ALWAYS_INLINE enum fletch_answer
+push_run(struct fletch_spsc_ring *ring, const void *elements, uint64_t count, size_t *out_pushed)
+{
+    if (fletch_spsc_ring_is_shut(ring))
+        return FLETCH_CLOSED;
+    uint64_t room = room_for(ring, count);
+    if (room == 0)
+        return FLETCH_FULL;
+    const struct fletch_ring_layout *layout = &ring->header.layout;
+    uint64_t tail = load_relaxed(&ring->producer.tail); /* relaxed: written by this end only */
+    uint64_t offset = tail_offset(ring, tail);
+    count = room < count ? room : count;
+    if (fletch_slots_are_one_run(layout, offset, count))
+        memcpy(slot_at(ring, offset), elements, count * layout->element_bytes);
+    else
+        fletch_slots_fill((char *)ring, layout, offset, elements, count);
+    publish(ring, tail, count);
+    *out_pushed = count;
+    return FLETCH_DONE;
+}
+
 enum fletch_answer fletch_spsc_ring_try_push_many(struct fletch_spsc_ring *ring,
                                                   const void *elements, size_t count,
                                                   size_t *out_pushed)
 {
-    struct fletch_ring_spans spans;
     *out_pushed = 0;
     if (count == 0)
         return FLETCH_DONE;
-    enum fletch_answer answer = fletch_spsc_ring_try_claim(ring, count, &spans);
-    if (answer != FLETCH_DONE)
-        return answer;
-    *out_pushed = fletch_spans_fill(&spans, elements, ring->header.layout.element_bytes);
-    fletch_spsc_ring_commit(ring, *out_pushed);
-    return FLETCH_DONE;
+    fletch_end_guard_enter(&ring->producer.guard);
+    enum fletch_answer answer = push_run(ring, elements, count, out_pushed);
+    fletch_end_guard_leave(&ring->producer.guard);
+    if (answer == FLETCH_FULL)
+        count_one(&ring->producer.fulls);
+    return answer;
 }
 
 enum fletch_answer fletch_spsc_ring_push_many(struct fletch_spsc_ring *ring, const void *elements,
@@ -522,7 +544,8 @@ static FLETCH_ALWAYS_INLINE void take(struct fletch_spsc_ring *ring, uint64_t co
     struct fletch_spsc_consumer *consumer = &ring->consumer;
     uint64_t threshold = ring->header.layout.return_threshold;
     uint64_t head = load_relaxed(&consumer->head); /* relaxed: written by this end only */
-    take_lines_over(ring, head_offset(ring, head), count);
+    if (fletch_lines_stay(&ring->header.layout))
+        take_lines_over(ring, head_offset(ring, head), count);
     head += count;
     store_relaxed(&consumer->head, head); /* relaxed: read by statistics only */
     if (head - consumer->head_returned >= threshold)
@@ -597,6 +620,16 @@ enum fletch_answer fletch_spsc_ring_pop(struct fletch_spsc_ring *ring, void *out
     return wait_at(FLETCH_END_CONSUMER, attempt_pop, &call, timeout_ns);
 }
 
+enum fletch_answer fletch_spsc_ring_look(struct fletch_spsc_ring *ring)
+{
+    fletch_end_guard_enter(&ring->consumer.guard);
+    enum fletch_answer answer = element_is_there(ring) ? FLETCH_DONE : look_again(ring);
+    fletch_end_guard_leave(&ring->consumer.guard);
+    if (answer == FLETCH_EMPTY)
+        count_one(&ring->consumer.emptys);
+    return answer;
+}
+
 static enum fletch_answer peek_guarded(struct fletch_spsc_ring *ring, size_t max_count,
                                        struct fletch_ring_spans *out_spans)
 {
@@ -646,26 +679,66 @@ void fletch_spsc_ring_release(struct fletch_spsc_ring *ring, size_t count)
     fletch_end_guard_leave(&ring->consumer.guard);
 }
 
-enum fletch_answer fletch_spsc_ring_pop_many(struct fletch_spsc_ring *ring, void *out_elements,
-                                             size_t max_count, uint64_t timeout_ns,
-                                             size_t *out_popped)
+/* Pops what is there, of at least one element. */
+static FLETCH_ALWAYS_INLINE enum fletch_answer
+pop_run(struct fletch_spsc_ring *ring, void *out_elements, uint64_t max_count, size_t *out_popped)
 {
-    struct fletch_ring_spans spans;
-    *out_popped = 0;
-    if (max_count == 0)
-        return FLETCH_DONE;
-    enum fletch_answer answer = fletch_spsc_ring_peek(ring, max_count, timeout_ns, &spans);
-    if (answer != FLETCH_DONE)
-        return answer;
-    *out_popped = fletch_spans_empty(&spans, out_elements, ring->header.layout.element_bytes);
-    fletch_spsc_ring_release(ring, *out_popped);
+    if (!element_is_there(ring)) {
+        enum fletch_answer answer = look_again(ring);
+        if (answer != FLETCH_DONE)
+            return answer;
+    }
+    const struct fletch_ring_layout *layout = &ring->header.layout;
+    uint64_t head = load_relaxed(&ring->consumer.head); /* relaxed: written by this end only */
+    uint64_t offset = head_offset(ring, head);
+    uint64_t count = elements_there(ring, max_count);
+    if (fletch_slots_are_one_run(layout, offset, count))
+        memcpy(out_elements, slot_at(ring, offset), count * layout->element_bytes);
+    else
+        fletch_slots_empty((char *)ring, layout, offset, out_elements, count);
+    take(ring, count);
+    *out_popped = count;
     return FLETCH_DONE;
+}
+
+static enum fletch_answer pop_run_guarded(struct fletch_spsc_ring *ring, void *out_elements,
+                                          uint64_t max_count, size_t *out_popped)
+{
+    fletch_end_guard_enter(&ring->consumer.guard);
+    enum fletch_answer answer = pop_run(ring, out_elements, max_count, out_popped);
+    fletch_end_guard_leave(&ring->consumer.guard);
+    return answer;
 }
 
 enum fletch_answer fletch_spsc_ring_try_pop_many(struct fletch_spsc_ring *ring, void *out_elements,
                                                  size_t max_count, size_t *out_popped)
 {
-    return fletch_spsc_ring_pop_many(ring, out_elements, max_count, 0, out_popped);
+    *out_popped = 0;
+    if (max_count == 0)
+        return FLETCH_DONE;
+    enum fletch_answer answer = pop_run_guarded(ring, out_elements, max_count, out_popped);
+    if (answer == FLETCH_EMPTY)
+        count_one(&ring->consumer.emptys);
+    return answer;
+}
+
+static enum fletch_answer attempt_pop_many(void *call)
+{
+    struct spsc_call *pop = call;
+    return pop_run_guarded(pop->ring, pop->out_element, pop->max_count, pop->out_count);
+}
+
+enum fletch_answer fletch_spsc_ring_pop_many(struct fletch_spsc_ring *ring, void *out_elements,
+                                             size_t max_count, uint64_t timeout_ns,
+                                             size_t *out_popped)
+{
+    enum fletch_answer answer =
+        fletch_spsc_ring_try_pop_many(ring, out_elements, max_count, out_popped);
+    if (answer != FLETCH_EMPTY)
+        return answer;
+    struct spsc_call call = {
+        .ring = ring, .out_element = out_elements, .max_count = max_count, .out_count = out_popped};
+    return wait_at(FLETCH_END_CONSUMER, attempt_pop_many, &call, timeout_ns);
 }
 
 void fletch_spsc_ring_cancel(struct fletch_spsc_ring *ring)

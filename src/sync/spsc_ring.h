@@ -88,6 +88,9 @@ struct fletch_spsc_ring {
  * limit. */
 void fletch_spsc_ring_restart_at(struct fletch_spsc_ring *ring, uint64_t start);
 
+/* Consumer: whether an element is there; as fletch_spsc_ring_try_peek, and shows none. */
+enum fletch_answer fletch_spsc_ring_look(struct fletch_spsc_ring *ring);
+
 /* ---- single calls where they are a matter of a few instructions ---- */
 
 static inline _Atomic uint64_t *fletch_spsc_sequence_of(char *slot)

@@ -7,7 +7,7 @@
  * PRODUCERS  1 or 2, ITEMS of each           CAPACITY  of the ring
  * START      first position, even            BATCH     elements for each push; divides ITEMS
  * FORM       of the ring                     PARK      waiting calls that park
- * STAYS      consumers from the beginning    CHAIN     the second is behind the first
+ * STAYS      consumers from the beginning    CHAIN     the second is behind the first; 2: and copies
  * JOINS      another thread joins, pops JOINS times at most and leaves
  * LEAVES     the last that stays leaves after so many elements
  * REMOVES    another thread removes the last that stays
@@ -237,7 +237,8 @@ static enum fletch_answer pop(struct watcher *watcher)
 /* Reads in place where what lies there matters, else by copy. */
 static enum fletch_answer next(struct watcher *watcher)
 {
-    return CHAIN || DROPS || BATCH > 1 ? take(watcher) : pop(watcher);
+    bool in_chain = CHAIN == 1 || (CHAIN == 2 && watcher == &watchers[0]);
+    return in_chain || DROPS || BATCH > 1 ? take(watcher) : pop(watcher);
 }
 
 static void *stay(void *argument)
