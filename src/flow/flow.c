@@ -85,17 +85,17 @@ enum fletch_status fletch_flow_create(struct fletch_transport *transport,
     return FLETCH_OK;
 }
 
-static void free_node(struct fletch_flow_node *node)
-{
-    if (node->cpus != NULL)
-        fletch_block_release(node->cpus);
-    fletch_block_release(node);
-}
-
 static void drop(const void *block)
 {
     if (block != NULL)
         fletch_block_release((void *)(uintptr_t)block);
+}
+
+static void free_node(struct fletch_flow_node *node)
+{
+    drop(node->cpus);
+    drop(node->inputs_from);
+    fletch_block_release(node);
 }
 
 static void free_link(struct fletch_flow_link *link)
@@ -187,6 +187,8 @@ static enum fletch_status check_stage(const struct fletch_flow *flow,
         return refuse(error, "output_count of a sink", stage->output_count, 0, 0);
     if (stage->reads_in_order > 1)
         return refuse(error, "reads_in_order", stage->reads_in_order, 0, 1);
+    if (stage->reads_to_end > 1)
+        return refuse(error, "reads_to_end", stage->reads_to_end, 0, 1);
     if ((stage->cpus == NULL) != (stage->cpu_count == 0))
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "cpu_count is %u, and cpus is %s",
                                 stage->cpu_count, stage->cpus == NULL ? "NULL" : "given");
@@ -236,6 +238,7 @@ static enum fletch_status fill_node(struct fletch_flow *flow, struct fletch_flow
     if (node->kind != FLETCH_NODE_SINK)
         node->output_count = stage->output_count == 0 ? 1 : stage->output_count;
     node->reads_in_order = stage->reads_in_order == 1;
+    node->reads_to_end = stage->reads_to_end == 1;
     if (!copy(&flow->allocator, stage->cpus, stage->cpu_count * sizeof stage->cpus[0], &cpus))
         return refuse_memory(error, "a list of processors");
     node->cpus = (uint32_t *)(uintptr_t)cpus;

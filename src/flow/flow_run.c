@@ -18,6 +18,13 @@ void fletch_flow_notify(struct fletch_flow *flow)
         fletch_eventcount_notify_inline(&flow->tasks[i]->eventcount, UINT32_MAX);
 }
 
+void fletch_flow_notify_stage(struct fletch_flow *flow, uint32_t stage)
+{
+    const struct fletch_flow_node *node = flow->nodes[stage];
+    for (uint32_t i = 0; i < node->instance_count; i++)
+        fletch_eventcount_notify_inline(&node->instances[i]->task->eventcount, UINT32_MAX);
+}
+
 static void cancel_shuffles(struct fletch_flow *flow)
 {
     for (uint32_t i = 0; i < flow->link_count; i++)
@@ -219,11 +226,15 @@ enum fletch_status fletch_flow_wake(struct fletch_flow *flow, uint32_t source,
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE, "flow '%s' has no source %u",
                                 flow->name, source);
     const struct fletch_flow_node *node = flow->nodes[source];
-    for (uint32_t i = 0; i < node->instance_count && node->instances != NULL; i++) {
-        exchange_acq_rel(&node->instances[i]->woken, 1); /* F6 release, F6 acquire */
-        fletch_eventcount_notify_inline(&node->instances[i]->task->eventcount, UINT32_MAX);
-    }
+    for (uint32_t i = 0; i < node->instance_count && node->instances != NULL; i++)
+        fletch_flow_waker_wake(&node->instances[i]->waker);
     return FLETCH_OK;
+}
+
+void fletch_flow_waker_wake(struct fletch_flow_waker *waker)
+{
+    exchange_acq_rel(&waker->woken, 1); /* F6 release, F6 acquire */
+    fletch_eventcount_notify_inline(waker->wakes, UINT32_MAX);
 }
 
 /* ---- destroying ---- */

@@ -50,6 +50,8 @@ static void begin_wait(struct fletch_flow_task *task)
         enum fletch_instance_doing doing = FLETCH_DOING_WAIT_INPUT;
         if (context->phase == FLETCH_INSTANCE_ENDED)
             continue;
+        if (context->owed.is_there)
+            doing = FLETCH_DOING_WAIT_MEMORY;
         for (uint32_t k = 0; k < context->outlet_count; k++) {
             struct fletch_flow_outlet *outlet = &context->outlets[k];
             outlet->is_waited_for = outlet->is_blocked;
@@ -68,8 +70,8 @@ static void begin_wait(struct fletch_flow_task *task)
 static void count_wait(struct fletch_flow_context *context, uint64_t waited_ns)
 {
     /* relaxed: written by this thread only, and a statistic */
-    bool waits_for_credit = load_relaxed(&context->doing) == FLETCH_DOING_WAIT_CREDIT;
-    fletch_flow_count(waits_for_credit ? &context->credit_wait_ns : &context->input_wait_ns,
+    bool waits_for_input = load_relaxed(&context->doing) == FLETCH_DOING_WAIT_INPUT;
+    fletch_flow_count(waits_for_input ? &context->input_wait_ns : &context->credit_wait_ns,
                       waited_ns);
     for (uint32_t k = 0; k < context->outlet_count; k++)
         if (context->outlets[k].is_waited_for)
