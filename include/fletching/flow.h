@@ -144,7 +144,8 @@ fletch_flow_connect(struct fletch_flow *flow, const struct fletch_flow_edge *edg
  *  cycle, named stage by stage: its bounded edges could all wait for each other; a stage or sink
  *  without input; inputs in order that stem from one source, or from sources that wait for each
  *  other; a key or bound that its edge cannot take. RESOURCE_EXHAUSTED: memory, the budget,
- *  threads. After a failure nothing runs, and the flow can only be destroyed. Does not block. */
+ *  threads. After a failure nothing runs, and the flow can only be destroyed. Does not block, but for
+ *  threads of which some could be started and some not: until those have ended. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_flow_start(struct fletch_flow *flow,
                                                                      struct fletch_error *error);
 
@@ -192,9 +193,10 @@ fletch_flow_barrier(struct fletch_flow *flow, uint64_t id, struct fletch_error *
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flow_abort_barrier(struct fletch_flow *flow, uint64_t id, struct fletch_error *error);
 
-/** Waits until every instance of the flow has passed barrier `id` or has ended before it came. OK;
- *  ABORTED: it was given up; DEADLINE_EXCEEDED: names an instance that has not; NOT_FOUND: it was
- *  not sent; the failure of the flow. */
+/** Waits until every instance of the flow has passed barrier `id` or has ended before it came. OK,
+ *  also for any id below those of the last 64, which all have passed; ABORTED: it was given up;
+ *  DEADLINE_EXCEEDED: names an instance that has not; NOT_FOUND: it was not sent; the failure of
+ *  the flow. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flow_wait_barrier(struct fletch_flow *flow, uint64_t id, uint64_t timeout_ns,
                          struct fletch_error *error);

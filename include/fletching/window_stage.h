@@ -22,7 +22,8 @@ struct fletch_window_stage {
     const struct fletch_windows_options *windows;
     /** Is handed what the windows give out, in their order, and emits what comes of it. The batch
      *  is the stage's. Shared by all instances, which fletch_flow_context_instance tells apart.
-     *  NULL: rows of windows are sent to output 0; late ones and those without time to output 1. */
+     *  NULL: rows of windows are sent to output 0; late ones and those without time to output 1,
+     *  which the stage must have. */
     enum fletch_status (*on_rows)(struct fletch_flow_context *context, void *argument,
                                   const struct fletch_window_rows *rows,
                                   struct fletch_error *error);

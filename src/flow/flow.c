@@ -67,8 +67,10 @@ enum fletch_status fletch_flow_create(struct fletch_transport *transport,
 {
     static const struct fletch_flow_options defaults = {.struct_size = sizeof defaults};
     struct fletch_flow_options known;
-    enum fletch_status status = fletch_options_copy(
-        &known, sizeof known, options == NULL ? &defaults : options, sizeof known, error);
+    enum fletch_status status = fletch_transport_check(transport, error);
+    if (status == FLETCH_OK)
+        status = fletch_options_copy(&known, sizeof known, options == NULL ? &defaults : options,
+                                     sizeof known, error);
     if (status != FLETCH_OK)
         return status;
     struct fletch_flow *flow = fletch_block_allocate(&transport->allocator, sizeof *flow);
@@ -159,9 +161,10 @@ static bool copy(const struct fletch_allocator *allocator, const void *source, s
 
 static enum fletch_status check_building(const struct fletch_flow *flow, struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(flow->transport, error);
     /* relaxed: building belongs to one thread */
-    if (load_relaxed(&flow->phase) == FLETCH_FLOW_BUILDING)
-        return FLETCH_OK;
+    if (status != FLETCH_OK || load_relaxed(&flow->phase) == FLETCH_FLOW_BUILDING)
+        return status;
     return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "flow '%s' was started", flow->name);
 }
 

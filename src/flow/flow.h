@@ -147,6 +147,13 @@ static inline bool fletch_flow_has_failed(const struct fletch_flow *flow)
     return load_acquire(&flow->failure) == FLETCH_FAILURE_DONE; /* F1 acquire */
 }
 
+/* Whether there was one, though nobody may know yet which: nothing is called any more. */
+static inline bool fletch_flow_is_failing(const struct fletch_flow *flow)
+{
+    uint32_t failure = load_relaxed(&flow->failure); /* relaxed: no data is read behind it */
+    return failure == FLETCH_FAILURE_CLAIMED || failure == FLETCH_FAILURE_DONE;
+}
+
 /* OK, or the failure. */
 enum fletch_status fletch_flow_outcome(const struct fletch_flow *flow, struct fletch_error *error);
 

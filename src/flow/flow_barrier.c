@@ -111,10 +111,9 @@ enum fletch_status fletch_flow_wait_barrier(struct fletch_flow *flow, uint64_t i
         return status;
     uint64_t asked = load_acquire(&flow->barriers_asked); /* F4 acquire */
     uint64_t number = fletch_flow_barrier_number(flow, id, asked);
-    /* relaxed: after the acquire */
-    uint64_t latest = load_relaxed(
-        &flow->barrier_ids[(asked + FLETCH_FLOW_BARRIERS_MOST - 1) % FLETCH_FLOW_BARRIERS_MOST]);
-    if (number == 0 && (id > latest || asked <= FLETCH_FLOW_BARRIERS_MOST))
+    /* relaxed: after the acquire; the oldest one that has a slot */
+    uint64_t oldest = load_relaxed(&flow->barrier_ids[asked % FLETCH_FLOW_BARRIERS_MOST]);
+    if (number == 0 && (id > oldest || id == 0 || asked < FLETCH_FLOW_BARRIERS_MOST))
         return fletch_error_set(error, FLETCH_NOT_FOUND,
                                 "barrier %" PRIu64 " was not sent into flow '%s'", id, flow->name);
     if (fletch_flow_await(flow, is_over, number, timeout_ns)) {

@@ -175,11 +175,9 @@ bool fletch_instance_step(struct fletch_flow_context *context)
         context->has_moved = true;
     }
     for (int i = 0; i < THINGS_PER_STEP && context->phase != FLETCH_INSTANCE_ENDED; i++) {
-        if (!is_clear(context) || !do_one(context))
+        if (fletch_flow_is_failing(context->flow) || !is_clear(context) || !do_one(context))
             break;
         context->has_moved = true;
-        if (fletch_flow_has_failed(context->flow))
-            break;
     }
     return context->has_moved;
 }

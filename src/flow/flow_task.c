@@ -23,6 +23,8 @@ enum fletch_task_answer fletch_task_step(struct fletch_flow_task *task)
     if (fletch_flow_has_failed(task->flow))
         return FLETCH_TASK_OVER;
     task->look_ns = UINT64_MAX;
+    if (fletch_flow_is_failing(task->flow)) /* whoever writes the failure notifies then */
+        return FLETCH_TASK_IDLE;
     for (uint32_t i = task->instance_count; i > 0; i--) {
         struct fletch_flow_context *context = task->instances[i - 1];
         if (context->phase == FLETCH_INSTANCE_ENDED)

@@ -3,6 +3,7 @@
 #include "base/allocator.h"
 #include "base/options.h"
 #include "base/status.h"
+#include "flow/flow_context.h"
 
 /* Outputs where the stage has no function of its own. */
 enum { OUTPUT_ROWS, OUTPUT_SIDES };
@@ -24,12 +25,21 @@ static enum fletch_status begin(struct fletch_flow_context *context, void *argum
     if (stage.schema == NULL || stage.windows == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "a stage of windows without schema or windows");
+    if (stage.on_rows == NULL && context->node->output_count <= OUTPUT_SIDES)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "output_count of '%s', a stage of windows without on_rows, is %u, "
+                                "expected %d: late rows and those without time go to output %d",
+                                context->node->name, context->node->output_count, OUTPUT_SIDES + 1,
+                                OUTPUT_SIDES);
+    struct fletch_windows_options options;
+    status = fletch_options_copy(&options, sizeof options, stage.windows, sizeof options, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_allocator allocator = fletch_allocator_or_default(NULL);
     struct window_state *state = fletch_block_allocate(&allocator, sizeof *state);
     if (state == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for windows");
     *state = (struct window_state){.stage = stage};
-    struct fletch_windows_options options = *stage.windows;
     options.cache = fletch_flow_context_cache(context);
     status = fletch_windows_create(stage.schema, &options, &allocator, &state->windows, error);
     if (status != FLETCH_OK) {

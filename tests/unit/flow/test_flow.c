@@ -202,10 +202,15 @@ static void test_a_barrier_is_passed_when_all_instances_have_it(void **state)
     }
     assert_ok(fletch_flow_wait_barrier(scene.flow, 1, 0, NULL)); /* long ago */
     assert_int_equal(fletch_flow_wait_barrier(scene.flow, 81, 0, &error), FLETCH_NOT_FOUND);
+    assert_int_equal(fletch_flow_wait_barrier(scene.flow, 0, 0, &error), FLETCH_NOT_FOUND);
+    assert_ok(fletch_flow_barrier(scene.flow, 200, NULL));
+    /* Between two that were sent, after more than are remembered. */
+    assert_int_equal(fletch_flow_wait_barrier(scene.flow, 100, 0, &error), FLETCH_NOT_FOUND);
+    assert_ok(fletch_flow_wait_barrier(scene.flow, 200, patience_ns, NULL));
     assert_int_equal(fletch_flow_barrier(scene.flow, 80, &error), FLETCH_INVALID_ARGUMENT);
     assert_contains(error.message, "barrier is 80");
     assert_ok(fletch_flow_stop(scene.flow, patience_ns, &error));
-    assert_int_equal(fletch_flow_barrier(scene.flow, 81, &error), FLETCH_FAILED_PRECONDITION);
+    assert_int_equal(fletch_flow_barrier(scene.flow, 201, &error), FLETCH_FAILED_PRECONDITION);
     assert_contains(error.message, "has ended");
     wait_until_all_is_well();
     flow_scene_end(&scene);

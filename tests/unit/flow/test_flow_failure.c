@@ -5,6 +5,7 @@
 
 #include "base/thread.h"
 #include "support/cmocka_tests.h"
+#include "support/flow_puppets.h"
 #include "support/flow_scenes.h"
 
 /* Failures of every function of every stage over every kind of edge, and ends from outside: the
@@ -94,6 +95,31 @@ static void test_the_first_failure_stops_everything_and_is_told(void **state)
     for (int kind = FLETCH_FLOW_FORWARD; kind <= FLETCH_FLOW_BROADCAST; kind++)
         for (uint32_t node = 0; node < 3; node++)
             fail_at_each_function((enum fletch_flow_edge_kind)kind, node);
+}
+
+/* Whoever fails first claims the failure, and then writes it: meanwhile nothing is called either. */
+static void test_nothing_is_called_while_a_failure_is_written(void **state)
+{
+    static struct puppet_theatre theatre;
+    (void)state;
+    theatre_open(&theatre, NULL);
+    uint32_t source =
+        theatre_add(&theatre, &(struct puppet_words){.name = "source", .is_source = true});
+    uint32_t sink = theatre_add(&theatre, &(struct puppet_words){.name = "sink"});
+    theatre_join(&theatre, source, sink, 0, FLETCH_FLOW_HASH);
+    assert_ok(theatre_begin(&theatre, NULL));
+    theatre_move(&theatre, source, 0, PUPPET_ROWS, 10);
+    struct puppet *puppet = theatre_puppet(&theatre, source, 0);
+    uint32_t produced = puppet->produced;
+    store_relaxed(&theatre.flow->failure, FLETCH_FAILURE_CLAIMED); /* relaxed: one thread */
+    theatre_move(&theatre, source, 0, PUPPET_ROWS, 10);
+    assert_int_equal(puppet->produced, produced);
+    assert_int_equal(fletch_flow_wait(theatre.flow, 0, NULL), FLETCH_DEADLINE_EXCEEDED);
+    store_relaxed(&theatre.flow->failure, FLETCH_FAILURE_NONE); /* relaxed: as above */
+    theatre_settle(&theatre);
+    assert_true(puppet->produced > produced);
+    assert_int_equal(theatre_puppet(&theatre, sink, 0)->rows[0], 20);
+    theatre_close(&theatre);
 }
 
 /* ---- what a function does wrong ---- */
@@ -348,6 +374,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_first_failure_stops_everything_and_is_told),
+        cmocka_unit_test(test_nothing_is_called_while_a_failure_is_written),
         cmocka_unit_test(test_misuse_is_a_failure_with_its_own_words),
         cmocka_unit_test(test_a_batch_that_an_edge_cannot_take_fails_who_sent_it),
         cmocka_unit_test(test_a_flow_that_is_stopped_loses_nothing),

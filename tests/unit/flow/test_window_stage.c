@@ -1,5 +1,6 @@
 #include <fletching/fletching.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/atomic.h"
@@ -201,6 +202,51 @@ static void bad_windows_fail_the_flow(void **state)
     assert_contains(error.message, "without schema or windows");
 }
 
+static void an_older_callers_options_are_shorter(void **state)
+{
+    (void)state;
+    /* All but its last field, and nothing behind it. */
+    size_t bytes = offsetof(struct fletch_windows_options, account);
+    struct fletch_windows_options *older = malloc(bytes);
+    struct scene scene;
+    struct fletch_error error;
+    assert_non_null(older);
+    memcpy(older, &tumbling, bytes);
+    older->struct_size = bytes;
+    struct fletch_window_stage stage = {.windows = older};
+    scene_make(&scene, &stage);
+    assert_int_equal(scene_run(&scene, &error), FLETCH_INVALID_ARGUMENT); /* there is none yet */
+    assert_contains(error.message, "stage 'windows', instance 0: ");
+    free(older);
+}
+
+static void sides_need_an_output(void **state)
+{
+    (void)state;
+    const struct fletch_window_stage stage = {
+        .struct_size = sizeof stage, .schema = events_schema(), .windows = &tumbling};
+    const struct fletch_flow_stage stages[] = {
+        {.struct_size = sizeof stages[0], .name = "events", .functions = &source},
+        {.struct_size = sizeof stages[0],
+         .name = "windows",
+         .argument = (void *)(uintptr_t)&stage,
+         .functions = fletch_window_stage_functions()},
+    };
+    struct scene scene = {.schema = stage.schema};
+    struct fletch_flow_edge edge = {.struct_size = sizeof edge};
+    struct fletch_flow_stage events = stages[0];
+    struct fletch_error error;
+    events.argument = &scene;
+    assert_ok(fletch_transport_create(NULL, NULL, &scene.transport, NULL));
+    assert_ok(fletch_flow_create(scene.transport, NULL, &scene.flow, NULL));
+    assert_ok(fletch_flow_add_source(scene.flow, &events, &edge.from_stage, NULL));
+    assert_ok(fletch_flow_add_stage(scene.flow, &stages[1], &edge.to_stage, NULL));
+    assert_ok(fletch_flow_connect(scene.flow, &edge, NULL, NULL));
+    assert_int_equal(scene_run(&scene, &error), FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "output_count of 'windows', a stage of windows without on_rows, "
+                                   "is 1, expected 2");
+}
+
 static void too_many_panes_fail_the_flow(void **state)
 {
     (void)state;
@@ -331,6 +377,8 @@ int main(void)
         cmocka_unit_test(rows_go_to_their_outputs),
         cmocka_unit_test(a_function_is_handed_each_window),
         cmocka_unit_test(bad_windows_fail_the_flow),
+        cmocka_unit_test(an_older_callers_options_are_shorter),
+        cmocka_unit_test(sides_need_an_output),
         cmocka_unit_test(too_many_panes_fail_the_flow),
         cmocka_unit_test(a_full_account_is_waited_for),
         cmocka_unit_test(a_full_account_fails_the_flow_in_time),
