@@ -144,8 +144,8 @@ fletch_flow_connect(struct fletch_flow *flow, const struct fletch_flow_edge *edg
  *  cycle, named stage by stage: its bounded edges could all wait for each other; a stage or sink
  *  without input; inputs in order that stem from one source, or from sources that wait for each
  *  other; a key or bound that its edge cannot take. RESOURCE_EXHAUSTED: memory, the budget,
- *  threads. After a failure nothing runs, and the flow can only be destroyed. Does not block, but for
- *  threads of which some could be started and some not: until those have ended. */
+ *  threads. After a failure nothing runs, and the flow can only be destroyed. Does not block, but
+ *  where a thread could not be started: until those that were have ended. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_flow_start(struct fletch_flow *flow,
                                                                      struct fletch_error *error);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/status.h"
 #include "base/thread.h"
@@ -28,6 +29,13 @@ static bool draws(struct flow_actor *actor, uint32_t one_in)
     return one_in > 0 && fletch_random_below(&actor->random, one_in) == 0;
 }
 
+/* Longer than a writer of a shuffle waits before it spills. */
+static void nap(void)
+{
+    const struct timespec long_enough = {.tv_nsec = 300000000};
+    (void)nanosleep(&long_enough, NULL);
+}
+
 /* Counts a call, dawdles, and fails where the words say so. */
 static enum fletch_status arrive(struct flow_actor *actor, enum flow_fault where,
                                  struct fletch_error *error)
@@ -36,6 +44,8 @@ static enum fletch_status arrive(struct flow_actor *actor, enum flow_fault where
     uint32_t calls = actor->calls[where]++;
     if (draws(actor, words->slow_one_in))
         fletch_thread_yield();
+    if (where == FAULT_WORK && words->naps_at > 0 && calls == words->naps_at)
+        nap();
     if (words->fault != where || words->fault_instance != actor->number ||
         calls < words->fault_after)
         return FLETCH_OK;
@@ -390,6 +400,7 @@ static enum fletch_status add_link(struct flow_scene *scene, uint32_t link,
         .key_columns = &key_column,
         .key_column_count = 1,
         .frame_bytes = 4096,
+        .budget_bytes = words->edge_budget_bytes,
         .spill_directory = from->kind == FLETCH_FLOW_FORWARD ? NULL : words->spill_directory,
     };
     enum fletch_status status = FLETCH_OK;

@@ -42,6 +42,7 @@ struct flow_node_words {
     bool reads_in_order;
     bool has_watermarks;    /* a source that sends them */
     uint32_t slow_one_in;   /* calls that give the processor away; 0: none */
+    uint32_t naps_at;       /* the call of its work in which it sleeps for a while; 0: none */
     uint32_t pauses_one_in; /* calls of a source that pause it; 0: none */
     uint32_t idles_one_in;  /* calls of a source that let it fall idle; 0: none */
     uint32_t enough_after;  /* calls of its work after which it wants no more; 0: never */
@@ -114,6 +115,7 @@ struct flow_scene_words {
     uint32_t capacity;     /* of rings; 0: 8 */
     uint32_t barrier_limit;
     uint64_t memory_timeout_ns;
+    uint64_t edge_budget_bytes; /* of each shuffle; 0: its share */
     const char *spill_directory;
     const struct fletch_allocator *allocator;
     enum fletch_wait_strategy wait_strategy;

@@ -97,7 +97,7 @@ static void test_the_first_failure_stops_everything_and_is_told(void **state)
             fail_at_each_function((enum fletch_flow_edge_kind)kind, node);
 }
 
-/* Whoever fails first claims the failure, and then writes it: meanwhile nothing is called either. */
+/* Whoever fails first claims the failure, then writes it: meanwhile nothing is called either. */
 static void test_nothing_is_called_while_a_failure_is_written(void **state)
 {
     static struct puppet_theatre theatre;
