@@ -49,6 +49,12 @@ static enum fletch_status arrive(struct flow_actor *actor, enum flow_fault where
     if (words->fault != where || words->fault_instance != actor->number ||
         calls < words->fault_after)
         return FLETCH_OK;
+    if (words->fault_is_hang) {
+        store_relaxed(&actor->scene->hangs, 1);             /* relaxed: a flag without data */
+        while (load_relaxed(&actor->scene->is_let_go) == 0) /* relaxed: as above */
+            fletch_thread_yield();
+        return FLETCH_OK;
+    }
     return fletch_error_set(error, FLETCH_ABORTED, "as planned, in call %u of kind %d", calls,
                             (int)where);
 }
@@ -451,6 +457,8 @@ enum fletch_status flow_scene_try(struct flow_scene *scene, const struct flow_sc
     scene->transport = NULL;
     scene->flow = NULL;
     store_relaxed(&scene->close_count, 0); /* relaxed: nobody else is there */
+    store_relaxed(&scene->hangs, 0);       /* relaxed: as above */
+    store_relaxed(&scene->is_let_go, 0);   /* relaxed: as above */
     for (uint32_t i = 0; i < FLOW_BARRIERS_MAX; i++)
         store_relaxed(&scene->given_up[i], 0); /* relaxed: as above */
     scene->schema = flow_rows_schema();
@@ -580,6 +588,7 @@ const char *flow_scene_close_complaint(const struct flow_scene *scene)
         for (uint32_t k = 0; k < FLOW_INSTANCES_MAX; k++) {
             const struct flow_actor *actor = &scene->actors[i][k];
             bool has_failed = scene->nodes[i].fault == FAULT_INIT &&
+                              !scene->nodes[i].fault_is_hang &&
                               scene->nodes[i].fault_instance == k &&
                               scene->nodes[i].fault_after == 0 && actor->inits > 0;
             uint32_t owed = actor->inits > 0 && !has_failed;

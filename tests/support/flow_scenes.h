@@ -50,6 +50,7 @@ struct flow_node_words {
     enum flow_fault fault;
     uint32_t fault_instance;
     uint32_t fault_after; /* calls of that function that go well before */
+    bool fault_is_hang;   /* it does not fail there, but not return until it is let go */
 };
 
 struct flow_link_words {
@@ -106,6 +107,8 @@ struct flow_scene {
     _Atomic uint32_t close_count;
     uint32_t closed[FLOW_CLOSES_MAX];             /* node * FLOW_INSTANCES_MAX + instance */
     _Atomic uint32_t given_up[FLOW_BARRIERS_MAX]; /* by id */
+    _Atomic uint32_t hangs;                       /* one does not return */
+    _Atomic uint32_t is_let_go;                   /* it shall */
     uint64_t seed;
 };
 

@@ -129,14 +129,16 @@ static void test_what_was_spilled_comes_in_its_order(void **state)
 static void fail_over(uint32_t node, enum flow_fault fault)
 {
     struct flow_node_words nodes[] = {
-        {.name = "source", .kind = FLOW_SOURCE, .instances = 2, .batches = UINT32_MAX,
+        {.name = "source",
+         .kind = FLOW_SOURCE,
+         .instances = 2,
+         .batches = UINT32_MAX,
          .rows_most = 200},
         {.name = "relay", .kind = FLOW_RELAY, .instances = 2},
         {.name = "sink", .kind = FLOW_SINK, .instances = 2, .naps_at = 20},
     };
-    static const struct flow_link_words links[] = {
-        {.from = 0, .to = 1, .kind = FLETCH_FLOW_HASH},
-        {.from = 1, .to = 2, .kind = FLETCH_FLOW_HASH}};
+    static const struct flow_link_words links[] = {{.from = 0, .to = 1, .kind = FLETCH_FLOW_HASH},
+                                                   {.from = 1, .to = 2, .kind = FLETCH_FLOW_HASH}};
     struct fletch_error error;
     nodes[node].fault = fault;
     nodes[node].fault_instance = 1;
@@ -168,14 +170,16 @@ static void test_a_failure_in_the_middle_leaves_nothing(void **state)
 static void test_what_nobody_wants_is_dropped_from_disk(void **state)
 {
     static const struct flow_node_words nodes[] = {
-        {.name = "source", .kind = FLOW_SOURCE, .instances = 2, .batches = UINT32_MAX,
+        {.name = "source",
+         .kind = FLOW_SOURCE,
+         .instances = 2,
+         .batches = UINT32_MAX,
          .rows_most = 200},
         {.name = "relay", .kind = FLOW_RELAY, .instances = 2},
         {.name = "sink", .kind = FLOW_SINK, .instances = 2, .naps_at = 20, .enough_after = 22},
     };
-    static const struct flow_link_words links[] = {
-        {.from = 0, .to = 1, .kind = FLETCH_FLOW_HASH},
-        {.from = 1, .to = 2, .kind = FLETCH_FLOW_HASH}};
+    static const struct flow_link_words links[] = {{.from = 0, .to = 1, .kind = FLETCH_FLOW_HASH},
+                                                   {.from = 1, .to = 2, .kind = FLETCH_FLOW_HASH}};
     struct fletch_error error;
     (void)state;
     begin(nodes, links);
