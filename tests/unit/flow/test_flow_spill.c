@@ -9,16 +9,16 @@
 #include "support/cmocka_tests.h"
 #include "support/flow_scenes.h"
 
-/* Flows whose shuffles have little memory and a directory: sinks that sleep let them write frames to
- * files, and each row comes all the same, in order and on its side of each barrier; after a failure
- * in the middle no byte and no file is left. */
+/* Flows whose shuffles have little memory and a directory: sinks that sleep let them write frames
+ * to files, and each row comes all the same, in order and on its side of each barrier; after a
+ * failure in the middle no byte and no file is left. */
 
 static const uint64_t patience_ns = UINT64_C(60000000000);
 
 enum { EDGES = 2 };
 
 static struct flow_scene scene;
-static char directory[] = "/tmp/fletching-flow-XXXXXX";
+static char directory[] = "fletching-flow-XXXXXX"; /* where the test runs */
 
 static int make_directory(void **state)
 {
