@@ -322,8 +322,8 @@ static void test_promises_are_kept_whoever_makes_the_next_step(void **state)
            " batches unread, %" PRIu64 " sources idle\n",
            count, tally.begun, tally.aborts, tally.unread, tally.idle);
     if (arguments.scale > 0)
-        assert_true(tally.begun > count / 2 && tally.aborts > count && tally.unread > count &&
-                    tally.idle > count / 10);
+        assert_true(tally.begun > count / 2 && tally.aborts > count / 10 &&
+                    tally.unread > count / 10 && tally.idle > count / 20);
 }
 
 int main(int argc, char **argv)
