@@ -91,7 +91,9 @@ static enum fletch_status note_barrier(struct fletch_flow_context *context, void
     puppet->rows_at_barrier = rows_of(puppet);
     if (puppet->wants_no_more)
         fletch_flow_want_no_more(context);
-    return puppet->emits_at_barrier ? emit_rows(context, puppet, 1, 0, error) : FLETCH_OK;
+    return puppet->emits_at_barrier == 0
+               ? FLETCH_OK
+               : emit_rows(context, puppet, puppet->emits_at_barrier, 0, error);
 }
 
 static enum fletch_status note_abort(struct fletch_flow_context *context, void *state, uint64_t id,
@@ -218,6 +220,7 @@ void theatre_join(struct puppet_theatre *theatre, uint32_t from, uint32_t to, ui
         .schema = theatre->schema,
         .key_columns = &key_column,
         .key_column_count = 1,
+        .budget_bytes = kind == FLETCH_FLOW_FORWARD ? 0 : theatre->edge_budget_bytes,
         .frame_bytes = 4096,
     };
     assert_ok(fletch_buffer_cache_open(fletch_transport_pool(theatre->transport), &cache, NULL));

@@ -40,7 +40,7 @@ struct puppet {
     uint64_t last_abort;
     uint32_t finishes;
     bool passes_on;        /* what comes goes to output 0 */
-    bool emits_at_barrier; /* a row to output 0 */
+    uint32_t emits_at_barrier; /* so many rows to output 0 */
     bool wants_no_more;    /* says so in the next call */
     bool fails_at_abort;
 };
@@ -50,6 +50,7 @@ struct puppet_theatre {
     struct fletch_schema *schema;
     struct fletch_flow *flow;
     struct puppet puppets[PUPPETS_MAX][PUPPET_INSTANCES_MAX];
+    uint64_t edge_budget_bytes; /* of what is joined from now on; 0: its share */
     uint64_t now_ns;
     bool has_left[PUPPET_TASKS_MAX];
     bool is_stuck[PUPPET_TASKS_MAX]; /* is not stepped */

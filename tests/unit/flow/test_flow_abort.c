@@ -164,6 +164,38 @@ static void test_a_producer_that_ends_leaves_no_barrier_behind(void **state)
     theatre_close(&theatre);
 }
 
+/* A barrier that has not gone, as there is no room for what was emitted before it, never goes. */
+static void test_a_barrier_that_waits_for_room_is_forgotten(void **state)
+{
+    enum { MANY = 20000, BUDGET = 512 * 1024, SINK_TASK = 2 };
+    (void)state;
+    theatre_open(&theatre, NULL);
+    theatre.edge_budget_bytes = BUDGET;
+    uint32_t a = theatre_add(
+        &theatre, &(struct puppet_words){.name = "a", .is_source = true, .instances = 2});
+    uint32_t sink = theatre_add(&theatre, &(struct puppet_words){.name = "sink"});
+    const struct puppet *seen = theatre_puppet(&theatre, sink, 0);
+    theatre_join(&theatre, a, sink, 0, FLETCH_FLOW_HASH);
+    theatre_puppet(&theatre, a, 0)->emits_at_barrier = MANY;
+    assert_ok(theatre_begin(&theatre, NULL));
+    theatre_settle(&theatre);
+    theatre.is_stuck[SINK_TASK] = true;
+    set_b_stuck(true);
+    assert_ok(fletch_flow_barrier(theatre.flow, 1, NULL));
+    theatre_settle(&theatre);
+    assert_int_equal(theatre_puppet(&theatre, a, 0)->barriers, 1);
+    assert_ok(fletch_flow_abort_barrier(theatre.flow, 1, NULL));
+    set_b_stuck(false);
+    theatre_settle(&theatre);
+    assert_int_equal(theatre_puppet(&theatre, a, 1)->aborts, 1);
+    theatre.is_stuck[SINK_TASK] = false;
+    theatre_move(&theatre, a, 0, PUPPET_ROWS, 10);
+    assert_int_equal(seen->rows[0], MANY + 10); /* though a's other instance sends nothing */
+    assert_int_equal(seen->barriers, 0);
+    assert_int_equal(seen->aborts, 1);
+    theatre_close(&theatre);
+}
+
 static void test_who_hears_nothing_is_named(void **state)
 {
     (void)state;
@@ -217,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_a_barrier_that_is_given_up_holds_nobody),
         cmocka_unit_test(test_those_between_are_kept),
         cmocka_unit_test(test_a_producer_that_ends_leaves_no_barrier_behind),
+        cmocka_unit_test(test_a_barrier_that_waits_for_room_is_forgotten),
         cmocka_unit_test(test_who_hears_nothing_is_named),
         cmocka_unit_test(test_a_function_that_fails_at_an_abort_stops_the_flow),
     };

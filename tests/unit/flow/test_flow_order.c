@@ -96,7 +96,7 @@ static void test_what_is_emitted_too_early_fails_with_both_names(void **state)
     struct fletch_error error;
     (void)state;
     struct join join = begin_join(FLETCH_FLOW_HASH, 2);
-    theatre_puppet(&theatre, join.relay, 0)->emits_at_barrier = true;
+    theatre_puppet(&theatre, join.relay, 0)->emits_at_barrier = 1;
     theatre_move(&theatre, join.build, 0, PUPPET_ROWS, 30);
     assert_ok(fletch_flow_barrier(theatre.flow, 1, NULL));
     theatre_settle(&theatre);
