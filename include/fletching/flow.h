@@ -43,8 +43,8 @@ struct fletch_flow_options {
     uint64_t spin_budget_ns;
     /** Barriers that may be under way, up to 64. 0: 4. */
     uint32_t barrier_limit;
-    /** How long a batch that is not even queued waits for memory, while others of the budget give
-     *  none back, before the flow fails. 0: 60 s. */
+    /** How long a batch that is not even queued, or a function that has found none, waits for
+     *  memory, while others of the budget give none back, before the flow fails. 0: 60 s. */
     uint64_t memory_timeout_ns;
 };
 
@@ -71,10 +71,14 @@ struct fletch_flow_stage {
      *  fused, the first of them that names some decides. */
     const uint32_t *cpus;
     uint32_t cpu_count;
-    /** 1: of its inputs, the one of the lowest number is read to its end before the next is begun:
-     *  to build a table before it is probed. Barriers are refused until then. Inputs that stem from
-     *  the same source are refused, since that one would wait for itself. */
+    /** 1: of its inputs, the one of the lowest number is read to its end before batches of the next
+     *  are: to build a table before it is probed. Sources whose batches come to a later input do
+     *  not begin until then. Inputs that stem from the same source are refused, since that one
+     *  would wait for itself, and sources that would wait for each other. */
     uint32_t reads_in_order;
+    /** 1: it reads its inputs to the end, though nobody wants what it emits any more: for what it
+     *  does besides. */
+    uint32_t reads_to_end;
 };
 
 /** Adds one; its number, from 0 on in the order of adding, is written. INVALID_ARGUMENT: a field or
@@ -138,9 +142,10 @@ fletch_flow_connect(struct fletch_flow *flow, const struct fletch_flow_edge *edg
 
 /** Looks at the graph, makes its shuffles and rings, and starts its threads. INVALID_ARGUMENT: a
  *  cycle, named stage by stage: its bounded edges could all wait for each other; a stage or sink
- *  without input; inputs in order that stem from one source; a key or bound that its edge cannot
- *  take. RESOURCE_EXHAUSTED: memory, the budget, threads. After a failure nothing runs, and the
- *  flow can only be destroyed. Does not block. */
+ *  without input; inputs in order that stem from one source, or from sources that wait for each
+ *  other; a key or bound that its edge cannot take. RESOURCE_EXHAUSTED: memory, the budget,
+ *  threads. After a failure nothing runs, and the flow can only be destroyed. Does not block, but
+ *  where a thread could not be started: until those that were have ended. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_flow_start(struct fletch_flow *flow,
                                                                      struct fletch_error *error);
 
@@ -152,8 +157,8 @@ fletch_flow_wait(struct fletch_flow *flow, uint64_t timeout_ns, struct fletch_er
 
 /** Asks the sources to end, after the call of produce that runs; what they have emitted flows to
  *  the sinks. Waits for that up to `timeout_ns`, then cancels. Answers as fletch_flow_wait; after
- *  DEADLINE_EXCEEDED the flow is cancelled, and has ended unless a function does not return.
- *  FLETCH_NO_TIMEOUT: does not cancel. */
+ *  DEADLINE_EXCEEDED, which names who is still at work, the flow is cancelled, and ends as soon as
+ *  each function that runs has returned. FLETCH_NO_TIMEOUT: does not cancel. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flow_stop(struct fletch_flow *flow, uint64_t timeout_ns, struct fletch_error *error);
 
@@ -161,7 +166,8 @@ fletch_flow_stop(struct fletch_flow *flow, uint64_t timeout_ns, struct fletch_er
  *  none) stays. Does not wait. */
 FLETCH_EXPORT void fletch_flow_cancel(struct fletch_flow *flow, const char *reason);
 
-/** Ends the pause of the instances of a source. OUT_OF_RANGE: no such source. Does not block. */
+/** Ends the pause of all instances of a source; fletch_flow_waker_wake ends that of one.
+ *  OUT_OF_RANGE: no such source. Does not block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flow_wake(struct fletch_flow *flow, uint32_t source, struct fletch_error *error);
 
@@ -173,14 +179,22 @@ fletch_flow_destroy(struct fletch_flow *flow, uint64_t timeout_ns, struct fletch
 /* ---- barriers ---- */
 
 /** Sends barrier `id` into the flow: each instance of each source that has not ended emits it after
- *  the call that runs. Ids increase. Does not wait; one thread at a time. INVALID_ARGUMENT: not
- *  above the last one; RESOURCE_EXHAUSTED: as many are under way as may be; FAILED_PRECONDITION:
- *  not started, or a stage that reads in order still reads what comes first, named; the failure of
- *  the flow. */
+ *  the call that runs. Ids increase. Does not wait; one thread at a time, with
+ *  fletch_flow_abort_barrier. INVALID_ARGUMENT: not above the last one; RESOURCE_EXHAUSTED: as many
+ *  are under way as may be; FAILED_PRECONDITION: not started; the failure of the flow. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flow_barrier(struct fletch_flow *flow, uint64_t id, struct fletch_error *error);
 
-/** Waits until every instance of the flow has passed barrier `id` or has ended before it came. OK;
+/** Gives up barrier `id`: nobody waits for it any more, and each instance that has not ended is
+ *  told, whether it has passed it or not. Does not wait; one thread at a time, with
+ *  fletch_flow_barrier. NOT_FOUND: it is not under way: never sent, passed by all, or given up;
+ *  RESOURCE_EXHAUSTED: an instance, named, has not yet heard of 64 others; the failure of the
+ *  flow. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_flow_abort_barrier(struct fletch_flow *flow, uint64_t id, struct fletch_error *error);
+
+/** Waits until every instance of the flow has passed barrier `id` or has ended before it came. OK,
+ *  also for any id below those of the last 64, which all have passed; ABORTED: it was given up;
  *  DEADLINE_EXCEEDED: names an instance that has not; NOT_FOUND: it was not sent; the failure of
  *  the flow. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
@@ -201,9 +215,13 @@ struct fletch_stage_statistics {
     uint64_t batches_out;    /* emitted, whatever the number of edges */
     uint64_t busy_ns;        /* in its functions and in moving their batches */
     uint64_t input_wait_ns;  /* with nothing to do */
-    uint64_t credit_wait_ns; /* with something to send and no room for it */
+    uint64_t credit_wait_ns; /* with something to send, or to do, and no room for it */
     uint64_t barriers;
-    int64_t watermark; /* the least that an instance was told, INT64_MIN: none */
+    int64_t watermark;         /* the least that an instance was told, INT64_MIN: none */
+    uint64_t batches_unread;   /* that came when it wanted no more */
+    uint64_t rows_unread;      /* of those */
+    uint64_t barriers_aborted; /* that it was told of */
+    uint32_t instances_idle;
 };
 
 /** What an instance of a stage, or all of them (FLETCH_FLOW_ALL_INSTANCES), has done so far; may
@@ -224,6 +242,8 @@ struct fletch_edge_statistics {
     uint64_t input_wait_ns;  /* of those who read it: nothing came */
     uint64_t credit_wait_ns; /* of those who write it: it was full */
     uint64_t bytes_spilled;
+    uint64_t batches_unread; /* sent to it or come out of it, and wanted by nobody */
+    uint64_t rows_unread;
 };
 
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status

@@ -43,22 +43,28 @@ struct fletch_flow_functions {
      *  to all outputs. The place to save a state: a checkpoint. Sources: it was asked for. */
     enum fletch_status (*on_barrier)(struct fletch_flow_context *context, void *state, uint64_t id,
                                      struct fletch_error *error);
-    /** No more rows of event time up to `watermark` will come, on any input. Greater each time;
-     *  what is emitted here goes before the watermark, which is then sent to all outputs.
-     *  INT64_MAX: all inputs have ended; always the last one, before finish. Not for sources. */
+    /** No more rows of event time up to `watermark` will come, on any input that is not idle.
+     *  Greater each time; what is emitted here goes before the watermark, which is then sent to all
+     *  outputs. INT64_MAX: all inputs have ended; always the last one, before finish, but where the
+     *  stage wants no more. Not for sources. */
     enum fletch_status (*on_watermark)(struct fletch_flow_context *context, void *state,
                                        int64_t watermark, struct fletch_error *error);
     /** Every edge to `input` has ended. Not for sources. */
     enum fletch_status (*on_input_end)(struct fletch_flow_context *context, void *state,
                                        uint32_t input, struct fletch_error *error);
-    /** All inputs have ended, or the source has no more: emits what is left. `*out_has_more` is
-     *  false when it is called; set to true, it is called again once that has been sent. */
+    /** All inputs have ended, the source has no more, or the instance wants no more: emits what is
+     *  left. `*out_has_more` is false when it is called; set to true, it is called again once that
+     *  has been sent. */
     enum fletch_status (*finish)(struct fletch_flow_context *context, void *state,
                                  bool *out_has_more, struct fletch_error *error);
     /** Frees the state. Once for each instance whose init succeeded, also after failures, when no
      *  other function of the flow is running any more: stages in the order in which data flows
      *  through them, instances by number, all on one thread. It cannot emit. */
     void (*close)(struct fletch_flow_context *context, void *state);
+    /** Barrier `id` was given up (fletch_flow_abort_barrier): after on_barrier, or in place of it;
+     *  once, but for instances that have ended. The place to drop what on_barrier has saved. */
+    enum fletch_status (*on_barrier_abort)(struct fletch_flow_context *context, void *state,
+                                           uint64_t id, struct fletch_error *error);
 };
 
 /* ---- who it is ---- */
@@ -93,15 +99,57 @@ fletch_flow_give(struct fletch_flow_context *context, uint32_t output, struct fl
                  struct fletch_error *error);
 
 /** Sources: no more rows of event time up to `watermark` will be emitted; goes to all outputs. One
- *  that is not greater than the last is ignored. FAILED_PRECONDITION: not a source, which gets its
- *  watermarks from its inputs and passes them on. */
+ *  that is not greater than the last is ignored. INT64_MAX is sent as INT64_MAX - 1: all there is
+ *  is told by the end. FAILED_PRECONDITION: not a source, which gets its watermarks from its inputs
+ *  and passes them on. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flow_emit_watermark(struct fletch_flow_context *context, int64_t watermark,
                            struct fletch_error *error);
 
-/** Sources: produce is not called again before `duration_ns` have passed or fletch_flow_wake is
- *  called. For sources that have nothing to emit just now. */
+/** Sources: there is nothing to emit for now, so that this instance's watermark holds back nobody
+ *  until it emits a batch or a watermark. A stage all of whose inputs are idle or ended is idle
+ *  too. FAILED_PRECONDITION: not a source. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_flow_emit_idle(struct fletch_flow_context *context, struct fletch_error *error);
+
+/* ---- when it is called again ---- */
+
+/** Sources: produce is not called again before `duration_ns` have passed (FLETCH_NO_TIMEOUT: for
+ *  ever) or the instance is woken. For sources that have nothing to emit just now. A wake between
+ *  the call of produce and this one counts: nothing is missed. */
 FLETCH_EXPORT void fletch_flow_pause(struct fletch_flow_context *context, uint64_t duration_ns);
+
+/** Wakes one instance of a source, from any thread: one of a device, of a client, of nobody's.
+ *  Valid from the instance's init until the flow is destroyed. */
+struct fletch_flow_waker;
+
+/** The instance's own. */
+FLETCH_EXPORT struct fletch_flow_waker *
+fletch_flow_context_waker(struct fletch_flow_context *context);
+
+/** Ends the pause of the instance, or the next one that it makes before produce is called again.
+ *  What the caller has done before is seen by that call. Any thread; lock-free, does not block. */
+FLETCH_EXPORT void fletch_flow_waker_wake(struct fletch_flow_waker *waker);
+
+/** Stages and sinks, in process and on_watermark: there is no memory for what is to be done;
+ *  `error`, not NULL, says what was refused. The function then returns what this answers. OK: it is
+ *  called again with the same arguments, before any other of its instance; meanwhile its inputs
+ *  wait. RESOURCE_EXHAUSTED: that has gone on for memory_timeout_ns of the flow; `error` says that
+ *  too. FAILED_PRECONDITION: in another function. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_flow_wait_for_memory(struct fletch_flow_context *context, struct fletch_error *error);
+
+/** The instance has seen enough: when the function that calls this has returned, finish is called,
+ *  and then the end goes to all outputs. What still comes in is dropped and counted as unread, and
+ *  what sends to nobody else is told: its outputs are not wanted. */
+FLETCH_EXPORT void fletch_flow_want_no_more(struct fletch_flow_context *context);
+
+/** Whether anybody still wants what goes to `output`. What does not is dropped when it is emitted,
+ *  and counted as unread by its edge. An instance none of whose outputs is wanted wants no more
+ *  itself, but where its stage reads to the end. True for an output without edges, which is there
+ *  to be dropped. */
+FLETCH_EXPORT bool fletch_flow_output_is_wanted(const struct fletch_flow_context *context,
+                                                uint32_t output);
 
 FLETCH_END_DECLS
 

@@ -15,12 +15,15 @@ struct fletch_window_stage {
     size_t struct_size;
     /** Required: of the batches that come. */
     struct fletch_schema *schema;
-    /** Required; their cache is that of the instance's thread. An account that is full fails the
-     *  stage, as too many open panes do. */
+    /** Required; their cache is that of the instance's thread. While the account is full the stage
+     *  waits, and its inputs with it; after memory_timeout_ns of the flow it fails with what the
+     *  account says: which one is full, and who holds most of it. Too many open panes fail it at
+     *  once, since no watermark can come past the batch that needs them. */
     const struct fletch_windows_options *windows;
     /** Is handed what the windows give out, in their order, and emits what comes of it. The batch
      *  is the stage's. Shared by all instances, which fletch_flow_context_instance tells apart.
-     *  NULL: rows of windows are sent to output 0; late ones and those without time to output 1. */
+     *  NULL: rows of windows are sent to output 0; late ones and those without time to output 1,
+     *  which the stage must have. */
     enum fletch_status (*on_rows)(struct fletch_flow_context *context, void *argument,
                                   const struct fletch_window_rows *rows,
                                   struct fletch_error *error);

@@ -28,7 +28,8 @@ bool fletch_agent_entry_answer(struct fletch_agent_entry *entry, uint64_t genera
     entry->slot = *slot;
     entry->status = status;
     state = word(generation, WRITING);
-    if (cas_strong_acq_rel(&entry->state, &state, word(generation, ANSWERED))) { /* E1 release */
+    /* E1 release; E2 acquire where it was abandoned */
+    if (cas_strong_acq_rel(&entry->state, &state, word(generation, ANSWERED))) {
         fletch_eventcount_notify(entry->wake, UINT32_MAX);
         return true;
     }
@@ -52,9 +53,9 @@ bool fletch_agent_entry_give_up(struct fletch_agent_entry *entry, uint64_t gener
     uint64_t state = word(generation, WAITING);
     if (cas_strong_release(&entry->state, &state, word(generation + 1, FREE))) /* E2 release */
         return true;
-    /* relaxed: the replier frees the entry, and orders what it wrote before that */
     return state == word(generation, WRITING) &&
-           cas_strong_relaxed(&entry->state, &state, word(generation, ABANDONED));
+           cas_strong_release(&entry->state, &state, /* E2 release, passed on by the replier */
+                              word(generation, ABANDONED));
 }
 
 uint64_t fletch_agent_entry_generation(const struct fletch_agent_entry *entry)

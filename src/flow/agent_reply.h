@@ -21,7 +21,9 @@
  * Edges:
  *   E1: replier cas_strong_acq_rel(state) to ANSWERED -> asker load_acquire(state): the reply.
  *   E2: store_release(state), cas_strong_release(state) to FREE -> claim cas_strong_acq_rel(state):
- *       who claims an entry writes it after the last one has read it.
+ *       who claims an entry writes it after the last one has read it. Where the asker has left that
+ *       to the replier, its cas_strong_release(state) to ABANDONED comes before, and is acquired by
+ *       the replier's cas_strong_acq_rel(state), which fails.
  * From the claim to the replier the request itself carries what is ordered.
  *
  * Reclamation: entries live as long as the system. ABA: a generation is used once; 61 bits do not

@@ -67,8 +67,10 @@ enum fletch_status fletch_flow_create(struct fletch_transport *transport,
 {
     static const struct fletch_flow_options defaults = {.struct_size = sizeof defaults};
     struct fletch_flow_options known;
-    enum fletch_status status = fletch_options_copy(
-        &known, sizeof known, options == NULL ? &defaults : options, sizeof known, error);
+    enum fletch_status status = fletch_transport_check(transport, error);
+    if (status == FLETCH_OK)
+        status = fletch_options_copy(&known, sizeof known, options == NULL ? &defaults : options,
+                                     sizeof known, error);
     if (status != FLETCH_OK)
         return status;
     struct fletch_flow *flow = fletch_block_allocate(&transport->allocator, sizeof *flow);
@@ -85,17 +87,17 @@ enum fletch_status fletch_flow_create(struct fletch_transport *transport,
     return FLETCH_OK;
 }
 
-static void free_node(struct fletch_flow_node *node)
-{
-    if (node->cpus != NULL)
-        fletch_block_release(node->cpus);
-    fletch_block_release(node);
-}
-
 static void drop(const void *block)
 {
     if (block != NULL)
         fletch_block_release((void *)(uintptr_t)block);
+}
+
+static void free_node(struct fletch_flow_node *node)
+{
+    drop(node->cpus);
+    drop(node->inputs_from);
+    fletch_block_release(node);
 }
 
 static void free_link(struct fletch_flow_link *link)
@@ -159,9 +161,10 @@ static bool copy(const struct fletch_allocator *allocator, const void *source, s
 
 static enum fletch_status check_building(const struct fletch_flow *flow, struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(flow->transport, error);
     /* relaxed: building belongs to one thread */
-    if (load_relaxed(&flow->phase) == FLETCH_FLOW_BUILDING)
-        return FLETCH_OK;
+    if (status != FLETCH_OK || load_relaxed(&flow->phase) == FLETCH_FLOW_BUILDING)
+        return status;
     return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "flow '%s' was started", flow->name);
 }
 
@@ -187,6 +190,8 @@ static enum fletch_status check_stage(const struct fletch_flow *flow,
         return refuse(error, "output_count of a sink", stage->output_count, 0, 0);
     if (stage->reads_in_order > 1)
         return refuse(error, "reads_in_order", stage->reads_in_order, 0, 1);
+    if (stage->reads_to_end > 1)
+        return refuse(error, "reads_to_end", stage->reads_to_end, 0, 1);
     if ((stage->cpus == NULL) != (stage->cpu_count == 0))
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "cpu_count is %u, and cpus is %s",
                                 stage->cpu_count, stage->cpus == NULL ? "NULL" : "given");
@@ -236,6 +241,7 @@ static enum fletch_status fill_node(struct fletch_flow *flow, struct fletch_flow
     if (node->kind != FLETCH_NODE_SINK)
         node->output_count = stage->output_count == 0 ? 1 : stage->output_count;
     node->reads_in_order = stage->reads_in_order == 1;
+    node->reads_to_end = stage->reads_to_end == 1;
     if (!copy(&flow->allocator, stage->cpus, stage->cpu_count * sizeof stage->cpus[0], &cpus))
         return refuse_memory(error, "a list of processors");
     node->cpus = (uint32_t *)(uintptr_t)cpus;

@@ -8,9 +8,13 @@
  *   flow_run.c         start, failure, leaving, wait, stop, destroy
  *   flow_task.c        the instances of one thread: a step, a wait
  *   flow_instance.c    one instance: what it does next
+ *   flow_call.c        calls of the user's functions
+ *   flow_input.c       what comes into an instance
  *   flow_inlet.c, flow_outlet.c   the ends of edges
  *   flow_context.c     what functions of the user call
- *   flow_barrier.c     barriers that were asked for
+ *   flow_barrier.c, flow_abort.c   barriers that were asked for, and given up
+ *   flow_order.c       inputs that are read one after the other
+ *   flow_wanted.c      what is still wanted
  *   flow_statistics.c  numbers, and who waits for what
  *
  * Edges:
@@ -21,8 +25,14 @@
  *       the id in its slot.
  *   F5: instance store_release(barriers_passed) -> load_acquire(barriers_passed): its on_barrier
  *       has returned, and the slot of the id has been read.
- *   F6: fletch_flow_wake exchange_acq_rel(woken) -> source exchange_acq_rel(woken): what was done
- *       before it was woken. */
+ *   F6: fletch_flow_waker_wake exchange_acq_rel(woken) -> source exchange_acq_rel(woken): what was
+ *       done before it was woken.
+ *   F7: outlet fetch_sub_acq_rel(active) -> inlet load_acquire(active): all that the producers,
+ *       idle or ended by now, have sent is in the shuffle.
+ *   F8: fletch_flow_abort_barrier store_release(aborts_asked) -> instance
+ *       load_acquire(aborts_asked): the id in its slot, and the mark of the barrier's.
+ *   F9: instance store_release(aborts_seen) -> load_acquire(aborts_seen): the slot of the id has
+ *       been read. */
 
 #include <fletching/flow.h>
 
@@ -39,6 +49,9 @@ enum {
     FLETCH_FLOW_BARRIERS_MOST = 64, /* under way; what a shuffle takes */
     FLETCH_FLOW_QUEUE = 16          /* items between fused instances, from which the sender waits */
 };
+
+/* How long after a refusal for want of memory one tries again: nobody tells of memory. */
+#define FLETCH_FLOW_MEMORY_LOOK_NS UINT64_C(1000000)
 
 /* No stage: a failure of the flow's own. */
 #define FLETCH_FLOW_NO_STAGE UINT32_MAX
@@ -57,6 +70,8 @@ struct fletch_flow_node {
     uint32_t *cpus; /* own copy; NULL: any */
     uint32_t cpu_count;
     bool reads_in_order;
+    bool reads_to_end;
+    uint32_t *inputs_from;                  /* plan, where it reads in order: see flow_order.h */
     uint32_t group;                         /* plan: the lowest number of those fused with it */
     struct fletch_flow_context **instances; /* made by the build, or NULL */
 };
@@ -67,6 +82,8 @@ struct fletch_flow_link {
     uint32_t number;
     bool is_fused;                  /* plan */
     struct fletch_shuffle *shuffle; /* a reference; NULL: FORWARD */
+    _Atomic uint32_t active;        /* of a shuffle: producers that are neither idle nor ended */
+    _Atomic uint32_t wanting;       /* of a shuffle: consumers that want more of it */
 };
 
 enum fletch_flow_phase {
@@ -115,7 +132,9 @@ struct fletch_flow {
     uint64_t last_barrier; /* the caller's of fletch_flow_barrier */
     _Atomic uint64_t barriers_asked;
     _Atomic uint64_t barrier_ids[FLETCH_FLOW_BARRIERS_MOST];
-    _Atomic uint32_t readers_in_order; /* instances that still read what comes first */
+    _Atomic uint64_t barrier_marks[FLETCH_FLOW_BARRIERS_MOST]; /* by which abort, from 1; or 0 */
+    _Atomic uint64_t aborts_asked;
+    _Atomic uint64_t abort_ids[FLETCH_FLOW_BARRIERS_MOST];
 };
 
 /* The first failure stays, and stops everything. `context`: whose it is; NULL: the flow's own. */
@@ -126,6 +145,13 @@ void fletch_flow_fail(struct fletch_flow *flow, const struct fletch_flow_context
 static inline bool fletch_flow_has_failed(const struct fletch_flow *flow)
 {
     return load_acquire(&flow->failure) == FLETCH_FAILURE_DONE; /* F1 acquire */
+}
+
+/* Whether there was one, though nobody may know yet which: nothing is called any more. */
+static inline bool fletch_flow_is_failing(const struct fletch_flow *flow)
+{
+    uint32_t failure = load_relaxed(&flow->failure); /* relaxed: no data is read behind it */
+    return failure == FLETCH_FAILURE_CLAIMED || failure == FLETCH_FAILURE_DONE;
 }
 
 /* OK, or the failure. */

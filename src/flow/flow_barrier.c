@@ -34,28 +34,7 @@ uint64_t fletch_flow_barriers_passed(const struct fletch_flow *flow)
 
 /* ---- asking ---- */
 
-static const struct fletch_flow_node *first_in_order(const struct fletch_flow *flow)
-{
-    for (uint32_t i = 0; i < flow->node_count; i++)
-        if (flow->nodes[i]->reads_in_order)
-            return flow->nodes[i];
-    return NULL;
-}
-
-static enum fletch_status check_order(struct fletch_flow *flow, struct fletch_error *error)
-{
-    /* relaxed: it only goes down, and no data is behind it */
-    uint32_t count = load_relaxed(&flow->readers_in_order);
-    if (count == 0)
-        return FLETCH_OK;
-    return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
-                            "%u instances of stages like '%s', which read their inputs in order, "
-                            "still read what comes first: a barrier would wait for what is behind "
-                            "it",
-                            count, first_in_order(flow)->name);
-}
-
-static enum fletch_status check_running(struct fletch_flow *flow, struct fletch_error *error)
+enum fletch_status fletch_flow_check_running(struct fletch_flow *flow, struct fletch_error *error)
 {
     enum fletch_status status = fletch_flow_check_started(flow, error);
     if (status == FLETCH_OK)
@@ -69,9 +48,7 @@ static enum fletch_status check_running(struct fletch_flow *flow, struct fletch_
 enum fletch_status fletch_flow_barrier(struct fletch_flow *flow, uint64_t id,
                                        struct fletch_error *error)
 {
-    enum fletch_status status = check_running(flow, error);
-    if (status == FLETCH_OK)
-        status = check_order(flow, error);
+    enum fletch_status status = fletch_flow_check_running(flow, error);
     if (status != FLETCH_OK)
         return status;
     if (id <= flow->last_barrier)
@@ -92,6 +69,8 @@ enum fletch_status fletch_flow_barrier(struct fletch_flow *flow, uint64_t id,
                                 last->number);
     /* relaxed: F4 publishes it */
     store_relaxed(&flow->barrier_ids[asked % FLETCH_FLOW_BARRIERS_MOST], id);
+    /* relaxed: as above */
+    store_relaxed(&flow->barrier_marks[asked % FLETCH_FLOW_BARRIERS_MOST], 0);
     flow->last_barrier = id;
     store_release(&flow->barriers_asked, asked + 1); /* F4 release */
     fletch_flow_notify(flow);
@@ -100,9 +79,7 @@ enum fletch_status fletch_flow_barrier(struct fletch_flow *flow, uint64_t id,
 
 /* ---- waiting ---- */
 
-/* How many barriers there are up to `id`; 0: it was not asked for, or so long ago that its slot has
- * another id: all have passed it. */
-static uint64_t number_of(const struct fletch_flow *flow, uint64_t id, uint64_t asked)
+uint64_t fletch_flow_barrier_number(const struct fletch_flow *flow, uint64_t id, uint64_t asked)
 {
     for (uint64_t i = asked; i > 0 && asked - i < FLETCH_FLOW_BARRIERS_MOST; i--)
         /* relaxed: after the acquire of barriers_asked */
@@ -111,9 +88,17 @@ static uint64_t number_of(const struct fletch_flow *flow, uint64_t id, uint64_t 
     return 0;
 }
 
-static bool is_passed(struct fletch_flow *flow, uint64_t number)
+static bool is_aborted(const struct fletch_flow *flow, uint64_t number)
 {
-    return fletch_flow_has_failed(flow) || fletch_flow_barriers_passed(flow) >= number;
+    /* relaxed: who waits may be told of an abort a little later */
+    return number != 0 &&
+           load_relaxed(&flow->barrier_marks[(number - 1) % FLETCH_FLOW_BARRIERS_MOST]) != 0;
+}
+
+static bool is_over(struct fletch_flow *flow, uint64_t number)
+{
+    return fletch_flow_has_failed(flow) || is_aborted(flow, number) ||
+           fletch_flow_barriers_passed(flow) >= number;
 }
 
 enum fletch_status fletch_flow_wait_barrier(struct fletch_flow *flow, uint64_t id,
@@ -125,15 +110,20 @@ enum fletch_status fletch_flow_wait_barrier(struct fletch_flow *flow, uint64_t i
     if (status != FLETCH_OK)
         return status;
     uint64_t asked = load_acquire(&flow->barriers_asked); /* F4 acquire */
-    uint64_t number = number_of(flow, id, asked);
-    /* relaxed: after the acquire */
-    uint64_t latest = load_relaxed(
-        &flow->barrier_ids[(asked + FLETCH_FLOW_BARRIERS_MOST - 1) % FLETCH_FLOW_BARRIERS_MOST]);
-    if (number == 0 && (id > latest || asked <= FLETCH_FLOW_BARRIERS_MOST))
+    uint64_t number = fletch_flow_barrier_number(flow, id, asked);
+    /* relaxed: after the acquire; the oldest one that has a slot */
+    uint64_t oldest = load_relaxed(&flow->barrier_ids[asked % FLETCH_FLOW_BARRIERS_MOST]);
+    if (number == 0 && (id > oldest || id == 0 || asked < FLETCH_FLOW_BARRIERS_MOST))
         return fletch_error_set(error, FLETCH_NOT_FOUND,
                                 "barrier %" PRIu64 " was not sent into flow '%s'", id, flow->name);
-    if (fletch_flow_await(flow, is_passed, number, timeout_ns))
-        return fletch_flow_outcome(flow, error);
+    if (fletch_flow_await(flow, is_over, number, timeout_ns)) {
+        status = fletch_flow_outcome(flow, error);
+        if (status != FLETCH_OK || !is_aborted(flow, number))
+            return status;
+        return fletch_error_set(error, FLETCH_ABORTED,
+                                "ABORTED: barrier %" PRIu64 " of flow '%s' was given up", id,
+                                flow->name);
+    }
     uint64_t passed;
     const struct fletch_flow_context *last = slowest(flow, &passed);
     return fletch_error_set(error, FLETCH_DEADLINE_EXCEEDED,

@@ -6,6 +6,7 @@
 #include "base/allocator.h"
 #include "base/status.h"
 #include "flow/flow_context.h"
+#include "flow/flow_order.h"
 #include "flow/flow_task.h"
 #include "shuffle/shuffle_reader.h"
 #include "shuffle/shuffle_writer.h"
@@ -138,14 +139,6 @@ static void fill_ends(const struct fletch_flow *flow, struct fletch_flow_context
     context->open_inlets = context->inlet_count;
 }
 
-static bool has_several_inputs(const struct fletch_flow_context *context)
-{
-    for (uint32_t i = 1; i < context->inlet_count; i++)
-        if (context->inlets[i].input != context->inlets[0].input)
-            return true;
-    return false;
-}
-
 static enum fletch_status make_instance(struct fletch_flow *flow, struct fletch_flow_node *node,
                                         uint32_t number, struct fletch_error *error)
 {
@@ -158,15 +151,14 @@ static enum fletch_status make_instance(struct fletch_flow *flow, struct fletch_
                                             .task = task,
                                             .number = number,
                                             .watermark = INT64_MIN,
-                                            .watermark_told = INT64_MIN};
+                                            .watermark_told = INT64_MIN,
+                                            .waker = {.wakes = &task->eventcount}};
     node->instances[number] = context;
     if (!make_ends(flow, context))
         return refuse_memory(error, "an instance", node->name);
     fill_ends(flow, context);
     task->instances[task->instance_count++] = context;
-    context->counts_in_order = node->reads_in_order && has_several_inputs(context);
-    if (context->counts_in_order)
-        fetch_add_relaxed(&flow->readers_in_order, 1); /* relaxed: before any thread is started */
+    fletch_flow_pass_order(context);
     return FLETCH_OK;
 }
 
@@ -213,6 +205,8 @@ static enum fletch_status join_forward(struct fletch_flow *flow, struct fletch_f
     struct fletch_flow_context *to = flow->nodes[link->edge.to_stage]->instances[number];
     struct fletch_flow_outlet *outlet = outlet_of(from, link);
     struct fletch_flow_inlet *inlet = inlet_of(to, link);
+    store_relaxed(&outlet->own_wanting, 1); /* relaxed: before any thread is started */
+    outlet->wanting = inlet->wanting = &outlet->own_wanting;
     if (link->is_fused) {
         inlet->from = outlet;
         return FLETCH_OK;
@@ -306,6 +300,8 @@ static enum fletch_status open_ends(struct fletch_flow *flow, struct fletch_flow
     struct fletch_flow_node *from = flow->nodes[link->edge.from_stage];
     struct fletch_flow_node *to = flow->nodes[link->edge.to_stage];
     enum fletch_status status = FLETCH_OK;
+    store_relaxed(&link->active, from->instance_count); /* relaxed: before any thread is started */
+    store_relaxed(&link->wanting, to->instance_count);  /* relaxed: as above */
     for (uint32_t i = 0; i < from->instance_count && status == FLETCH_OK; i++) {
         struct fletch_flow_context *context = from->instances[i];
         struct fletch_flow_outlet *outlet = outlet_of(context, link);
@@ -313,6 +309,7 @@ static enum fletch_status open_ends(struct fletch_flow *flow, struct fletch_flow
                                             error);
         if (status == FLETCH_OK)
             fletch_shuffle_writer_sleep_on(outlet->writer, &context->task->eventcount);
+        outlet->wanting = &link->wanting;
         outlet->next_partition = i % to->instance_count;
     }
     for (uint32_t i = 0; i < to->instance_count && status == FLETCH_OK; i++) {
@@ -327,6 +324,7 @@ static enum fletch_status open_ends(struct fletch_flow *flow, struct fletch_flow
         status = fletch_shuffle_reader_open(link->shuffle, &options, &inlet->reader, error);
         if (status == FLETCH_OK)
             fletch_shuffle_reader_sleep_on(inlet->reader, &context->task->eventcount);
+        inlet->wanting = &link->wanting;
     }
     return status;
 }
@@ -360,6 +358,8 @@ enum fletch_status fletch_flow_build(struct fletch_flow *flow, struct fletch_err
 static void close_ends(struct fletch_flow_context *context)
 {
     struct fletch_buffer_cache *cache = context->task->cache;
+    fletch_batch_release(cache, context->owed.item.batch);
+    context->owed = (struct fletch_flow_owed){.is_there = false};
     for (uint32_t i = 0; i < context->outlet_count; i++) {
         struct fletch_flow_outlet *outlet = &context->outlets[i];
         fletch_item_queue_clear(&outlet->waiting, cache);

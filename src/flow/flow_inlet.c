@@ -3,9 +3,6 @@
 #include "flow/flow_task.h"
 #include "shuffle/shuffle_reader.h"
 
-/* How long a reader without memory to read a frame back from disk waits: nobody tells of it. */
-#define MEMORY_LOOK_NS UINT64_C(1000000)
-
 static bool pop_from_queue(struct fletch_item_queue *queue, struct fletch_flow_item *out_item)
 {
     if (queue->count == 0)
@@ -57,7 +54,8 @@ static enum fletch_status read_shuffle(struct fletch_flow_context *context,
         enum fletch_status status =
             fletch_shuffle_reader_look(inlet->reader, &event, &has_event, &is_over, error);
         if (status == FLETCH_RESOURCE_EXHAUSTED) {
-            fletch_task_look_at(context->task, fletch_flow_now_ns(context->flow) + MEMORY_LOOK_NS);
+            fletch_task_look_at(context->task,
+                                fletch_flow_now_ns(context->flow) + FLETCH_FLOW_MEMORY_LOOK_NS);
             return FLETCH_OK;
         }
         if (status != FLETCH_OK)

@@ -3,15 +3,14 @@
 #include <inttypes.h>
 
 #include "base/status.h"
+#include "flow/flow_abort.h"
+#include "flow/flow_run.h"
 #include "flow/flow_task.h"
 #include "partition/partition_writer.h"
 #include "shuffle/shuffle_writer.h"
 #include "shuffle/writer_send.h"
 #include "shuffle/writer_spill.h"
 #include "shuffle/writer_wait.h"
-
-/* How long after a refusal for want of memory it tries again: nobody tells of memory. */
-#define MEMORY_LOOK_NS UINT64_C(1000000)
 
 enum outcome { SENT, REFUSED, FAILED };
 
@@ -49,10 +48,32 @@ static enum fletch_status write_item(struct fletch_flow_outlet *outlet,
         return fletch_shuffle_writer_barrier(outlet->writer, item->value, 0, error);
     case FLETCH_ITEM_WATERMARK:
         return fletch_shuffle_writer_watermark(outlet->writer, (int64_t)item->value, 0, error);
+    case FLETCH_ITEM_IDLE:
+        return fletch_shuffle_writer_idle(outlet->writer, 0, error);
     case FLETCH_ITEM_END:
         break;
     }
     return fletch_shuffle_writer_end(outlet->writer, 0, error);
+}
+
+/* Counts the producers of the shuffle that are neither idle nor ended. When the last one is, or the
+ * first one is not any more, nothing comes out of it: those who read it are woken to look. */
+static void count_active(struct fletch_flow_context *context, struct fletch_flow_outlet *outlet,
+                         const struct fletch_flow_item *item)
+{
+    struct fletch_flow_link *link = outlet->link;
+    bool was_active = !outlet->is_idle && !outlet->has_ended;
+    outlet->has_ended = item->kind == FLETCH_ITEM_END;
+    if (item->kind == FLETCH_ITEM_IDLE || item->kind == FLETCH_ITEM_WATERMARK)
+        outlet->is_idle = item->kind == FLETCH_ITEM_IDLE;
+    bool is_active = !outlet->is_idle && !outlet->has_ended;
+    if (was_active == is_active)
+        return;
+    bool is_turn = was_active
+                       ? fetch_sub_acq_rel(&link->active, 1) == 1  /* F7 release, and acquire */
+                       : fetch_add_relaxed(&link->active, 1) == 0; /* relaxed: no data behind it */
+    if (is_turn)
+        fletch_flow_notify_stage(context->flow, link->edge.to_stage);
 }
 
 static enum outcome send_to_shuffle(struct fletch_flow_context *context,
@@ -66,7 +87,8 @@ static enum outcome send_to_shuffle(struct fletch_flow_context *context,
         return status == FLETCH_RESOURCE_EXHAUSTED ? REFUSED : FAILED;
     if (item->batch != NULL)
         fletch_batch_release(context->task->cache, item->batch);
-    outlet->has_ended = item->kind == FLETCH_ITEM_END;
+    if (item->kind != FLETCH_ITEM_BATCH)
+        count_active(context, outlet, item);
     outlet->refused_since_ns = 0;
     return SENT;
 }
@@ -130,7 +152,7 @@ static enum fletch_status wait_for_memory(struct fletch_flow_context *context,
         outlet->refused_since_ns = now_ns;
     if (now_ns - outlet->refused_since_ns >= context->flow->memory_timeout_ns)
         return FLETCH_RESOURCE_EXHAUSTED; /* `error` says what was refused */
-    fletch_task_look_at(context->task, now_ns + MEMORY_LOOK_NS);
+    fletch_task_look_at(context->task, now_ns + FLETCH_FLOW_MEMORY_LOOK_NS);
     (void)error;
     return FLETCH_OK;
 }
@@ -170,8 +192,13 @@ static enum fletch_status flush_to_shuffle(struct fletch_flow_context *context,
             outlet->is_blocked = !has_settled;
             return status;
         }
-        enum outcome outcome =
-            try_send(context, outlet, fletch_item_queue_front(&outlet->waiting), error);
+        const struct fletch_flow_item *item = fletch_item_queue_front(&outlet->waiting);
+        if (item->kind == FLETCH_ITEM_END && fletch_flow_has_unheard(context)) {
+            outlet->is_blocked = true; /* a barrier before it may be in flight for ever */
+            context->has_moved = true;
+            return FLETCH_OK;
+        }
+        enum outcome outcome = try_send(context, outlet, item, error);
         if (outcome == FAILED)
             return error->status;
         if (outcome == SENT) {
@@ -203,6 +230,26 @@ enum fletch_status fletch_outlet_flush(struct fletch_flow_context *context,
     }
     outlet->is_blocked = outlet->waiting.count > 0;
     return FLETCH_OK;
+}
+
+/* Takes a barrier out that has not gone. */
+static void forget_barrier(struct fletch_item_queue *queue, uint64_t id)
+{
+    for (uint32_t i = queue->count; i > 0; i--) {
+        struct fletch_flow_item item = fletch_item_queue_pop(queue);
+        if (item.kind != FLETCH_ITEM_BARRIER || item.value != id)
+            fletch_item_queue_push_back(queue, &item);
+    }
+}
+
+enum fletch_status fletch_outlet_abort_barrier(struct fletch_flow_outlet *outlet, uint64_t id,
+                                               struct fletch_error *error)
+{
+    if (outlet->writer == NULL || outlet->has_ended)
+        return FLETCH_OK; /* whoever reads a queue or ring passes over it */
+    forget_barrier(&outlet->waiting, id);
+    enum fletch_status status = fletch_shuffle_writer_abort_barrier(outlet->writer, id, error);
+    return status == FLETCH_NOT_FOUND ? FLETCH_OK : status; /* not yet sent, or told by now */
 }
 
 enum fletch_status fletch_outlet_linger(struct fletch_flow_context *context,

@@ -18,6 +18,10 @@ enum fletch_status fletch_outlet_flush(struct fletch_flow_context *context,
                                        struct fletch_flow_outlet *outlet,
                                        struct fletch_error *error);
 
+/* What was sent, or waits to be sent, of a barrier that was given up is given up too. */
+enum fletch_status fletch_outlet_abort_barrier(struct fletch_flow_outlet *outlet, uint64_t id,
+                                               struct fletch_error *error);
+
 /* Sends rows that have lingered long enough; tells the task when to look again. */
 enum fletch_status fletch_outlet_linger(struct fletch_flow_context *context,
                                         struct fletch_flow_outlet *outlet, uint64_t now_ns,

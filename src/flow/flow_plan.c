@@ -4,6 +4,7 @@
 
 #include "base/allocator.h"
 #include "base/status.h"
+#include "flow/flow_order.h"
 
 /* ---- what each stage needs ---- */
 
@@ -136,55 +137,6 @@ static void find_groups(struct fletch_flow *flow)
     }
 }
 
-/* ---- inputs in order ---- */
-
-enum { NO_INPUT = UINT32_MAX };
-
-/* Says that `node` sends, by whatever way, to `input`; false: to another one too. */
-static bool mark(uint32_t *marks, uint32_t node, uint32_t input)
-{
-    if (marks[node] != NO_INPUT && marks[node] != input)
-        return false;
-    marks[node] = input;
-    return true;
-}
-
-/* Goes back from the inputs of `reader` and finds a stage that sends to two of them. */
-static enum fletch_status check_reader(const struct fletch_flow *flow, uint32_t reader,
-                                       uint32_t *marks, struct fletch_error *error)
-{
-    for (uint32_t i = 0; i < flow->node_count; i++)
-        marks[i] = NO_INPUT;
-    for (uint32_t i = flow->node_count; i > 0; i--) {
-        uint32_t node = flow->order[i - 1];
-        for (uint32_t k = 0; k < flow->link_count; k++) {
-            const struct fletch_flow_edge *edge = &flow->links[k]->edge;
-            if (edge->to_stage != node || (node != reader && marks[node] == NO_INPUT))
-                continue;
-            uint32_t input = node == reader ? edge->to_input : marks[node];
-            if (!mark(marks, edge->from_stage, input))
-                return fletch_error_set(
-                    error, FLETCH_INVALID_ARGUMENT,
-                    "stage '%s' reads its inputs in order, and '%s' sends to input %u and to "
-                    "input %u: it would wait for room on the one while the other waits for its "
-                    "end",
-                    flow->nodes[reader]->name, flow->nodes[edge->from_stage]->name,
-                    marks[edge->from_stage], input);
-        }
-    }
-    return FLETCH_OK;
-}
-
-static enum fletch_status check_readers_in_order(const struct fletch_flow *flow, uint32_t *scratch,
-                                                 struct fletch_error *error)
-{
-    enum fletch_status status = FLETCH_OK;
-    for (uint32_t i = 0; i < flow->node_count && status == FLETCH_OK; i++)
-        if (flow->nodes[i]->reads_in_order)
-            status = check_reader(flow, i, scratch, error);
-    return status;
-}
-
 enum fletch_status fletch_flow_plan(struct fletch_flow *flow, struct fletch_error *error)
 {
     enum fletch_status status = check_inputs(flow, error);
@@ -200,7 +152,7 @@ enum fletch_status fletch_flow_plan(struct fletch_flow *flow, struct fletch_erro
     if (status == FLETCH_OK)
         status = find_order(flow, scratch, error);
     if (status == FLETCH_OK)
-        status = check_readers_in_order(flow, scratch, error);
+        status = fletch_flow_plan_order(flow, scratch, error);
     if (status == FLETCH_OK)
         find_groups(flow);
     if (scratch != NULL)

@@ -18,6 +18,13 @@ void fletch_flow_notify(struct fletch_flow *flow)
         fletch_eventcount_notify_inline(&flow->tasks[i]->eventcount, UINT32_MAX);
 }
 
+void fletch_flow_notify_stage(struct fletch_flow *flow, uint32_t stage)
+{
+    const struct fletch_flow_node *node = flow->nodes[stage];
+    for (uint32_t i = 0; i < node->instance_count; i++)
+        fletch_eventcount_notify_inline(&node->instances[i]->task->eventcount, UINT32_MAX);
+}
+
 static void cancel_shuffles(struct fletch_flow *flow)
 {
     for (uint32_t i = 0; i < flow->link_count; i++)
@@ -86,6 +93,33 @@ void fletch_flow_leave(struct fletch_flow *flow)
         close_all(flow);
 }
 
+/* ---- waiting ---- */
+
+bool fletch_flow_await(struct fletch_flow *flow, bool (*is_so)(struct fletch_flow *flow, uint64_t),
+                       uint64_t argument, uint64_t timeout_ns)
+{
+    uint64_t deadline_ns = fletch_transport_deadline_ns(flow->transport, timeout_ns);
+    while (!is_so(flow, argument)) {
+        uint64_t left_ns = fletch_transport_remaining_ns(flow->transport, deadline_ns);
+        if (left_ns == 0)
+            return false;
+        uint32_t key = fletch_eventcount_prepare(&flow->changed);
+        if (is_so(flow, argument))
+            fletch_eventcount_cancel(&flow->changed);
+        else
+            (void)fletch_eventcount_wait(&flow->changed, key, left_ns);
+    }
+    return true;
+}
+
+/* Somebody who cancels may still be writing why, though nothing runs any more. */
+static bool has_ended(struct fletch_flow *flow, uint64_t argument)
+{
+    (void)argument;
+    return load_acquire(&flow->phase) == FLETCH_FLOW_ENDED &&      /* F3 acquire */
+           load_acquire(&flow->failure) != FLETCH_FAILURE_CLAIMED; /* F1 acquire */
+}
+
 /* ---- starting ---- */
 
 enum fletch_status fletch_flow_prepare(struct fletch_flow *flow, struct fletch_error *error)
@@ -114,67 +148,50 @@ static enum fletch_status start_thread(struct fletch_flow *flow, uint32_t number
     return fletch_thread_start(&task->thread, &options, error);
 }
 
-/* The threads that were started find the failure; those that were not have left. */
-static void give_up(struct fletch_flow *flow, enum fletch_status status,
-                    const struct fletch_error *cause)
+/* The threads that were started find the failure; those that were not have left. What is told is
+ * the first failure, which one of the former may be writing. */
+static enum fletch_status give_up(struct fletch_flow *flow, enum fletch_status status,
+                                  const struct fletch_error *cause, struct fletch_error *error)
 {
     fletch_flow_fail(flow, NULL, status, cause);
     for (uint32_t i = flow->thread_count; i < flow->task_count; i++)
         fletch_flow_leave(flow);
+    (void)fletch_flow_await(flow, has_ended, 0, FLETCH_NO_TIMEOUT);
+    return fletch_flow_outcome(flow, error);
 }
 
 enum fletch_status fletch_flow_start(struct fletch_flow *flow, struct fletch_error *error)
 {
     struct fletch_error cause;
+    enum fletch_status status = fletch_transport_check(flow->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     /* relaxed: building belongs to one thread */
     if (load_relaxed(&flow->phase) != FLETCH_FLOW_BUILDING)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "flow '%s' was started before",
                                 flow->name);
-    enum fletch_status status = fletch_flow_prepare(flow, error);
-    while (status == FLETCH_OK && flow->thread_count < flow->task_count) {
+    status = fletch_flow_prepare(flow, error);
+    if (status != FLETCH_OK)
+        return status;
+    while (flow->thread_count < flow->task_count) {
         status = start_thread(flow, flow->thread_count, &cause);
-        if (status == FLETCH_OK)
-            flow->thread_count++;
-        else
-            give_up(flow, status, &cause);
+        if (status != FLETCH_OK)
+            return give_up(flow, status, &cause, error);
+        flow->thread_count++;
     }
-    if (status != FLETCH_OK && error != NULL)
-        *error = flow->error;
-    return status;
+    return FLETCH_OK;
 }
 
-/* ---- waiting ---- */
-
-bool fletch_flow_await(struct fletch_flow *flow, bool (*is_so)(struct fletch_flow *flow, uint64_t),
-                       uint64_t argument, uint64_t timeout_ns)
-{
-    uint64_t deadline_ns = fletch_transport_deadline_ns(flow->transport, timeout_ns);
-    while (!is_so(flow, argument)) {
-        uint64_t left_ns = fletch_transport_remaining_ns(flow->transport, deadline_ns);
-        if (left_ns == 0)
-            return false;
-        uint32_t key = fletch_eventcount_prepare(&flow->changed);
-        if (is_so(flow, argument))
-            fletch_eventcount_cancel(&flow->changed);
-        else
-            (void)fletch_eventcount_wait(&flow->changed, key, left_ns);
-    }
-    return true;
-}
+/* ---- from outside ---- */
 
 enum fletch_status fletch_flow_check_started(const struct fletch_flow *flow,
                                              struct fletch_error *error)
 {
-    if (load_acquire(&flow->phase) != FLETCH_FLOW_BUILDING) /* F3 acquire */
-        return FLETCH_OK;
+    enum fletch_status status = fletch_transport_check(flow->transport, error);
+    if (status != FLETCH_OK || load_acquire(&flow->phase) != FLETCH_FLOW_BUILDING) /* F3 acquire */
+        return status;
     return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "flow '%s' was not started",
                             flow->name);
-}
-
-static bool has_ended(struct fletch_flow *flow, uint64_t argument)
-{
-    (void)argument;
-    return load_acquire(&flow->phase) == FLETCH_FLOW_ENDED; /* F3 acquire */
 }
 
 enum fletch_status fletch_flow_wait(struct fletch_flow *flow, uint64_t timeout_ns,
@@ -219,11 +236,15 @@ enum fletch_status fletch_flow_wake(struct fletch_flow *flow, uint32_t source,
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE, "flow '%s' has no source %u",
                                 flow->name, source);
     const struct fletch_flow_node *node = flow->nodes[source];
-    for (uint32_t i = 0; i < node->instance_count && node->instances != NULL; i++) {
-        exchange_acq_rel(&node->instances[i]->woken, 1); /* F6 release, F6 acquire */
-        fletch_eventcount_notify_inline(&node->instances[i]->task->eventcount, UINT32_MAX);
-    }
+    for (uint32_t i = 0; i < node->instance_count && node->instances != NULL; i++)
+        fletch_flow_waker_wake(&node->instances[i]->waker);
     return FLETCH_OK;
+}
+
+void fletch_flow_waker_wake(struct fletch_flow_waker *waker)
+{
+    exchange_acq_rel(&waker->woken, 1); /* F6 release, F6 acquire */
+    fletch_eventcount_notify_inline(waker->wakes, UINT32_MAX);
 }
 
 /* ---- destroying ---- */
@@ -234,6 +255,9 @@ enum fletch_status fletch_flow_destroy(struct fletch_flow *flow, uint64_t timeou
     char text[FLETCH_FLOW_WAITING_BYTES];
     if (flow == NULL)
         return FLETCH_OK;
+    enum fletch_status status = fletch_transport_check(flow->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     /* relaxed: destroy comes after all other calls */
     if (load_relaxed(&flow->phase) == FLETCH_FLOW_RUNNING) {
         fletch_flow_cancel(flow, "destroyed");

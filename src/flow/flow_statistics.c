@@ -23,6 +23,13 @@ static void add_instance(const struct fletch_flow_context *context,
     sum->input_wait_ns += load_relaxed(&context->input_wait_ns);   /* relaxed: as above */
     sum->credit_wait_ns += load_relaxed(&context->credit_wait_ns); /* relaxed: as above */
     sum->barriers += load_relaxed(&context->barrier_count);        /* relaxed: as above */
+    sum->barriers_aborted += load_relaxed(&context->abort_count);  /* relaxed: as above */
+    sum->instances_idle += load_relaxed(&context->idle_shown);     /* relaxed: as above */
+    for (uint32_t i = 0; i < context->inlet_count; i++) {
+        const struct fletch_flow_inlet *inlet = &context->inlets[i];
+        sum->batches_unread += load_relaxed(&inlet->batches_unread); /* relaxed: as above */
+        sum->rows_unread += load_relaxed(&inlet->rows_unread);       /* relaxed: as above */
+    }
     if (watermark < sum->watermark)
         sum->watermark = watermark;
 }
@@ -69,10 +76,14 @@ enum fletch_status fletch_flow_stage_statistics(struct fletch_flow *flow, uint32
 static void add_outlets(const struct fletch_flow_context *context,
                         const struct fletch_flow_link *link, struct fletch_edge_statistics *sum)
 {
-    for (uint32_t i = 0; i < context->outlet_count; i++)
-        if (context->outlets[i].link == link)
-            /* relaxed: a statistic */
-            sum->credit_wait_ns += load_relaxed(&context->outlets[i].credit_wait_ns);
+    for (uint32_t i = 0; i < context->outlet_count; i++) {
+        const struct fletch_flow_outlet *outlet = &context->outlets[i];
+        if (outlet->link != link)
+            continue;
+        sum->credit_wait_ns += load_relaxed(&outlet->credit_wait_ns); /* relaxed: a statistic */
+        sum->batches_unread += load_relaxed(&outlet->batches_unread); /* relaxed: a statistic */
+        sum->rows_unread += load_relaxed(&outlet->rows_unread);       /* relaxed: a statistic */
+    }
 }
 
 static void add_inlets(const struct fletch_flow_context *context,
@@ -82,9 +93,11 @@ static void add_inlets(const struct fletch_flow_context *context,
         const struct fletch_flow_inlet *inlet = &context->inlets[i];
         if (inlet->link != link)
             continue;
-        sum->batches += load_relaxed(&inlet->batches);             /* relaxed: a statistic */
-        sum->rows += load_relaxed(&inlet->rows);                   /* relaxed: a statistic */
-        sum->input_wait_ns += load_relaxed(&inlet->input_wait_ns); /* relaxed: a statistic */
+        sum->batches += load_relaxed(&inlet->batches);               /* relaxed: a statistic */
+        sum->rows += load_relaxed(&inlet->rows);                     /* relaxed: a statistic */
+        sum->input_wait_ns += load_relaxed(&inlet->input_wait_ns);   /* relaxed: a statistic */
+        sum->batches_unread += load_relaxed(&inlet->batches_unread); /* relaxed: a statistic */
+        sum->rows_unread += load_relaxed(&inlet->rows_unread);       /* relaxed: a statistic */
     }
 }
 
@@ -130,15 +143,14 @@ static const char *const doings[] = {
     [FLETCH_DOING_WORK] = "is at work",
     [FLETCH_DOING_WAIT_INPUT] = "waits for input",
     [FLETCH_DOING_WAIT_CREDIT] = "waits for room downstream",
+    [FLETCH_DOING_WAIT_MEMORY] = "waits for memory",
     [FLETCH_DOING_NOTHING] = "has ended",
 };
 
 /* Which of these says most of why a flow goes on. */
 static const int weights[] = {
-    [FLETCH_DOING_WORK] = 3,
-    [FLETCH_DOING_WAIT_INPUT] = 1,
-    [FLETCH_DOING_WAIT_CREDIT] = 2,
-    [FLETCH_DOING_NOTHING] = 0,
+    [FLETCH_DOING_WORK] = 3,        [FLETCH_DOING_WAIT_INPUT] = 1, [FLETCH_DOING_WAIT_CREDIT] = 2,
+    [FLETCH_DOING_WAIT_MEMORY] = 2, [FLETCH_DOING_NOTHING] = 0,
 };
 
 void fletch_flow_describe(const struct fletch_flow *flow, char *text, size_t text_bytes)

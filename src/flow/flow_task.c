@@ -23,6 +23,8 @@ enum fletch_task_answer fletch_task_step(struct fletch_flow_task *task)
     if (fletch_flow_has_failed(task->flow))
         return FLETCH_TASK_OVER;
     task->look_ns = UINT64_MAX;
+    if (fletch_flow_is_failing(task->flow)) /* whoever writes the failure notifies then */
+        return FLETCH_TASK_IDLE;
     for (uint32_t i = task->instance_count; i > 0; i--) {
         struct fletch_flow_context *context = task->instances[i - 1];
         if (context->phase == FLETCH_INSTANCE_ENDED)
@@ -50,6 +52,8 @@ static void begin_wait(struct fletch_flow_task *task)
         enum fletch_instance_doing doing = FLETCH_DOING_WAIT_INPUT;
         if (context->phase == FLETCH_INSTANCE_ENDED)
             continue;
+        if (context->owed.is_there)
+            doing = FLETCH_DOING_WAIT_MEMORY;
         for (uint32_t k = 0; k < context->outlet_count; k++) {
             struct fletch_flow_outlet *outlet = &context->outlets[k];
             outlet->is_waited_for = outlet->is_blocked;
@@ -68,8 +72,8 @@ static void begin_wait(struct fletch_flow_task *task)
 static void count_wait(struct fletch_flow_context *context, uint64_t waited_ns)
 {
     /* relaxed: written by this thread only, and a statistic */
-    bool waits_for_credit = load_relaxed(&context->doing) == FLETCH_DOING_WAIT_CREDIT;
-    fletch_flow_count(waits_for_credit ? &context->credit_wait_ns : &context->input_wait_ns,
+    bool waits_for_input = load_relaxed(&context->doing) == FLETCH_DOING_WAIT_INPUT;
+    fletch_flow_count(waits_for_input ? &context->input_wait_ns : &context->credit_wait_ns,
                       waited_ns);
     for (uint32_t k = 0; k < context->outlet_count; k++)
         if (context->outlets[k].is_waited_for)

@@ -31,8 +31,7 @@ bool fletch_item_queue_push(struct fletch_item_queue *queue,
 {
     if (queue->count == queue->capacity && !grow(queue, allocator))
         return false;
-    queue->items[(queue->first + queue->count) & (queue->capacity - 1)] = *item;
-    queue->count++;
+    fletch_item_queue_push_back(queue, item);
     return true;
 }
 

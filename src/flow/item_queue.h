@@ -13,6 +13,7 @@ enum fletch_flow_item_kind {
     FLETCH_ITEM_BATCH,
     FLETCH_ITEM_BARRIER,
     FLETCH_ITEM_WATERMARK,
+    FLETCH_ITEM_IDLE, /* until the next watermark */
     FLETCH_ITEM_END
 };
 
@@ -49,6 +50,14 @@ static inline struct fletch_flow_item fletch_item_queue_pop(struct fletch_item_q
     queue->first = (queue->first + 1) & (queue->capacity - 1);
     queue->count--;
     return item;
+}
+
+/* Where one was taken out before: there is room. */
+static inline void fletch_item_queue_push_back(struct fletch_item_queue *queue,
+                                               const struct fletch_flow_item *item)
+{
+    queue->items[(queue->first + queue->count) & (queue->capacity - 1)] = *item;
+    queue->count++;
 }
 
 /* Drops what is in it, and its memory. */

@@ -2,6 +2,8 @@
 
 #include "base/allocator.h"
 #include "base/options.h"
+#include "base/status.h"
+#include "flow/flow_context.h"
 
 /* Outputs where the stage has no function of its own. */
 enum { OUTPUT_ROWS, OUTPUT_SIDES };
@@ -9,6 +11,7 @@ enum { OUTPUT_ROWS, OUTPUT_SIDES };
 struct window_state {
     struct fletch_window_stage stage;
     struct fletch_windows *windows;
+    bool is_taken; /* the batch that is processed, but for rows that wait for memory */
 };
 
 static enum fletch_status begin(struct fletch_flow_context *context, void *argument,
@@ -22,12 +25,21 @@ static enum fletch_status begin(struct fletch_flow_context *context, void *argum
     if (stage.schema == NULL || stage.windows == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "a stage of windows without schema or windows");
+    if (stage.on_rows == NULL && context->node->output_count <= OUTPUT_SIDES)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "output_count of '%s', a stage of windows without on_rows, is %u, "
+                                "expected %d: late rows and those without time go to output %d",
+                                context->node->name, context->node->output_count, OUTPUT_SIDES + 1,
+                                OUTPUT_SIDES);
+    struct fletch_windows_options options;
+    status = fletch_options_copy(&options, sizeof options, stage.windows, sizeof options, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_allocator allocator = fletch_allocator_or_default(NULL);
     struct window_state *state = fletch_block_allocate(&allocator, sizeof *state);
     if (state == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for windows");
     *state = (struct window_state){.stage = stage};
-    struct fletch_windows_options options = *stage.windows;
     options.cache = fletch_flow_context_cache(context);
     status = fletch_windows_create(stage.schema, &options, &allocator, &state->windows, error);
     if (status != FLETCH_OK) {
@@ -38,15 +50,37 @@ static enum fletch_status begin(struct fletch_flow_context *context, void *argum
     return FLETCH_OK;
 }
 
+/* The account is full; after the flow's time for that it is said who has what. */
+static enum fletch_status wait_for_room(struct fletch_flow_context *context,
+                                        const struct window_state *state,
+                                        struct fletch_error *error)
+{
+    struct fletch_window_statistics held = {.struct_size = sizeof held};
+    enum fletch_status status = fletch_flow_wait_for_memory(context, error);
+    if (status != FLETCH_RESOURCE_EXHAUSTED)
+        return status;
+    fletch_windows_statistics(state->windows, &held);
+    struct fletch_error cause = *error;
+    return fletch_error_set(error, status, "%.380s; %u panes are open here", cause.message,
+                            held.panes_open);
+}
+
 static enum fletch_status process(struct fletch_flow_context *context, void *argument,
                                   uint32_t input, struct fletch_batch *batch,
                                   struct fletch_error *error)
 {
-    const struct window_state *state = argument;
-    bool is_taken;
-    (void)context;
+    struct window_state *state = argument;
+    enum fletch_status status = FLETCH_OK;
     (void)input;
-    return fletch_windows_push(state->windows, batch, &is_taken, error);
+    if (state->is_taken)
+        status = fletch_windows_resume(state->windows, error);
+    else
+        status = fletch_windows_push(state->windows, batch, &state->is_taken, error);
+    /* What is not taken lacks no room in the account: panes, which only a watermark closes. */
+    if (status == FLETCH_RESOURCE_EXHAUSTED && state->is_taken)
+        return wait_for_room(context, state, error);
+    state->is_taken = false;
+    return status;
 }
 
 static enum fletch_status give_out(struct fletch_flow_context *context,
@@ -68,6 +102,8 @@ static enum fletch_status on_watermark(struct fletch_flow_context *context, void
     fletch_windows_advance(state->windows, watermark);
     for (;;) {
         enum fletch_status status = fletch_windows_next(state->windows, &rows, error);
+        if (status == FLETCH_RESOURCE_EXHAUSTED)
+            return wait_for_room(context, state, error);
         if (status != FLETCH_OK || rows.kind == FLETCH_WINDOW_NONE)
             return status;
         status = give_out(context, state, &rows, error);

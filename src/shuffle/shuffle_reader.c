@@ -383,6 +383,16 @@ bool fletch_shuffle_reader_may_have_any(const struct fletch_shuffle_reader *read
            fletch_shuffle_is_cancelled(reader->shuffle);
 }
 
+bool fletch_shuffle_reader_is_empty(const struct fletch_shuffle_reader *reader)
+{
+    if (reader->first_pending != NULL || fletch_ready_list_has_any(reader->list))
+        return false;
+    for (uint32_t i = 0; i < reader->partition_count; i++)
+        if (reader->partitions[i]->held.first != NULL)
+            return false;
+    return true;
+}
+
 /* ---- the descriptor ---- */
 
 enum fletch_status fletch_shuffle_reader_open_fd(struct fletch_shuffle_reader *reader, int *out_fd,

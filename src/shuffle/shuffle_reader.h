@@ -57,4 +57,8 @@ enum fletch_status fletch_shuffle_reader_look(struct fletch_shuffle_reader *read
 /* Whether a look could find something: a few loads. */
 bool fletch_shuffle_reader_may_have_any(const struct fletch_shuffle_reader *reader);
 
+/* Whether nothing that was sent before the call is still to be given, held behind barriers
+ * included. */
+bool fletch_shuffle_reader_is_empty(const struct fletch_shuffle_reader *reader);
+
 #endif

@@ -13,9 +13,14 @@
 enum { TRIES_MOST = 4000, STEPS_MOST = 100000 };
 
 static const struct flow_node_words nodes[] = {
-    {.name = "source", .kind = FLOW_SOURCE, .instances = 2, .batches = 4, .has_watermarks = true},
+    {.name = "source",
+     .kind = FLOW_SOURCE,
+     .instances = 2,
+     .batches = 4,
+     .has_watermarks = true,
+     .idles_one_in = 2},
     {.name = "other", .kind = FLOW_SOURCE, .batches = 4},
-    {.name = "relay", .kind = FLOW_RELAY, .instances = 2},
+    {.name = "relay", .kind = FLOW_RELAY, .instances = 2, .reads_in_order = true},
     {.name = "join", .kind = FLOW_RELAY, .instances = 2},
     {.name = "sink", .kind = FLOW_SINK, .instances = 2},
 };
@@ -34,13 +39,16 @@ static uint64_t virtual_now_ns(void *context)
     return *(uint64_t *)context += 1000;
 }
 
-/* Steps all tasks until they have left. */
-static void step_all(struct fletch_flow *flow)
+/* Steps all tasks until they have left, with a barrier that passes and one that is given up. */
+static void step_all(struct flow_scene *scene)
 {
+    struct fletch_flow *flow = scene->flow;
     bool has_left[16] = {false};
     uint32_t left = 0;
     assert_in_range(flow->task_count, 1, 16);
     assert_ok(fletch_flow_barrier(flow, 1, NULL));
+    assert_ok(fletch_flow_barrier(flow, 2, NULL));
+    assert_ok(flow_scene_abort_barrier(scene, 2));
     for (uint32_t i = 0; i < STEPS_MOST && left < flow->task_count; i++) {
         uint32_t task = i % flow->task_count;
         if (has_left[task] || fletch_task_step(flow->tasks[task]) != FLETCH_TASK_OVER)
@@ -71,7 +79,7 @@ static bool fail_once(uint64_t n, uint64_t *out_survived)
             (struct fletch_time_source){.now_ns = virtual_now_ns, .context = &now_ns};
         status = fletch_flow_prepare(scene.flow, &error);
         if (status == FLETCH_OK) {
-            step_all(scene.flow);
+            step_all(&scene);
             status = fletch_flow_wait(scene.flow, 0, &error);
         }
         const char *complaint =

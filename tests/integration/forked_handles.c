@@ -218,6 +218,65 @@ static void a_shuffle_of_the_parent_is_refused(void **state)
     test_shuffle_end(&test);
 }
 
+/* ---- flows ---- */
+
+static enum fletch_status produce_nothing(struct fletch_flow_context *context, void *state,
+                                          bool *out_has_more, struct fletch_error *error)
+{
+    (void)state, (void)out_has_more, (void)error;
+    fletch_flow_pause(context, FLETCH_NO_TIMEOUT);
+    return FLETCH_OK;
+}
+
+static const struct fletch_flow_functions pauses = {.struct_size = sizeof pauses,
+                                                    .produce = produce_nothing};
+static const struct fletch_flow_stage pausing = {
+    .struct_size = sizeof pausing, .name = "pausing", .functions = &pauses};
+
+struct two_flows {
+    struct fletch_transport *transport;
+    struct fletch_flow *built;
+    struct fletch_flow *running;
+};
+
+static int use_flows_of_parent(void *context)
+{
+    const struct two_flows *flows = context;
+    struct fletch_error error;
+    struct fletch_flow *flow;
+    struct fletch_stage_statistics stage = {.struct_size = sizeof stage};
+    uint32_t number;
+    REFUSED(fletch_flow_create(flows->transport, NULL, &flow, &error));
+    REFUSED(fletch_flow_add_source(flows->built, &pausing, &number, &error));
+    REFUSED(fletch_flow_start(flows->built, &error));
+    REFUSED(fletch_flow_wait(flows->running, FLETCH_NO_TIMEOUT, &error));
+    REFUSED(fletch_flow_stop(flows->running, FLETCH_NO_TIMEOUT, &error));
+    REFUSED(fletch_flow_wake(flows->running, 0, &error));
+    REFUSED(fletch_flow_barrier(flows->running, 1, &error));
+    REFUSED(fletch_flow_abort_barrier(flows->running, 1, &error));
+    REFUSED(fletch_flow_wait_barrier(flows->running, 1, FLETCH_NO_TIMEOUT, &error));
+    REFUSED(fletch_flow_stage_statistics(flows->running, 0, 0, &stage, &error));
+    REFUSED(fletch_flow_destroy(flows->running, FLETCH_NO_TIMEOUT, &error));
+    return 0;
+}
+
+static void a_flow_of_the_parent_is_refused(void **state)
+{
+    struct two_flows flows;
+    uint32_t number;
+    (void)state;
+    assert_ok(fletch_transport_create(NULL, NULL, &flows.transport, NULL));
+    assert_ok(fletch_flow_create(flows.transport, NULL, &flows.built, NULL));
+    assert_ok(fletch_flow_create(flows.transport, NULL, &flows.running, NULL));
+    assert_ok(fletch_flow_add_source(flows.running, &pausing, &number, NULL));
+    assert_ok(fletch_flow_start(flows.running, NULL));
+    assert_int_equal(child_run(use_flows_of_parent, &flows, false), 0);
+    assert_ok(fletch_flow_stop(flows.running, FLETCH_NO_TIMEOUT, NULL));
+    assert_ok(fletch_flow_destroy(flows.running, FLETCH_NO_TIMEOUT, NULL));
+    assert_ok(fletch_flow_destroy(flows.built, 0, NULL));
+    assert_ok(fletch_transport_destroy(flows.transport, NULL));
+}
+
 /* ---- numbers ---- */
 
 static int compare_numbers(void *context)
@@ -258,6 +317,7 @@ int main(void)
         cmocka_unit_test(memory_of_the_parent_is_refused),
         cmocka_unit_test(the_store_of_the_parent_is_refused),
         cmocka_unit_test(a_shuffle_of_the_parent_is_refused),
+        cmocka_unit_test(a_flow_of_the_parent_is_refused),
     };
     uint32_t number = fletch_process_number();
     if (child_run(tell_number, &number, false) == 0) {

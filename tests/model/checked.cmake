@@ -24,12 +24,12 @@ endfunction()
 
 # The library as it is checked: without those files of src/base that the checker stands in for.
 set(MODEL_LIBRARY_SOURCES
-    base/allocator.c base/clock.c base/options.c base/process.c base/status.c memory/budget.c
-    memory/budget_order.c memory/budget_report.c memory/buffer.c memory/buffer_pool.c
-    memory/buffer_region.c memory/node_stack.c shuffle/barriers.c shuffle/coordinator.c
-    shuffle/credit.c shuffle/credit_order.c shuffle/ready_list.c shuffle/watermarks.c
-    sync/broadcast_consumer.c sync/broadcast_ring.c sync/broadcast_seat.c sync/epoch.c
-    sync/eventcount.c sync/fan_in.c sync/inbox.c sync/lane_set.c sync/mpsc_queue.c
+    base/allocator.c base/clock.c base/options.c base/process.c base/status.c flow/agent_reply.c
+    memory/budget.c memory/budget_order.c memory/budget_report.c memory/buffer.c
+    memory/buffer_pool.c memory/buffer_region.c memory/node_stack.c shuffle/barriers.c
+    shuffle/coordinator.c shuffle/credit.c shuffle/credit_order.c shuffle/ready_list.c
+    shuffle/watermarks.c sync/broadcast_consumer.c sync/broadcast_ring.c sync/broadcast_seat.c
+    sync/epoch.c sync/eventcount.c sync/fan_in.c sync/inbox.c sync/lane_set.c sync/mpsc_queue.c
     sync/partition_store.c sync/placement.c sync/ring.c sync/serial.c sync/spsc_ring.c
     sync/store_pool.c sync/store_scan.c sync/store_table.c sync/store_value.c sync/wait.c)
 list(TRANSFORM MODEL_LIBRARY_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/

@@ -1,5 +1,11 @@
 # The configurations that are checked: see each harness for its macros.
 
+fletch_add_model(agent_reply give_up)
+fletch_add_model(agent_reply give_up_late DEFINES TRIES=2)
+fletch_add_model(agent_reply again DEFINES REQUESTS=2 ARGS --no-spurious)
+fletch_add_model(agent_reply two_askers DEFINES ASKERS=2 ARGS --no-spurious)
+fletch_add_model(agent_reply park DEFINES TRIES=0)
+
 fletch_add_model(spsc_ring slot)
 fletch_add_model(spsc_ring slot_capacity_1 DEFINES CAPACITY=1)
 fletch_add_model(spsc_ring slot_4_items DEFINES ITEMS=4)
@@ -285,7 +291,7 @@ fletch_add_model(ready_list change_long DEFINES PUSHERS=2 OWNED=1 DETACHES=1 ATT
 
 foreach(structure IN ITEMS spsc_ring mpsc_queue fan_in inbox eventcount epoch partition_store
                           store_pool store_table node_stack shared buffer_pool budget ready_list
-                          serial credit coordinator)
+                          serial credit coordinator agent_reply)
   fletch_add_model_mutants(${structure})
 endforeach()
 fletch_add_model_mutants(broadcast_ring EVERY 3)

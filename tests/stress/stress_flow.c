@@ -10,7 +10,8 @@
 #include "support/team.h"
 
 /* A graph with every kind of edge on threads, with other threads that send barriers, look at
- * statistics, wake sources, and in some rounds stop or cancel the flow or have it fail. What the
+ * statistics, wake sources, give barriers up, and in some rounds stop or cancel the flow or have it
+ * fail; in some a stage wants no more after a while. What the
  * instances watch is in support/flow_scenes.h. */
 
 enum { ROUNDS = 24, BATCHES = 150 };
@@ -50,6 +51,18 @@ static bool is_over(const struct round *round)
     return load_relaxed(&round->is_over) != 0; /* relaxed: a flag without data */
 }
 
+/* Whether or not it is still under way, each instance is told the same. */
+static void give_up(struct round *round, uint64_t id)
+{
+    enum fletch_status status = flow_scene_abort_barrier(&scene, id);
+    note(round, status == FLETCH_OK || status == FLETCH_NOT_FOUND ||
+                    status == FLETCH_FAILED_PRECONDITION ||
+                    (round->end == CANCELLED && status == FLETCH_CANCELLED) ||
+                    (round->end == FAILS && status == FLETCH_ABORTED));
+    if (status == FLETCH_OK)
+        note(round, fletch_flow_wait_barrier(scene.flow, id, 0, NULL) != FLETCH_OK);
+}
+
 static void send_barriers(void *context)
 {
     struct round *round = context;
@@ -61,6 +74,8 @@ static void send_barriers(void *context)
                         (round->end == FAILS && status == FLETCH_ABORTED));
         if (status == FLETCH_OK && id % 4 == 0)
             (void)!fletch_flow_wait_barrier(scene.flow, id, 1000000, NULL);
+        if (status == FLETCH_OK && id % 3 == 0 && id < FLOW_BARRIERS_MAX)
+            give_up(round, id);
         id += status == FLETCH_OK;
         fletch_thread_yield();
     }
@@ -112,6 +127,7 @@ static void fill(struct round *round)
          .instances = 2,
          .batches = batches,
          .has_watermarks = true,
+         .idles_one_in = 7,
          .pauses_one_in = 9},
         {.name = "b", .kind = FLOW_SOURCE, .batches = batches, .has_watermarks = true},
         {.name = "fork", .kind = FLOW_RELAY, .instances = 2},
@@ -121,6 +137,9 @@ static void fill(struct round *round)
         {.name = "side", .kind = FLOW_SINK, .instances = 2},
     };
     memcpy(round->nodes, nodes, sizeof nodes);
+    if (fletch_random_below(&round->random, 3) == 0)
+        round->nodes[2 + fletch_random_below(&round->random, 5)].enough_after =
+            1 + fletch_random_below(&round->random, 40);
     if (round->end != FAILS)
         return;
     struct flow_node_words *node = &round->nodes[fletch_random_below(&round->random, 7)];

@@ -13,7 +13,7 @@ enum flow_column {
     FLOW_IDENTITY, /* of the row, for ever */
     FLOW_SENDER,   /* the instance that sent it last */
     FLOW_NUMBER,   /* which of its rows it was */
-    FLOW_BARRIER,  /* how many barriers its source had passed */
+    FLOW_BARRIER,  /* the last one that its source had passed */
     FLOW_TIME,     /* of the event */
     FLOW_COLUMNS
 };

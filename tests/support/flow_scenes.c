@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/status.h"
 #include "base/thread.h"
@@ -28,6 +29,13 @@ static bool draws(struct flow_actor *actor, uint32_t one_in)
     return one_in > 0 && fletch_random_below(&actor->random, one_in) == 0;
 }
 
+/* Longer than a writer of a shuffle waits before it spills. */
+static void nap(void)
+{
+    const struct timespec long_enough = {.tv_nsec = 300000000};
+    (void)nanosleep(&long_enough, NULL);
+}
+
 /* Counts a call, dawdles, and fails where the words say so. */
 static enum fletch_status arrive(struct flow_actor *actor, enum flow_fault where,
                                  struct fletch_error *error)
@@ -36,9 +44,17 @@ static enum fletch_status arrive(struct flow_actor *actor, enum flow_fault where
     uint32_t calls = actor->calls[where]++;
     if (draws(actor, words->slow_one_in))
         fletch_thread_yield();
+    if (where == FAULT_WORK && words->naps_at > 0 && calls == words->naps_at)
+        nap();
     if (words->fault != where || words->fault_instance != actor->number ||
         calls < words->fault_after)
         return FLETCH_OK;
+    if (words->fault_is_hang) {
+        store_relaxed(&actor->scene->hangs, 1);             /* relaxed: a flag without data */
+        while (load_relaxed(&actor->scene->is_let_go) == 0) /* relaxed: as above */
+            fletch_thread_yield();
+        return FLETCH_OK;
+    }
     return fletch_error_set(error, FLETCH_ABORTED, "as planned, in call %u of kind %d", calls,
                             (int)where);
 }
@@ -49,6 +65,15 @@ static enum fletch_status complain(struct fletch_error *error, const char *what,
     return fletch_error_set(error, FLETCH_INTERNAL,
                             "BROKEN: %s: %" PRId64 " was found, with %" PRId64, what, found,
                             expected);
+}
+
+/* Whether somebody may want no more: then less comes. */
+static bool has_limits(const struct flow_scene *scene)
+{
+    for (uint32_t i = 0; i < scene->node_count; i++)
+        if (scene->nodes[i].enough_after > 0)
+            return true;
+    return false;
 }
 
 static void pile_up(struct flow_pile *pile, const struct fletch_batch *batch, uint64_t times)
@@ -106,11 +131,23 @@ static struct fletch_batch *make_batch(struct fletch_flow_context *context,
         at[FLOW_IDENTITY * rows + i] = identity;
         at[FLOW_SENDER * rows + i] = actor->number;
         at[FLOW_NUMBER * rows + i] = (int64_t)number;
-        at[FLOW_BARRIER * rows + i] = (int64_t)actor->barriers;
-        at[FLOW_TIME * rows + i] =
-            (int64_t)actor->batches * TIME_STEP + 1 + fletch_random_below(&actor->random, 50);
+        at[FLOW_BARRIER * rows + i] = (int64_t)actor->last_barrier;
+        /* What comes from one that was idle may be late; what came before may not. */
+        at[FLOW_TIME * rows + i] = actor->was_idle ? INT64_MAX
+                                                   : (int64_t)actor->batches * TIME_STEP + 1 +
+                                                         fletch_random_below(&actor->random, 50);
     }
     return batch;
+}
+
+/* Says that it wants no more, where the words say so. */
+static void note_enough(struct fletch_flow_context *context, struct flow_actor *actor)
+{
+    const struct flow_node_words *words = words_of(actor);
+    if (words->enough_after == 0 || actor->calls[FAULT_WORK] < words->enough_after)
+        return;
+    actor->has_enough = true;
+    fletch_flow_want_no_more(context);
 }
 
 static enum fletch_status produce(struct fletch_flow_context *context, void *state,
@@ -136,10 +173,31 @@ static enum fletch_status produce(struct fletch_flow_context *context, void *sta
     }
     if (draws(actor, words->pauses_one_in))
         fletch_flow_pause(context, fletch_random_below(&actor->random, 50000));
+    if (status == FLETCH_OK && draws(actor, words->idles_one_in)) {
+        actor->was_idle = true;
+        status = fletch_flow_emit_idle(context, error);
+    }
+    note_enough(context, actor);
     return status;
 }
 
 /* ---- what comes in ---- */
+
+static bool is_given_up(const struct flow_scene *scene, uint64_t id)
+{
+    return id < FLOW_BARRIERS_MAX && load_acquire(&scene->given_up[id]) != 0;
+}
+
+/* Whether a row that was sent after barrier `id` may come now: behind the actor's last one, but for
+ * those that were given up. */
+static bool is_side(const struct flow_actor *actor, uint64_t id)
+{
+    uint64_t from = id < actor->last_barrier ? id : actor->last_barrier;
+    uint64_t to = id < actor->last_barrier ? actor->last_barrier : id;
+    while (to > from && is_given_up(actor->scene, to))
+        to--;
+    return to == from;
+}
 
 static enum fletch_status check_rows(struct flow_actor *actor, uint32_t input,
                                      const struct fletch_batch *batch, struct fletch_error *error)
@@ -159,9 +217,9 @@ static enum fletch_status check_rows(struct flow_actor *actor, uint32_t input,
         *last = (uint64_t)number[i];
         if (key[i] != flow_rows_key(identity[i]))
             return complain(error, "a key that is not the row's", key[i], identity[i]);
-        if ((uint64_t)barrier[i] != actor->barriers)
+        if (!is_side(actor, (uint64_t)barrier[i]))
             return complain(error, "a row on the wrong side of a barrier", barrier[i],
-                            (int64_t)actor->barriers);
+                            (int64_t)actor->last_barrier);
         if (time[i] <= actor->watermark)
             return complain(error, "a row behind its watermark", time[i], actor->watermark);
     }
@@ -194,7 +252,7 @@ static enum fletch_status process(struct fletch_flow_context *context, void *sta
 {
     struct flow_actor *actor = state;
     enum fletch_status status = arrive(actor, FAULT_WORK, error);
-    if (status == FLETCH_OK && actor->finishes > 0)
+    if (status == FLETCH_OK && (actor->finishes > 0 || actor->has_enough))
         status = complain(error, "a batch behind finish", input, 0);
     if (status == FLETCH_OK)
         status = check_rows(actor, input, batch, error);
@@ -202,9 +260,15 @@ static enum fletch_status process(struct fletch_flow_context *context, void *sta
         return status;
     pile_up(&actor->in[input], batch, 1);
     actor->batches++;
+    note_enough(context, actor);
     if (words_of(actor)->kind == FLOW_SINK)
         return FLETCH_OK;
     return relay(context, actor, 0, batch, error);
+}
+
+static bool is_told(const struct flow_actor *actor, uint64_t id)
+{
+    return id < FLOW_BARRIERS_MAX && (actor->aborts_told[id / 64] >> id % 64 & 1) != 0;
 }
 
 static enum fletch_status on_barrier(struct fletch_flow_context *context, void *state, uint64_t id,
@@ -215,8 +279,23 @@ static enum fletch_status on_barrier(struct fletch_flow_context *context, void *
     actor->barriers++;
     if (id <= actor->last_barrier)
         return complain(error, "a barrier out of order", (int64_t)id, (int64_t)actor->last_barrier);
+    if (is_told(actor, id))
+        return complain(error, "a barrier behind its abort", (int64_t)id, (int64_t)actor->aborts);
     actor->last_barrier = id;
     return arrive(actor, FAULT_BARRIER, error);
+}
+
+static enum fletch_status on_barrier_abort(struct fletch_flow_context *context, void *state,
+                                           uint64_t id, struct fletch_error *error)
+{
+    struct flow_actor *actor = state;
+    (void)context;
+    if (!is_given_up(actor->scene, id) || is_told(actor, id))
+        return complain(error, "an abort of nothing, or a second one", (int64_t)id,
+                        (int64_t)actor->aborts);
+    actor->aborts_told[id / 64] |= UINT64_C(1) << id % 64;
+    actor->aborts++;
+    return FLETCH_OK;
 }
 
 static enum fletch_status on_watermark(struct fletch_flow_context *context, void *state,
@@ -246,7 +325,7 @@ static enum fletch_status finish(struct fletch_flow_context *context, void *stat
     struct flow_actor *actor = state;
     const struct flow_node_words *words = words_of(actor);
     (void)context;
-    if (words->kind != FLOW_SOURCE && actor->watermark != INT64_MAX)
+    if (words->kind != FLOW_SOURCE && actor->watermark != INT64_MAX && !has_limits(actor->scene))
         return complain(error, "finish before the last watermark", actor->watermark, INT64_MAX);
     *out_has_more = actor->finishes++ < actor->number; /* some are called again */
     return arrive(actor, FAULT_FINISH, error);
@@ -280,6 +359,7 @@ static enum fletch_status add_node(struct flow_scene *scene, uint32_t node,
         .on_input_end = is_source ? NULL : on_input_end,
         .finish = finish,
         .close = note_closed,
+        .on_barrier_abort = on_barrier_abort,
     };
     const struct fletch_flow_stage stage = {
         .struct_size = sizeof stage,
@@ -288,6 +368,7 @@ static enum fletch_status add_node(struct flow_scene *scene, uint32_t node,
         .argument = scene->actors[node],
         .instance_count = words->instances,
         .reads_in_order = words->reads_in_order,
+        .reads_to_end = words->reads_to_end,
     };
     uint32_t added = UINT32_MAX;
     for (uint32_t i = 0; i < FLOW_INSTANCES_MAX; i++)
@@ -325,6 +406,7 @@ static enum fletch_status add_link(struct flow_scene *scene, uint32_t link,
         .key_columns = &key_column,
         .key_column_count = 1,
         .frame_bytes = 4096,
+        .budget_bytes = words->edge_budget_bytes,
         .spill_directory = from->kind == FLETCH_FLOW_FORWARD ? NULL : words->spill_directory,
     };
     enum fletch_status status = FLETCH_OK;
@@ -375,10 +457,24 @@ enum fletch_status flow_scene_try(struct flow_scene *scene, const struct flow_sc
     scene->transport = NULL;
     scene->flow = NULL;
     store_relaxed(&scene->close_count, 0); /* relaxed: nobody else is there */
+    store_relaxed(&scene->hangs, 0);       /* relaxed: as above */
+    store_relaxed(&scene->is_let_go, 0);   /* relaxed: as above */
+    for (uint32_t i = 0; i < FLOW_BARRIERS_MAX; i++)
+        store_relaxed(&scene->given_up[i], 0); /* relaxed: as above */
     scene->schema = flow_rows_schema();
     enum fletch_status status = make_flow(scene, words, error);
     if (status != FLETCH_OK)
         flow_scene_end(scene);
+    return status;
+}
+
+enum fletch_status flow_scene_abort_barrier(struct flow_scene *scene, uint64_t id)
+{
+    bool is_second = is_given_up(scene, id);
+    store_release(&scene->given_up[id], 1); /* first: whoever is told finds it */
+    enum fletch_status status = fletch_flow_abort_barrier(scene->flow, id, NULL);
+    if (status != FLETCH_OK && !is_second)
+        store_release(&scene->given_up[id], 0);
     return status;
 }
 
@@ -408,8 +504,27 @@ static const char *say(const struct flow_scene *scene, uint32_t node, const char
     return complaint;
 }
 
-static const char *check_link(const struct flow_scene *scene, const struct flow_link_words *link)
+/* What was sent and is wanted by nobody is counted; where each batch goes to several, it is counted
+ * once or by each of them. */
+static const char *check_limited(const struct flow_scene *scene, uint32_t link, uint64_t sent,
+                                 uint64_t got)
 {
+    struct fletch_edge_statistics edge = {.struct_size = sizeof edge};
+    uint32_t to = scene->links[link].to;
+    if (fletch_flow_edge_statistics(scene->flow, link, &edge, NULL) != FLETCH_OK)
+        return "an edge without statistics";
+    bool is_right = scene->links[link].kind == FLETCH_FLOW_BROADCAST
+                        ? got + edge.rows_unread <= sent
+                        : got + edge.rows_unread == sent;
+    if (edge.rows != got)
+        return say(scene, to, "rows that the edge counts as come", edge.rows, got);
+    return is_right ? NULL
+                    : say(scene, to, "rows that came or are unread", got + edge.rows_unread, sent);
+}
+
+static const char *check_link(const struct flow_scene *scene, uint32_t number)
+{
+    const struct flow_link_words *link = &scene->links[number];
     uint64_t times =
         link->kind == FLETCH_FLOW_BROADCAST ? flow_scene_instances(scene, link->to) : 1;
     struct flow_pile sent = {.rows = 0}, got = {.rows = 0};
@@ -419,6 +534,8 @@ static const char *check_link(const struct flow_scene *scene, const struct flow_
         got.rows += scene->actors[link->to][i].in[link->input].rows;
         got.sum += scene->actors[link->to][i].in[link->input].sum;
     }
+    if (has_limits(scene))
+        return check_limited(scene, number, sent.rows, got.rows);
     if (got.rows != sent.rows)
         return say(scene, link->to, "rows that came", got.rows, sent.rows);
     return got.sum == sent.sum ? NULL : say(scene, link->to, "sum of what came", got.sum, sent.sum);
@@ -441,7 +558,7 @@ static const char *check_actor(const struct flow_scene *scene, uint32_t node, ui
         return say(scene, node, "calls of finish", actor->finishes, instance + 1);
     if (actor->closes != 1)
         return say(scene, node, "calls of close", actor->closes, 1);
-    if (actor->input_ends != count_inputs(scene, node))
+    if (actor->input_ends != count_inputs(scene, node) && !has_limits(scene))
         return say(scene, node, "inputs that ended", actor->input_ends, count_inputs(scene, node));
     return NULL;
 }
@@ -453,7 +570,7 @@ const char *flow_scene_complaint(const struct flow_scene *scene)
         for (uint32_t k = 0; k < flow_scene_instances(scene, i) && found == NULL; k++)
             found = check_actor(scene, i, k);
     for (uint32_t i = 0; i < scene->link_count && found == NULL; i++)
-        found = check_link(scene, &scene->links[i]);
+        found = check_link(scene, i);
     return found == NULL ? flow_scene_close_complaint(scene) : found;
 }
 
@@ -471,6 +588,7 @@ const char *flow_scene_close_complaint(const struct flow_scene *scene)
         for (uint32_t k = 0; k < FLOW_INSTANCES_MAX; k++) {
             const struct flow_actor *actor = &scene->actors[i][k];
             bool has_failed = scene->nodes[i].fault == FAULT_INIT &&
+                              !scene->nodes[i].fault_is_hang &&
                               scene->nodes[i].fault_instance == k &&
                               scene->nodes[i].fault_after == 0 && actor->inits > 0;
             uint32_t owed = actor->inits > 0 && !has_failed;

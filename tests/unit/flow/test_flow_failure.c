@@ -5,6 +5,7 @@
 
 #include "base/thread.h"
 #include "support/cmocka_tests.h"
+#include "support/flow_puppets.h"
 #include "support/flow_scenes.h"
 
 /* Failures of every function of every stage over every kind of edge, and ends from outside: the
@@ -49,28 +50,36 @@ static void end(void)
 
 /* ---- every function of every stage ---- */
 
-static void fail_at(enum fletch_flow_edge_kind kind, uint32_t node, enum flow_fault fault)
+/* Instances of source, relay and sink. */
+struct shape {
+    uint32_t instances[3];
+};
+
+static void fail_at(enum fletch_flow_edge_kind kind, const struct shape *shape, uint32_t node,
+                    enum flow_fault fault)
 {
     struct flow_node_words nodes[] = {
         {.name = "source",
          .kind = FLOW_SOURCE,
-         .instances = 2,
          .batches = fault == FAULT_INPUT_END || fault == FAULT_FINISH ? 20 : UINT32_MAX,
          .has_watermarks = true},
-        {.name = "relay", .kind = FLOW_RELAY, .instances = 2},
-        {.name = "sink", .kind = FLOW_SINK, .instances = 2, .slow_one_in = 10},
+        {.name = "relay", .kind = FLOW_RELAY},
+        {.name = "sink", .kind = FLOW_SINK, .slow_one_in = 10},
     };
     const struct flow_link_words links[] = {{.from = 0, .to = 1, .kind = kind},
                                             {.from = 1, .to = 2, .kind = kind, .is_apart = true}};
     struct fletch_error error;
     char expected[100];
+    for (uint32_t i = 0; i < 3; i++)
+        nodes[i].instances = shape->instances[i];
     nodes[node].fault = fault;
-    nodes[node].fault_instance = 1;
+    nodes[node].fault_instance = shape->instances[node] - 1;
     nodes[node].fault_after = fault == FAULT_WORK ? 7 : fault == FAULT_BARRIER ? 2 : 0;
     run(nodes, 3, links, 2);
     send_barriers();
     assert_int_equal(fletch_flow_wait(scene.flow, patience_ns, &error), FLETCH_ABORTED);
-    snprintf(expected, sizeof expected, "stage '%s', instance 1: as planned", nodes[node].name);
+    snprintf(expected, sizeof expected, "stage '%s', instance %u: as planned", nodes[node].name,
+             nodes[node].fault_instance);
     assert_contains(error.message, expected);
     fletch_flow_cancel(scene.flow, "too late");
     assert_int_equal(fletch_flow_wait(scene.flow, 0, NULL), FLETCH_ABORTED);
@@ -81,11 +90,12 @@ static void fail_at(enum fletch_flow_edge_kind kind, uint32_t node, enum flow_fa
 
 static void fail_at_each_function(enum fletch_flow_edge_kind kind, uint32_t node)
 {
-    for (int fault = FAULT_INIT; fault <= FAULT_FINISH; fault++) {
-        if (node == 0 && (fault == FAULT_WATERMARK || fault == FAULT_INPUT_END))
-            continue; /* never called of a source */
-        fail_at(kind, node, (enum flow_fault)fault);
-    }
+    static const struct shape shapes[] = {{{2, 2, 2}}, {{3, 1, 4}}};
+    uint32_t count = kind == FLETCH_FLOW_FORWARD ? 1 : 2; /* one to one */
+    for (int fault = FAULT_INIT; fault <= FAULT_FINISH; fault++)
+        for (uint32_t i = 0; i < count; i++)
+            if (node != 0 || (fault != FAULT_WATERMARK && fault != FAULT_INPUT_END))
+                fail_at(kind, &shapes[i], node, (enum flow_fault)fault);
 }
 
 static void test_the_first_failure_stops_everything_and_is_told(void **state)
@@ -94,6 +104,83 @@ static void test_the_first_failure_stops_everything_and_is_told(void **state)
     for (int kind = FLETCH_FLOW_FORWARD; kind <= FLETCH_FLOW_BROADCAST; kind++)
         for (uint32_t node = 0; node < 3; node++)
             fail_at_each_function((enum fletch_flow_edge_kind)kind, node);
+}
+
+/* ---- what does not return ---- */
+
+static void hang_in(enum fletch_flow_edge_kind kind, uint32_t node, enum flow_fault fault)
+{
+    struct flow_node_words nodes[] = {
+        {.name = "source",
+         .kind = FLOW_SOURCE,
+         .instances = 2,
+         .batches = fault == FAULT_INPUT_END || fault == FAULT_FINISH ? 20 : UINT32_MAX,
+         .has_watermarks = true},
+        {.name = "relay", .kind = FLOW_RELAY, .instances = 2},
+        {.name = "sink", .kind = FLOW_SINK, .instances = 2},
+    };
+    const struct flow_link_words links[] = {{.from = 0, .to = 1, .kind = kind, .is_apart = true},
+                                            {.from = 1, .to = 2, .kind = kind, .is_apart = true}};
+    struct fletch_error error;
+    char expected[100];
+    nodes[node].fault = fault;
+    nodes[node].fault_instance = 1;
+    nodes[node].fault_is_hang = true;
+    run(nodes, 3, links, 2);
+    for (uint64_t id = 1; load_relaxed(&scene.hangs) == 0; id++) { /* relaxed: a flag */
+        (void)!fletch_flow_barrier(scene.flow, id, NULL);
+        fletch_thread_yield();
+    }
+    /* Both come back in time, though the function does not. */
+    assert_int_equal(fletch_flow_stop(scene.flow, 5000000, &error), FLETCH_DEADLINE_EXCEEDED);
+    do /* the others leave as soon as they are given the processor */
+        assert_int_equal(fletch_flow_destroy(scene.flow, 1000000, &error),
+                         FLETCH_FAILED_PRECONDITION);
+    while (strstr(error.message, "5 of 6 instances have ended") == NULL);
+    snprintf(expected, sizeof expected, "stage '%s', instance 1 is at work", nodes[node].name);
+    assert_contains(error.message, expected);
+    assert_int_equal(fletch_flow_wait(scene.flow, 0, NULL), FLETCH_DEADLINE_EXCEEDED);
+    assert_int_equal(load_relaxed(&scene.close_count), 0); /* relaxed: nothing may be closed yet */
+    store_relaxed(&scene.is_let_go, 1);                    /* relaxed: a flag without data */
+    assert_int_equal(fletch_flow_wait(scene.flow, patience_ns, &error), FLETCH_CANCELLED);
+    end();
+}
+
+static void test_what_does_not_return_is_named_and_waited_for(void **state)
+{
+    (void)state;
+    for (uint32_t node = 0; node < 3; node++)
+        for (int fault = FAULT_INIT; fault <= FAULT_FINISH; fault++) {
+            if (node == 0 && (fault == FAULT_WATERMARK || fault == FAULT_INPUT_END))
+                continue; /* never called of a source */
+            hang_in(FLETCH_FLOW_FORWARD, node, (enum flow_fault)fault);
+            hang_in(FLETCH_FLOW_HASH, node, (enum flow_fault)fault);
+        }
+}
+
+/* Whoever fails first claims the failure, then writes it: meanwhile nothing is called either. */
+static void test_nothing_is_called_while_a_failure_is_written(void **state)
+{
+    static struct puppet_theatre theatre;
+    (void)state;
+    theatre_open(&theatre, NULL);
+    uint32_t source =
+        theatre_add(&theatre, &(struct puppet_words){.name = "source", .is_source = true});
+    uint32_t sink = theatre_add(&theatre, &(struct puppet_words){.name = "sink"});
+    theatre_join(&theatre, source, sink, 0, FLETCH_FLOW_HASH);
+    assert_ok(theatre_begin(&theatre, NULL));
+    theatre_move(&theatre, source, 0, PUPPET_ROWS, 10);
+    struct puppet *puppet = theatre_puppet(&theatre, source, 0);
+    uint32_t produced = puppet->produced;
+    store_relaxed(&theatre.flow->failure, FLETCH_FAILURE_CLAIMED); /* relaxed: one thread */
+    theatre_move(&theatre, source, 0, PUPPET_ROWS, 10);
+    assert_int_equal(puppet->produced, produced);
+    assert_int_equal(fletch_flow_wait(theatre.flow, 0, NULL), FLETCH_DEADLINE_EXCEEDED);
+    store_relaxed(&theatre.flow->failure, FLETCH_FAILURE_NONE); /* relaxed: as above */
+    theatre_settle(&theatre);
+    assert_true(puppet->produced > produced);
+    assert_int_equal(theatre_puppet(&theatre, sink, 0)->rows[0], 20);
+    theatre_close(&theatre);
 }
 
 /* ---- what a function does wrong ---- */
@@ -348,6 +435,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_first_failure_stops_everything_and_is_told),
+        cmocka_unit_test(test_what_does_not_return_is_named_and_waited_for),
+        cmocka_unit_test(test_nothing_is_called_while_a_failure_is_written),
         cmocka_unit_test(test_misuse_is_a_failure_with_its_own_words),
         cmocka_unit_test(test_a_batch_that_an_edge_cannot_take_fails_who_sent_it),
         cmocka_unit_test(test_a_flow_that_is_stopped_loses_nothing),
