@@ -39,6 +39,10 @@ struct fletch_agent {
     struct fletch_agent_options options;     /* with the defaults filled in */
     struct fletch_agent_link_state *first_out;
     struct fletch_agent_link_state *first_in;
+    /* While a link is made: who leads to its sender. */
+    uint64_t search;                   /* the last one that found this agent */
+    struct fletch_agent *found_next;   /* in the order of being found */
+    struct fletch_agent *step_back;    /* the next one on the way */
     struct fletch_mpsc_queue *intake;  /* of envelopes; NULL: none */
     struct fletch_mpsc_queue *control; /* of struct fletch_agent_control */
     struct fletch_mpsc_queue *orders;  /* of struct fletch_agent_order */

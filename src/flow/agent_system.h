@@ -34,6 +34,7 @@ struct fletch_agent_system {
     struct fletch_agent *first;
     struct fletch_agent **last;
     uint32_t agent_count;
+    uint64_t searches; /* for circles, so far */
     bool is_started;
     bool is_seated; /* all agents know what wakes them */
     bool drains;
