@@ -57,6 +57,9 @@ static enum fletch_status check_options(const struct fletch_agent_system *system
                                         const struct fletch_agent_options *options,
                                         struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(system->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     if (system->is_started)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "the system of agents was started: no agents can be added");
@@ -260,6 +263,9 @@ enum fletch_status fletch_agent_receive(struct fletch_agent *self, uint64_t time
                                         struct fletch_agent_message *out_message,
                                         struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(self->system->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     if (!fletch_agent_is_driven(self) || !self->system->is_started)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "agent '%s' %s", self->name,
                                 fletch_agent_is_driven(self) ? "was not started"

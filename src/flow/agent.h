@@ -67,7 +67,8 @@ struct fletch_agent {
     /* What it is doing. */
     struct fletch_agent_message message; /* NOTHING: none is being handled */
     void *state;
-    bool is_alive; /* init has answered OK, and close was not called */
+    bool is_alive;   /* init has answered OK, and close was not called */
+    bool is_closing; /* close is being called: nothing is sent any more */
     bool has_ended;
     uint64_t stalled_since_ns; /* 0: it does not wait for room */
     uint64_t period_start_ns;

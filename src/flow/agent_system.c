@@ -53,7 +53,9 @@ enum fletch_status fletch_agent_system_create(struct fletch_transport *transport
                                               struct fletch_error *error)
 {
     struct fletch_agent_system_options known;
-    enum fletch_status status = read_options(options, &known, error);
+    enum fletch_status status = fletch_transport_check(transport, error);
+    if (status == FLETCH_OK)
+        status = read_options(options, &known, error);
     if (status != FLETCH_OK)
         return status;
     const struct fletch_allocator *allocator = &transport->allocator;
@@ -152,6 +154,9 @@ static uint32_t own_agents(const struct fletch_agent_system *system)
 static enum fletch_status check_start(const struct fletch_agent_system *system,
                                       struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(system->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     if (system->is_started)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "the system of agents was started before");
@@ -321,6 +326,9 @@ enum fletch_status fletch_agent_system_destroy(struct fletch_agent_system *syste
 {
     if (system == NULL)
         return FLETCH_OK;
+    enum fletch_status status = fletch_transport_check(system->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     fletch_agent_system_cancel(system, "it is being destroyed");
     const struct fletch_wait wait = {.policy = &system->policy,
                                      .history = &system->history,
