@@ -269,7 +269,7 @@ enum fletch_agent_progress fletch_agent_make_step(struct fletch_agent *agent)
         return FLETCH_AGENT_MOVED;
     }
     if (fletch_agent_system_is_stopping(agent->system))
-        return FLETCH_AGENT_IDLE; /* so that what has failed is not called again; all are notified */
+        return FLETCH_AGENT_IDLE; /* what has failed is not called again; all are notified */
     if (!agent->is_alive) {
         wake_up(agent);
         return FLETCH_AGENT_MOVED;
