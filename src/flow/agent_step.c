@@ -78,7 +78,7 @@ static void drop_staged(struct fletch_agent *agent)
 static void forget_requests(struct fletch_agent *agent)
 {
     for (uint32_t i = 0; agent->open_requests > 0 && i < agent->options.request_limit; i++)
-        if (!fletch_agent_entry_is_free(&agent->entries[i]))
+        if (fletch_agent_entry_is_open(&agent->entries[i]))
             forget_request(agent, &agent->entries[i]);
 }
 

@@ -12,6 +12,12 @@
 
 enum { RECEIVED_MAX = 16, LAYERS = 40, AGENTS_OF_LAYER = 4 };
 
+#define HOUR_NS UINT64_C(3600000000000)
+
+/* The lowest bits of an entry whose reply is being written: see agent_reply.c. */
+#define WAITING UINT64_C(1)
+#define WRITING UINT64_C(2)
+
 static const struct fletch_batch_slot nothing = {.batch = NULL};
 
 /* One agent under test, "a", linked to "b", which writes down what comes. */
@@ -25,7 +31,9 @@ struct scene {
     uint32_t fails_at_batches;
     uint32_t fails_at_replies;
     uint32_t inits;
+    uint32_t replies;
     bool asks_in_init;
+    bool asks_twice;
     enum fletch_status sent_in_close;
     enum fletch_status reply_to_nothing;
 };
@@ -35,11 +43,15 @@ static enum fletch_status init(void *argument, struct fletch_agent *self, void *
 {
     struct scene *scene = argument;
     const struct fletch_agent_question question = {.timeout_ns = 0};
+    const struct fletch_agent_question patient = {.timeout_ns = HOUR_NS};
     uint64_t ticket;
     *out_state = argument;
-    return ++scene->inits == 1 && scene->asks_in_init
-               ? fletch_agent_ask(self, scene->b, &question, &ticket, error)
-               : FLETCH_OK;
+    if (++scene->inits > 1 || !scene->asks_in_init)
+        return FLETCH_OK;
+    enum fletch_status status = fletch_agent_ask(self, scene->b, &question, &ticket, error);
+    return status != FLETCH_OK || !scene->asks_twice
+               ? status
+               : fletch_agent_ask(self, scene->b, &patient, &ticket, error);
 }
 
 static bool fails(uint32_t *times)
@@ -52,6 +64,7 @@ static enum fletch_status receive(void *state, struct fletch_agent *self,
                                   struct fletch_error *error)
 {
     struct scene *scene = state;
+    scene->replies += message->kind == FLETCH_AGENT_REPLY;
     if (message->kind == FLETCH_AGENT_CONTROL)
         scene->reply_to_nothing = fletch_agent_reply(self, &message->request, &nothing, error);
     if ((message->kind == FLETCH_AGENT_BATCH && fails(&scene->fails_at_batches)) ||
@@ -171,6 +184,22 @@ static void a_request_that_never_left_is_forgotten_once(void **state)
     end(&scene);
 }
 
+/* The replier stalls, and the asker gives up; the entry stays the replier's for a while. */
+static void a_request_is_given_up_once(void **state)
+{
+    struct scene scene = {.asks_in_init = true, .asks_twice = true};
+    (void)state;
+    begin(&scene, &sender);
+    assert_true(fletch_agent_step(scene.a));
+    assert_int_equal(load_relaxed(&scene.a->entries[0].state), WAITING); /* relaxed: one thread */
+    store_relaxed(&scene.a->entries[0].state, WRITING);                  /* relaxed: one thread */
+    settle(&scene);
+    assert_int_equal(scene.replies, 1);
+    assert_int_equal(scene.a->open_requests, 1);
+    assert_ok(fletch_agent_system_destroy(scene.system, 0, NULL));
+    assert_ok(fletch_transport_destroy(scene.transport, NULL));
+}
+
 static void nothing_is_sent_in_close(void **state)
 {
     struct scene scene = {.sent_in_close = FLETCH_OK};
@@ -264,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_dead_letter_sends_arrives),
         cmocka_unit_test(a_request_that_never_left_is_forgotten_once),
+        cmocka_unit_test(a_request_is_given_up_once),
         cmocka_unit_test(nothing_is_sent_in_close),
         cmocka_unit_test(a_driven_agent_sends_nothing_after_its_end),
         cmocka_unit_test(only_requests_are_replied_to),
