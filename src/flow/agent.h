@@ -51,6 +51,7 @@ struct fletch_agent {
     struct fletch_buffer_cache *cache; /* its worker's, or its own */
     struct fletch_buffer_cache *own_cache;
     struct fletch_wait_history history; /* of a driving thread */
+    uint64_t waits_to_ns;               /* while that waits: until when at most */
     struct fletch_agent_entry *entries; /* options.request_limit */
     uint32_t open_requests;
     struct fletch_agent_staged *staged; /* options.emit_limit */

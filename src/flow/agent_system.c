@@ -90,7 +90,22 @@ enum fletch_status fletch_agent_system_create(struct fletch_transport *transport
 
 /* ---- threads ---- */
 
-/* Steps of the worker's agents: each one's turn. */
+/* When one of the worker's agents wants to be looked at though nothing has come. */
+static uint64_t worker_deadline_ns(const struct fletch_agent_worker *worker)
+{
+    uint64_t deadline_ns = FLETCH_NO_DEADLINE;
+    for (const struct fletch_agent *agent = worker->system->first; agent != NULL;
+         agent = agent->next) {
+        if (fletch_agent_is_driven(agent) || agent->wake != worker->wake)
+            continue;
+        uint64_t own_ns = fletch_agent_deadline_ns(agent);
+        deadline_ns = own_ns < deadline_ns ? own_ns : deadline_ns;
+    }
+    return deadline_ns;
+}
+
+/* Steps of the worker's agents: each one's turn. A deadline before the end of the wait ends it: one
+ * that waits for room has another than when it has room. */
 static enum fletch_answer try_steps(void *context)
 {
     struct fletch_agent_worker *worker = context;
@@ -110,20 +125,15 @@ static enum fletch_answer try_steps(void *context)
     }
     if (all_over)
         return FLETCH_CLOSED;
-    return has_moved ? FLETCH_DONE : FLETCH_EMPTY;
+    if (has_moved || worker_deadline_ns(worker) < worker->waits_to_ns)
+        return FLETCH_DONE;
+    return FLETCH_EMPTY;
 }
 
-static uint64_t worker_timeout_ns(const struct fletch_agent_worker *worker)
+static uint64_t begin_wait(struct fletch_agent_worker *worker)
 {
-    uint64_t deadline_ns = FLETCH_NO_DEADLINE;
-    for (const struct fletch_agent *agent = worker->system->first; agent != NULL;
-         agent = agent->next) {
-        if (fletch_agent_is_driven(agent) || agent->wake != worker->wake)
-            continue;
-        uint64_t own_ns = fletch_agent_deadline_ns(agent);
-        deadline_ns = own_ns < deadline_ns ? own_ns : deadline_ns;
-    }
-    return fletch_transport_remaining_ns(worker->system->transport, deadline_ns);
+    worker->waits_to_ns = worker_deadline_ns(worker);
+    return fletch_transport_remaining_ns(worker->system->transport, worker->waits_to_ns);
 }
 
 static void run(void *context)
@@ -135,7 +145,7 @@ static void run(void *context)
                                      .eventcount = worker->wake,
                                      .attempt = try_steps,
                                      .call = worker};
-    while (fletch_wait_for(&wait, worker_timeout_ns(worker)) != FLETCH_CLOSED)
+    while (fletch_wait_for(&wait, begin_wait(worker)) != FLETCH_CLOSED)
         continue;
     fetch_sub_acq_rel(&system->threads_running, 1); /* E2 release; acquire: not needed */
     fletch_eventcount_notify(system->changed, UINT32_MAX);

@@ -22,6 +22,7 @@ struct fletch_agent_worker {
     struct fletch_eventcount *wake;
     struct fletch_buffer_cache *cache;
     struct fletch_wait_history history;
+    uint64_t waits_to_ns; /* while it waits: until when at most */
 };
 
 /* What the system's functions ask each other. */
