@@ -214,8 +214,9 @@ fletch_agent_system_destroy(struct fletch_agent_system *system, uint64_t timeout
 /* ---- by an agent: in its functions, or on the thread that drives it ---- */
 
 /** Sends a batch; on success takes the caller's reference. Never waits: it leaves when the message
- *  has been handled. FAILED_PRECONDITION: no link; RESOURCE_EXHAUSTED: emit_limit, or, for a driven
- *  agent between two messages, a full link: receive, and try again. */
+ *  has been handled; in init, with the first one; in dead_letter, behind that. FAILED_PRECONDITION:
+ *  no link, in close, or after the end; RESOURCE_EXHAUSTED: emit_limit, or, for a driven agent
+ *  between two messages, a full link: receive, and try again. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_agent_emit(struct fletch_agent *self, struct fletch_agent *to,
                   const struct fletch_batch_slot *slot, struct fletch_error *error);
@@ -235,8 +236,8 @@ fletch_agent_ask(struct fletch_agent *self, struct fletch_agent *to,
                  struct fletch_error *error);
 
 /** Answers a request, which leaves as emit; on success takes the reference to the batch (which may
- *  be NULL). Who asked may have given up: the reply is dropped then. RESOURCE_EXHAUSTED:
- *  emit_limit. */
+ *  be NULL). Who asked may have given up: the reply is dropped then. INVALID_ARGUMENT: that of a
+ *  message that is no request; RESOURCE_EXHAUSTED: emit_limit. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_agent_reply(struct fletch_agent *self, const struct fletch_agent_request *request,
                    const struct fletch_batch_slot *slot, struct fletch_error *error);

@@ -40,7 +40,8 @@ struct fletch_broadcast_ring_options {
     /** Required: bytes of one element, FLETCH_ELEMENT_BYTES_MIN to FLETCH_ELEMENT_BYTES_MAX. */
     size_t element_bytes;
     /** Required: elements that always fit, 1 to FLETCH_CAPACITY_MAX. A push never answers FULL with
-     *  fewer than that unread by the slowest consumer, or claimed. Up to an eighth more may fit. */
+     *  fewer than that unread by the slowest consumer, or claimed; or read, where there is `drop`
+     *  or several producers, while another thread drops or counts them. An eighth more may fit. */
     size_t capacity;
     /** Required: consumers at one time, 1 to FLETCH_BROADCAST_CONSUMERS_MAX. */
     size_t consumers_max;

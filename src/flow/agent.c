@@ -57,6 +57,9 @@ static enum fletch_status check_options(const struct fletch_agent_system *system
                                         const struct fletch_agent_options *options,
                                         struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(system->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     if (system->is_started)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "the system of agents was started: no agents can be added");
@@ -226,6 +229,7 @@ struct fletch_eventcount *fletch_agent_eventcount(struct fletch_agent *self)
 
 /* ---- being driven ---- */
 
+/* DONE without a message: a deadline comes before the end of the wait. */
 static enum fletch_answer try_receive(void *context)
 {
     struct fletch_agent *agent = context;
@@ -234,7 +238,12 @@ static enum fletch_answer try_receive(void *context)
     if (fletch_agent_next(agent))
         return FLETCH_DONE;
     fletch_agent_check_stall(agent);
-    return FLETCH_EMPTY;
+    return fletch_agent_deadline_ns(agent) < agent->waits_to_ns ? FLETCH_DONE : FLETCH_EMPTY;
+}
+
+static bool has_nothing(const struct fletch_agent *agent, enum fletch_answer answer)
+{
+    return answer != FLETCH_CLOSED && agent->message.kind == FLETCH_AGENT_NOTHING;
 }
 
 /* Waits, and looks again in between when a deadline of the agent's has come. */
@@ -246,11 +255,13 @@ static enum fletch_answer receive_until(struct fletch_agent *agent, uint64_t tim
                                      .attempt = try_receive,
                                      .call = agent};
     uint64_t until_ns = fletch_clock_deadline_ns(timeout_ns);
+    agent->waits_to_ns = 0;
     enum fletch_answer answer = try_receive(agent);
-    while (answer == FLETCH_EMPTY && fletch_clock_remaining_ns(until_ns) > 0) {
+    while (has_nothing(agent, answer) && fletch_clock_remaining_ns(until_ns) > 0) {
+        agent->waits_to_ns = fletch_agent_deadline_ns(agent);
         uint64_t left_ns = fletch_clock_remaining_ns(until_ns);
-        uint64_t own_ns = fletch_transport_remaining_ns(agent->system->transport,
-                                                        fletch_agent_deadline_ns(agent));
+        uint64_t own_ns =
+            fletch_transport_remaining_ns(agent->system->transport, agent->waits_to_ns);
         answer = fletch_wait_for(&wait, own_ns < left_ns ? own_ns : left_ns);
     }
     return answer;
@@ -260,6 +271,9 @@ enum fletch_status fletch_agent_receive(struct fletch_agent *self, uint64_t time
                                         struct fletch_agent_message *out_message,
                                         struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(self->system->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     if (!fletch_agent_is_driven(self) || !self->system->is_started)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "agent '%s' %s", self->name,
                                 fletch_agent_is_driven(self) ? "was not started"

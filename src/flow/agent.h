@@ -39,6 +39,10 @@ struct fletch_agent {
     struct fletch_agent_options options;     /* with the defaults filled in */
     struct fletch_agent_link_state *first_out;
     struct fletch_agent_link_state *first_in;
+    /* While a link is made: who leads to its sender. */
+    uint64_t search;                   /* the last one that found this agent */
+    struct fletch_agent *found_next;   /* in the order of being found */
+    struct fletch_agent *step_back;    /* the next one on the way */
     struct fletch_mpsc_queue *intake;  /* of envelopes; NULL: none */
     struct fletch_mpsc_queue *control; /* of struct fletch_agent_control */
     struct fletch_mpsc_queue *orders;  /* of struct fletch_agent_order */
@@ -47,6 +51,7 @@ struct fletch_agent {
     struct fletch_buffer_cache *cache; /* its worker's, or its own */
     struct fletch_buffer_cache *own_cache;
     struct fletch_wait_history history; /* of a driving thread */
+    uint64_t waits_to_ns;               /* while that waits: until when at most */
     struct fletch_agent_entry *entries; /* options.request_limit */
     uint32_t open_requests;
     struct fletch_agent_staged *staged; /* options.emit_limit */
@@ -63,7 +68,8 @@ struct fletch_agent {
     /* What it is doing. */
     struct fletch_agent_message message; /* NOTHING: none is being handled */
     void *state;
-    bool is_alive; /* init has answered OK, and close was not called */
+    bool is_alive;   /* init has answered OK, and close was not called */
+    bool is_closing; /* close is being called: nothing is sent any more */
     bool has_ended;
     uint64_t stalled_since_ns; /* 0: it does not wait for room */
     uint64_t period_start_ns;

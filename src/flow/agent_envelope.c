@@ -37,6 +37,9 @@ static enum fletch_status stage(struct fletch_agent *self, struct fletch_agent_l
                                 const struct fletch_agent_envelope *envelope,
                                 struct fletch_error *error)
 {
+    if (self->has_ended || self->is_closing)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "agent '%s' cannot send: it %s",
+                                self->name, self->has_ended ? "has ended" : "is being closed");
     if (self->staged_count == self->options.emit_limit)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "agent '%s' has sent %u batches, requests and replies since its "
@@ -117,17 +120,31 @@ enum fletch_status fletch_agent_reply(struct fletch_agent *self,
                                       struct fletch_error *error)
 {
     const struct fletch_agent_envelope envelope = {.slot = *slot, .request = *request};
+    if (request->entry == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "agent '%s' replies to a message that is no request", self->name);
     return stage(self, NULL, &envelope, error);
 }
 
 /* ---- from outside ---- */
 
+/* FAILED_PRECONDITION in a child forked since, else the failure, if there was one. */
+static enum fletch_status check_system(const struct fletch_agent_system *system,
+                                       struct fletch_error *error)
+{
+    enum fletch_status status = fletch_transport_check(system->transport, error);
+    if (status == FLETCH_OK && fletch_agent_system_is_stopped(system))
+        status = fletch_agent_system_tell_failure(system, error);
+    return status;
+}
+
 static enum fletch_status post(struct fletch_agent *to,
                                const struct fletch_agent_envelope *envelope, uint64_t timeout_ns,
                                struct fletch_error *error)
 {
-    if (fletch_agent_system_is_stopped(to->system))
-        return fletch_agent_system_tell_failure(to->system, error);
+    enum fletch_status status = check_system(to->system, error);
+    if (status != FLETCH_OK)
+        return status;
     if (to->intake == NULL)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "agent '%s' has no intake",
                                 to->name);
@@ -159,8 +176,9 @@ enum fletch_status fletch_agent_tell(struct fletch_agent *to, uint64_t code, uin
                                      struct fletch_error *error)
 {
     const struct fletch_agent_control control = {.code = code, .value = value};
-    if (fletch_agent_system_is_stopped(to->system))
-        return fletch_agent_system_tell_failure(to->system, error);
+    enum fletch_status status = check_system(to->system, error);
+    if (status != FLETCH_OK)
+        return status;
     if (load_acquire(&to->passed) == UINT64_MAX) /* E1 acquire */
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "agent '%s' has ended",
                                 to->name);

@@ -11,16 +11,27 @@ enum { CAPACITY_DEFAULT = 64, CIRCLE_BYTES = 240 };
 
 /* ---- circles ---- */
 
-/* The first agent on a way from `from` to `to`, or NULL: there is none. Agents are few and their
- * links have no circle, so each look is over after as many steps as there are agents. */
-static const struct fletch_agent *step_towards(const struct fletch_agent *from,
-                                               const struct fletch_agent *to, uint32_t depth)
+/* Goes back over the links from `from`, each agent once; `step_back` of those that are found is the
+ * next one on a way to it. Whether there is one from `to`. */
+static bool leads_back(struct fletch_agent *from, struct fletch_agent *to)
 {
-    for (const struct fletch_agent_link_state *link = from->first_out; link != NULL && depth > 0;
-         link = link->next_out)
-        if (link->to == to || step_towards(link->to, to, depth - 1) != NULL)
-            return link->to;
-    return NULL;
+    uint64_t search = ++from->system->searches;
+    struct fletch_agent *last = from;
+    from->search = search;
+    from->found_next = NULL;
+    for (struct fletch_agent *agent = from; agent != NULL; agent = agent->found_next)
+        for (const struct fletch_agent_link_state *link = agent->first_in; link != NULL;
+             link = link->next_in) {
+            struct fletch_agent *found = link->from;
+            if (found->search == search)
+                continue;
+            found->search = search;
+            found->step_back = agent;
+            found->found_next = NULL;
+            last->found_next = found;
+            last = found;
+        }
+    return to->search == search;
 }
 
 /* Writes "'a' > 'b' > 'a'" as far as it fits. */
@@ -31,13 +42,16 @@ static void write_circle(const struct fletch_agent *from, const struct fletch_ag
     const struct fletch_agent *agent = to;
     while (agent != NULL && at < CIRCLE_BYTES) {
         at += (size_t)snprintf(text + at, CIRCLE_BYTES - at, " > '%s'", agent->name);
-        agent = agent == from ? NULL : step_towards(agent, from, from->system->agent_count);
+        agent = agent == from ? NULL : agent->step_back;
     }
 }
 
-static enum fletch_status check(const struct fletch_agent *from, const struct fletch_agent *to,
+static enum fletch_status check(struct fletch_agent *from, struct fletch_agent *to,
                                 struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(from->system->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     if (from->system != to->system)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "agents '%s' and '%s' are of different systems", from->name,
@@ -50,7 +64,7 @@ static enum fletch_status check(const struct fletch_agent *from, const struct fl
         if (link->to == to)
             return fletch_error_set(error, FLETCH_ALREADY_EXISTS, "agent '%s' has a link to '%s'",
                                     from->name, to->name);
-    if (from != to && step_towards(to, from, from->system->agent_count) == NULL)
+    if (!leads_back(from, to))
         return FLETCH_OK;
     char circle[CIRCLE_BYTES];
     write_circle(from, to, circle);

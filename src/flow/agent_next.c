@@ -34,7 +34,7 @@ static bool take_reply_of(struct fletch_agent *agent, uint32_t index, uint64_t n
 {
     struct fletch_agent_entry *entry = &agent->entries[index];
     struct fletch_agent_message *message = &agent->message;
-    if (fletch_agent_entry_is_free(entry))
+    if (!fletch_agent_entry_is_open(entry))
         return false;
     uint64_t generation = fletch_agent_entry_generation(entry);
     struct fletch_agent_message reply = {.kind = FLETCH_AGENT_REPLY,
@@ -262,7 +262,7 @@ uint64_t fletch_agent_deadline_ns(const struct fletch_agent *agent)
         return fletch_saturating_add_u64(agent->stalled_since_ns, agent->options.stall_timeout_ns);
     for (uint32_t i = 0; agent->open_requests > 0 && i < agent->options.request_limit; i++) {
         const struct fletch_agent_entry *entry = &agent->entries[i];
-        if (!fletch_agent_entry_is_free(entry) && entry->deadline_ns < deadline_ns)
+        if (fletch_agent_entry_is_open(entry) && entry->deadline_ns < deadline_ns)
             deadline_ns = entry->deadline_ns;
     }
     return deadline_ns;

@@ -63,8 +63,8 @@ uint64_t fletch_agent_entry_generation(const struct fletch_agent_entry *entry)
     return load_relaxed(&entry->state) >> STATE_BITS; /* relaxed: no data behind it */
 }
 
-bool fletch_agent_entry_is_free(const struct fletch_agent_entry *entry)
+bool fletch_agent_entry_is_open(const struct fletch_agent_entry *entry)
 {
-    /* relaxed: no data behind it */
-    return (load_relaxed(&entry->state) & STATE_MASK) == FREE;
+    uint64_t state = load_relaxed(&entry->state) & STATE_MASK; /* relaxed: no data behind it */
+    return state != FREE && state != ABANDONED;
 }

@@ -63,6 +63,7 @@ bool fletch_agent_entry_give_up(struct fletch_agent_entry *entry, uint64_t gener
 
 /* The generation that the entry is in use for, or, if it is not, the next one. Its asker. */
 uint64_t fletch_agent_entry_generation(const struct fletch_agent_entry *entry);
-bool fletch_agent_entry_is_free(const struct fletch_agent_entry *entry);
+/* Whether its asker waits for a reply, or has not taken it. Its asker. */
+bool fletch_agent_entry_is_open(const struct fletch_agent_entry *entry);
 
 #endif

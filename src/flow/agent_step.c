@@ -56,12 +56,20 @@ static void forget_request(struct fletch_agent *agent, struct fletch_agent_entry
         fletch_batch_release(agent->cache, slot.batch);
 }
 
+/* One that was staged in init may have expired before it left: its entry is another's by now. */
+static bool is_open_request(const struct fletch_agent_staged *staged)
+{
+    const struct fletch_agent_request *request = &staged->envelope.request;
+    return staged->link != NULL && staged->envelope.kind == FLETCH_AGENT_REQUEST &&
+           fletch_agent_entry_generation(request->entry) == request->generation;
+}
+
 static void drop_staged(struct fletch_agent *agent)
 {
     for (uint32_t i = 0; i < agent->staged_count; i++) {
         const struct fletch_agent_staged *staged = &agent->staged[i];
         fletch_batch_release(agent->cache, staged->envelope.slot.batch);
-        if (staged->link != NULL && staged->envelope.kind == FLETCH_AGENT_REQUEST)
+        if (is_open_request(staged))
             forget_request(agent, staged->envelope.request.entry);
     }
     agent->staged_count = 0;
@@ -70,15 +78,17 @@ static void drop_staged(struct fletch_agent *agent)
 static void forget_requests(struct fletch_agent *agent)
 {
     for (uint32_t i = 0; agent->open_requests > 0 && i < agent->options.request_limit; i++)
-        if (!fletch_agent_entry_is_free(&agent->entries[i]))
+        if (fletch_agent_entry_is_open(&agent->entries[i]))
             forget_request(agent, &agent->entries[i]);
 }
 
 /* The state goes, and with it what it has asked and not sent. */
 static void close_state(struct fletch_agent *agent)
 {
+    agent->is_closing = true;
     if (agent->is_alive && agent->functions.close != NULL)
         agent->functions.close(agent->state, agent);
+    agent->is_closing = false;
     agent->is_alive = false;
     drop_staged(agent);
     forget_requests(agent);
@@ -179,6 +189,7 @@ static void give_message_up(struct fletch_agent *agent, const struct fletch_erro
     count_one(&agent->counters.dead_letters); /* relaxed: written by this thread only */
     if (agent->functions.dead_letter != NULL)
         agent->functions.dead_letter(agent->options.argument, agent, message, error);
+    send_staged(agent); /* by dead_letter: the message is done with */
     if (message->kind == FLETCH_AGENT_REQUEST)
         (void)fletch_agent_entry_answer(message->request.entry, message->request.generation,
                                         &nothing, FLETCH_ABORTED);
@@ -257,6 +268,8 @@ enum fletch_agent_progress fletch_agent_make_step(struct fletch_agent *agent)
         fletch_agent_finish(agent);
         return FLETCH_AGENT_MOVED;
     }
+    if (fletch_agent_system_is_stopping(agent->system))
+        return FLETCH_AGENT_IDLE; /* what has failed is not called again; all are notified */
     if (!agent->is_alive) {
         wake_up(agent);
         return FLETCH_AGENT_MOVED;

@@ -96,6 +96,9 @@ static enum fletch_status wait_passed(struct fletch_agent_system *system, uint64
                                       uint64_t timeout_ns, struct fletch_error *error)
 {
     struct passing passing = {.system = system, .barrier = barrier};
+    enum fletch_status status = fletch_transport_check(system->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     const struct fletch_wait wait = {.policy = &system->policy,
                                      .history = &system->history,
                                      .eventcount = system->changed,
@@ -148,9 +151,11 @@ static enum fletch_status check_barrier(const struct fletch_agent_system *system
 enum fletch_status fletch_agent_system_barrier(struct fletch_agent_system *system, uint64_t barrier,
                                                struct fletch_error *error)
 {
-    if (fletch_agent_system_is_stopped(system))
-        return fletch_agent_system_tell_failure(system, error);
-    enum fletch_status status = check_barrier(system, barrier, error);
+    enum fletch_status status = fletch_transport_check(system->transport, error);
+    if (status == FLETCH_OK && fletch_agent_system_is_stopped(system))
+        status = fletch_agent_system_tell_failure(system, error);
+    if (status == FLETCH_OK)
+        status = check_barrier(system, barrier, error);
     if (status != FLETCH_OK)
         return status;
     system->barriers[system->barrier_count++ % FLETCH_AGENT_BARRIERS_MOST] = barrier;

@@ -14,6 +14,12 @@ static inline bool fletch_agent_system_is_stopped(const struct fletch_agent_syst
     return load_acquire(&system->stopped) == FLETCH_AGENTS_STOPPED; /* E1 acquire */
 }
 
+/* Whether it is being stopped just now: who fails first writes why. Nothing is to be begun. */
+static inline bool fletch_agent_system_is_stopping(const struct fletch_agent_system *system)
+{
+    return load_relaxed(&system->stopped) == FLETCH_AGENTS_STOPPING; /* relaxed: E1 tells more */
+}
+
 /* Writes why the system is stopped; to be called when it is. */
 enum fletch_status fletch_agent_system_tell_failure(const struct fletch_agent_system *system,
                                                     struct fletch_error *error);

@@ -53,7 +53,9 @@ enum fletch_status fletch_agent_system_create(struct fletch_transport *transport
                                               struct fletch_error *error)
 {
     struct fletch_agent_system_options known;
-    enum fletch_status status = read_options(options, &known, error);
+    enum fletch_status status = fletch_transport_check(transport, error);
+    if (status == FLETCH_OK)
+        status = read_options(options, &known, error);
     if (status != FLETCH_OK)
         return status;
     const struct fletch_allocator *allocator = &transport->allocator;
@@ -88,7 +90,22 @@ enum fletch_status fletch_agent_system_create(struct fletch_transport *transport
 
 /* ---- threads ---- */
 
-/* Steps of the worker's agents: each one's turn. */
+/* When one of the worker's agents wants to be looked at though nothing has come. */
+static uint64_t worker_deadline_ns(const struct fletch_agent_worker *worker)
+{
+    uint64_t deadline_ns = FLETCH_NO_DEADLINE;
+    for (const struct fletch_agent *agent = worker->system->first; agent != NULL;
+         agent = agent->next) {
+        if (fletch_agent_is_driven(agent) || agent->wake != worker->wake)
+            continue;
+        uint64_t own_ns = fletch_agent_deadline_ns(agent);
+        deadline_ns = own_ns < deadline_ns ? own_ns : deadline_ns;
+    }
+    return deadline_ns;
+}
+
+/* Steps of the worker's agents: each one's turn. A deadline before the end of the wait ends it: one
+ * that waits for room has another than when it has room. */
 static enum fletch_answer try_steps(void *context)
 {
     struct fletch_agent_worker *worker = context;
@@ -108,20 +125,15 @@ static enum fletch_answer try_steps(void *context)
     }
     if (all_over)
         return FLETCH_CLOSED;
-    return has_moved ? FLETCH_DONE : FLETCH_EMPTY;
+    if (has_moved || worker_deadline_ns(worker) < worker->waits_to_ns)
+        return FLETCH_DONE;
+    return FLETCH_EMPTY;
 }
 
-static uint64_t worker_timeout_ns(const struct fletch_agent_worker *worker)
+static uint64_t begin_wait(struct fletch_agent_worker *worker)
 {
-    uint64_t deadline_ns = FLETCH_NO_DEADLINE;
-    for (const struct fletch_agent *agent = worker->system->first; agent != NULL;
-         agent = agent->next) {
-        if (fletch_agent_is_driven(agent) || agent->wake != worker->wake)
-            continue;
-        uint64_t own_ns = fletch_agent_deadline_ns(agent);
-        deadline_ns = own_ns < deadline_ns ? own_ns : deadline_ns;
-    }
-    return fletch_transport_remaining_ns(worker->system->transport, deadline_ns);
+    worker->waits_to_ns = worker_deadline_ns(worker);
+    return fletch_transport_remaining_ns(worker->system->transport, worker->waits_to_ns);
 }
 
 static void run(void *context)
@@ -133,7 +145,7 @@ static void run(void *context)
                                      .eventcount = worker->wake,
                                      .attempt = try_steps,
                                      .call = worker};
-    while (fletch_wait_for(&wait, worker_timeout_ns(worker)) != FLETCH_CLOSED)
+    while (fletch_wait_for(&wait, begin_wait(worker)) != FLETCH_CLOSED)
         continue;
     fetch_sub_acq_rel(&system->threads_running, 1); /* E2 release; acquire: not needed */
     fletch_eventcount_notify(system->changed, UINT32_MAX);
@@ -152,6 +164,9 @@ static uint32_t own_agents(const struct fletch_agent_system *system)
 static enum fletch_status check_start(const struct fletch_agent_system *system,
                                       struct fletch_error *error)
 {
+    enum fletch_status status = fletch_transport_check(system->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     if (system->is_started)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "the system of agents was started before");
@@ -321,6 +336,9 @@ enum fletch_status fletch_agent_system_destroy(struct fletch_agent_system *syste
 {
     if (system == NULL)
         return FLETCH_OK;
+    enum fletch_status status = fletch_transport_check(system->transport, error);
+    if (status != FLETCH_OK)
+        return status;
     fletch_agent_system_cancel(system, "it is being destroyed");
     const struct fletch_wait wait = {.policy = &system->policy,
                                      .history = &system->history,

@@ -22,6 +22,7 @@ struct fletch_agent_worker {
     struct fletch_eventcount *wake;
     struct fletch_buffer_cache *cache;
     struct fletch_wait_history history;
+    uint64_t waits_to_ns; /* while it waits: until when at most */
 };
 
 /* What the system's functions ask each other. */
@@ -34,6 +35,7 @@ struct fletch_agent_system {
     struct fletch_agent *first;
     struct fletch_agent **last;
     uint32_t agent_count;
+    uint64_t searches; /* for circles, so far */
     bool is_started;
     bool is_seated; /* all agents know what wakes them */
     bool drains;

@@ -277,6 +277,69 @@ static void a_flow_of_the_parent_is_refused(void **state)
     assert_ok(fletch_transport_destroy(flows.transport, NULL));
 }
 
+/* ---- agents ---- */
+
+static enum fletch_status take_anything(void *state, struct fletch_agent *self,
+                                        const struct fletch_agent_message *message,
+                                        struct fletch_error *error)
+{
+    (void)state, (void)self, (void)message, (void)error;
+    return FLETCH_OK;
+}
+
+struct test_forked_agents {
+    struct fletch_transport *transport;
+    struct fletch_agent_system *system;
+    struct fletch_agent *agent;
+    struct fletch_agent *driven;
+};
+
+static int use_agents_of_parent(void *context)
+{
+    struct test_forked_agents *test = context;
+    struct fletch_error error = {.message = ""};
+    struct fletch_agent_message message;
+    struct fletch_batch_slot slot = {.batch = NULL}, reply;
+    const struct fletch_agent_options options = {.struct_size = sizeof options, .name = "other"};
+    struct fletch_agent_system *system;
+    struct fletch_agent *agent;
+    REFUSED(fletch_agent_system_create(test->transport, NULL, &system, &error));
+    REFUSED(fletch_agent_spawn(test->system, &options, &agent, &error));
+    REFUSED(fletch_agent_link(test->driven, test->agent, 0, &error));
+    REFUSED(fletch_agent_system_start(test->system, &error));
+    REFUSED(fletch_agent_post(test->agent, &slot, FLETCH_NO_TIMEOUT, &error));
+    REFUSED(fletch_agent_call(test->agent, &slot, 1, &reply, &error));
+    REFUSED(fletch_agent_tell(test->agent, 1, 1, &error));
+    REFUSED(fletch_agent_receive(test->driven, FLETCH_NO_TIMEOUT, &message, &error));
+    REFUSED(fletch_agent_system_barrier(test->system, 1, &error));
+    REFUSED(fletch_agent_system_wait_barrier(test->system, 1, FLETCH_NO_TIMEOUT, &error));
+    REFUSED(fletch_agent_system_drain(test->system, FLETCH_NO_TIMEOUT, &error));
+    REFUSED(fletch_agent_system_destroy(test->system, FLETCH_NO_TIMEOUT, &error));
+    return 0;
+}
+
+static void agents_of_the_parent_are_refused(void **state)
+{
+    static const struct fletch_agent_functions functions = {.receive = take_anything};
+    const struct fletch_agent_system_options stepped = {.struct_size = sizeof stepped,
+                                                        .thread_count = FLETCH_AGENTS_STEPPED};
+    struct fletch_agent_options options = {
+        .struct_size = sizeof options, .name = "agent", .functions = &functions};
+    struct test_forked_agents test;
+    const struct fletch_batch_slot slot = {.batch = NULL};
+    (void)state;
+    assert_ok(fletch_transport_create(NULL, NULL, &test.transport, NULL));
+    assert_ok(fletch_agent_system_create(test.transport, &stepped, &test.system, NULL));
+    assert_ok(fletch_agent_spawn(test.system, &options, &test.agent, NULL));
+    options = (struct fletch_agent_options){.struct_size = sizeof options, .name = "driven"};
+    assert_ok(fletch_agent_spawn(test.system, &options, &test.driven, NULL));
+    assert_ok(fletch_agent_system_start(test.system, NULL));
+    assert_int_equal(child_run(use_agents_of_parent, &test, false), 0);
+    assert_ok(fletch_agent_post(test.agent, &slot, 0, NULL));
+    assert_ok(fletch_agent_system_destroy(test.system, 0, NULL));
+    assert_ok(fletch_transport_destroy(test.transport, NULL));
+}
+
 /* ---- numbers ---- */
 
 static int compare_numbers(void *context)
@@ -318,6 +381,7 @@ int main(void)
         cmocka_unit_test(the_store_of_the_parent_is_refused),
         cmocka_unit_test(a_shuffle_of_the_parent_is_refused),
         cmocka_unit_test(a_flow_of_the_parent_is_refused),
+        cmocka_unit_test(agents_of_the_parent_are_refused),
     };
     uint32_t number = fletch_process_number();
     if (child_run(tell_number, &number, false) == 0) {

@@ -132,6 +132,32 @@ static void a_chain_passes_elements_on_one_after_the_other(void **state)
     fletch_broadcast_ring_destroy(ring);
 }
 
+/* Also where producers would not be told of so few for long. */
+static void what_a_leader_releases_can_be_followed_at_once(void **state)
+{
+    const struct fletch_broadcast_ring_options options = broadcast_options(SIZE, 1000, 2);
+    struct fletch_broadcast_ring *ring = broadcast_new(&options);
+    struct fletch_broadcast_consumer *leader = broadcast_join(ring, true, NULL, 0);
+    struct fletch_broadcast_consumer *follower = broadcast_join(ring, false, &leader, 1);
+    struct fletch_ring_spans spans;
+    char elements[2 * SIZE];
+    size_t popped;
+    (void)state;
+    for (uint64_t i = 0; i < 10; i++)
+        assert_answer(push(ring, i), FLETCH_DONE);
+    assert_answer(fletch_broadcast_consumer_try_peek(leader, 1, &spans), FLETCH_DONE);
+    fletch_broadcast_consumer_release(leader, 1);
+    assert_pops(follower, 0);
+    assert_answer(fletch_broadcast_consumer_try_pop_many(leader, elements, 2, &popped),
+                  FLETCH_DONE);
+    assert_pops(follower, 1);
+    assert_pops(follower, 2);
+    assert_pops(leader, 3);
+    assert_pops(follower, 3);
+    assert_no_pop(follower, FLETCH_EMPTY);
+    fletch_broadcast_ring_destroy(ring);
+}
+
 static void a_diamond_waits_for_both(void **state)
 {
     struct fletch_broadcast_ring *ring = make(3);
@@ -333,6 +359,7 @@ int main(void)
         cmocka_unit_test(seats_are_limited_and_used_again),
         cmocka_unit_test(who_leaves_holds_nobody_up),
         cmocka_unit_test(a_chain_passes_elements_on_one_after_the_other),
+        cmocka_unit_test(what_a_leader_releases_can_be_followed_at_once),
         cmocka_unit_test(a_diamond_waits_for_both),
         cmocka_unit_test(who_is_behind_one_that_leaves_waits_for_those_before_it),
         cmocka_unit_test(a_leader_leaves_in_the_middle_of_a_run),

@@ -474,6 +474,22 @@ static void a_lane_may_be_held_while_it_is_asleep(void **state)
     end(fan_in);
 }
 
+static void holding_a_lane_takes_nobody_s_turn(void **state)
+{
+    struct fletch_fan_in_options options = fan_in_options(SIZE, CAPACITY, LANES);
+    options.run_limit = 1;
+    struct fletch_fan_in *fan_in = fan_in_new(&options);
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++)
+        push_count(fan_in_register(fan_in), i, 0, 3);
+    assert_pops(fan_in, 0, 0);
+    assert_pops(fan_in, 1, 0);
+    fletch_fan_in_hold(fan_in, 0);
+    assert_pops(fan_in, 2, 0);
+    assert_pops(fan_in, 1, 1);
+    end(fan_in);
+}
+
 static void a_closed_lane_is_kept_as_long_as_it_is_held(void **state)
 {
     struct fletch_fan_in *fan_in = make(CAPACITY, 1);
@@ -516,6 +532,7 @@ int main(void)
         cmocka_unit_test(a_few_lanes_stay_awake),
         cmocka_unit_test(a_held_lane_waits_until_it_is_resumed),
         cmocka_unit_test(a_lane_may_be_held_while_it_is_asleep),
+        cmocka_unit_test(holding_a_lane_takes_nobody_s_turn),
         cmocka_unit_test(a_closed_lane_is_kept_as_long_as_it_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
