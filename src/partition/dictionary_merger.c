@@ -334,10 +334,28 @@ enum fletch_status fletch_merger_add(struct fletch_dictionary_merger *dictionary
     return FLETCH_OK;
 }
 
+/* Whether two dictionaries are the same memory, as those of batches that came one by one and share
+ * one. What is held cannot have been replaced by another at the same place. */
+static bool is_same_memory(const struct fletch_batch *a, const struct fletch_batch *b)
+{
+    if (a == b)
+        return true;
+    if (a == NULL || b == NULL || a->schema != b->schema || a->row_count != b->row_count ||
+        a->dictionary_count > 0 || a->span_count != b->span_count)
+        return false;
+    for (uint32_t i = 0; i < a->node_count; i++)
+        if (a->nodes[i].offset != b->nodes[i].offset || a->nodes[i].length != b->nodes[i].length)
+            return false;
+    for (uint32_t i = 0; i < a->span_count; i++)
+        if (a->spans[i].data != b->spans[i].data || a->spans[i].bytes != b->spans[i].bytes)
+            return false;
+    return true;
+}
+
 enum fletch_status fletch_merger_merge(struct fletch_dictionary_merger *dictionary,
                                        struct fletch_batch *values, struct fletch_error *error)
 {
-    if (values != NULL && values == dictionary->merged)
+    if (values != NULL && is_same_memory(values, dictionary->merged))
         return FLETCH_OK;
     size_t count = values == NULL ? 0 : (size_t)values->row_count;
     fletch_batch_release(dictionary->cache, dictionary->merged);
@@ -446,6 +464,36 @@ enum fletch_status fletch_merger_take_snapshot(struct fletch_dictionary_merger *
     return create_snapshot(dictionary, validity, error);
 }
 
+/* The largest of `count` unsigned integers; signed ones below zero are large here. */
+static inline uint64_t largest(const uint8_t *integers, size_t count, size_t width)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t integer = 0;
+        memcpy(&integer, integers + i * width, width);
+        most = integer > most ? integer : most;
+    }
+    return most;
+}
+
+/* Whether all indices are below `count`, those of nulls too: what is found at a glance. */
+static bool indices_are_below(const struct fletch_node_view *column, int64_t length, int64_t count)
+{
+    size_t width = fletch_type_byte_width(&column->field->type);
+    const uint8_t *first = column->values + (size_t)column->offset * width;
+    size_t indices = (size_t)length;
+    switch (width) {
+    case 1:
+        return largest(first, indices, 1) < (uint64_t)count;
+    case 2:
+        return largest(first, indices, 2) < (uint64_t)count;
+    case 4:
+        return largest(first, indices, 4) < (uint64_t)count;
+    default:
+        return largest(first, indices, 8) < (uint64_t)count;
+    }
+}
+
 enum fletch_status fletch_merger_check_indices(const struct fletch_batch *batch, uint32_t row,
                                                struct fletch_error *error)
 {
@@ -453,6 +501,9 @@ enum fletch_status fletch_merger_check_indices(const struct fletch_batch *batch,
     const struct fletch_batch *values = batch->dictionaries[column.field->dictionary];
     int64_t count = values == NULL ? 0 : values->row_count;
     bool is_huge = column.field->type.id == FLETCH_TYPE_UINT64;
+    if (batch->nodes[row].length == 0 ||
+        indices_are_below(&column, batch->nodes[row].length, count))
+        return FLETCH_OK;
     for (int64_t i = 0; i < batch->nodes[row].length; i++) {
         int64_t index = fletch_view_integer(&column, i);
         if ((index >= 0 && index < count) || fletch_view_is_null(&column, i))

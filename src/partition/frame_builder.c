@@ -22,22 +22,23 @@ static const double margin = 1.125;
 
 /* ---- plans ---- */
 
-static size_t region_bytes(enum fletch_span_kind kind, const struct fletch_field *field,
-                           int64_t elements, size_t bytes)
+static size_t region_bytes(const struct fletch_frame_plan *plan, const struct fletch_field *field,
+                           uint32_t row, enum fletch_span_kind kind)
 {
-    size_t count = (size_t)elements;
+    size_t count = (size_t)plan->element_capacity[row];
+    bool is_nested = field->parent != FLETCH_NO_INDEX;
     switch (kind) {
     case FLETCH_SPAN_VALIDITY:
     case FLETCH_SPAN_BITS:
         return (count + 7) / 8 + FLETCH_BIT_RUN_SLACK;
     case FLETCH_SPAN_VALUES:
-        return count * fletch_type_byte_width(&field->type);
+        return count * fletch_type_byte_width(&field->type) + (is_nested ? FLETCH_GATHER_SLACK : 0);
     case FLETCH_SPAN_OFFSETS32:
         return (count + 1) * 4;
     case FLETCH_SPAN_OFFSETS64:
         return (count + 1) * 8;
     default:
-        return bytes + FLETCH_GATHER_SLACK;
+        return (size_t)plan->byte_capacity[row] + FLETCH_GATHER_SLACK;
     }
 }
 
@@ -49,11 +50,8 @@ static void lay_out(struct fletch_frame_plan *plan, const struct fletch_schema *
         const struct fletch_field *field = &schema->fields[row];
         const struct fletch_type_layout *layout = fletch_type_layout(&field->type);
         for (uint32_t s = 0; s < field->span_count; s++) {
-            struct fletch_builder_region *region = &plan->regions[field->first_span + s];
-            size_t bytes =
-                region_bytes(layout->spans[s], field, plan->element_capacity[row], region->bytes);
-            region->offset = end;
-            end += fletch_round_up(bytes, ALIGNMENT);
+            plan->regions[field->first_span + s].offset = end;
+            end += fletch_round_up(region_bytes(plan, field, row, layout->spans[s]), ALIGNMENT);
         }
     }
     plan->slab_bytes = end > 0 ? end : ALIGNMENT;
@@ -67,10 +65,8 @@ static void set_capacities(struct fletch_frame_plan *plan, const struct fletch_s
         double elements = per_row->elements[row];
         plan->element_capacity[row] =
             elements == 1.0 ? rows : (int64_t)(elements * margin * rows) + SPARE_ELEMENTS;
-    }
-    for (uint32_t span = 0; span < schema->span_count; span++) {
-        plan->bytes_per_row[span] = per_row->bytes[span];
-        plan->regions[span].bytes = (size_t)(per_row->bytes[span] * margin * rows) + SPARE_BYTES;
+        plan->bytes_per_row[row] = per_row->bytes[row];
+        plan->byte_capacity[row] = (int64_t)(per_row->bytes[row] * margin * rows) + SPARE_BYTES;
     }
 }
 
@@ -78,9 +74,10 @@ static struct fletch_frame_plan *allocate_plan(const struct fletch_schema *schem
                                                const struct fletch_allocator *allocator)
 {
     size_t elements_at = fletch_round_up(sizeof(struct fletch_frame_plan), ALIGNMENT);
-    size_t regions_at = elements_at + schema->field_count * sizeof(int64_t);
+    size_t room_at = elements_at + schema->field_count * sizeof(int64_t);
+    size_t regions_at = room_at + schema->field_count * sizeof(int64_t);
     size_t bytes_at = regions_at + schema->span_count * sizeof(struct fletch_builder_region);
-    size_t block_bytes = bytes_at + schema->span_count * sizeof(double);
+    size_t block_bytes = bytes_at + schema->field_count * sizeof(double);
     char *block = fletch_allocate(allocator, block_bytes, ALIGNMENT);
     if (block == NULL)
         return NULL;
@@ -90,6 +87,7 @@ static struct fletch_frame_plan *allocate_plan(const struct fletch_schema *schem
         .block_bytes = block_bytes,
         .frame_count = 1,
         .element_capacity = (void *)(block + elements_at),
+        .byte_capacity = (void *)(block + room_at),
         .regions = (void *)(block + regions_at),
         .bytes_per_row = (void *)(block + bytes_at),
     };
@@ -132,11 +130,10 @@ enum fletch_status fletch_frame_plan_create_row(const struct fletch_schema *sche
     if (plan == NULL)
         return FLETCH_RESOURCE_EXHAUSTED;
     plan->row_capacity = 1;
-    for (uint32_t i = 0; i < schema->field_count; i++)
+    for (uint32_t i = 0; i < schema->field_count; i++) {
         plan->element_capacity[i] = (int64_t)row->elements[i];
-    for (uint32_t span = 0; span < schema->span_count; span++) {
-        plan->bytes_per_row[span] = row->bytes[span];
-        plan->regions[span].bytes = (size_t)row->bytes[span];
+        plan->bytes_per_row[i] = row->bytes[i];
+        plan->byte_capacity[i] = (int64_t)row->bytes[i];
     }
     lay_out(plan, schema);
     *out_plan = plan;

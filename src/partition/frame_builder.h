@@ -16,7 +16,7 @@
 #include "memory/batch.h"
 #include "memory/buffer.h"
 
-/* How much a frame is to hold, or a row has: elements by node, bytes by span (those of strings). */
+/* How much a frame is to hold, or a row has, by node: elements, and bytes of strings. */
 struct fletch_frame_extent {
     double *elements;
     double *bytes;
@@ -24,7 +24,6 @@ struct fletch_frame_extent {
 
 struct fletch_builder_region {
     size_t offset;
-    size_t bytes; /* that may be used */
 };
 
 struct fletch_frame_plan {
@@ -33,9 +32,10 @@ struct fletch_frame_plan {
     size_t slab_bytes;
     uint64_t frame_count; /* frames that use it, and the writer while it is the newest */
     uint32_t row_capacity;
-    int64_t *element_capacity; /* by node */
-    struct fletch_builder_region *regions;
-    double *bytes_per_row; /* by span: what was expected */
+    int64_t *element_capacity;             /* by node */
+    int64_t *byte_capacity;                /* of strings, by node */
+    struct fletch_builder_region *regions; /* by span */
+    double *bytes_per_row;                 /* by node: what was expected */
 };
 
 struct fletch_frame_builder {

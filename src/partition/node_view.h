@@ -73,6 +73,21 @@ static inline int64_t fletch_view_start(const struct fletch_node_view *column, i
     return start;
 }
 
+/* Elements of a column that follow each other. */
+struct fletch_element_range {
+    int64_t first;
+    int64_t count;
+};
+
+/* The bytes or the elements of the child that elements of a string, binary, list or map have. */
+static inline struct fletch_element_range fletch_view_extent(const struct fletch_node_view *column,
+                                                             struct fletch_element_range elements)
+{
+    int64_t start = fletch_view_start(column, elements.first);
+    int64_t end = fletch_view_start(column, elements.first + elements.count);
+    return (struct fletch_element_range){start, end - start};
+}
+
 /* Element `index` of a column of integers, sign- or zero-extended. */
 int64_t fletch_view_integer(const struct fletch_node_view *column, int64_t index);
 

@@ -43,6 +43,12 @@ struct fletch_scatter_node {
     bool may_have_nulls;  /* some batch had: frames must be asked whether they have */
 };
 
+/* By node: elements, and bytes of strings. */
+struct fletch_element_counts {
+    int64_t *elements;
+    int64_t *bytes;
+};
+
 struct fletch_scatter {
     struct fletch_frame_source source;
     struct fletch_allocator allocator;
@@ -65,8 +71,8 @@ struct fletch_scatter {
     const struct fletch_batch *batch;
     struct fletch_frame_extent seen;   /* totals over `seen_rows` */
     struct fletch_frame_extent extent; /* scratch */
-    int64_t *used_elements;            /* scratch of a list's measuring, by node */
-    int64_t *used_bytes;               /* by span */
+    struct fletch_element_counts used; /* scratch of measuring: what a frame holds */
+    struct fletch_element_counts kept; /* and held before */
     double seen_rows;
     uint64_t frame_bytes; /* that the next row's frame wants, for which there was no memory; or 0 */
     void *block;          /* in which the arrays lie that depend on the schema alone */
