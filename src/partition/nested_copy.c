@@ -2,6 +2,7 @@
 
 #include "partition/bit_run.h"
 #include "partition/index_gather.h"
+#include "partition/nested_rewrite.h"
 #include "partition/scatter_copy.h"
 
 /* Each node is copied in a loop of its own over the ranges, which are those of one level: what
@@ -188,12 +189,43 @@ static void copy_bits(const struct fletch_node_view *column, const uint8_t *bits
     }
 }
 
+/* ---- children that are aligned ---- */
+
+static void copy_fixed_list(const struct fletch_scatter *scatter,
+                            const struct fletch_frame_builder *frame, uint32_t row,
+                            const struct fletch_element_ranges *ranges, int64_t at)
+{
+    int64_t size = scatter->columns[row].field->type.list_size;
+    struct fletch_element_ranges below;
+    fletch_ranges_multiply(ranges, size, &below);
+    if (below.total > 0)
+        fletch_nested_copy(scatter, frame, row + 1, &below, at * size);
+}
+
+static void copy_type_ids(const struct fletch_node_view *column,
+                          const struct fletch_frame_builder *frame,
+                          const struct fletch_element_ranges *ranges, int64_t at)
+{
+    uint32_t span = column->field->first_span;
+    struct bytes from = {column->values + column->offset,
+                         column->batch->spans[span].bytes - (size_t)column->offset};
+    copy_stretches(fletch_builder_region(frame, span) + at, from, ranges, 1);
+}
+
+static void copy_children(const struct fletch_scatter *scatter,
+                          const struct fletch_frame_builder *frame, uint32_t row,
+                          const struct fletch_element_ranges *ranges, int64_t at)
+{
+    const struct fletch_field *fields = scatter->source.schema->fields;
+    for (uint32_t child = row + 1; child < fields[row].end; child = fields[child].end)
+        fletch_nested_copy(scatter, frame, child, ranges, at);
+}
+
 void fletch_nested_copy(const struct fletch_scatter *scatter,
                         const struct fletch_frame_builder *frame, uint32_t row,
                         const struct fletch_element_ranges *ranges, int64_t at)
 {
     const struct fletch_node_view *column = &scatter->columns[row];
-    const struct fletch_field *fields = scatter->source.schema->fields;
     uint32_t span = column->field->first_span;
     if (scatter->nodes[row].may_have_nulls &&
         fletch_scatter_prepare_validity(frame, column, at, ranges->total))
@@ -213,8 +245,27 @@ void fletch_nested_copy(const struct fletch_scatter *scatter,
         copy_list(scatter, frame, row, ranges, at);
         break;
     case FLETCH_COPY_STRUCT:
-        for (uint32_t child = row + 1; child < fields[row].end; child = fields[child].end)
-            fletch_nested_copy(scatter, frame, child, ranges, at);
+        copy_children(scatter, frame, row, ranges, at);
+        break;
+    case FLETCH_COPY_FIXED_LIST:
+        copy_fixed_list(scatter, frame, row, ranges, at);
+        break;
+    case FLETCH_COPY_SPARSE_UNION:
+        copy_type_ids(column, frame, ranges, at);
+        copy_children(scatter, frame, row, ranges, at);
+        break;
+    case FLETCH_COPY_DENSE_UNION:
+        copy_type_ids(column, frame, ranges, at);
+        fletch_rewrite_dense_union(scatter, frame, row, ranges, at);
+        break;
+    case FLETCH_COPY_VIEWS:
+        fletch_rewrite_views(scatter, frame, row, ranges, at);
+        break;
+    case FLETCH_COPY_LIST_VIEW:
+        fletch_rewrite_list_views(scatter, frame, row, ranges, at);
+        break;
+    case FLETCH_COPY_RUNS:
+        fletch_rewrite_runs(scatter, frame, row, ranges, at);
         break;
     default:
         break;

@@ -28,6 +28,76 @@ static void count_list(const struct fletch_scatter *scatter, uint32_t row,
     fletch_nested_count(scatter, row + 1, &below, counts);
 }
 
+static void count_list_view(const struct fletch_scatter *scatter, uint32_t row,
+                            const struct fletch_element_ranges *ranges,
+                            const struct fletch_element_counts *counts)
+{
+    struct fletch_element_ranges below;
+    struct fletch_ranges_cursor cursor = fletch_ranges_cursor_of(ranges);
+    while (fletch_ranges_of_list_view(&cursor, &scatter->columns[row], &below))
+        fletch_nested_count(scatter, row + 1, &below, counts);
+}
+
+static void count_fixed_list(const struct fletch_scatter *scatter, uint32_t row,
+                             const struct fletch_element_ranges *ranges,
+                             const struct fletch_element_counts *counts)
+{
+    struct fletch_element_ranges below;
+    fletch_ranges_multiply(ranges, scatter->columns[row].field->type.list_size, &below);
+    fletch_nested_count(scatter, row + 1, &below, counts);
+}
+
+static void count_dense_union(const struct fletch_scatter *scatter, uint32_t row,
+                              const struct fletch_element_ranges *ranges,
+                              const struct fletch_element_counts *counts)
+{
+    const struct fletch_field *fields = scatter->source.schema->fields;
+    struct fletch_element_ranges below;
+    uint32_t member = 0;
+    for (uint32_t child = row + 1; child < fields[row].end; child = fields[child].end) {
+        struct fletch_ranges_cursor cursor = fletch_ranges_cursor_of(ranges);
+        cursor.type_id = fields[row].type.type_ids[member++];
+        while (fletch_ranges_of_member(&cursor, &scatter->columns[row], &below))
+            fletch_nested_count(scatter, child, &below, counts);
+    }
+}
+
+static void count_runs(const struct fletch_scatter *scatter, uint32_t row,
+                       const struct fletch_element_ranges *ranges,
+                       const struct fletch_element_counts *counts)
+{
+    struct fletch_element_ranges below;
+    struct fletch_run_cursor cursor = fletch_run_cursor_of(&scatter->columns[row], ranges);
+    struct fletch_run run;
+    int64_t last = -1;
+    fletch_ranges_clear(&below);
+    while (fletch_run_next(&cursor, &run)) {
+        if (run.index == last)
+            continue;
+        last = run.index;
+        fletch_ranges_add(&below, run.index, 1);
+        if (!fletch_ranges_are_full(&below))
+            continue;
+        counts->elements[row + 1] += below.total;
+        fletch_nested_count(scatter, row + 2, &below, counts);
+        fletch_ranges_clear(&below);
+    }
+    counts->elements[row + 1] += below.total;
+    fletch_nested_count(scatter, row + 2, &below, counts);
+}
+
+static void count_view_bytes(const struct fletch_node_view *column,
+                             const struct fletch_element_ranges *ranges, int64_t *bytes)
+{
+    for (uint32_t i = 0; i < ranges->count; i++) {
+        int64_t end = ranges->ranges[i].first + ranges->ranges[i].count;
+        for (int64_t at = ranges->ranges[i].first; at < end; at++) {
+            struct fletch_string_view view = fletch_view_string(column, at);
+            *bytes += view.bytes > FLETCH_VIEW_INLINE_BYTES ? view.bytes : 0;
+        }
+    }
+}
+
 static void count_bytes(const struct fletch_node_view *column,
                         const struct fletch_element_ranges *ranges, int64_t *bytes)
 {
@@ -49,6 +119,22 @@ void fletch_nested_count(const struct fletch_scatter *scatter, uint32_t row,
     case FLETCH_COPY_LIST:
         count_list(scatter, row, ranges, counts);
         break;
+    case FLETCH_COPY_VIEWS:
+        count_view_bytes(&scatter->columns[row], ranges, &counts->bytes[row]);
+        break;
+    case FLETCH_COPY_LIST_VIEW:
+        count_list_view(scatter, row, ranges, counts);
+        break;
+    case FLETCH_COPY_FIXED_LIST:
+        count_fixed_list(scatter, row, ranges, counts);
+        break;
+    case FLETCH_COPY_DENSE_UNION:
+        count_dense_union(scatter, row, ranges, counts);
+        break;
+    case FLETCH_COPY_RUNS:
+        count_runs(scatter, row, ranges, counts);
+        break;
+    case FLETCH_COPY_SPARSE_UNION:
     case FLETCH_COPY_STRUCT:
         count_children(scatter, row, ranges, counts);
         break;
@@ -61,18 +147,21 @@ void fletch_nested_count(const struct fletch_scatter *scatter, uint32_t row,
 
 /* Notes how much of the node and of those below it the frame holds already. */
 static void note_use(const struct fletch_scatter *scatter, const struct fletch_frame_builder *frame,
-                     uint32_t row, int64_t elements)
+                     uint32_t row)
 {
-    const struct fletch_field *fields = scatter->source.schema->fields;
-    scatter->used.elements[row] = elements;
-    scatter->used.bytes[row] = 0;
-    if (scatter->nodes[row].rule == FLETCH_COPY_STRUCT)
-        for (uint32_t child = row + 1; child < fields[row].end; child = fields[child].end)
-            note_use(scatter, frame, child, elements);
-    else if (scatter->nodes[row].rule == FLETCH_COPY_LIST)
-        note_use(scatter, frame, row + 1, fletch_builder_start(frame, &fields[row], elements));
-    else if (scatter->nodes[row].rule == FLETCH_COPY_STRINGS)
-        scatter->used.bytes[row] = fletch_builder_start(frame, &fields[row], elements);
+    const struct fletch_schema *schema = scatter->source.schema;
+    const struct fletch_element_counts *used = &scatter->used;
+    uint32_t first = row;
+    for (; row < schema->fields[first].end; row++) {
+        const struct fletch_field *field = &schema->fields[row];
+        int64_t above = row == first ? frame->row_count : used->elements[field->parent];
+        used->elements[row] = fletch_builder_elements(frame, schema, row, above);
+        used->bytes[row] = 0;
+        if (scatter->nodes[row].rule == FLETCH_COPY_STRINGS)
+            used->bytes[row] = fletch_builder_start(frame, field, used->elements[row]);
+        else if (scatter->nodes[row].rule == FLETCH_COPY_VIEWS)
+            used->bytes[row] = fletch_builder_tallies(frame)[row].bytes;
+    }
 }
 
 static bool fits(const struct fletch_scatter *scatter, const struct fletch_frame_plan *plan,
@@ -116,7 +205,7 @@ size_t fletch_nested_measure(struct fletch_scatter *scatter,
                              const struct fletch_frame_builder *frame, uint32_t row,
                              const struct fletch_nested_rows *rows)
 {
-    note_use(scatter, frame, row, frame->row_count);
+    note_use(scatter, frame, row);
     size_t taken = 0;
     size_t step = FLETCH_RANGES_MOST;
     while (taken < rows->count) {

@@ -19,29 +19,50 @@ static const double rows_to_remember = 1 << 16;
 
 /* ---- making ---- */
 
+static enum fletch_copy_rule rule_of(const struct fletch_type *type)
+{
+    size_t width = fletch_type_byte_width(type);
+    switch (type->id) {
+    case FLETCH_TYPE_NULL:
+        return FLETCH_COPY_NOTHING;
+    case FLETCH_TYPE_BOOL:
+        return FLETCH_COPY_BITS;
+    case FLETCH_TYPE_STRUCT:
+        return FLETCH_COPY_STRUCT;
+    case FLETCH_TYPE_FIXED_SIZE_LIST:
+        return FLETCH_COPY_FIXED_LIST;
+    case FLETCH_TYPE_SPARSE_UNION:
+        return FLETCH_COPY_SPARSE_UNION;
+    case FLETCH_TYPE_DENSE_UNION:
+        return FLETCH_COPY_DENSE_UNION;
+    case FLETCH_TYPE_RUN_END_ENCODED:
+        return FLETCH_COPY_RUNS;
+    default:
+        break;
+    }
+    if (fletch_type_is_variable(type->id))
+        return FLETCH_COPY_STRINGS;
+    if (fletch_type_is_list(type->id))
+        return FLETCH_COPY_LIST;
+    if (fletch_type_is_view(type->id))
+        return FLETCH_COPY_VIEWS;
+    if (fletch_type_is_list_view(type->id))
+        return FLETCH_COPY_LIST_VIEW;
+    return fletch_is_power_of_two(width) && width <= 32 ? FLETCH_COPY_VALUES
+                                                        : FLETCH_COPY_WIDE_VALUES;
+}
+
 static struct fletch_scatter_node node_of(const struct fletch_schema *schema, uint32_t row,
                                           const struct fletch_scatter_node *nodes)
 {
     const struct fletch_field *field = &schema->fields[row];
     size_t width = fletch_type_byte_width(&field->type);
-    struct fletch_scatter_node node = {.rule = FLETCH_COPY_NOTHING};
-    if (fletch_type_is_variable(field->type.id))
-        node.rule = FLETCH_COPY_STRINGS;
-    else if (fletch_type_is_list(field->type.id))
-        node.rule = FLETCH_COPY_LIST;
-    else if (field->type.id == FLETCH_TYPE_STRUCT)
-        node.rule = FLETCH_COPY_STRUCT;
-    else if (field->type.id == FLETCH_TYPE_BOOL)
-        node.rule = FLETCH_COPY_BITS;
-    else if (fletch_is_power_of_two(width) && width <= 32)
-        node.rule = FLETCH_COPY_VALUES;
-    else if (field->type.id != FLETCH_TYPE_NULL)
-        node.rule = FLETCH_COPY_WIDE_VALUES;
+    struct fletch_scatter_node node = {.rule = rule_of(&field->type)};
     while (width > 1 && (size_t)1 << node.kernel < width)
         node.kernel++;
     if (field->parent != FLETCH_NO_INDEX)
-        node.is_below_a_list =
-            nodes[field->parent].is_below_a_list || nodes[field->parent].rule == FLETCH_COPY_LIST;
+        node.is_inner =
+            nodes[field->parent].is_inner || fletch_copy_rule_is_ranged(nodes[field->parent].rule);
     return node;
 }
 
@@ -88,10 +109,6 @@ enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
         .is_streamed = options->partition_count <= PARTITIONS_TO_STREAM &&
                        options->partition_count * options->target_bytes >= BYTES_TO_STREAM,
     };
-    enum fletch_status simple =
-        fletch_schema_check_simple(options->source.schema, "by scatter", error);
-    if (simple != FLETCH_OK)
-        return simple;
     scatter->block_bytes = carve_arrays(scatter, NULL);
     scatter->block = fletch_allocate(&scatter->allocator, scatter->block_bytes, ALIGNMENT);
     if (scatter->block == NULL)
@@ -141,6 +158,24 @@ static void set_extent(struct fletch_scatter *scatter, int64_t first, int64_t co
     }
 }
 
+/* A run whose rows go to several partitions is a run in each of them. */
+static void spread_runs(struct fletch_scatter *scatter)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        if (scatter->nodes[row].rule != FLETCH_COPY_RUNS)
+            continue;
+        double runs = scatter->extent.elements[row + 1];
+        double length = runs == 0 ? 1 : scatter->extent.elements[row] / runs;
+        double most = scatter->partition_count;
+        double factor = length > most ? most : length;
+        for (uint32_t below = row + 1; below < schema->fields[row].end; below++) {
+            scatter->extent.elements[below] *= factor;
+            scatter->extent.bytes[below] *= factor;
+        }
+    }
+}
+
 static double remember(double *seen, double now, double fade)
 {
     *seen = *seen * fade + now;
@@ -162,12 +197,34 @@ static bool plan_is_off(const struct fletch_frame_plan *plan,
     return false;
 }
 
+/* Elements that are shared, by list views or views, are written once for each that shares them: a
+ * row can outgrow the offsets of its type. Few batches need a look at each row. */
+static enum fletch_status check_rows(struct fletch_scatter *scatter, struct fletch_error *error)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    enum fletch_status status = fletch_frame_extent_check(schema, &scatter->extent, NULL);
+    if (status == FLETCH_OK)
+        return FLETCH_OK;
+    for (int64_t row = 0; row < scatter->batch->row_count; row++) {
+        set_extent(scatter, row, 1);
+        status = fletch_frame_extent_check(schema, &scatter->extent, error);
+        if (status != FLETCH_OK)
+            return status;
+    }
+    set_extent(scatter, 0, scatter->batch->row_count);
+    return FLETCH_OK;
+}
+
 static enum fletch_status plan_for(struct fletch_scatter *scatter, struct fletch_error *error)
 {
     const struct fletch_schema *schema = scatter->source.schema;
     double rows = (double)scatter->batch->row_count;
     double fade = scatter->seen_rows > rows_to_remember ? 0.5 : 1;
     set_extent(scatter, 0, scatter->batch->row_count);
+    enum fletch_status status = check_rows(scatter, error);
+    if (status != FLETCH_OK)
+        return status;
+    spread_runs(scatter);
     double all_rows = remember(&scatter->seen_rows, rows, fade);
     for (uint32_t row = 0; row < schema->field_count; row++) {
         scatter->extent.elements[row] =
@@ -191,6 +248,7 @@ enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
                                         struct fletch_error *error)
 {
     scatter->batch = batch;
+    scatter->batch_number++;
     for (uint32_t row = 0; row < scatter->source.schema->field_count; row++) {
         scatter->columns[row] = fletch_node_view_of(batch, row);
         scatter->nodes[row].may_have_nulls |= scatter->columns[row].validity != NULL;
@@ -204,7 +262,7 @@ double fletch_scatter_widest(const struct fletch_scatter *scatter)
     double widest = 1;
     for (uint32_t row = 0; row < schema->field_count; row++) {
         double bytes = (double)fletch_type_byte_width(&schema->fields[row].type);
-        if (scatter->nodes[row].is_below_a_list)
+        if (scatter->nodes[row].is_inner)
             continue;
         if (scatter->nodes[row].rule == FLETCH_COPY_STRINGS && scatter->seen_rows > 0)
             bytes = scatter->seen.bytes[row] / scatter->seen_rows;
@@ -262,10 +320,10 @@ static size_t measure(struct fletch_scatter *scatter, const struct fletch_frame_
     count = count < room ? count : room;
     for (uint32_t row = 0; row < schema->field_count && count > 0; row++) {
         enum fletch_copy_rule rule = scatter->nodes[row].rule;
-        if (scatter->nodes[row].is_below_a_list)
+        if (scatter->nodes[row].is_inner)
             continue;
         const struct fletch_field *field = &schema->fields[row];
-        if (rule == FLETCH_COPY_LIST) {
+        if (fletch_copy_rule_is_ranged(rule)) {
             struct fletch_nested_rows rows = {first_row, order, count};
             count = fletch_nested_measure(scatter, frame, row, &rows);
         } else if (rule == FLETCH_COPY_STRINGS) {
@@ -341,7 +399,7 @@ static void prefetch_run(const struct fletch_scatter *scatter,
     const struct fletch_schema *schema = scatter->source.schema;
     for (uint32_t row = 0; frame->slab != NULL && row < schema->field_count; row++) {
         const struct fletch_scatter_node *node = &scatter->nodes[row];
-        if (node->rule != FLETCH_COPY_STRINGS || node->is_below_a_list)
+        if (node->rule != FLETCH_COPY_STRINGS || node->is_inner)
             continue;
         size_t width = fletch_view_has_wide_offsets(&scatter->columns[row]) ? 8 : 4;
         const uint8_t *to = fletch_builder_region(frame, schema->fields[row].first_span + 1) +

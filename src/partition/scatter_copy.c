@@ -201,7 +201,7 @@ static void prefetch_ahead(struct ahead *ahead)
 
 static void copy_segment(const struct copy *copy, const struct fletch_segment *segment)
 {
-    if (copy->node->rule == FLETCH_COPY_LIST) {
+    if (fletch_copy_rule_is_ranged(copy->node->rule)) {
         copy_nested(copy, segment);
         return;
     }
@@ -252,7 +252,7 @@ static uint32_t next_row(const struct fletch_scatter *scatter, uint32_t row)
 {
     do
         row++;
-    while (row < scatter->source.schema->field_count && scatter->nodes[row].is_below_a_list);
+    while (row < scatter->source.schema->field_count && scatter->nodes[row].is_inner);
     return row;
 }
 
