@@ -243,9 +243,7 @@ static enum fletch_status plan_for(struct fletch_scatter *scatter, struct fletch
     return FLETCH_OK;
 }
 
-enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
-                                        const struct fletch_batch *batch,
-                                        struct fletch_error *error)
+void fletch_scatter_look_at(struct fletch_scatter *scatter, const struct fletch_batch *batch)
 {
     scatter->batch = batch;
     scatter->batch_number++;
@@ -253,6 +251,13 @@ enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
         scatter->columns[row] = fletch_node_view_of(batch, row);
         scatter->nodes[row].may_have_nulls |= scatter->columns[row].validity != NULL;
     }
+}
+
+enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
+                                        const struct fletch_batch *batch,
+                                        struct fletch_error *error)
+{
+    fletch_scatter_look_at(scatter, batch);
     return batch->row_count == 0 ? FLETCH_OK : plan_for(scatter, error);
 }
 

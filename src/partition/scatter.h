@@ -106,6 +106,9 @@ enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
 /* Drops what was not taken. */
 void fletch_scatter_deinit(struct fletch_scatter *scatter);
 
+/* The batch whose elements are measured and copied from here on. */
+void fletch_scatter_look_at(struct fletch_scatter *scatter, const struct fletch_batch *batch);
+
 /* The batch whose rows come next; it lives until all are placed. RESOURCE_EXHAUSTED: no memory, and
  * nothing has changed. */
 enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
