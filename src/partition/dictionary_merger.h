@@ -7,7 +7,7 @@
  * Snapshots share the memory of the growing dictionary: what they refer to is not written any more,
  * and what is written lies behind it. (Bools share bytes: each of the three that there can be moves
  * all into a new buffer.) When the room is used up, all moves into larger buffers, and
- * snapshots keep the old ones. Values that are more than bytes lie in a store (value_store.h), whose
+ * snapshots keep the old ones. Values that are more than bytes lie in a store (value_store.h): its
  * batches are the snapshots. Belongs to one thread; snapshots can be read by any. */
 
 #include "arrow/schema.h"

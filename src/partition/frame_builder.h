@@ -62,8 +62,8 @@ enum fletch_status fletch_frame_plan_create(const struct fletch_schema *schema,
                                             const struct fletch_allocator *allocator,
                                             struct fletch_frame_plan **out_plan);
 
-/* Whether a frame can have so much: offsets, run ends and views can count it. OUT_OF_RANGE names the
- * first field of which there is too much. */
+/* Whether a frame can have so much: offsets, run ends and views can count it. OUT_OF_RANGE: names
+ * the first field of which there is too much. */
 enum fletch_status fletch_frame_extent_check(const struct fletch_schema *schema,
                                              const struct fletch_frame_extent *extent,
                                              struct fletch_error *error);

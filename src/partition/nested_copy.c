@@ -6,8 +6,8 @@
 #include "partition/scatter_copy.h"
 
 /* Each node is copied in a loop of its own over the ranges, which are those of one level: what
- * belongs to them below is made into ranges of the next. Recursion goes as deep as the schema, which
- * is bounded by FLETCH_SCHEMA_DEPTH_MAX. */
+ * belongs to them below is made into ranges of the next. Recursion goes as deep as the schema,
+ * which is bounded by FLETCH_SCHEMA_DEPTH_MAX. */
 
 enum {
     STEP = FLETCH_GATHER_SLACK, /* bytes that are copied at once, also where fewer are wanted */

@@ -1,9 +1,9 @@
 #ifndef FLETCH_PARTITION_VALUE_STORE_H
 #define FLETCH_PARTITION_VALUE_STORE_H
 
-/* The values of a writer's dictionary that are more than bytes: of types with children, views, null.
- * They lie in one batch, which is made anew when it grows: the old values and the new ones are
- * copied as the rows of a frame are. Dictionaries among them have mergers of their own, so that the
+/* The values of a writer's dictionary that are more than bytes: of types with children, views and
+ * null. They lie in one batch, which is made anew when it grows: the old values and the new ones
+ * are copied as the rows of a frame are. Dictionaries among them have mergers of their own, so that the
  * old indices keep their meaning. Belongs to one thread; the batch can be read by any. */
 
 #include "partition/scatter.h"
@@ -44,7 +44,7 @@ bool fletch_value_store_equals(const struct fletch_value_store *store, uint32_t 
 void fletch_value_store_take(struct fletch_value_store *store, int64_t index);
 
 /* Makes `kept` all values, and ends what began with open. On failure it stays as it was, and what
- * was taken is forgotten. RESOURCE_EXHAUSTED: no memory; OUT_OF_RANGE: more than one batch holds. */
+ * was taken is forgotten. RESOURCE_EXHAUSTED: no memory; OUT_OF_RANGE: more than a batch holds. */
 enum fletch_status fletch_value_store_keep(struct fletch_value_store *store,
                                            struct fletch_error *error);
 
