@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "arrow/ipc_endian.h"
 #include "base/bits.h"
 
 enum { BUFFER_ALIGNMENT = 8 };
@@ -64,22 +65,53 @@ static enum fletch_status read_nodes(const struct reading *reading,
     return FLETCH_OK;
 }
 
-/* Lets the span be a copy of `bytes` bytes at `data`, in a buffer of its own. */
-static enum fletch_status copy_aligned(struct reading *reading, const uint8_t *data, size_t bytes,
-                                       struct fletch_batch_span *out_span)
+/* Buffer `index` of field `row`. */
+struct told_buffer {
+    uint32_t row;
+    uint32_t index;
+    const uint8_t *data;
+    size_t bytes;
+};
+
+/* Whether the buffer's numbers are in the other order of bytes. */
+static bool is_turned(const struct reading *reading, const struct told_buffer *told)
+{
+    const struct fletch_type *type = &reading->source->schema->fields[told->row].type;
+    return reading->source->is_big_endian &&
+           fletch_ipc_span_has_order(
+               type, (enum fletch_span_kind)fletch_type_layout(type)->spans[told->index]);
+}
+
+/* Puts the numbers of `made`, which is the buffer's contents, in our order. */
+static void turn(const struct reading *reading, const struct told_buffer *told,
+                 struct fletch_buffer *made)
+{
+    const struct fletch_type *type = &reading->source->schema->fields[told->row].type;
+    if (is_turned(reading, told))
+        fletch_ipc_span_turn(type,
+                             (enum fletch_span_kind)fletch_type_layout(type)->spans[told->index],
+                             fletch_buffer_mutable_data(made), fletch_buffer_bytes(made));
+}
+
+/* Lets the span be a copy of what is told, in a buffer of its own. */
+static enum fletch_status copy(struct reading *reading, const struct told_buffer *told,
+                               struct fletch_batch_span *out_span)
 {
     struct fletch_buffer *copy = NULL;
+    size_t bytes = told->bytes;
     reading->copied_bytes += bytes;
     /* Buffers may overlap; copies of the same bytes again and again may not. */
     if (reading->copied_bytes > reading->body->bytes)
         return fletch_error_set(reading->error, FLETCH_INVALID_ARGUMENT,
-                                "misaligned buffers overlap: %zu bytes or more in a body of %zu",
+                                "buffers that are copied overlap: %zu bytes or more in a body of "
+                                "%zu",
                                 reading->copied_bytes, reading->body->bytes);
     enum fletch_status status = fletch_buffer_allocate(
         reading->source->cache, bytes, reading->source->account, &copy, reading->error);
     if (status != FLETCH_OK)
         return status;
-    memcpy(fletch_buffer_mutable_data(copy), data, bytes);
+    memcpy(fletch_buffer_mutable_data(copy), told->data, bytes);
+    turn(reading, told, copy);
     reading->source->room.owners[reading->owner_count++] = copy;
     *out_span = (struct fletch_batch_span){fletch_buffer_data(copy), bytes};
     return FLETCH_OK;
@@ -94,14 +126,6 @@ static enum fletch_status refuse_range(const struct reading *reading, uint32_t r
                             fletch_field_path_of(reading->source->schema, row).text, index,
                             range[0], range[1], reading->body->bytes);
 }
-
-/* Buffer `index` of field `row`, for messages. */
-struct told_buffer {
-    uint32_t row;
-    uint32_t index;
-    const uint8_t *data;
-    size_t bytes;
-};
 
 static enum fletch_status refuse_compressed(const struct reading *reading,
                                             const struct told_buffer *told, const char *why,
@@ -151,6 +175,7 @@ static enum fletch_status expand(struct reading *reading, const struct told_buff
                                 fletch_field_path_of(source->schema, told->row).text, told->index,
                                 cause.message);
     }
+    turn(reading, told, made);
     source->room.owners[reading->owner_count++] = made;
     *out_span = (struct fletch_batch_span){fletch_buffer_data(made), (size_t)bytes};
     return FLETCH_OK;
@@ -159,8 +184,8 @@ static enum fletch_status expand(struct reading *reading, const struct told_buff
 static enum fletch_status take(struct reading *reading, const struct told_buffer *told,
                                struct fletch_batch_span *out_span)
 {
-    if ((uintptr_t)told->data % BUFFER_ALIGNMENT != 0)
-        return copy_aligned(reading, told->data, told->bytes, out_span);
+    if ((uintptr_t)told->data % BUFFER_ALIGNMENT != 0 || is_turned(reading, told))
+        return copy(reading, told, out_span);
     reading->uses_body = true;
     *out_span = (struct fletch_batch_span){told->data, told->bytes};
     return FLETCH_OK;

@@ -31,11 +31,13 @@ struct fletch_ipc_batch_source {
     struct fletch_account *account; /* of copies and the batch's own block; may be NULL */
     struct fletch_decompressor *decompressor;
     uint64_t body_limit_bytes; /* of what the buffers of a compressed body become together */
+    bool is_big_endian;        /* the data, which is turned: in a copy, if it lies in the body */
     bool keeps_validity;       /* also of fields that have no nulls, so that it can be compared */
 };
 
 /* Makes a batch, with one reference, that holds one to the body's buffer if anything lies there. A
- * buffer that is not 8-byte aligned in memory is copied, one that is compressed is made anew. The
+ * buffer that is not 8-byte aligned in memory, or whose numbers are turned, is copied; one that is
+ * compressed is made anew. The
  * numbers of nodes and buffers, lengths and null counts have been compared with the schema, and
  * buffers lie inside the body; what is in them has not been looked at. INVALID_ARGUMENT: names
  * field and buffer; RESOURCE_EXHAUSTED: no memory; UNIMPLEMENTED: this build is without the codec.

@@ -22,11 +22,12 @@ struct fletch_ipc_decoder {
     struct fletch_ipc_read_options options;
     struct fletch_allocator allocator;
     enum phase phase;
-    bool is_file;      /* where no dictionary is replaced */
-    bool is_relayed;   /* a relay's schema has been there */
-    bool is_modern;    /* the last prefix had a continuation marker, the next probably has */
-    size_t filled;     /* bytes of the phase that are there */
-    uint64_t position; /* of the message's first byte in the stream */
+    bool is_file;       /* where no dictionary is replaced */
+    bool is_big_endian; /* all data, which is turned */
+    bool is_relayed;    /* a relay's schema has been there */
+    bool is_modern;     /* the last prefix had a continuation marker, the next probably has */
+    size_t filled;      /* bytes of the phase that are there */
+    uint64_t position;  /* of the message's first byte in the stream */
     uint8_t prefix[FLETCH_IPC_PREFIX_BYTES];
     size_t metadata_bytes;
     struct fletch_buffer *metadata; /* kept from message to message, grows */
@@ -186,8 +187,10 @@ static enum fletch_status read_schema(struct fletch_ipc_decoder *decoder,
     };
     struct fletch_schema *schema = NULL;
     enum fletch_status status = fletch_ipc_schema_read(buffer, table, &options, &schema, error);
-    if (status == FLETCH_OK)
+    if (status == FLETCH_OK) {
+        decoder->is_big_endian = fletch_ipc_schema_is_big_endian(buffer, table);
         status = fletch_ipc_decoder_use_schema(decoder, schema, error);
+    }
     fletch_schema_release(schema);
     return fail(decoder, status);
 }
@@ -252,6 +255,7 @@ static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
         .account = decoder->options.account,
         .decompressor = &decoder->decompressor,
         .body_limit_bytes = decoder->options.body_limit_bytes,
+        .is_big_endian = decoder->is_big_endian,
         .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
     };
     struct fletch_batch *batch = NULL;
@@ -356,6 +360,7 @@ static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
         .account = decoder->options.account,
         .decompressor = &decoder->decompressor,
         .body_limit_bytes = decoder->options.body_limit_bytes,
+        .is_big_endian = decoder->is_big_endian,
         .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
     };
     struct fletch_batch *batch = NULL;

@@ -27,8 +27,9 @@ static enum fletch_status check_head(const struct fletch_ipc_message *message, i
                                      uint8_t type, struct fletch_error *error)
 {
     if (version != FLETCH_IPC_V4 && version != FLETCH_IPC_V5)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "message has metadata version V%d, expected V4 or V5", version + 1);
+        return fletch_error_set(
+            error, version > FLETCH_IPC_V5 ? FLETCH_UNIMPLEMENTED : FLETCH_INVALID_ARGUMENT,
+            "message has metadata version V%d, expected V4 or V5", version + 1);
     if (type == FLETCH_IPC_HEADER_TENSOR || type == FLETCH_IPC_HEADER_SPARSE_TENSOR)
         return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
                                 "message of type %s, which is not implemented", header_names[type]);

@@ -27,8 +27,8 @@ struct fletch_ipc_batch_header {
 };
 
 /* Opens `size` bytes of metadata, without prefix, at any address. INVALID_ARGUMENT: not a message,
- * a version other than V4 and V5, a body of less than 0 bytes or more than `body_limit`.
- * UNIMPLEMENTED: a tensor. */
+ * a version before V4, a body of less than 0 bytes or more than `body_limit`. UNIMPLEMENTED: a
+ * version after V5, a tensor. */
 enum fletch_status fletch_ipc_message_open(struct fletch_ipc_message *message, const void *bytes,
                                            size_t size, uint64_t body_limit,
                                            struct fletch_error *error);

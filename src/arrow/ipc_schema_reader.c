@@ -189,6 +189,10 @@ static enum fletch_status read_encoding(struct reading *reading,
                                 "field '%s': a dictionary in a dictionary is not implemented",
                                 path.text);
     }
+    int16_t kind = fletch_flatbuffer_i16(buffer, encoding, FLETCH_ENCODING_KIND, 0);
+    if (kind != 0)
+        return fletch_error_set(reading->error, FLETCH_UNIMPLEMENTED,
+                                "dictionary of kind %d, expected 0 (an array)", kind);
     enum fletch_status status = read_values(reading, field, options, &options->dictionary_values);
     if (status != FLETCH_OK)
         return status;
@@ -269,16 +273,45 @@ static enum fletch_status read_children(struct reading *reading,
     return status;
 }
 
+/* What the schema says of all that follows: its order of bytes, and what a reader must know. */
+static enum fletch_status check_head(struct fletch_flatbuffer *buffer,
+                                     const struct fletch_flatbuffer_table *table,
+                                     struct fletch_error *error)
+{
+    int16_t endianness = fletch_flatbuffer_i16(buffer, table, FLETCH_SCHEMA_ENDIANNESS, 0);
+    struct fletch_flatbuffer_vector features =
+        fletch_flatbuffer_vector(buffer, table, FLETCH_SCHEMA_FEATURES, sizeof(int64_t));
+    if (endianness != FLETCH_IPC_LITTLE_ENDIAN && endianness != FLETCH_IPC_BIG_ENDIAN)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "the schema has endianness %d, expected 0 (little) or 1 (big)",
+                                endianness);
+    for (uint32_t i = 0; i < features.count; i++) {
+        int64_t feature = fletch_flatbuffer_load_i64(features.elements + i * sizeof feature);
+        if (feature < 0 || feature > FLETCH_IPC_FEATURE_COMPRESSION)
+            return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
+                                    "the schema says that its reader must know feature %" PRId64
+                                    ", which this version does not",
+                                    feature);
+    }
+    return FLETCH_OK;
+}
+
+bool fletch_ipc_schema_is_big_endian(struct fletch_flatbuffer *buffer,
+                                     const struct fletch_flatbuffer_table *table)
+{
+    return fletch_flatbuffer_i16(buffer, table, FLETCH_SCHEMA_ENDIANNESS, 0) ==
+           FLETCH_IPC_BIG_ENDIAN;
+}
+
 enum fletch_status fletch_ipc_schema_read(struct fletch_flatbuffer *buffer,
                                           const struct fletch_flatbuffer_table *table,
                                           const struct fletch_ipc_schema_options *options,
                                           struct fletch_schema **out_schema,
                                           struct fletch_error *error)
 {
-    if (fletch_flatbuffer_i16(buffer, table, FLETCH_SCHEMA_ENDIANNESS, 0) != 0)
-        return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
-                                "the schema says that its data is big-endian, which is not "
-                                "implemented");
+    enum fletch_status status = check_head(buffer, table, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_schema_builder builder;
     fletch_schema_builder_init(&builder, &options->allocator);
     struct reading reading = {
@@ -291,7 +324,7 @@ enum fletch_status fletch_ipc_schema_read(struct fletch_flatbuffer *buffer,
     };
     struct fletch_flatbuffer_vector fields =
         fletch_flatbuffer_vector(buffer, table, FLETCH_SCHEMA_FIELDS, 4);
-    enum fletch_status status = read_metadata(&reading, table, FLETCH_SCHEMA_METADATA);
+    status = read_metadata(&reading, table, FLETCH_SCHEMA_METADATA);
     if (status == FLETCH_OK)
         status = read_children(&reading, &fields);
     if (status == FLETCH_OK)

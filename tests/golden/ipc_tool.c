@@ -6,7 +6,8 @@
  *   ipc_tool compare SEED IN               whether the same random batches are in it
  *
  * FORMAT is stream or file, or either with compressed bodies: stream-lz4, file-zstd. IN is a path,
- * which is mapped; "fd:PATH" reads a stream by descriptor. Strings and values are printed as the
+ * which is mapped; "fd:PATH" reads a stream by descriptor, and "loose:PATH" looks at no values but
+ * offsets. Strings and values are printed as the
  * hexadecimal digits of their bytes. A failure is printed as STATUS: message, exit status 1. */
 
 #include <fletching/fletching.h>
@@ -178,12 +179,16 @@ static void print_element(const struct fletch_batch *batch, uint32_t row, int64_
 
 static struct fletch_ipc_reader *open_reader(struct tool *tool, const char *in)
 {
-    const struct fletch_ipc_read_options options = {
+    struct fletch_ipc_read_options options = {
         .struct_size = sizeof options,
         .cache = tool->cache,
         .validation = FLETCH_VALIDATION_FULL,
     };
     struct fletch_ipc_reader *reader = NULL;
+    if (strncmp(in, "loose:", 6) == 0) {
+        options.validation = FLETCH_VALIDATION_OFFSETS;
+        in += 6;
+    }
     if (strncmp(in, "fd:", 3) != 0) {
         check(tool, fletch_ipc_reader_open_path(in, &options, &reader, &tool->error));
         return reader;
