@@ -501,6 +501,9 @@ enum fletch_status fletch_batch_import(struct ArrowArray *source, struct fletch_
     if (status != FLETCH_OK)
         return status;
     struct import import = {.options = &known, .error = error};
+    status = fletch_schema_check_simple(schema, "by import", error);
+    if (status != FLETCH_OK)
+        return status;
     status = open_import(&import, schema);
     if (status != FLETCH_OK)
         return status;

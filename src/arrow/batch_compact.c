@@ -57,19 +57,11 @@ static enum fletch_status make(const struct fletch_batch_place *place,
                                const struct fletch_batch *batch, const struct layout *layout,
                                struct fletch_buffer **body, struct fletch_batch **out_batch)
 {
-    struct fletch_batch_parts parts = {
-        .schema = batch->schema,
-        .row_count = batch->row_count,
-        .nodes = layout->nodes,
-        .spans = layout->spans,
-        .owners = body,
-        .dictionaries = batch->dictionaries,
-        .metadata = batch->metadata,
-        .node_count = batch->node_count,
-        .span_count = batch->span_count,
-        .owner_count = 1,
-        .dictionary_count = batch->dictionary_count,
-    };
+    struct fletch_batch_parts parts = fletch_batch_parts_of(batch);
+    parts.nodes = layout->nodes;
+    parts.spans = layout->spans;
+    parts.owners = body;
+    parts.owner_count = 1;
     enum fletch_status status =
         fletch_batch_create(place->cache, place->account, &parts, out_batch, place->error);
     if (status != FLETCH_OK)
@@ -86,8 +78,12 @@ enum fletch_status fletch_batch_compact(const struct fletch_batch_place *place,
     const struct fletch_schema *schema = batch->schema;
     struct fletch_buffer *scratch = NULL;
     struct fletch_buffer *body = NULL;
-    enum fletch_status status = fletch_buffer_allocate(place->cache, layout_bytes(schema),
-                                                       place->account, &scratch, place->error);
+    enum fletch_status status =
+        fletch_schema_check_simple(schema, "for copies of slices", place->error);
+    if (status != FLETCH_OK)
+        return status;
+    status = fletch_buffer_allocate(place->cache, layout_bytes(schema), place->account, &scratch,
+                                    place->error);
     if (status != FLETCH_OK)
         return status;
     struct layout layout = layout_in(schema, fletch_buffer_mutable_data(scratch));

@@ -330,6 +330,8 @@ static bool join_field(struct appending *appending, uint32_t row, const struct w
         case FLETCH_SPAN_BYTES:
             is_good = join_values(appending, index, &inner, 1);
             break;
+        default: /* fletch_schema_check_simple */
+            break;
         }
     }
     /* Null counts add up only where all of the elements are taken: they are not counted here. */
@@ -543,6 +545,7 @@ static bool field_begins_alike(const struct fletch_field *field, const struct fl
             is_alike = strings_begin_alike(&a->spans[i], &b->spans[i], offsets, count, 8);
             break;
         case FLETCH_SPAN_BYTES:
+        default: /* fletch_schema_check_simple */
             break;
         }
     }

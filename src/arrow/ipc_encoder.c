@@ -69,6 +69,10 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
         if (known != FLETCH_OK)
             return known;
     }
+    enum fletch_status simple =
+        fletch_schema_check_simple(options->schema, "by the ipc encoder", error);
+    if (simple != FLETCH_OK)
+        return simple;
     find_most(options->schema, &fields, &spans);
     size_t bytes = sizeof(struct fletch_ipc_encoder) + fields * sizeof(struct fletch_ipc_node) +
                    spans * (sizeof(struct fletch_ipc_piece) + sizeof(struct fletch_ipc_range));

@@ -226,6 +226,11 @@ static enum fletch_status open_field(struct reading *reading,
     if (status == FLETCH_OK)
         status = read_type(reading, fletch_flatbuffer_u8(buffer, field, FLETCH_FIELD_TYPE_TYPE, 0),
                            &type, &options.type);
+    if (status == FLETCH_OK && options.type.id >= FLETCH_TYPE_UTF8_VIEW)
+        return fletch_error_set(
+            reading->error, FLETCH_UNIMPLEMENTED, "field '%s': type %s is not implemented by ipc",
+            fletch_schema_builder_path(reading->builder, options.name, options.name_bytes).text,
+            fletch_type_layout(&options.type)->name);
     if (status == FLETCH_OK && *out_is_encoded)
         status = read_encoding(reading, field, &encoding, &options);
     if (status == FLETCH_OK)

@@ -119,6 +119,9 @@ static void plan_field(struct fletch_ipc_plan *plan, const struct fletch_schema 
         case FLETCH_SPAN_BYTES:
             pieces[i] = values_piece(&spans[i], 1, inner.first, inner.count);
             break;
+        default: /* fletch_schema_check_simple */
+            pieces[i] = (struct fletch_ipc_piece){0};
+            break;
         }
     }
     plan->nodes[row] = (struct fletch_ipc_node){window.count, nulls};

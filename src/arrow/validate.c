@@ -39,6 +39,9 @@ static const char *const span_names[] = {
     [FLETCH_SPAN_VALIDITY] = "validity", [FLETCH_SPAN_BITS] = "values",
     [FLETCH_SPAN_VALUES] = "values",     [FLETCH_SPAN_OFFSETS32] = "offsets",
     [FLETCH_SPAN_OFFSETS64] = "offsets", [FLETCH_SPAN_BYTES] = "data",
+    [FLETCH_SPAN_VIEWS] = "views",       [FLETCH_SPAN_STARTS32] = "offsets",
+    [FLETCH_SPAN_STARTS64] = "offsets",  [FLETCH_SPAN_SIZES32] = "sizes",
+    [FLETCH_SPAN_SIZES64] = "sizes",     [FLETCH_SPAN_TYPE_IDS] = "type ids",
 };
 
 static enum fletch_status check_node(const struct fletch_validated *validated, uint32_t row)
@@ -278,7 +281,9 @@ static enum fletch_status validate(const struct fletch_batch *batch, enum fletch
         level = FLETCH_VALIDATION_FULL;
     if (batch->schema == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "batch without a schema");
-    enum fletch_status status = check_levels(&validated, level);
+    enum fletch_status status = fletch_schema_check_simple(batch->schema, "by validation", error);
+    if (status == FLETCH_OK)
+        status = check_levels(&validated, level);
     /* Before the indices into them, which level 3 follows. */
     for (uint32_t i = 0; with_dictionaries && status == FLETCH_OK && i < batch->dictionary_count;
          i++)

@@ -147,7 +147,8 @@ uint64_t fletch_hash_word(const struct fletch_batch *batch, uint32_t row, int64_
         return values != NULL ? fletch_hash_word(values, 0, at) : FLETCH_HASH_NULL;
     }
     enum word_rule rule = word_types[column.field->type.id].rule;
-    FLETCH_ASSERT(rule != WORDS_UNKNOWN && "a type that no schema carries");
+    if (rule == WORDS_UNKNOWN) /* no key: partitioners refuse it */
+        return FLETCH_HASH_NULL;
     if (rule == WORDS_STRUCT)
         return word_of_struct(&column, index);
     return rule == WORDS_LIST ? word_of_list(&column, index) : word_of_flat(&column, index);
@@ -213,7 +214,7 @@ static bool is_filled_one_by_one(const struct fletch_field *field)
     enum word_rule rule = word_types[field->type.id].rule;
     return field->dictionary != FLETCH_NO_INDEX || rule == WORDS_NULL || rule == WORDS_BITS ||
            rule == WORDS_HALVES || rule == WORDS_FIXED || rule == WORDS_LIST ||
-           rule == WORDS_STRUCT;
+           rule == WORDS_STRUCT || rule == WORDS_UNKNOWN;
 }
 
 /* The words of a block as bytes: in place where they are stored so, else in `block->words`. */

@@ -87,6 +87,10 @@ enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
         .is_streamed = options->partition_count <= PARTITIONS_TO_STREAM &&
                        options->partition_count * options->target_bytes >= BYTES_TO_STREAM,
     };
+    enum fletch_status simple =
+        fletch_schema_check_simple(options->source.schema, "by scatter", error);
+    if (simple != FLETCH_OK)
+        return simple;
     scatter->block_bytes = carve_arrays(scatter, NULL);
     scatter->block = fletch_allocate(&scatter->allocator, scatter->block_bytes, ALIGNMENT);
     if (scatter->block == NULL)
