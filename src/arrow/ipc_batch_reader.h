@@ -16,16 +16,25 @@ struct fletch_ipc_body {
     size_t bytes;
 };
 
-/* Room for what a batch is made of: arrays of at least the schema's nodes, spans, and spans + 1. */
+/* Room for what a batch is made of: arrays of at least the schema's nodes, as many spans as were
+ * counted, an owner for each of them and one more, and the schema's views and one more. */
 struct fletch_ipc_room {
     struct fletch_batch_node *nodes;
     struct fletch_batch_span *spans;
     struct fletch_buffer **owners;
+    uint32_t *view_spans;
 };
+
+/* Compares the numbers of nodes, buffers and data buffers of views with the schema, and counts the
+ * spans that the batch will have. INVALID_ARGUMENT. */
+enum fletch_status fletch_ipc_batch_count(const struct fletch_schema *schema,
+                                          const struct fletch_ipc_batch_header *header,
+                                          uint32_t *out_span_count, struct fletch_error *error);
 
 struct fletch_ipc_batch_source {
     struct fletch_schema *schema;
     struct fletch_ipc_room room;
+    uint32_t span_count;                      /* as counted */
     struct fletch_batch *const *dictionaries; /* as many as the schema has; acquired */
     struct fletch_buffer_cache *cache;
     struct fletch_account *account; /* of copies and the batch's own block; may be NULL */

@@ -53,6 +53,19 @@ struct month_day_nano {
     uint64_t nanoseconds;
 };
 
+/* What stands in a view, or begins it, are bytes. */
+static void turn_views(uint8_t *data, size_t bytes)
+{
+    struct fletch_string_view *views = (void *)data;
+    for (size_t i = 0; i < bytes / sizeof *views; i++) {
+        views[i].bytes = (int32_t)__builtin_bswap32((uint32_t)views[i].bytes);
+        if (views[i].bytes <= FLETCH_VIEW_INLINE_BYTES)
+            continue;
+        views[i].buffer = (int32_t)__builtin_bswap32((uint32_t)views[i].buffer);
+        views[i].offset = (int32_t)__builtin_bswap32((uint32_t)views[i].offset);
+    }
+}
+
 static void turn_month_day_nano(uint8_t *data, size_t bytes)
 {
     struct month_day_nano *values = (void *)data;
@@ -72,11 +85,18 @@ static size_t number_bytes(const struct fletch_type *type, enum fletch_span_kind
     case FLETCH_SPAN_VALIDITY:
     case FLETCH_SPAN_BITS:
     case FLETCH_SPAN_BYTES:
+    case FLETCH_SPAN_TYPE_IDS:
         return 1;
     case FLETCH_SPAN_OFFSETS32:
+    case FLETCH_SPAN_STARTS32:
+    case FLETCH_SPAN_SIZES32:
         return sizeof(int32_t);
     case FLETCH_SPAN_OFFSETS64:
+    case FLETCH_SPAN_STARTS64:
+    case FLETCH_SPAN_SIZES64:
         return sizeof(int64_t);
+    case FLETCH_SPAN_VIEWS:
+        return 0;
     case FLETCH_SPAN_VALUES:
         break;
     }
@@ -96,7 +116,9 @@ void fletch_ipc_span_turn(const struct fletch_type *type, enum fletch_span_kind 
                           size_t bytes)
 {
     size_t width = number_bytes(type, kind);
-    if (width == 0)
+    if (kind == FLETCH_SPAN_VIEWS)
+        turn_views(data, bytes);
+    else if (width == 0)
         turn_month_day_nano(data, bytes);
     else
         turn(data, bytes, width);

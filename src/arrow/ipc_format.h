@@ -75,6 +75,7 @@ enum {
     FLETCH_BATCH_NODES,
     FLETCH_BATCH_BUFFERS,
     FLETCH_BATCH_COMPRESSION,
+    FLETCH_BATCH_VARIADIC, /* i64 each: data buffers of the view fields */
 
     FLETCH_COMPRESSION_CODEC = 0, /* u8 */
     FLETCH_COMPRESSION_METHOD,    /* u8; 0: buffer by buffer */

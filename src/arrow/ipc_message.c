@@ -100,6 +100,8 @@ enum fletch_status fletch_ipc_batch_header_open(struct fletch_ipc_message *messa
         .nodes = fletch_flatbuffer_vector(buffer, table, FLETCH_BATCH_NODES, FLETCH_IPC_NODE_BYTES),
         .buffers =
             fletch_flatbuffer_vector(buffer, table, FLETCH_BATCH_BUFFERS, FLETCH_IPC_BUFFER_BYTES),
+        .variadic = fletch_flatbuffer_vector(buffer, table, FLETCH_BATCH_VARIADIC, sizeof(int64_t)),
+        .version = message->version,
     };
     struct fletch_flatbuffer_table compression =
         fletch_flatbuffer_table(buffer, table, FLETCH_BATCH_COMPRESSION);

@@ -23,6 +23,8 @@ struct fletch_ipc_batch_header {
     int64_t row_count;
     struct fletch_flatbuffer_vector nodes;
     struct fletch_flatbuffer_vector buffers;
+    struct fletch_flatbuffer_vector variadic; /* i64: data buffers of each view field */
+    enum fletch_ipc_version version;
     enum fletch_codec codec; /* of each buffer */
 };
 
