@@ -170,6 +170,21 @@ static inline int64_t fletch_type_child_stride(const struct fletch_type *type)
     return type->id == FLETCH_TYPE_FIXED_SIZE_LIST ? type->list_size : 1;
 }
 
+/* What the address of a span is a multiple of. Bits, type ids and bytes may lie anywhere. */
+static inline size_t fletch_type_span_alignment(const struct fletch_type *type, uint32_t span)
+{
+    const struct fletch_type_layout *layout = &fletch_type_layouts[type->id];
+    switch ((enum fletch_span_kind)layout->spans[span]) {
+    case FLETCH_SPAN_VALIDITY:
+    case FLETCH_SPAN_BITS:
+    case FLETCH_SPAN_BYTES:
+    case FLETCH_SPAN_TYPE_IDS:
+        return 1;
+    default:
+        return layout->alignment;
+    }
+}
+
 /* Bytes of a value in the buffer FLETCH_SPAN_VALUES; 0 for types that have none. */
 static inline size_t fletch_type_byte_width(const struct fletch_type *type)
 {
