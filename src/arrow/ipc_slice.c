@@ -18,7 +18,7 @@ size_t fletch_ipc_plan_bytes(const struct fletch_schema *schema, size_t span_cou
     return schema->field_count *
                (sizeof(struct fletch_ipc_node) + sizeof(struct fletch_element_range)) +
            span_count * (sizeof(struct fletch_ipc_piece) + sizeof(struct fletch_ipc_range)) +
-           schema->view_count * sizeof(int64_t);
+           (schema->view_count + (size_t)1) * sizeof(int64_t); /* never none: an address */
 }
 
 void fletch_ipc_plan_place(struct fletch_ipc_plan *plan, const struct fletch_schema *schema,

@@ -35,18 +35,37 @@ static const uint8_t *numbers_of(const struct fletch_type *type, enum fletch_spa
     if (kind == FLETCH_SPAN_VALUES && type->id == FLETCH_TYPE_INTERVAL_MONTH_DAY_NANO)
         return (const uint8_t *)"\4\4\10";
     one[0] = 1;
-    if (kind == FLETCH_SPAN_OFFSETS32)
+    if (kind == FLETCH_SPAN_OFFSETS32 || kind == FLETCH_SPAN_STARTS32 ||
+        kind == FLETCH_SPAN_SIZES32)
         one[0] = 4;
-    if (kind == FLETCH_SPAN_OFFSETS64)
+    if (kind == FLETCH_SPAN_OFFSETS64 || kind == FLETCH_SPAN_STARTS64 ||
+        kind == FLETCH_SPAN_SIZES64)
         one[0] = 8;
     if (kind == FLETCH_SPAN_VALUES && type->id != FLETCH_TYPE_FIXED_SIZE_BINARY)
         one[0] = (uint8_t)fletch_type_byte_width(type);
     return one;
 }
 
+/* Length, and behind 4 bytes of a longer one its place, as they are on this machine. */
+static void turn_view(uint8_t *bytes)
+{
+    int32_t length;
+    memcpy(&length, bytes, sizeof length);
+    reverse(bytes, 4);
+    if (length <= 12)
+        return;
+    reverse(bytes + 8, 4);
+    reverse(bytes + 12, 4);
+}
+
 static void turn_span(const struct fletch_type *type, enum fletch_span_kind kind, uint8_t *bytes,
                       size_t count)
 {
+    if (kind == FLETCH_SPAN_VIEWS) {
+        for (size_t at = 0; at + 16 <= count; at += 16)
+            turn_view(bytes + at);
+        return;
+    }
     const uint8_t *numbers = numbers_of(type, kind);
     size_t at = 0;
     for (;;) {
@@ -59,6 +78,7 @@ static void turn_span(const struct fletch_type *type, enum fletch_span_kind kind
     }
 }
 
+/* Turned by either, a number is what it was. */
 static void spans_are_turned_number_by_number(void **state)
 {
     (void)state;
@@ -70,13 +90,13 @@ static void spans_are_turned_number_by_number(void **state)
             enum fletch_span_kind kind =
                 (enum fletch_span_kind)fletch_type_layout(&field->type)->spans[i];
             _Alignas(8) uint8_t bytes[100];
-            _Alignas(8) uint8_t expected[100];
+            _Alignas(8) uint8_t turned[100];
             for (size_t k = 0; k < sizeof bytes; k++)
-                bytes[k] = expected[k] = (uint8_t)fletch_random_below(&random, 256);
-            turn_span(&field->type, kind, expected, sizeof expected);
+                bytes[k] = turned[k] = (uint8_t)fletch_random_below(&random, 256);
+            turn_span(&field->type, kind, turned, sizeof turned);
             if (fletch_ipc_span_has_order(&field->type, kind))
-                fletch_ipc_span_turn(&field->type, kind, bytes, sizeof bytes);
-            assert_memory_equal(bytes, expected, 96);
+                fletch_ipc_span_turn(&field->type, kind, turned, sizeof turned);
+            assert_memory_equal(bytes, turned, 96);
         }
     }
     fletch_schema_release(schema);
@@ -94,6 +114,18 @@ struct stream {
     size_t skew;
 };
 
+/* The values of dictionary `id`, wherever it is. */
+static const struct fletch_schema *values_of(const struct fletch_schema *schema, int64_t id)
+{
+    const struct fletch_schema *found = NULL;
+    for (uint32_t i = 0; i < schema->dictionary_count && found == NULL; i++) {
+        found = schema->dictionaries[i].values;
+        if (schema->dictionaries[i].id != id)
+            found = values_of(found, id);
+    }
+    return found;
+}
+
 /* The schema of a dictionary message, or of the batch. */
 static const struct fletch_schema *schema_of(const struct stream *stream,
                                              struct fletch_ipc_message *message,
@@ -105,10 +137,7 @@ static const struct fletch_schema *schema_of(const struct stream *stream,
     *out_table =
         fletch_flatbuffer_table(&message->buffer, &message->header, FLETCH_DICTIONARY_DATA);
     int64_t id = fletch_flatbuffer_i64(&message->buffer, &message->header, FLETCH_DICTIONARY_ID, 0);
-    uint32_t index = 0;
-    while (stream->schema->dictionaries[index].id != id)
-        index++;
-    return stream->schema->dictionaries[index].values;
+    return values_of(stream->schema, id);
 }
 
 static void turn_body(const struct stream *stream, struct fletch_ipc_message *message,
@@ -125,6 +154,9 @@ static void turn_body(const struct stream *stream, struct fletch_ipc_message *me
             turn_span(type, (enum fletch_span_kind)fletch_type_layout(type)->spans[i],
                       body + fletch_flatbuffer_load_i64(told),
                       (size_t)fletch_flatbuffer_load_i64(told + 8));
+        if (schema->fields[row].view != FLETCH_NO_INDEX)
+            told += 16 * fletch_flatbuffer_load_i64(header.variadic.elements +
+                                                    8 * schema->fields[row].view);
     }
 }
 
