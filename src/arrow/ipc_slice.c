@@ -6,7 +6,7 @@
 #include "arrow/string_view.h"
 #include "base/bits.h"
 
-/* Views bring all of their data if that is not more than twice what they use and this many bytes. */
+/* Views bring all of their data unless that is more than twice what they use and this many. */
 enum { LOOSE_TIMES = 2, LOOSE_BYTES = 4096 };
 
 static const _Alignas(8) uint8_t zero_offset[8];
