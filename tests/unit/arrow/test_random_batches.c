@@ -75,8 +75,9 @@ static void random_schemas_pass(void **state)
     (void)state;
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(arguments.seed);
-    const struct random_schema_options options = {.columns_max = 6, .depth_max = 5};
     for (uint64_t round = 0; round < 300 * arguments.scale; round++) {
+        const struct random_schema_options options = {
+            .columns_max = 6, .depth_max = 5, .has_all_layouts = round % 3 != 0};
         static const uint32_t rows[] = {0, 1, 7, 8, 9, 64, 65, 200};
         struct fletch_schema *schema = random_schema(&random, &options);
         try_schema(&pool, &random, schema, rows[fletch_random_below(&random, 8)]);
@@ -90,7 +91,7 @@ static void every_type_passes(void **state)
     (void)state;
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(arguments.seed);
-    struct fletch_schema *schema = schema_of_every_type();
+    struct fletch_schema *schema = schema_of_every_layout();
     for (uint64_t round = 0; round < 10 * arguments.scale; round++)
         for (uint32_t rows = 0; rows < 300; rows = 1 + 3 * rows)
             try_schema(&pool, &random, schema, rows);
@@ -104,7 +105,7 @@ static void steady_traffic_asks_for_no_memory(void **state)
     (void)state;
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(arguments.seed);
-    struct fletch_schema *schema = schema_of_every_type();
+    struct fletch_schema *schema = schema_of_every_layout();
     struct fletch_batch *batch = random_batch(&random, pool.cache, schema, 64);
     uint64_t regions = 0;
     for (int round = 0; round < 200; round++) {
