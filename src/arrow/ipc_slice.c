@@ -136,6 +136,9 @@ static struct fletch_ipc_piece starts_piece(const struct fletch_ipc_plan *plan, 
         fletch_column_range_below(plan->batch, row, 0, plan->windows[row]);
     struct fletch_ipc_piece piece = values_piece(&column.spans[1], width, &own);
     rebase(&piece, width, below.first, below.count);
+    /* Elements that are empty may begin anywhere, also behind what the others use. */
+    if (own.count > 0 && below.count < plan->batch->nodes[row + 1].length)
+        piece.kind = rebase_of(width);
     plan->windows[row + 1] = below;
     return piece;
 }

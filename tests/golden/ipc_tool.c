@@ -308,7 +308,7 @@ static struct fletch_schema *make_random(struct tool *tool, const char *seed, bo
 {
     struct fletch_random random = fletch_random_from_seed(strtoull(seed, NULL, 10));
     const struct random_schema_options options = {
-        .columns_max = 8, .depth_max = 3, .no_dictionaries = for_file};
+        .columns_max = 8, .depth_max = 3, .no_dictionaries = for_file, .has_all_layouts = true};
     struct fletch_schema *schema = random_schema(&random, &options);
     for (int i = 0; i < RANDOM_BATCHES; i++) {
         uint32_t rows = fletch_random_below(&random, RANDOM_ROWS);

@@ -83,7 +83,7 @@ static void spans_are_turned_number_by_number(void **state)
 {
     (void)state;
     struct fletch_random random = fletch_random_from_seed(1);
-    struct fletch_schema *schema = schema_of_every_type();
+    struct fletch_schema *schema = schema_of_every_layout();
     for (uint32_t row = 0; row < schema->field_count; row++) {
         const struct fletch_field *field = &schema->fields[row];
         for (uint32_t i = 0; i < field->span_count; i++) {
@@ -246,7 +246,7 @@ static void big_endian_streams_are_read(void **state)
 {
     (void)state;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        struct stream stream = stream_made(schema_of_every_type(), seed, seed % 3);
+        struct stream stream = stream_made(schema_of_every_layout(), seed, seed % 3);
         struct fletch_batch *batch = stream_read(&stream);
         assert_true(batches_equal(stream.batch, batch));
         fletch_batch_release(stream.pool.cache, batch);
