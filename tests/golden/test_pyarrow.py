@@ -160,17 +160,19 @@ def layouts_of(generator, count):
     list_views = lists(pa.list_view(pa.string_view()), text)
     fixed = pa.array(some(generator, lambda: some(generator, text, 3), count),
                      pa.list_(pa.string(), 3))
+    blobs = pa.array(some(generator, lambda: generator.randbytes(generator.randrange(40)), count),
+                     pa.binary_view())
+    several = union(True, views, pa.StructArray.from_arrays([encoded(views)], ["a"]))
     mixed = union(True, numbers(), views)
     nested = pa.StructArray.from_arrays([encoded(views), encoded(numbers(pa.int64()))], ["a", "b"])
     return [
-        views, pa.array(some(generator, lambda: generator.randbytes(generator.randrange(40)), count),
-                        pa.binary_view()),
+        views, blobs,
         list_views, lists(pa.large_list_view(pa.int64()), lambda: generator.randrange(9)), fixed,
         mixed, union(False, mixed, list_views), union(True, fixed, numbers()),
         runs(numbers()), runs(views, pa.int16()), runs(list_views, pa.int64()),
         encoded(views), encoded(fixed), encoded(list_views), encoded(mixed), encoded(nested),
         pa.StructArray.from_arrays([encoded(nested), runs(encoded(numbers()))], ["d", "r"]),
-        pa.ListArray.from_arrays(pa.array(range(count + 1), pa.int32()), union(True, views, nested)),
+        pa.ListArray.from_arrays(pa.array(range(count + 1), pa.int32()), several),
     ]
 
 
