@@ -9,7 +9,7 @@
 
 #include <fletching/partition.h>
 
-#include "arrow/schema.h"
+#include "arrow/column.h"
 #include "memory/batch.h"
 
 struct fletch_node_view {
@@ -78,6 +78,32 @@ static inline int64_t fletch_view_start(const struct fletch_node_view *column, i
     int32_t start;
     memcpy(&start, column->values + 4 * at, sizeof start);
     return start;
+}
+
+/* The bytes or the elements of the child that elements of a string, binary, list or map have. */
+static inline struct fletch_element_range fletch_view_extent(const struct fletch_node_view *column,
+                                                             struct fletch_element_range elements)
+{
+    int64_t start = fletch_view_start(column, elements.first);
+    int64_t end = fletch_view_start(column, elements.first + elements.count);
+    return (struct fletch_element_range){start, end - start};
+}
+
+/* Element `index` of strings or binaries that are views; a null one is empty. */
+static inline struct fletch_string_view fletch_view_string(const struct fletch_node_view *column,
+                                                           int64_t index)
+{
+    struct fletch_string_view view = {.bytes = 0};
+    if (!fletch_view_is_null(column, index))
+        memcpy(&view, column->values + (size_t)(column->offset + index) * sizeof view, sizeof view);
+    return view;
+}
+
+/* Where the bytes of a view lie that are too many to stand in it. */
+static inline const uint8_t *fletch_view_string_bytes(const struct fletch_node_view *column,
+                                                      const struct fletch_string_view *view)
+{
+    return column->buffers[view->buffer].data + view->offset;
 }
 
 /* Element `index` of a column of integers, sign- or zero-extended. */

@@ -93,7 +93,10 @@ static size_t carve_arrays(struct fletch_partition_writer *writer, char *block)
     writer->dictionaries = carve(block, &end, dictionaries * sizeof writer->dictionaries[0]);
     writer->parts.dictionaries = carve(block, &end, dictionaries * sizeof(struct fletch_batch *));
     writer->parts.nodes = carve(block, &end, schema->field_count * sizeof writer->parts.nodes[0]);
-    writer->parts.spans = carve(block, &end, schema->span_count * sizeof writer->parts.spans[0]);
+    size_t views = schema->view_count;
+    writer->parts.spans =
+        carve(block, &end, (schema->span_count + views) * sizeof writer->parts.spans[0]);
+    writer->parts.view_spans = carve(block, &end, (views + 1) * sizeof writer->parts.view_spans[0]);
     return end;
 }
 

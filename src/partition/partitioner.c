@@ -199,8 +199,6 @@ enum fletch_status fletch_partitioner_create(struct fletch_schema *schema,
         fletch_options_copy(&known, sizeof known, options, sizeof known, error);
     if (status == FLETCH_OK)
         status = fletch_partitioner_check_options(&known, schema, error);
-    if (status == FLETCH_OK)
-        status = fletch_schema_check_simple(schema, "by partitioners", error);
     if (status != FLETCH_OK)
         return status;
     struct fletch_allocator memory = fletch_allocator_or_default(allocator);

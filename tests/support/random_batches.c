@@ -485,7 +485,7 @@ static size_t make_string(struct draft *draft, bool is_text, uint8_t bytes[4 * 1
     return length;
 }
 
-/* Views into some data buffers, which may lie over each other; none is used by all, some by none. */
+/* Views into some data buffers, of which some are used by none. */
 static void fill_views(struct draft *draft, uint32_t row)
 {
     const struct fletch_field *field = &draft->schema->fields[row];
