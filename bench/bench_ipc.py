@@ -21,14 +21,16 @@ if pa is None:
 HERE = Path(__file__).resolve().parent
 
 ROWS = 65536
+COMPRESSED = 20  # batches: each takes milliseconds
 STRUCTURE, OFFSETS, FULL = 1, 2, 3
 MICRO = 1e6
 
 
-def stream_of(batches):
+def stream_of(batches, codec=None):
     """The batches as a stream, in memory that is aligned to 64 bytes."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batches[0].schema) as writer:
+    options = pa.ipc.IpcWriteOptions(compression=codec)
+    with pa.ipc.new_stream(sink, batches[0].schema, options=options) as writer:
         for batch in batches:
             writer.write_batch(batch)
     return sink.getvalue()
@@ -147,9 +149,21 @@ def play_offsets(case, ours, stream, repeats, rounds):
                 beside={"reading the offsets": lambda: ours.read_offsets(repeats)})
 
 
+def play_compressed(options, codec, batches):
+    """Bodies as pyarrow compresses them, read by one thread each."""
+    stream = stream_of(batches, codec)
+    ours = Ours(options.library, stream)
+    repeats = max(1, COMPRESSED // len(batches))
+    return play(f"decode {codec.upper()}, structure (level 1)", 1.0,
+                lambda: ours.decode(STRUCTURE, repeats),
+                {"pyarrow, one thread, no validation":
+                 lambda: pyarrow_decode(stream, False, repeats, len(batches))}, options.rounds)
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the data, five rounds")
+    parser.add_argument("--compressed", action="store_true", help="compressed bodies alone")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each result")
     parser.add_argument("--data", type=Path, help="lineitem as Parquet")
     parser.add_argument("--library", type=Path,
@@ -160,37 +174,42 @@ def parse_arguments():
     return options
 
 
+def play_plain(options, stream, batches):
+    """Batches as they lie in memory. Ours asks the system for none in the steady state."""
+    count = len(batches)
+    ours, first = Ours(options.library, stream), stream_of(batches[:1])
+    if ours.batch_count != count:
+        sys.exit(f"ours reads {ours.batch_count} batches of {count}")
+    often, rounds = max(1, 2000 // count), options.rounds
+    ours.encode(often)
+    regions = ours.regions()
+    yield play("encode to spans", 2.0, lambda: ours.encode(often),
+               {"pyarrow, table": lambda: pyarrow_encode(batches, often, True),
+                "pyarrow, batches": lambda: pyarrow_encode(batches, often, False)}, rounds,
+               limit=2.0)
+    yield play("decode, structure (level 1)", 1.5, lambda: ours.decode(STRUCTURE, often),
+               {"pyarrow, no validation": lambda: pyarrow_decode(stream, False, often, count)},
+               rounds, beside=nanoarrow_peers(ours, 0, often))
+    yield play_offsets("decode, offsets (level 2)", ours, stream, max(1, often // 10), rounds)
+    yield play_offsets("decode, offsets (level 2), one batch again and again",
+                       Ours(options.library, first), first, 200, rounds)
+    if ours.regions() != regions:
+        sys.exit(f"asked the system for memory {ours.regions() - regions} times in steady state")
+
+
 def main():
     options = parse_arguments()
     stream = stream_of(contest.lineitem(options).to_batches(max_chunksize=ROWS))
     # As they lie in the stream, for both: with offsets that begin with 0 and counted nulls.
     batches = list(pa.ipc.open_stream(stream))
-    first = stream_of(batches[:1])
-    ours = Ours(options.library, stream)
-    count = len(batches)
-    if ours.batch_count != count:
-        sys.exit(f"ours reads {ours.batch_count} batches of {count}")
     if not options.json:
-        print(f"{count} batches of {ROWS} rows, {len(batches[0].schema)} columns, "
-              f"{stream.size / count / 1e6:.1f} MB each; pyarrow {pa.__version__}")
-    often, rounds = max(1, 2000 // count), options.rounds
-    ours.encode(often)
-    regions = ours.regions()
-    for told in (
-        play("encode to spans", 2.0, lambda: ours.encode(often),
-             {"pyarrow, table": lambda: pyarrow_encode(batches, often, True),
-              "pyarrow, batches": lambda: pyarrow_encode(batches, often, False)}, rounds,
-             limit=2.0),
-        play("decode, structure (level 1)", 1.5, lambda: ours.decode(STRUCTURE, often),
-             {"pyarrow, no validation": lambda: pyarrow_decode(stream, False, often, count)},
-             rounds, beside=nanoarrow_peers(ours, 0, often)),
-        play_offsets("decode, offsets (level 2)", ours, stream, max(1, often // 10), rounds),
-        play_offsets("decode, offsets (level 2), one batch again and again",
-                     Ours(options.library, first), first, 200, rounds),
-    ):
-        contest.show(told, options.json)
-    if ours.regions() != regions:
-        sys.exit(f"asked the system for memory {ours.regions() - regions} times in steady state")
+        print(f"{len(batches)} batches of {ROWS} rows, {len(batches[0].schema)} columns, "
+              f"{stream.size / len(batches) / 1e6:.1f} MB each; pyarrow {pa.__version__}")
+    if not options.compressed:
+        for told in play_plain(options, stream, batches):
+            contest.show(told, options.json)
+    for codec in ("lz4", "zstd"):
+        contest.show(play_compressed(options, codec, batches[:COMPRESSED]), options.json)
 
 
 if __name__ == "__main__":

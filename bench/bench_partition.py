@@ -328,6 +328,54 @@ def lineitem(path, rows):
     return realigned(tpch.lineitem(path).slice(0, rows))
 
 
+def words(random, count):
+    """Short texts of 4 to 12 letters, all different."""
+    letters = random.integers(97, 123, (count, 12), dtype=np.uint8)
+    lengths = random.integers(4, 13, count)
+    return [bytes(row[:length]).decode() + str(i)
+            for i, (row, length) in enumerate(zip(letters, lengths))]
+
+
+def offsets_of(random, rows, most):
+    ends = np.zeros(rows + 1, np.int32)
+    np.cumsum(random.integers(0, most + 1, rows), out=ends[1:])
+    return ends
+
+
+def dictionary(random, rows, count):
+    indices = pa.array(random.integers(0, count, rows), pa.int32())
+    return pa.DictionaryArray.from_arrays(indices, pa.array(words(random, count)))
+
+
+def dictionaries(rows):
+    """A key and three columns of strings by number."""
+    random = np.random.default_rng(2)
+    columns = {"key": random.integers(0, 1 << 62, rows)}
+    for name, count in (("few", 16), ("some", 1000), ("many", 20000)):
+        columns[name] = dictionary(random, rows, count)
+    return realigned(pa.table(columns))
+
+
+def nested(rows):
+    """A key, a list of up to six structs, a map of up to four entries, a dictionary."""
+    random = np.random.default_rng(3)
+    ends = offsets_of(random, rows, 6)
+    count = int(ends[-1])
+    texts = pa.array(words(random, 4096))
+    item = pa.StructArray.from_arrays(
+        [pa.array(random.integers(0, 1 << 40, count)), pa.array(random.random(count)),
+         texts.take(pa.array(random.integers(0, 4096, count)))], ["id", "price", "name"])
+    entry_ends = offsets_of(random, rows, 4)
+    entries = int(entry_ends[-1])
+    pairs = pa.MapArray.from_arrays(
+        pa.array(entry_ends), texts.take(pa.array(np.arange(entries) % 4096)), # none twice in a row
+        pa.array(random.integers(0, 1 << 40, entries)))
+    return realigned(pa.table({
+        "key": random.integers(0, 1 << 62, rows),
+        "items": pa.ListArray.from_arrays(pa.array(ends), item),
+        "tags": pairs, "label": dictionary(random, rows, 1000)}))
+
+
 def size_of(batches):
     return sum(batch.nbytes for batch in batches)
 
@@ -418,6 +466,13 @@ def main():
     data = narrow(rows)
     for partitions, goal in ((16, 1.5), (200, 2.0)):
         cases.append((f"int64 + float64, P = {partitions}", data, 0, partitions, goal))
+    for name, make, goal in (("list<struct>, map and dictionary", nested, 2.0),
+                             ("three dictionaries", dictionaries, 3.0)):
+        names = [f"{name}, P = {partitions}" for partitions in (16, 200)]
+        if any(options.case in one for one in names):
+            made = make(rows)
+            cases += [(one, made, 0, partitions, goal)
+                      for one, partitions in zip(names, (16, 200))]
     wanted = [(f"lineitem by {column}, P = {partitions}", column, partitions, goal)
               for column in ("l_orderkey", "l_comment")
               for partitions, goal in ((16, 1.5), (200, 2.0))]

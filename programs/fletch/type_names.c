@@ -25,6 +25,8 @@ static const struct {
     {"U", "large_utf8"},
     {"z", "binary"},
     {"Z", "large_binary"},
+    {"vu", "utf8_view"},
+    {"vz", "binary_view"},
     {"tdD", "date32"},
     {"tdm", "date64"},
     {"tts", "time32[s]"},

@@ -10,6 +10,8 @@
 
 #include "time_text.h"
 
+enum { VIEW_BYTES = 16 };
+
 const char *value_parse_text(enum value_parse_answer answer)
 {
     switch (answer) {
@@ -176,19 +178,37 @@ static bool take_bytes(const char *word, bool is_binary, uint8_t *bytes, size_t 
     return true;
 }
 
+/* A view of the text, which is its one data buffer. */
+static enum value_parse_answer make_view(struct value_cell *cell, size_t size)
+{
+    enum { INLINE_BYTES = 12, PREFIX_BYTES = 4 };
+    const int32_t length = (int32_t)size;
+    const int64_t data_size = length;
+    if (size > INT32_MAX)
+        return VALUE_NOT_OF_TYPE;
+    memcpy(cell->bytes, &length, sizeof length);
+    memcpy(cell->bytes + sizeof length, cell->text, size <= INLINE_BYTES ? size : PREFIX_BYTES);
+    memcpy(cell->bytes + VIEW_BYTES, &data_size, sizeof data_size);
+    cell->buffers[2] = cell->text;
+    return VALUE_PARSED;
+}
+
 static enum value_parse_answer parse_bytes(struct value_cell *cell, const char *word)
 {
     size_t size;
     char kind = cell->format[0];
+    bool is_binary = strchr("zZw", cell->format[kind == 'v']) != NULL;
     cell->text = malloc(strlen(word) + 1);
     if (cell->text == NULL)
         return VALUE_NO_MEMORY;
-    if (!take_bytes(word, strchr("zZw", kind) != NULL, cell->text, &size))
+    if (!take_bytes(word, is_binary, cell->text, &size))
         return VALUE_NOT_OF_TYPE;
     if (kind == 'w') {
         cell->buffers[1] = cell->text;
         return size == strtoul(cell->format + 2, NULL, 10) ? VALUE_PARSED : VALUE_NOT_OF_TYPE;
     }
+    if (kind == 'v')
+        return make_view(cell, size);
     size_t width = strchr("UZ", kind) != NULL ? 8 : 4;
     uint64_t end = size;
     memcpy(cell->bytes + width, &end, width);
@@ -224,7 +244,7 @@ static enum value_parse_answer parse_of_type(struct value_cell *cell, const char
         return parse_decimal(cell, word);
     if (kind == 't')
         return parse_temporal(cell, word);
-    if (strchr("uUzZw", kind) != NULL)
+    if (strchr("uUzZwv", kind) != NULL)
         return parse_bytes(cell, word);
     return VALUE_TYPE_HAS_NO_TEXT;
 }
@@ -248,8 +268,11 @@ enum value_parse_answer value_parse(struct value_cell *cell, const char *format,
     cell->buffers[0] = &cell->validity;
     cell->buffers[1] = cell->bytes;
     cell->buffers[2] = cell->bytes;
+    cell->buffers[3] = cell->bytes + VIEW_BYTES;
     if (strchr("uUzZ", format[0]) != NULL)
         cell->array.n_buffers = 3;
+    if (format[0] == 'v')
+        cell->array.n_buffers = 4;
     if (is_null_type)
         return word == NULL ? VALUE_PARSED : VALUE_NOT_OF_TYPE;
     if (word != NULL)

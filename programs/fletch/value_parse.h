@@ -13,9 +13,9 @@ struct value_cell {
     char format[80];
     struct ArrowSchema schema;
     struct ArrowArray array;
-    const void *buffers[3];
+    const void *buffers[4];
     uint8_t validity;
-    alignas(32) uint8_t bytes[32]; /* values, or offsets of strings */
+    alignas(32) uint8_t bytes[32]; /* values, offsets of strings, or a view and its data's size */
     uint8_t *text;                 /* of a string; malloc'd */
 };
 

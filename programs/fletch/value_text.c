@@ -17,23 +17,31 @@ struct value {
 /* How a scalar's text stands in JSON. */
 enum scalar_form { SCALAR_BARE, SCALAR_QUOTED, SCALAR_TEXT };
 
+/* Unions and runs have no validity: what they stand for may be null. */
 static bool is_null(const struct value *value)
 {
-    if (strcmp(value->schema->format, "n") == 0)
+    const char *format = value->schema->format;
+    if (strcmp(format, "n") == 0)
         return true;
-    if (value->array->n_buffers == 0 || value->array->buffers[0] == NULL)
+    if (strncmp(format, "+u", 2) == 0 || strcmp(format, "+r") == 0 ||
+        value->array->buffers[0] == NULL)
         return false;
     const uint8_t *bits = value->array->buffers[0];
     return (bits[value->index / 8] >> (value->index % 8) & 1) == 0;
 }
 
-static int64_t stored_integer(const struct value *value, size_t width, bool is_signed)
+/* Element `index` of a buffer of integers. */
+static int64_t integer_at(const void *buffer, int64_t index, size_t width, bool is_signed)
 {
-    const char *at = (const char *)value->array->buffers[1] + (size_t)value->index * width;
     uint64_t bits = 0;
-    memcpy(&bits, at, width);
+    memcpy(&bits, (const char *)buffer + (size_t)index * width, width);
     unsigned unused = 64 - 8 * (unsigned)width;
     return is_signed ? (int64_t)(bits << unused) >> unused : (int64_t)bits;
+}
+
+static int64_t stored_integer(const struct value *value, size_t width, bool is_signed)
+{
+    return integer_at(value->array->buffers[1], value->index, width, is_signed);
 }
 
 /* As few digits as read back to the same number. */
@@ -126,15 +134,29 @@ static void print_hexadecimal(struct text *text, const uint8_t *bytes, int64_t s
         text_print(text, "%02x", bytes[i]);
 }
 
+/* Where the bytes of a view lie: in itself if they are few. */
+static const uint8_t *bytes_of_view(const struct value *value, int64_t *out_size)
+{
+    enum { VIEW_BYTES = 16, INLINE_BYTES = 12 };
+    const uint8_t *view =
+        (const uint8_t *)value->array->buffers[1] + (size_t)value->index * VIEW_BYTES;
+    int32_t words[4]; /* size, first bytes, buffer, offset */
+    memcpy(words, view, sizeof words);
+    *out_size = words[0];
+    if (words[0] <= INLINE_BYTES)
+        return view + sizeof words[0];
+    return (const uint8_t *)value->array->buffers[2 + words[2]] + words[3];
+}
+
 /* Where the bytes of a string or binary lie. */
 static const uint8_t *bytes_of(const struct value *value, int64_t *out_size)
 {
+    if (value->schema->format[0] == 'v')
+        return bytes_of_view(value, out_size);
     bool is_large = strchr("UZ", value->schema->format[0]) != NULL;
     size_t width = is_large ? 8 : 4;
     int64_t first = stored_integer(value, width, true);
-    struct value next = *value;
-    next.index++;
-    *out_size = stored_integer(&next, width, true) - first;
+    *out_size = integer_at(value->array->buffers[1], value->index + 1, width, true) - first;
     const uint8_t *data = value->array->buffers[2];
     return data == NULL ? (const uint8_t *)"" : data + first;
 }
@@ -233,9 +255,9 @@ static enum scalar_form print_scalar(struct text *text, const struct value *valu
         print_hexadecimal(text, data + value->index * size, size);
         return SCALAR_QUOTED;
     }
-    if (strchr("uUzZ", format[0]) != NULL) {
+    if (strchr("uUzZv", format[0]) != NULL) {
         const uint8_t *bytes = bytes_of(value, &size);
-        if (strchr("uU", format[0]) != NULL) {
+        if (strchr("uU", format[format[0] == 'v']) != NULL) {
             text_append(text, (const char *)bytes, (size_t)size);
             return SCALAR_TEXT;
         }
@@ -253,16 +275,31 @@ static struct value child_of(const struct value *value, int64_t child, int64_t i
     return (struct value){value->schema->children[child], array, array->offset + index};
 }
 
+/* The elements of a list in its child, of whatever kind of list. */
+static void elements_of(const struct value *value, int64_t *out_first, int64_t *out_count)
+{
+    const char *format = value->schema->format;
+    const void *const *buffers = value->array->buffers;
+    if (format[1] == 'w') {
+        *out_count = strtol(format + 3, NULL, 10);
+        *out_first = value->index * *out_count;
+        return;
+    }
+    bool is_view = format[1] == 'v';
+    size_t width = format[is_view ? 2 : 1] == 'L' ? 8 : 4;
+    *out_first = integer_at(buffers[1], value->index, width, true);
+    *out_count = is_view ? integer_at(buffers[2], value->index, width, true)
+                         : integer_at(buffers[1], value->index + 1, width, true) - *out_first;
+}
+
 static void print_list(struct text *text, const struct value *value)
 {
-    size_t width = value->schema->format[1] == 'L' ? 8 : 4;
-    struct value next = *value;
-    next.index++;
-    int64_t end = stored_integer(&next, width, true);
+    int64_t first, count;
+    elements_of(value, &first, &count);
     text_word(text, "[");
-    for (int64_t i = stored_integer(value, width, true); i < end; i++) {
+    for (int64_t i = first; i < first + count; i++) {
         struct value element = child_of(value, 0, i);
-        if (text->bytes[text->size - 1] != '[')
+        if (i > first)
             text_word(text, ",");
         if (value->schema->format[1] != 'm') {
             print_json(text, &element);
@@ -300,28 +337,74 @@ static struct value looked_up(const struct value *value)
     return (struct value){value->schema->dictionary, array, array->offset + index};
 }
 
+/* The value of the child that a union's type id means: the format lists those of the children. */
+static struct value member_of(const struct value *value)
+{
+    const int8_t *type_ids = value->array->buffers[0];
+    const char *next = value->schema->format + strlen("+ud:");
+    int64_t child = 0;
+    char *end;
+    while (strtol(next, &end, 10) != type_ids[value->index]) {
+        next = end + 1;
+        child++;
+    }
+    bool is_dense = value->schema->format[2] == 'd';
+    return child_of(value, child, is_dense ? stored_integer(value, 4, true) : value->index);
+}
+
+/* The value of the run that an element is in: the first that ends behind it. */
+static struct value value_of_run(const struct value *value)
+{
+    const struct ArrowArray *ends = value->array->children[0];
+    const char kind = value->schema->children[0]->format[0];
+    const size_t width = kind == 's' ? 2 : kind == 'i' ? 4 : 8;
+    int64_t low = 0;
+    int64_t high = ends->length;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (integer_at(ends->buffers[1], ends->offset + middle, width, true) > value->index)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return child_of(value, 1, low);
+}
+
+/* Replaces a value that is not null by what it stands for. False: it stands for itself. */
+static bool see_through(struct value *value)
+{
+    const char *format = value->schema->format;
+    if (value->schema->dictionary != NULL)
+        *value = looked_up(value);
+    else if (strncmp(format, "+u", 2) == 0)
+        *value = member_of(value);
+    else if (strcmp(format, "+r") == 0)
+        *value = value_of_run(value);
+    else
+        return false;
+    return true;
+}
+
 static void print_json(struct text *text, const struct value *value)
 {
+    struct value meant = *value;
     if (text->failed)
         return;
-    if (is_null(value)) {
+    while (!is_null(&meant) && see_through(&meant))
+        continue;
+    if (is_null(&meant)) {
         text_word(text, "null");
         return;
     }
-    if (value->schema->dictionary != NULL) {
-        struct value meant = looked_up(value);
-        print_json(text, &meant);
-        return;
-    }
-    if (value->schema->format[0] == '+') {
-        if (value->schema->format[1] == 's')
-            print_struct(text, value);
+    if (meant.schema->format[0] == '+') {
+        if (meant.schema->format[1] == 's')
+            print_struct(text, &meant);
         else
-            print_list(text, value);
+            print_list(text, &meant);
         return;
     }
     struct text scalar = {0};
-    enum scalar_form form = print_scalar(&scalar, value);
+    enum scalar_form form = print_scalar(&scalar, &meant);
     if (form == SCALAR_BARE)
         text_append(text, scalar.bytes, scalar.size);
     else
@@ -341,15 +424,12 @@ void value_text_csv(struct text *text, const struct ArrowSchema *schema,
                     const struct ArrowArray *array, int64_t index)
 {
     struct value value = {schema, array, array->offset + index};
+    while (!is_null(&value) && see_through(&value))
+        continue;
     if (is_null(&value))
         return;
-    if (schema->dictionary != NULL) {
-        value = looked_up(&value);
-        value_text_csv(text, value.schema, value.array, value.index - value.array->offset);
-        return;
-    }
     struct text field = {0};
-    if (schema->format[0] == '+')
+    if (value.schema->format[0] == '+')
         print_json(&field, &value);
     else
         print_scalar(&field, &value);

@@ -55,6 +55,19 @@ static enum outcome take_types(struct where_state *state)
     }
 }
 
+/* What the values of a column are: dictionaries and runs hash as theirs. */
+static const struct ArrowSchema *values_of(const struct ArrowSchema *column)
+{
+    for (;;) {
+        if (column->dictionary != NULL)
+            column = column->dictionary;
+        else if (strcmp(column->format, "+r") == 0)
+            column = column->children[1];
+        else
+            return column;
+    }
+}
+
 /* Formats of the columns --by of the schema of an input. */
 static enum outcome take_columns(struct where_state *state, struct fletch_schema *schema)
 {
@@ -69,7 +82,7 @@ static enum outcome take_columns(struct where_state *state, struct fletch_schema
     state->key_count = columns.count;
     for (uint32_t i = 0; i < columns.count; i++) {
         const struct ArrowSchema *column = exported.children[columns.numbers[i]];
-        const char *format = (column->dictionary != NULL ? column->dictionary : column)->format;
+        const char *format = values_of(column)->format;
         snprintf(state->formats[i], sizeof state->formats[i], "%s", format);
     }
     exported.release(&exported);

@@ -10,29 +10,43 @@ struct layout {
     struct fletch_ipc_plan plan;
     struct fletch_batch_node *nodes;
     struct fletch_batch_span *spans;
+    uint32_t *view_spans;
+    uint32_t next; /* piece */
 };
 
-static size_t layout_bytes(const struct fletch_schema *schema)
+static size_t layout_bytes(const struct fletch_batch *batch)
 {
-    return schema->field_count *
-               (sizeof(struct fletch_ipc_node) + sizeof(struct fletch_batch_node)) +
-           schema->span_count * (sizeof(struct fletch_ipc_piece) + sizeof(struct fletch_ipc_range) +
-                                 sizeof(struct fletch_batch_span)) +
-           1;
+    const struct fletch_schema *schema = batch->schema;
+    return fletch_ipc_plan_bytes(schema, batch->span_count) +
+           schema->field_count * sizeof(struct fletch_batch_node) +
+           batch->span_count * sizeof(struct fletch_batch_span) +
+           (schema->view_count + (size_t)1) * sizeof(uint32_t);
 }
 
-static struct layout layout_in(const struct fletch_schema *schema, void *scratch)
+static struct layout layout_in(const struct fletch_batch *batch, void *scratch)
 {
-    struct layout layout = {.plan.alignment = ALIGNMENT};
-    layout.plan.pieces = scratch;
-    layout.plan.nodes = (void *)(layout.plan.pieces + schema->span_count);
-    layout.plan.ranges = (void *)(layout.plan.nodes + schema->field_count);
-    layout.nodes = (void *)(layout.plan.ranges + schema->span_count);
+    const struct fletch_schema *schema = batch->schema;
+    struct layout layout = {.plan.alignment = ALIGNMENT, .plan.is_tight = true};
+    layout.nodes = scratch;
     layout.spans = (void *)(layout.nodes + schema->field_count);
+    void *plan = layout.spans + batch->span_count;
+    fletch_ipc_plan_place(&layout.plan, schema, batch->span_count, plan);
+    layout.view_spans =
+        (void *)((uint8_t *)plan + fletch_ipc_plan_bytes(schema, batch->span_count));
     return layout;
 }
 
-static void copy_field(const struct layout *layout, const struct fletch_field *field, uint32_t row,
+/* The next piece, copied to its place behind `to`. */
+static struct fletch_batch_span copy_piece(struct layout *layout, uint8_t *to)
+{
+    const struct fletch_ipc_piece *piece = &layout->plan.pieces[layout->next];
+    uint8_t *place = to + layout->plan.ranges[layout->next++].offset;
+    if (piece->bytes != 0)
+        fletch_ipc_piece_write(&layout->plan, piece, place);
+    return (struct fletch_batch_span){place, piece->bytes};
+}
+
+static void copy_field(struct layout *layout, const struct fletch_field *field, uint32_t row,
                        uint8_t *to)
 {
     const struct fletch_ipc_plan *plan = &layout->plan;
@@ -42,14 +56,18 @@ static void copy_field(const struct layout *layout, const struct fletch_field *f
         .null_count = plan->nodes[row].null_count,
     };
     for (uint32_t i = 0; i < field->span_count; i++) {
-        uint32_t span = field->first_span + i;
-        const struct fletch_ipc_piece *piece = &plan->pieces[span];
-        uint8_t *place = to + plan->ranges[span].offset;
-        bool is_absent = piece->bytes == 0 && type->spans[i] == FLETCH_SPAN_VALIDITY;
-        if (piece->bytes != 0)
-            fletch_ipc_piece_write(piece, place);
-        layout->spans[span] = (struct fletch_batch_span){is_absent ? NULL : place, piece->bytes};
+        struct fletch_batch_span *span = &layout->spans[field->first_span + i];
+        *span = copy_piece(layout, to);
+        if (span->bytes == 0 && type->spans[i] == FLETCH_SPAN_VALIDITY)
+            span->data = NULL;
     }
+    if (field->view == FLETCH_NO_INDEX)
+        return;
+    const uint32_t first = layout->view_spans[field->view];
+    const uint32_t count = (uint32_t)plan->variadic[field->view];
+    for (uint32_t i = 0; i < count; i++)
+        layout->spans[first + i] = copy_piece(layout, to);
+    layout->view_spans[field->view + 1] = first + count;
 }
 
 /* The batch of what was copied to `*body`, whose reference it takes: then that is NULL. */
@@ -57,19 +75,13 @@ static enum fletch_status make(const struct fletch_batch_place *place,
                                const struct fletch_batch *batch, const struct layout *layout,
                                struct fletch_buffer **body, struct fletch_batch **out_batch)
 {
-    struct fletch_batch_parts parts = {
-        .schema = batch->schema,
-        .row_count = batch->row_count,
-        .nodes = layout->nodes,
-        .spans = layout->spans,
-        .owners = body,
-        .dictionaries = batch->dictionaries,
-        .metadata = batch->metadata,
-        .node_count = batch->node_count,
-        .span_count = batch->span_count,
-        .owner_count = 1,
-        .dictionary_count = batch->dictionary_count,
-    };
+    struct fletch_batch_parts parts = fletch_batch_parts_of(batch);
+    parts.nodes = layout->nodes;
+    parts.spans = layout->spans;
+    parts.span_count = layout->plan.piece_count;
+    parts.view_spans = layout->view_spans;
+    parts.owners = body;
+    parts.owner_count = 1;
     enum fletch_status status =
         fletch_batch_create(place->cache, place->account, &parts, out_batch, place->error);
     if (status != FLETCH_OK)
@@ -86,12 +98,13 @@ enum fletch_status fletch_batch_compact(const struct fletch_batch_place *place,
     const struct fletch_schema *schema = batch->schema;
     struct fletch_buffer *scratch = NULL;
     struct fletch_buffer *body = NULL;
-    enum fletch_status status = fletch_buffer_allocate(place->cache, layout_bytes(schema),
+    enum fletch_status status = fletch_buffer_allocate(place->cache, layout_bytes(batch),
                                                        place->account, &scratch, place->error);
     if (status != FLETCH_OK)
         return status;
-    struct layout layout = layout_in(schema, fletch_buffer_mutable_data(scratch));
-    fletch_ipc_plan_rows(&layout.plan, schema, batch, 0, batch->row_count);
+    struct layout layout = layout_in(batch, fletch_buffer_mutable_data(scratch));
+    layout.view_spans[0] = schema->span_count;
+    fletch_ipc_plan_rows(&layout.plan, batch, 0, batch->row_count);
     /* One that is empty has a place too. */
     status = fletch_buffer_allocate(place->cache, layout.plan.body_bytes + ALIGNMENT,
                                     place->account, &body, place->error);

@@ -6,20 +6,28 @@
 #include "base/status.h"
 #include "memory/batch.h"
 
-/* The nodes are those of all rows so far. What lies below a list stays: the list's offsets say
- * which of it is used. */
-static void narrow_nodes(const struct fletch_schema *schema, struct fletch_batch_node *nodes,
+/* The nodes `of` all rows, narrowed to some. What is not aligned with the rows stays: offsets,
+ * starts or run ends above it say which of it is used. */
+static void narrow_nodes(const struct fletch_batch *of, struct fletch_batch_node *nodes,
                          struct fletch_row_range rows)
 {
+    const struct fletch_schema *schema = of->schema;
     for (uint32_t row = 0; row < schema->field_count; row++) {
         const struct fletch_field *field = &schema->fields[row];
         struct fletch_batch_node *node = &nodes[row];
         bool is_all_null = node->null_count == node->length;
+        int64_t skipped = rows.first;
+        int64_t length = (int64_t)rows.count;
+        if (field->parent != FLETCH_NO_INDEX) {
+            const int64_t stride = fletch_schema_stride_of(schema, row);
+            skipped = (nodes[field->parent].offset - of->nodes[field->parent].offset) * stride;
+            length = nodes[field->parent].length * stride;
+        }
         if (node->null_count != 0)
-            node->null_count = is_all_null ? (int64_t)rows.count : -1;
-        node->offset += rows.first;
-        node->length = (int64_t)rows.count;
-        if (fletch_type_is_list(field->type.id))
+            node->null_count = is_all_null ? length : -1;
+        node->offset += skipped;
+        node->length = length;
+        if (fletch_type_child_stride(&field->type) == FLETCH_CHILD_WHOLE)
             row = field->end - 1;
     }
 }
@@ -37,19 +45,8 @@ enum fletch_status fletch_batch_slice(struct fletch_buffer_cache *cache,
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
                                 "%zu rows from row %" PRId64 " on, of a batch of %" PRId64,
                                 rows.count, rows.first, batch->row_count);
-    struct fletch_batch_parts parts = {
-        .schema = batch->schema,
-        .row_count = (int64_t)rows.count,
-        .nodes = batch->nodes,
-        .spans = batch->spans,
-        .owners = batch->owners,
-        .dictionaries = batch->dictionaries,
-        .metadata = batch->metadata,
-        .node_count = batch->node_count,
-        .span_count = batch->span_count,
-        .owner_count = batch->owner_count,
-        .dictionary_count = batch->dictionary_count,
-    };
+    struct fletch_batch_parts parts = fletch_batch_parts_of(batch);
+    parts.row_count = (int64_t)rows.count;
     struct fletch_batch *slice;
     enum fletch_status status = fletch_batch_create(cache, NULL, &parts, &slice, error);
     if (status != FLETCH_OK)
@@ -57,7 +54,7 @@ enum fletch_status fletch_batch_slice(struct fletch_buffer_cache *cache,
     fletch_batch_acquire_shared_parts(batch);
     for (uint32_t i = 0; i < batch->owner_count; i++)
         fletch_buffer_acquire_inline(batch->owners[i]);
-    narrow_nodes(batch->schema, slice->nodes, rows);
+    narrow_nodes(batch, slice->nodes, rows);
     *out_batch = slice;
     return FLETCH_OK;
 }

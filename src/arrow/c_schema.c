@@ -13,8 +13,8 @@
 struct walk {
     struct fletch_schema_builder *builder;
     const struct fletch_allocator *allocator;
-    int64_t *next_dictionary_id; /* NULL: within a dictionary */
-    uint32_t *fields_left;       /* those of dictionaries counted */
+    int64_t *next_dictionary_id;
+    uint32_t *fields_left; /* those of dictionaries counted */
     struct fletch_error *error;
 };
 
@@ -82,10 +82,12 @@ static enum fletch_status import_values(const struct walk *walk, const struct Ar
     const struct walk inner = {
         .builder = &builder,
         .allocator = walk->allocator,
+        .next_dictionary_id = walk->next_dictionary_id,
         .fields_left = walk->fields_left,
         .error = walk->error,
     };
     fletch_schema_builder_init(&builder, walk->allocator);
+    builder.base_depth = walk->builder->base_depth + walk->builder->depth;
     builder.prefix = *path;
     fletch_field_path_add(&builder.prefix, ".", 1);
     enum fletch_status status = import_field(&inner, source);
@@ -96,9 +98,10 @@ static enum fletch_status import_values(const struct walk *walk, const struct Ar
     return fletch_schema_builder_finish(&builder, out_schema, walk->error);
 }
 
-/* Reads what the structure itself says; options->dictionary_values is the caller's to release. */
+/* Reads what the structure itself says, type ids into `type_ids`; options->dictionary_values is the
+ * caller's to release. */
 static enum fletch_status read_options(const struct walk *walk, const struct ArrowSchema *source,
-                                       const struct fletch_field_path *path,
+                                       const struct fletch_field_path *path, int8_t *type_ids,
                                        struct fletch_field_options *options)
 {
     options->name = name_of(source);
@@ -106,15 +109,17 @@ static enum fletch_status read_options(const struct walk *walk, const struct Arr
     options->is_nullable = (source->flags & ARROW_FLAG_NULLABLE) != 0;
     options->dictionary_is_ordered = (source->flags & ARROW_FLAG_DICTIONARY_ORDERED) != 0;
     enum fletch_status status =
-        fletch_type_parse(source->format, path->text, &options->type, walk->error);
+        fletch_type_parse(source->format, path->text, type_ids, &options->type, walk->error);
     if (status != FLETCH_OK)
         return status;
     options->type.keys_are_sorted = (source->flags & ARROW_FLAG_MAP_KEYS_SORTED) != 0;
     if (source->dictionary == NULL)
         return FLETCH_OK;
-    if (walk->next_dictionary_id == NULL)
+    /* Before it is followed: one that is its own dictionary has no end. */
+    if (source->dictionary->release != NULL && source->dictionary->dictionary != NULL)
         return fletch_error_set(walk->error, FLETCH_UNIMPLEMENTED,
-                                "field '%s': a dictionary within a dictionary is not implemented",
+                                "field '%s': a dictionary whose values are dictionary-encoded "
+                                "themselves is not implemented",
                                 path->text);
     options->dictionary_id = (*walk->next_dictionary_id)++;
     return import_values(walk, source->dictionary, path, &options->dictionary_values);
@@ -124,6 +129,7 @@ static enum fletch_status read_options(const struct walk *walk, const struct Arr
 static enum fletch_status import_field(const struct walk *walk, const struct ArrowSchema *source)
 {
     struct fletch_field_path path = path_of(walk, source);
+    int8_t type_ids[FLETCH_TYPE_IDS_MAX];
     struct fletch_field_options options = {.name = ""};
     enum fletch_status status = check_source(source, path.text, walk->error);
     if (status == FLETCH_OK && *walk->fields_left == 0)
@@ -132,7 +138,7 @@ static enum fletch_status import_field(const struct walk *walk, const struct Arr
                                 path.text, FLETCH_SCHEMA_FIELDS_MAX);
     --*walk->fields_left;
     if (status == FLETCH_OK)
-        status = read_options(walk, source, &path, &options);
+        status = read_options(walk, source, &path, type_ids, &options);
     if (status == FLETCH_OK)
         status = fletch_schema_builder_open(walk->builder, &options, walk->error);
     fletch_schema_release(options.dictionary_values);
@@ -219,7 +225,8 @@ static struct ArrowSchema export_field(struct exported *exported, const struct f
     };
 }
 
-/* Writes the nodes of a schema's rows, and moves `nodes` and `pointers` behind what was used. */
+/* Writes the nodes of a schema's rows and of its dictionaries', and moves `nodes` and `pointers`
+ * behind what was used. Recurses as deep as dictionaries lie in each other. */
 static void export_rows(struct exported *exported, const struct fletch_schema *schema)
 {
     struct ArrowSchema *nodes = exported->nodes;
@@ -232,6 +239,13 @@ static void export_rows(struct exported *exported, const struct fletch_schema *s
             *exported->pointers++ = &nodes[child];
     }
     exported->nodes += schema->field_count;
+    for (uint32_t i = 0; i < schema->dictionary_count; i++) {
+        const struct fletch_schema_dictionary *dictionary = &schema->dictionaries[i];
+        struct ArrowSchema *node = &nodes[dictionary->field];
+        node->flags |= dictionary->is_ordered ? ARROW_FLAG_DICTIONARY_ORDERED : 0;
+        node->dictionary = exported->nodes;
+        export_rows(exported, dictionary->values);
+    }
 }
 
 static void export_all(struct exported *exported, struct ArrowSchema *out_schema)
@@ -250,22 +264,21 @@ static void export_all(struct exported *exported, struct ArrowSchema *out_schema
     for (uint32_t i = 0; i < schema->column_count; i++)
         *exported->pointers++ = &nodes[schema->columns[i]];
     export_rows(exported, schema);
-    for (uint32_t i = 0; i < schema->dictionary_count; i++) {
-        const struct fletch_schema_dictionary *dictionary = &schema->dictionaries[i];
-        struct ArrowSchema *node = &nodes[dictionary->field];
-        node->flags |= dictionary->is_ordered ? ARROW_FLAG_DICTIONARY_ORDERED : 0;
-        node->dictionary = exported->nodes;
-        export_rows(exported, dictionary->values);
-    }
+}
+
+static size_t count_nodes(const struct fletch_schema *schema)
+{
+    size_t count = schema->field_count;
+    for (uint32_t i = 0; i < schema->dictionary_count; i++)
+        count += count_nodes(schema->dictionaries[i].values);
+    return count;
 }
 
 enum fletch_status fletch_schema_export(struct fletch_schema *schema,
                                         const struct fletch_allocator *allocator,
                                         struct ArrowSchema *out_schema, struct fletch_error *error)
 {
-    size_t node_count = schema->field_count;
-    for (uint32_t i = 0; i < schema->dictionary_count; i++)
-        node_count += schema->dictionaries[i].values->field_count;
+    const size_t node_count = count_nodes(schema);
     const size_t nodes_offset = fletch_round_up(sizeof(struct exported), sizeof(int64_t));
     /* No overflow: rows are as large as this, and lie in memory. */
     const size_t pointers_offset = nodes_offset + node_count * sizeof(struct ArrowSchema);

@@ -47,7 +47,8 @@ size_t fletch_zstd_compress(void *writer, uint8_t *to, const uint8_t *from, size
 
 bool fletch_zstd_may_hold(const uint8_t *from, size_t stored_bytes, size_t bytes)
 {
-    unsigned long long told = ZSTD_getFrameContentSize(from, stored_bytes);
+    /* Of all frames together; an error, which is another number too, if one of them is none. */
+    unsigned long long told = ZSTD_findDecompressedSize(from, stored_bytes);
     return (told == ZSTD_CONTENTSIZE_UNKNOWN || told == bytes) &&
            bytes / ZSTD_BLOCKSIZE_MAX <= stored_bytes / BLOCK_BYTES_LEAST;
 }

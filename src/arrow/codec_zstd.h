@@ -23,8 +23,8 @@ void *fletch_zstd_reader_init(void *memory, size_t bytes);
 /* Writes a frame to `to`, which has room for the bound; returns its bytes, 0: failed. Level 1. */
 size_t fletch_zstd_compress(void *writer, uint8_t *to, const uint8_t *from, size_t bytes);
 
-/* Whether the frame at `from` may stand for `bytes` bytes: it says so, or nothing, and is as long
- * as so many blocks are at least. */
+/* Whether the frames at `from` may stand for `bytes` bytes: they say so together, or one of them
+ * nothing, and are as long as so many blocks are at least. */
 bool fletch_zstd_may_hold(const uint8_t *from, size_t stored_bytes, size_t bytes);
 
 /* Writes what the frames at `from` stand for. False: that is not exactly `bytes` bytes. */

@@ -33,13 +33,12 @@ static size_t write_piece(const struct fletch_compressor *compressor, uint8_t *t
 }
 
 /* Where the whole body would end, and behind it room for the largest piece that is made anew. */
-static void measure(const struct fletch_ipc_plan *plan, size_t piece_count,
-                    const struct fletch_compressor *compressor, size_t *out_body_bytes,
-                    size_t *out_scratch_bytes)
+static void measure(const struct fletch_ipc_plan *plan, const struct fletch_compressor *compressor,
+                    size_t *out_body_bytes, size_t *out_scratch_bytes)
 {
     *out_body_bytes = 0;
     *out_scratch_bytes = 0;
-    for (size_t i = 0; i < piece_count; i++) {
+    for (size_t i = 0; i < plan->piece_count; i++) {
         const struct fletch_ipc_piece *piece = &plan->pieces[i];
         *out_body_bytes += room_of(plan, i, compressor);
         if (piece->kind != FLETCH_IPC_PIECE_DIRECT && piece->bytes > *out_scratch_bytes)
@@ -48,7 +47,7 @@ static void measure(const struct fletch_ipc_plan *plan, size_t piece_count,
     *out_body_bytes = fletch_round_up(*out_body_bytes, sizeof(int64_t));
 }
 
-enum fletch_status fletch_ipc_plan_compress(struct fletch_ipc_plan *plan, size_t piece_count,
+enum fletch_status fletch_ipc_plan_compress(struct fletch_ipc_plan *plan,
                                             const struct fletch_compressor *compressor,
                                             struct fletch_buffer **out_body,
                                             struct fletch_error *error)
@@ -56,7 +55,7 @@ enum fletch_status fletch_ipc_plan_compress(struct fletch_ipc_plan *plan, size_t
     size_t body_bytes;
     size_t scratch_bytes;
     struct fletch_buffer *body = NULL;
-    measure(plan, piece_count, compressor, &body_bytes, &scratch_bytes);
+    measure(plan, compressor, &body_bytes, &scratch_bytes);
     if (body_bytes == 0) {
         *out_body = NULL;
         return FLETCH_OK;
@@ -68,11 +67,11 @@ enum fletch_status fletch_ipc_plan_compress(struct fletch_ipc_plan *plan, size_t
     uint8_t *to = fletch_buffer_mutable_data(body);
     uint8_t *scratch = to + body_bytes;
     size_t offset = 0;
-    for (size_t i = 0; i < piece_count; i++) {
+    for (size_t i = 0; i < plan->piece_count; i++) {
         struct fletch_ipc_piece *piece = &plan->pieces[i];
         size_t bytes = 0;
         if (piece->bytes != 0 && piece->kind != FLETCH_IPC_PIECE_DIRECT)
-            fletch_ipc_piece_write(piece, scratch);
+            fletch_ipc_piece_write(plan, piece, scratch);
         if (piece->bytes != 0)
             bytes = write_piece(compressor, to + offset,
                                 piece->kind == FLETCH_IPC_PIECE_DIRECT ? piece->data : scratch,

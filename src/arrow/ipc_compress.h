@@ -7,10 +7,10 @@
 #include "arrow/codec.h"
 #include "arrow/ipc_slice.h"
 
-/* Lets the first `piece_count` pieces of a plan be what they become, direct, in a new buffer with
- * one reference (NULL: all are empty), and ranges and sizes with them. RESOURCE_EXHAUSTED: the plan
+/* Lets the pieces of a plan be what they become, direct, in a new buffer with one reference (NULL:
+ * all are empty), and ranges and sizes with them. RESOURCE_EXHAUSTED: the plan
  * is as it was. */
-enum fletch_status fletch_ipc_plan_compress(struct fletch_ipc_plan *plan, size_t piece_count,
+enum fletch_status fletch_ipc_plan_compress(struct fletch_ipc_plan *plan,
                                             const struct fletch_compressor *compressor,
                                             struct fletch_buffer **out_body,
                                             struct fletch_error *error);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arrow/ipc_dictionaries.h"
+#include "arrow/ipc_dictionary_join.h"
 #include "arrow/ipc_schema_reader.h"
 #include "arrow/validate.h"
 #include "base/allocator.h"
@@ -18,15 +19,24 @@ enum phase {
     PHASE_FAILED
 };
 
+/* The most that a batch of the schema, or of a dictionary, has had of each. */
+struct room_size {
+    size_t nodes;
+    size_t spans;
+    size_t views;
+    size_t dictionaries;
+};
+
 struct fletch_ipc_decoder {
     struct fletch_ipc_read_options options;
     struct fletch_allocator allocator;
     enum phase phase;
-    bool is_file;      /* where no dictionary is replaced */
-    bool is_relayed;   /* a relay's schema has been there */
-    bool is_modern;    /* the last prefix had a continuation marker, the next probably has */
-    size_t filled;     /* bytes of the phase that are there */
-    uint64_t position; /* of the message's first byte in the stream */
+    bool is_file;       /* where no dictionary is replaced */
+    bool is_big_endian; /* all data, which is turned */
+    bool is_relayed;    /* a relay's schema has been there */
+    bool is_modern;     /* the last prefix had a continuation marker, the next probably has */
+    size_t filled;      /* bytes of the phase that are there */
+    uint64_t position;  /* of the message's first byte in the stream */
     uint8_t prefix[FLETCH_IPC_PREFIX_BYTES];
     size_t metadata_bytes;
     struct fletch_buffer *metadata; /* kept from message to message, grows */
@@ -39,6 +49,9 @@ struct fletch_ipc_decoder {
     struct fletch_ipc_dictionaries dictionaries;
     struct fletch_ipc_room room;   /* for the schema and its dictionaries */
     struct fletch_batch **current; /* dictionaries of a batch */
+    struct room_size room_size;
+    struct fletch_schema *read_schema; /* of the batch that is being read */
+    uint32_t read_span_count;
     void *room_memory;
     size_t room_bytes;
 };
@@ -129,31 +142,63 @@ static enum fletch_status refuse_failed(struct fletch_error *error)
 
 /* ---- schema ---- */
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The room that batches of `schema` with `span_count` spans take, with what there was already. */
+static struct room_size room_for(struct room_size size, const struct fletch_schema *schema,
+                                 size_t span_count)
+{
+    return (struct room_size){
+        .nodes = larger(size.nodes, schema->field_count),
+        .spans = larger(size.spans, span_count),
+        .views = larger(size.views, schema->view_count),
+        .dictionaries = larger(size.dictionaries, schema->dictionary_count),
+    };
+}
+
+/* Makes the room so large, if it is not; what was in it is lost. */
+static enum fletch_status grow_room(struct fletch_ipc_decoder *decoder,
+                                    const struct room_size *size, struct fletch_error *error)
+{
+    if (decoder->room_memory != NULL && memcmp(size, &decoder->room_size, sizeof *size) == 0)
+        return FLETCH_OK;
+    size_t bytes = size->nodes * sizeof *decoder->room.nodes +
+                   size->spans * sizeof *decoder->room.spans +
+                   (size->spans + 1) * sizeof *decoder->room.owners +
+                   size->dictionaries * sizeof *decoder->current +
+                   (size->views + 1) * sizeof *decoder->room.view_spans;
+    void *memory = fletch_allocate(&decoder->allocator, bytes, _Alignof(max_align_t));
+    if (memory == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory to decode batches of %zu fields: %zu bytes", size->nodes,
+                                bytes);
+    if (decoder->room_memory != NULL)
+        fletch_release(&decoder->allocator, decoder->room_memory, decoder->room_bytes,
+                       _Alignof(max_align_t));
+    decoder->room_memory = memory;
+    decoder->room_bytes = bytes;
+    decoder->room_size = *size;
+    decoder->room.nodes = memory;
+    decoder->room.spans = (void *)(decoder->room.nodes + size->nodes);
+    decoder->room.owners = (void *)(decoder->room.spans + size->spans);
+    decoder->current = (void *)(decoder->room.owners + size->spans + 1);
+    decoder->room.view_spans = (void *)(decoder->current + size->dictionaries);
+    return FLETCH_OK;
+}
+
+/* Room for all but the data of views, which each batch tells. */
 static enum fletch_status make_room(struct fletch_ipc_decoder *decoder,
                                     const struct fletch_schema *schema, struct fletch_error *error)
 {
-    size_t nodes = schema->field_count;
-    size_t spans = schema->span_count;
-    for (uint32_t i = 0; i < schema->dictionary_count; i++) {
-        const struct fletch_schema *values = schema->dictionaries[i].values;
-        nodes = values->field_count > nodes ? values->field_count : nodes;
-        spans = values->span_count > spans ? values->span_count : spans;
+    struct room_size size = room_for((struct room_size){0}, schema, schema->span_count);
+    for (uint32_t i = 0; i < decoder->dictionaries.entry_count; i++) {
+        const struct fletch_schema *values = decoder->dictionaries.entries[i].values;
+        size = room_for(size, values, values->span_count);
     }
-    decoder->room_bytes = nodes * sizeof *decoder->room.nodes +
-                          spans * sizeof *decoder->room.spans +
-                          (spans + 1) * sizeof *decoder->room.owners +
-                          schema->dictionary_count * sizeof *decoder->current;
-    decoder->room_memory =
-        fletch_allocate(&decoder->allocator, decoder->room_bytes, _Alignof(max_align_t));
-    if (decoder->room_memory == NULL)
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory to decode batches of %zu fields: %zu bytes", nodes,
-                                decoder->room_bytes);
-    decoder->room.nodes = decoder->room_memory;
-    decoder->room.spans = (void *)(decoder->room.nodes + nodes);
-    decoder->room.owners = (void *)(decoder->room.spans + spans);
-    decoder->current = (void *)(decoder->room.owners + spans + 1);
-    return FLETCH_OK;
+    return grow_room(decoder, &size, error);
 }
 
 enum fletch_status fletch_ipc_decoder_use_schema(struct fletch_ipc_decoder *decoder,
@@ -163,12 +208,12 @@ enum fletch_status fletch_ipc_decoder_use_schema(struct fletch_ipc_decoder *deco
     decoder->dictionaries.allocator = decoder->allocator;
     decoder->dictionaries.cache = decoder->options.cache;
     decoder->dictionaries.account = decoder->options.account;
-    enum fletch_status status = make_room(decoder, schema, error);
-    if (status == FLETCH_OK)
-        status = fletch_ipc_dictionaries_init(&decoder->dictionaries, schema, error);
-    if (status == FLETCH_OK)
-        decoder->schema = fletch_schema_acquire(schema);
-    return fail(decoder, status);
+    decoder->dictionaries.validation = decoder->options.validation;
+    enum fletch_status status = fletch_ipc_dictionaries_init(&decoder->dictionaries, schema, error);
+    if (status != FLETCH_OK)
+        return fail(decoder, status);
+    decoder->schema = fletch_schema_acquire(schema);
+    return fail(decoder, make_room(decoder, schema, error));
 }
 
 static enum fletch_status read_schema(struct fletch_ipc_decoder *decoder,
@@ -186,8 +231,10 @@ static enum fletch_status read_schema(struct fletch_ipc_decoder *decoder,
     };
     struct fletch_schema *schema = NULL;
     enum fletch_status status = fletch_ipc_schema_read(buffer, table, &options, &schema, error);
-    if (status == FLETCH_OK)
+    if (status == FLETCH_OK) {
+        decoder->is_big_endian = fletch_ipc_schema_is_big_endian(buffer, table);
         status = fletch_ipc_decoder_use_schema(decoder, schema, error);
+    }
     fletch_schema_release(schema);
     return fail(decoder, status);
 }
@@ -217,10 +264,46 @@ static enum fletch_status check_overlap(const struct fletch_batch *batch, size_t
     return FLETCH_OK;
 }
 
-static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
-                                          struct fletch_ipc_message *message,
-                                          const struct fletch_ipc_body *body,
-                                          struct fletch_error *error)
+/* Compares a message with the schema of its batch, and makes room for that. */
+static enum fletch_status prepare(struct fletch_ipc_decoder *decoder, struct fletch_schema *schema,
+                                  const struct fletch_ipc_batch_header *header,
+                                  struct fletch_error *error)
+{
+    enum fletch_status status =
+        fletch_ipc_batch_count(schema, header, &decoder->read_span_count, error);
+    if (status != FLETCH_OK)
+        return status;
+    decoder->read_schema = schema;
+    const struct room_size size = room_for(decoder->room_size, schema, decoder->read_span_count);
+    return grow_room(decoder, &size, error);
+}
+
+/* The batch that `header`, which was prepared for, tells of; its dictionaries are in `current`. */
+static enum fletch_status make_batch(struct fletch_ipc_decoder *decoder,
+                                     const struct fletch_ipc_batch_header *header,
+                                     const struct fletch_ipc_body *body,
+                                     struct fletch_batch **out_batch, struct fletch_error *error)
+{
+    const struct fletch_ipc_batch_source source = {
+        .schema = decoder->read_schema,
+        .room = decoder->room,
+        .span_count = decoder->read_span_count,
+        .dictionaries = decoder->current,
+        .cache = decoder->options.cache,
+        .account = decoder->options.account,
+        .decompressor = &decoder->decompressor,
+        .body_limit_bytes = decoder->options.body_limit_bytes,
+        .is_big_endian = decoder->is_big_endian,
+        .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
+    };
+    return fletch_ipc_batch_read(&source, header, body, out_batch, error);
+}
+
+/* What a dictionary message is for, and its data. */
+static enum fletch_status find_entry(struct fletch_ipc_decoder *decoder,
+                                     struct fletch_ipc_message *message, bool *out_is_delta,
+                                     struct fletch_ipc_dictionary **out_entry,
+                                     struct fletch_error *error)
 {
     struct fletch_flatbuffer *buffer = &message->buffer;
     const struct fletch_flatbuffer_table *table = &message->header;
@@ -229,42 +312,68 @@ static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
     struct fletch_flatbuffer_table data =
         fletch_flatbuffer_table(buffer, table, FLETCH_DICTIONARY_DATA);
     struct fletch_ipc_dictionary *entry = fletch_ipc_dictionaries_find(&decoder->dictionaries, id);
-    if (buffer->failure == NULL && (entry == NULL || data.position == 0))
+    enum fletch_status status = fletch_ipc_message_check(message, "dictionary", error);
+    if (status != FLETCH_OK)
+        return status;
+    if (entry == NULL || data.position == 0)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "dictionary batch with id %" PRId64 " %s", id,
                                 entry == NULL ? "belongs to no field" : "has no data");
-    struct fletch_ipc_batch_header header;
-    enum fletch_status status = fletch_ipc_batch_header_open(message, &data, &header, error);
-    if (status != FLETCH_OK)
-        return status;
     if (is_delta && !entry->has_come)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "delta for dictionary %" PRId64 ", which has not come yet", id);
-    if (!is_delta && entry->batch != NULL && decoder->is_file)
+    if (!is_delta && entry->has_come && decoder->is_file)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "dictionary %" PRId64 " comes a second time and is no delta, which "
                                 "a file cannot have",
                                 id);
-    const struct fletch_ipc_batch_source source = {
-        .schema = entry->values,
-        .room = decoder->room,
-        .cache = decoder->options.cache,
-        .account = decoder->options.account,
-        .decompressor = &decoder->decompressor,
-        .body_limit_bytes = decoder->options.body_limit_bytes,
-        .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
-    };
+    *out_is_delta = is_delta;
+    *out_entry = entry;
+    return FLETCH_OK;
+}
+
+/* Values that have come are looked at once, to level 2 at least; what depends on dictionaries
+ * within them, when they are bound. */
+static enum fletch_status check_values(const struct fletch_ipc_decoder *decoder,
+                                       const struct fletch_batch *batch,
+                                       const struct fletch_ipc_batch_header *header,
+                                       size_t body_bytes, struct fletch_error *error)
+{
+    enum fletch_validation level = decoder->options.validation;
+    if (level < FLETCH_VALIDATION_OFFSETS || batch->dictionary_count > 0)
+        level = FLETCH_VALIDATION_OFFSETS;
+    if (header->codec == FLETCH_CODEC_NONE) {
+        enum fletch_status status = check_overlap(batch, body_bytes, error);
+        if (status != FLETCH_OK)
+            return status;
+    }
+    return fletch_batch_validate_columns(batch, level, error);
+}
+
+static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
+                                          struct fletch_ipc_message *message,
+                                          const struct fletch_ipc_body *body,
+                                          struct fletch_error *error)
+{
+    struct fletch_ipc_dictionary *entry = NULL;
+    struct fletch_ipc_batch_header header;
     struct fletch_batch *batch = NULL;
-    status = fletch_ipc_batch_read(&source, &header, body, &batch, error);
+    bool is_delta = false;
+    enum fletch_status status = find_entry(decoder, message, &is_delta, &entry, error);
     if (status != FLETCH_OK)
         return status;
-    enum fletch_validation level = decoder->options.validation;
-    if (level < FLETCH_VALIDATION_OFFSETS)
-        level = FLETCH_VALIDATION_OFFSETS;
-    if (header.codec == FLETCH_CODEC_NONE)
-        status = check_overlap(batch, body->bytes, error);
+    const struct fletch_flatbuffer_table data =
+        fletch_flatbuffer_table(&message->buffer, &message->header, FLETCH_DICTIONARY_DATA);
+    status = fletch_ipc_batch_header_open(message, &data, &header, error);
     if (status == FLETCH_OK)
-        status = fletch_batch_validate(batch, level, error);
+        status = prepare(decoder, entry->values, &header, error);
+    if (status == FLETCH_OK)
+        status =
+            fletch_ipc_dictionaries_below(&decoder->dictionaries, entry, decoder->current, error);
+    if (status == FLETCH_OK)
+        status = make_batch(decoder, &header, body, &batch, error);
+    if (status == FLETCH_OK)
+        status = check_values(decoder, batch, &header, body->bytes, error);
     if (status == FLETCH_OK && !is_delta) {
         fletch_ipc_dictionaries_set(&decoder->dictionaries, entry, batch);
         return FLETCH_OK;
@@ -286,21 +395,17 @@ static enum fletch_status collect_dictionaries(struct fletch_ipc_decoder *decode
         const struct fletch_schema_dictionary *told = &schema->dictionaries[i];
         struct fletch_ipc_dictionary *entry =
             &decoder->dictionaries.entries[decoder->dictionaries.entry_of[i]];
-        if (entry->batch == NULL && told->field < header->nodes.count) {
-            const uint8_t *node =
-                header->nodes.elements + (size_t)told->field * FLETCH_IPC_NODE_BYTES;
-            if (fletch_flatbuffer_load_i64(node) != fletch_flatbuffer_load_i64(node + 8))
-                return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                        "field '%s': its dictionary %" PRId64
-                                        " has not come before the record batch",
-                                        fletch_field_path_of(schema, told->field).text, told->id);
-        }
-        if (entry->batch == NULL) {
-            enum fletch_status status = fletch_ipc_dictionaries_empty(
-                &decoder->dictionaries, entry->values, &entry->batch, error);
-            if (status != FLETCH_OK)
-                return status;
-        }
+        const uint8_t *node = header->nodes.elements + (size_t)told->field * FLETCH_IPC_NODE_BYTES;
+        if (!entry->has_come &&
+            fletch_flatbuffer_load_i64(node) != fletch_flatbuffer_load_i64(node + 8))
+            return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                    "field '%s': its dictionary %" PRId64
+                                    " has not come before the record batch",
+                                    fletch_field_path_of(schema, told->field).text, told->id);
+        enum fletch_status status =
+            fletch_ipc_dictionaries_bind(&decoder->dictionaries, entry, error);
+        if (status != FLETCH_OK)
+            return status;
         decoder->current[i] = entry->batch;
     }
     return FLETCH_OK;
@@ -345,21 +450,12 @@ static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
     if (status == FLETCH_OK)
         status = keep_custom_metadata(decoder, message, &event->custom_metadata, error);
     if (status == FLETCH_OK)
+        status = prepare(decoder, decoder->schema, &header, error);
+    if (status == FLETCH_OK)
         status = collect_dictionaries(decoder, &header, error);
-    if (status != FLETCH_OK)
-        return status;
-    const struct fletch_ipc_batch_source source = {
-        .schema = decoder->schema,
-        .room = decoder->room,
-        .dictionaries = decoder->current,
-        .cache = decoder->options.cache,
-        .account = decoder->options.account,
-        .decompressor = &decoder->decompressor,
-        .body_limit_bytes = decoder->options.body_limit_bytes,
-        .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
-    };
     struct fletch_batch *batch = NULL;
-    status = fletch_ipc_batch_read(&source, &header, body, &batch, error);
+    if (status == FLETCH_OK)
+        status = make_batch(decoder, &header, body, &batch, error);
     if (status == FLETCH_OK)
         status = fletch_batch_validate_columns(batch, decoder->options.validation, error);
     if (status == FLETCH_OK)

@@ -1,15 +1,15 @@
 #ifndef FLETCH_ARROW_IPC_DICTIONARIES_H
 #define FLETCH_ARROW_IPC_DICTIONARIES_H
 
-/* What the dictionaries of a stream hold now: an entry for each id, which several fields may share.
+/* What the dictionaries of a stream hold now: an entry for each id, which several fields may share,
+ * and which may be of a dictionary within the values of another one.
  *
- * A delta makes a new batch and leaves the old one as it is, since batches that were read before
- * refer to it. Values, offsets and bytes of both lie in one buffer with room behind what is used:
- * only the bytes behind everything that any batch can see are written, so nobody reads what is
- * written and n deltas cost as many bytes as they bring. Bitmaps, whose last byte two batches would
- * share, are copied whole. */
+ * Messages for ids come in any order. The values of an entry refer to batches of the entries below
+ * it as they were when they were bound: before a record batch uses them, they are bound again. */
 
 #include <stdbool.h>
+
+#include <fletching/validation.h>
 
 #include "arrow/schema.h"
 #include "memory/batch.h"
@@ -22,22 +22,28 @@ struct fletch_ipc_growth {
 
 struct fletch_ipc_dictionary {
     int64_t id;
-    uint32_t first;                   /* of the schema's dictionaries that have it */
-    struct fletch_schema *values;     /* of the stream's schema, not counted */
-    struct fletch_batch *batch;       /* counted; NULL: none has come or been made yet */
-    bool has_come;                    /* false: `batch` is an empty one, for nulls */
-    struct fletch_ipc_growth *growth; /* one for each span of `values` */
+    const struct fletch_schema *schema; /* the first, in the order of fields, that has the id, … */
+    uint32_t index;                     /* … which of its dictionaries … */
+    uint32_t ordinal;                   /* … and which of all, those within others counted */
+    struct fletch_schema *values;       /* of the stream's schema, not counted */
+    const uint32_t *below;              /* entries of the values' own dictionaries */
+    struct fletch_batch *batch;         /* counted; NULL: none has come or been made yet */
+    bool has_come;                      /* false: `batch` is an empty one, for nulls */
+    bool is_checked;                    /* together with what it is bound to */
+    struct fletch_ipc_growth *growth; /* one for each span of `values`, and for each view's data */
+    const struct fletch_batch *seen;  /* an encoder's: the values in the batch of now */
 };
 
 struct fletch_ipc_dictionaries {
     struct fletch_allocator allocator;
     struct fletch_buffer_cache *cache;
     struct fletch_account *account;
+    enum fletch_validation validation;     /* of values with dictionaries, once they are bound */
     struct fletch_ipc_dictionary *entries; /* in the order of their ids */
-    uint32_t *entry_of;                    /* by the schema's dictionaries */
+    uint32_t *entry_of;                    /* by the schema's dictionaries, then those below */
     uint32_t entry_count;
-    uint32_t dictionary_count; /* of the schema */
-    uint32_t growth_count;     /* in all */
+    uint32_t place_count;  /* dictionaries of the schema, and within them */
+    uint32_t growth_count; /* in all */
     struct fletch_ipc_growth *growths;
 };
 
@@ -58,30 +64,24 @@ fletch_ipc_dictionaries_find(struct fletch_ipc_dictionaries *dictionaries, int64
 void fletch_ipc_dictionaries_set(struct fletch_ipc_dictionaries *dictionaries,
                                  struct fletch_ipc_dictionary *entry, struct fletch_batch *batch);
 
-/* Adds the values of `delta`, validated to level 2, to those of the entry, which has some. The
- * caller keeps its reference. INVALID_ARGUMENT: 32-bit offsets do not reach so far;
- * RESOURCE_EXHAUSTED: no memory. On failure the entry is as it was. */
-enum fletch_status fletch_ipc_dictionaries_append(struct fletch_ipc_dictionaries *dictionaries,
-                                                  struct fletch_ipc_dictionary *entry,
-                                                  const struct fletch_batch *delta,
-                                                  struct fletch_error *error);
+/* Binds the values of the entry to what the dictionaries within them hold now; an entry that has
+ * none becomes an empty one. What is bound is checked: whether dictionaries have come for whatever
+ * is not null, and, at level 3, the indices. INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+enum fletch_status fletch_ipc_dictionaries_bind(struct fletch_ipc_dictionaries *dictionaries,
+                                                struct fletch_ipc_dictionary *entry,
+                                                struct fletch_error *error);
+
+/* Gives an empty batch to each entry below that has nothing yet, and writes the batches of all,
+ * without references, to `out_batches`: what values that come now are read with. */
+enum fletch_status fletch_ipc_dictionaries_below(struct fletch_ipc_dictionaries *dictionaries,
+                                                 const struct fletch_ipc_dictionary *entry,
+                                                 struct fletch_batch **out_batches,
+                                                 struct fletch_error *error);
 
 /* All entries are as if nothing had come yet. */
 void fletch_ipc_dictionaries_forget(struct fletch_ipc_dictionaries *dictionaries);
 
-enum fletch_ipc_dictionary_relation {
-    FLETCH_IPC_DICTIONARY_SAME,
-    FLETCH_IPC_DICTIONARY_GROWN,    /* begins with the old values and has more */
-    FLETCH_IPC_DICTIONARY_DIFFERENT /* or nested, and not in the same memory */
-};
-
-/* What `values` are to the `old` ones, both of `schema`. Takes time with their size, unless they
- * lie in the same memory. */
-enum fletch_ipc_dictionary_relation
-fletch_ipc_dictionary_compare(const struct fletch_schema *schema, const struct fletch_batch *old,
-                              const struct fletch_batch *values);
-
-/* A batch of `values` without rows, with one reference. */
+/* A batch of `values` without rows, with one reference, whose own dictionaries are NULL. */
 enum fletch_status fletch_ipc_dictionaries_empty(struct fletch_ipc_dictionaries *dictionaries,
                                                  struct fletch_schema *values,
                                                  struct fletch_batch **out_batch,

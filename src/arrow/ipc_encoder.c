@@ -5,6 +5,7 @@
 
 #include "arrow/ipc_compress.h"
 #include "arrow/ipc_dictionaries.h"
+#include "arrow/ipc_dictionary_compare.h"
 #include "arrow/ipc_format.h"
 #include "arrow/ipc_schema_writer.h"
 #include "arrow/ipc_slice.h"
@@ -26,7 +27,9 @@ struct fletch_ipc_encoder {
     bool forbids_replacement;
     bool forbids_deltas;
     struct fletch_ipc_dictionaries dictionaries; /* as sent last */
-    struct fletch_ipc_plan plan;                 /* room for the largest of the schemas */
+    struct fletch_ipc_plan plan;
+    void *plan_memory; /* grows with the largest batch so far */
+    size_t plan_bytes;
     enum fletch_codec codec;
 };
 
@@ -34,6 +37,7 @@ struct fletch_ipc_encoder {
 struct message {
     enum fletch_ipc_header type;
     const struct fletch_schema *schema;
+    int64_t first; /* row of the batch */
     int64_t row_count;
     const struct fletch_metadata *custom_metadata; /* may be NULL */
     int64_t dictionary_id;
@@ -43,18 +47,42 @@ struct message {
 
 /* ---- making ---- */
 
-/* The most fields and spans that a message has: of the batches or of a dictionary. */
-static void find_most(const struct fletch_schema *schema, size_t *out_fields, size_t *out_spans)
+/* Room for the plan of a batch of the schema with so many spans. */
+static enum fletch_status place_plan(struct fletch_ipc_encoder *encoder,
+                                     const struct fletch_schema *schema, size_t span_count,
+                                     struct fletch_error *error)
 {
-    *out_fields = schema->field_count;
-    *out_spans = schema->span_count;
-    for (uint32_t i = 0; i < schema->dictionary_count; i++) {
-        const struct fletch_schema *values = schema->dictionaries[i].values;
-        if (values->field_count > *out_fields)
-            *out_fields = values->field_count;
-        if (values->span_count > *out_spans)
-            *out_spans = values->span_count;
+    const struct fletch_allocator *allocator = &encoder->dictionaries.allocator;
+    size_t bytes = fletch_ipc_plan_bytes(schema, span_count);
+    if (bytes > encoder->plan_bytes) {
+        void *memory = fletch_allocate(allocator, bytes, _Alignof(max_align_t));
+        if (memory == NULL)
+            return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                    "no memory for a message of %" PRIu32 " fields and %zu "
+                                    "buffers: %zu bytes",
+                                    schema->field_count, span_count, bytes);
+        if (encoder->plan_memory != NULL)
+            fletch_release(allocator, encoder->plan_memory, encoder->plan_bytes,
+                           _Alignof(max_align_t));
+        encoder->plan_memory = memory;
+        encoder->plan_bytes = bytes;
     }
+    fletch_ipc_plan_place(&encoder->plan, schema, span_count, encoder->plan_memory);
+    return FLETCH_OK;
+}
+
+/* Room for batches and dictionaries whose views have one data buffer each. */
+static enum fletch_status make_plan(struct fletch_ipc_encoder *encoder, struct fletch_error *error)
+{
+    const struct fletch_schema *schema = encoder->schema;
+    enum fletch_status status =
+        place_plan(encoder, schema, schema->span_count + (size_t)schema->view_count, error);
+    for (uint32_t i = 0; i < encoder->dictionaries.entry_count && status == FLETCH_OK; i++) {
+        const struct fletch_schema *values = encoder->dictionaries.entries[i].values;
+        status =
+            place_plan(encoder, values, values->span_count + (size_t)values->view_count, error);
+    }
+    return status;
 }
 
 enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_options *options,
@@ -62,21 +90,15 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
                                              struct fletch_ipc_encoder **out_encoder,
                                              struct fletch_error *error)
 {
-    size_t fields;
-    size_t spans;
     if (options->codec != FLETCH_CODEC_NONE) {
         enum fletch_status known = fletch_codec_check(options->codec, error);
         if (known != FLETCH_OK)
             return known;
     }
-    find_most(options->schema, &fields, &spans);
-    size_t bytes = sizeof(struct fletch_ipc_encoder) + fields * sizeof(struct fletch_ipc_node) +
-                   spans * (sizeof(struct fletch_ipc_piece) + sizeof(struct fletch_ipc_range));
-    struct fletch_ipc_encoder *encoder = fletch_block_allocate(allocator, bytes);
+    struct fletch_ipc_encoder *encoder = fletch_block_allocate(allocator, sizeof *encoder);
     if (encoder == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for an ipc encoder of %zu fields: %zu bytes", fields,
-                                bytes);
+                                "no memory for an ipc encoder: %zu bytes", sizeof *encoder);
     *encoder = (struct fletch_ipc_encoder){
         .cache = options->cache,
         .account = options->account,
@@ -90,9 +112,6 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
         .plan.alignment = options->alignment,
         .codec = options->codec,
     };
-    encoder->plan.pieces = (void *)(encoder + 1);
-    encoder->plan.nodes = (void *)(encoder->plan.pieces + spans);
-    encoder->plan.ranges = (void *)(encoder->plan.nodes + fields);
     enum fletch_status status =
         fletch_ipc_dictionaries_init(&encoder->dictionaries, options->schema, error);
     if (status != FLETCH_OK) {
@@ -100,8 +119,12 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
         return status;
     }
     encoder->schema = fletch_schema_acquire(options->schema);
-    *out_encoder = encoder;
-    return FLETCH_OK;
+    status = make_plan(encoder, error);
+    if (status == FLETCH_OK)
+        *out_encoder = encoder;
+    else
+        fletch_ipc_encoder_destroy(encoder);
+    return status;
 }
 
 void fletch_ipc_encoder_destroy(struct fletch_ipc_encoder *encoder)
@@ -110,6 +133,9 @@ void fletch_ipc_encoder_destroy(struct fletch_ipc_encoder *encoder)
         return;
     fletch_ipc_dictionaries_deinit(&encoder->dictionaries);
     fletch_schema_release(encoder->schema);
+    if (encoder->plan_memory != NULL)
+        fletch_release(&encoder->dictionaries.allocator, encoder->plan_memory, encoder->plan_bytes,
+                       _Alignof(max_align_t));
     fletch_block_release(encoder);
 }
 
@@ -148,11 +174,14 @@ static uint32_t write_batch_table(struct fletch_flatbuffer_writer *writer,
     const struct fletch_flatbuffer_layout *layout = &fletch_ipc_batch_layout;
     uint32_t present =
         BIT(FLETCH_BATCH_LENGTH) | BIT(FLETCH_BATCH_NODES) | BIT(FLETCH_BATCH_BUFFERS);
+    size_t views = message->schema->view_count;
     if (message->codec != FLETCH_CODEC_NONE)
         present |= BIT(FLETCH_BATCH_COMPRESSION);
+    if (views != 0)
+        present |= BIT(FLETCH_BATCH_VARIADIC);
     uint32_t table = fletch_flatbuffer_add_table(writer, layout, present);
     size_t fields = message->schema->field_count;
-    size_t spans = message->schema->span_count;
+    size_t spans = plan->piece_count;
     uint32_t elements;
     set_field(writer, fletch_flatbuffer_field(layout, table, FLETCH_BATCH_LENGTH),
               message->row_count, 8);
@@ -168,6 +197,12 @@ static uint32_t write_batch_table(struct fletch_flatbuffer_writer *writer,
         fletch_flatbuffer_refer(writer,
                                 fletch_flatbuffer_field(layout, table, FLETCH_BATCH_COMPRESSION),
                                 write_compression_table(writer, message->codec));
+    if (views == 0)
+        return table;
+    fletch_flatbuffer_refer(
+        writer, fletch_flatbuffer_field(layout, table, FLETCH_BATCH_VARIADIC),
+        fletch_flatbuffer_add_vector(writer, views, sizeof(int64_t), 8, &elements));
+    fletch_flatbuffer_set(writer, elements, plan->variadic, views * sizeof(int64_t));
     return table;
 }
 
@@ -239,7 +274,7 @@ struct block_layout {
 };
 
 static struct block_layout lay_out(const struct fletch_ipc_plan *plan, size_t flatbuffer_bytes,
-                                   size_t piece_count, size_t head_bytes)
+                                   size_t head_bytes)
 {
     struct block_layout layout = {.flatbuffer_bytes = flatbuffer_bytes};
     size_t end = head_bytes + FLETCH_IPC_PREFIX_BYTES + flatbuffer_bytes;
@@ -247,16 +282,17 @@ static struct block_layout lay_out(const struct fletch_ipc_plan *plan, size_t fl
     layout.scratch = fletch_round_up(layout.metadata_bytes, ALIGNMENT_MOST);
     layout.spans = layout.scratch + plan->scratch_bytes;
     /* The metadata, and for each piece its bytes and its padding. */
-    layout.bytes = layout.spans + (1 + 2 * piece_count) * sizeof(struct fletch_batch_span);
+    layout.bytes =
+        layout.spans + (1 + 2 * (size_t)plan->piece_count) * sizeof(struct fletch_batch_span);
     return layout;
 }
 
 /* The spans of the body; returns the end of them. */
-static struct fletch_batch_span *write_body(const struct fletch_ipc_plan *plan, size_t piece_count,
-                                            uint8_t *scratch, struct fletch_batch_span *spans)
+static struct fletch_batch_span *write_body(const struct fletch_ipc_plan *plan, uint8_t *scratch,
+                                            struct fletch_batch_span *spans)
 {
     size_t alignment = plan->alignment;
-    for (size_t i = 0; i < piece_count; i++) {
+    for (uint32_t i = 0; i < plan->piece_count; i++) {
         const struct fletch_ipc_piece *piece = &plan->pieces[i];
         if (piece->bytes == 0)
             continue;
@@ -268,7 +304,7 @@ static struct fletch_batch_span *write_body(const struct fletch_ipc_plan *plan, 
                 *spans++ = (struct fletch_batch_span){padding, pad};
             continue;
         }
-        fletch_ipc_piece_write(piece, scratch);
+        fletch_ipc_piece_write(plan, piece, scratch);
         memset(scratch + piece->bytes, 0, pad);
         *spans++ = (struct fletch_batch_span){scratch, padded};
         scratch += padded;
@@ -287,8 +323,8 @@ static void write_prefix(uint8_t *to, const struct block_layout *layout)
 
 /* The block of the message with the pieces of the encoder's plan. */
 static enum fletch_status measure(const struct fletch_ipc_encoder *encoder,
-                                  const struct message *message, size_t piece_count,
-                                  struct block_layout *out_layout, struct fletch_error *error)
+                                  const struct message *message, struct block_layout *out_layout,
+                                  struct fletch_error *error)
 {
     size_t flatbuffer_bytes;
     if (!write_metadata(message, &encoder->plan, NULL, 0, &flatbuffer_bytes) ||
@@ -297,19 +333,19 @@ static enum fletch_status measure(const struct fletch_ipc_encoder *encoder,
                                 "metadata of a message does not fit in 2 GiB");
     /* All other messages begin aligned because the schema's ended so. */
     size_t head_bytes = message->type == FLETCH_IPC_HEADER_SCHEMA ? encoder->head_bytes : 0;
-    *out_layout = lay_out(&encoder->plan, flatbuffer_bytes, piece_count, head_bytes);
+    *out_layout = lay_out(&encoder->plan, flatbuffer_bytes, head_bytes);
     return FLETCH_OK;
 }
 
-/* The message of metadata and `piece_count` pieces, in a block of its own. */
+/* The message of metadata and the pieces of the plan, in a block of its own. */
 static enum fletch_status write_block(const struct fletch_ipc_encoder *encoder,
-                                      const struct message *message, size_t piece_count,
+                                      const struct message *message,
                                       struct fletch_ipc_encoded *out_encoded,
                                       struct fletch_error *error)
 {
     const struct fletch_ipc_plan *plan = &encoder->plan;
     struct block_layout layout;
-    enum fletch_status status = measure(encoder, message, piece_count, &layout, error);
+    enum fletch_status status = measure(encoder, message, &layout, error);
     if (status != FLETCH_OK)
         return status;
     struct fletch_buffer *block = NULL;
@@ -322,8 +358,7 @@ static enum fletch_status write_block(const struct fletch_ipc_encoder *encoder,
     write_prefix(bytes, &layout);
     struct fletch_batch_span *spans = (void *)(bytes + layout.spans);
     spans[0] = (struct fletch_batch_span){bytes, layout.metadata_bytes};
-    const struct fletch_batch_span *end =
-        write_body(plan, piece_count, bytes + layout.scratch, spans + 1);
+    const struct fletch_batch_span *end = write_body(plan, bytes + layout.scratch, spans + 1);
     *out_encoded = (struct fletch_ipc_encoded){
         .spans = spans,
         .span_count = (uint32_t)(end - spans),
@@ -335,15 +370,14 @@ static enum fletch_status write_block(const struct fletch_ipc_encoder *encoder,
 }
 
 /* What the codec works in comes and goes with each message, so that many encoders cost nothing. */
-static enum fletch_status compress(struct fletch_ipc_encoder *encoder, size_t piece_count,
+static enum fletch_status compress(struct fletch_ipc_encoder *encoder,
                                    struct fletch_buffer **out_body, struct fletch_error *error)
 {
     struct fletch_compressor compressor = {
         .codec = encoder->codec, .cache = encoder->cache, .account = encoder->account};
     enum fletch_status status = fletch_compressor_init(&compressor, error);
     if (status == FLETCH_OK)
-        status =
-            fletch_ipc_plan_compress(&encoder->plan, piece_count, &compressor, out_body, error);
+        status = fletch_ipc_plan_compress(&encoder->plan, &compressor, out_body, error);
     fletch_compressor_deinit(&compressor);
     return status;
 }
@@ -354,13 +388,12 @@ static enum fletch_status encode(struct fletch_ipc_encoder *encoder, const struc
                                  struct fletch_batch *batch, struct fletch_ipc_encoded *out_encoded,
                                  struct fletch_error *error)
 {
-    size_t piece_count = batch == NULL ? 0 : message->schema->span_count;
     struct fletch_buffer *body = NULL;
     enum fletch_status status = FLETCH_OK;
     if (message->codec != FLETCH_CODEC_NONE)
-        status = compress(encoder, piece_count, &body, error);
+        status = compress(encoder, &body, error);
     if (status == FLETCH_OK)
-        status = write_block(encoder, message, piece_count, out_encoded, error);
+        status = write_block(encoder, message, out_encoded, error);
     if (status != FLETCH_OK) {
         fletch_buffer_release(encoder->cache, body);
         return status;
@@ -376,22 +409,43 @@ enum fletch_status fletch_ipc_encoder_schema(struct fletch_ipc_encoder *encoder,
                                              struct fletch_error *error)
 {
     const struct message message = {.type = FLETCH_IPC_HEADER_SCHEMA, .schema = encoder->schema};
+    encoder->plan.piece_count = 0;
     encoder->plan.body_bytes = 0;
     encoder->plan.scratch_bytes = 0;
     return encode(encoder, &message, NULL, out_encoded, error);
 }
 
-static enum fletch_status check_batch(const struct fletch_schema *schema,
-                                      const struct fletch_batch *batch, struct fletch_error *error)
+/* Whether the batch has the parts that the schema wants. `what` begins the message. */
+static enum fletch_status check_parts(const struct fletch_schema *schema,
+                                      const struct fletch_batch *batch, const char *what,
+                                      struct fletch_error *error)
 {
-    if (batch->node_count == schema->field_count && batch->span_count == schema->span_count &&
+    bool has_spans = schema->view_count == 0 ? batch->span_count == schema->span_count
+                                             : batch->span_count >= schema->span_count;
+    if (batch->node_count == schema->field_count && has_spans &&
+        batch->view_count == schema->view_count &&
         batch->dictionary_count == schema->dictionary_count)
         return FLETCH_OK;
     return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                            "batch has %" PRIu32 " fields, %" PRIu32 " buffers and %" PRIu32
+                            "%s has %" PRIu32 " fields, %" PRIu32 " buffers and %" PRIu32
                             " dictionaries, the schema %" PRIu32 ", %" PRIu32 " and %" PRIu32,
-                            batch->node_count, batch->span_count, batch->dictionary_count,
+                            what, batch->node_count, batch->span_count, batch->dictionary_count,
                             schema->field_count, schema->span_count, schema->dictionary_count);
+}
+
+/* The message for the rows of `batch` from its first on. */
+static enum fletch_status encode_rows(struct fletch_ipc_encoder *encoder, struct message *message,
+                                      struct fletch_batch *batch,
+                                      struct fletch_ipc_encoded *out_encoded,
+                                      struct fletch_error *error)
+{
+    message->row_count = batch->row_count - message->first;
+    message->codec = encoder->codec;
+    enum fletch_status status = place_plan(encoder, message->schema, batch->span_count, error);
+    if (status != FLETCH_OK)
+        return status;
+    fletch_ipc_plan_rows(&encoder->plan, batch, message->first, message->row_count);
+    return encode(encoder, message, batch, out_encoded, error);
 }
 
 enum fletch_status fletch_ipc_encoder_batch(struct fletch_ipc_encoder *encoder,
@@ -400,43 +454,125 @@ enum fletch_status fletch_ipc_encoder_batch(struct fletch_ipc_encoder *encoder,
                                             struct fletch_ipc_encoded *out_encoded,
                                             struct fletch_error *error)
 {
-    const struct fletch_schema *schema = encoder->schema;
-    enum fletch_status status = check_batch(schema, batch, error);
-    if (status != FLETCH_OK)
-        return status;
-    const struct message message = {
+    struct message message = {
         .type = FLETCH_IPC_HEADER_BATCH,
-        .schema = schema,
-        .row_count = batch->row_count,
+        .schema = encoder->schema,
         .custom_metadata = custom_metadata,
-        .codec = encoder->codec,
     };
-    fletch_ipc_plan_rows(&encoder->plan, schema, batch, 0, batch->row_count);
-    return encode(encoder, &message, batch, out_encoded, error);
+    enum fletch_status status = check_parts(encoder->schema, batch, "batch", error);
+    return status != FLETCH_OK ? status : encode_rows(encoder, &message, batch, out_encoded, error);
 }
 
 /* ---- dictionaries ---- */
 
 /* What has to be sent for an entry. */
 struct dictionary_update {
-    struct fletch_ipc_dictionary *entry;
-    struct fletch_batch *values;
-    int64_t first; /* row that a delta begins with */
+    struct fletch_ipc_dictionary *entry; /* NULL: nothing */
+    struct fletch_batch *values;         /* with a reference */
+    int64_t first;                       /* row that a delta begins with */
     bool is_delta;
 };
 
-static enum fletch_status check_values(const struct fletch_ipc_dictionary *entry,
-                                       const struct fletch_batch *values,
-                                       struct fletch_error *error)
+/* A walk through the dictionaries of a batch, those within others first. */
+struct dictionary_walk {
+    struct fletch_ipc_encoder *encoder;
+    struct dictionary_update update;
+    struct fletch_error *error;
+};
+
+static enum fletch_status walk_dictionaries(struct dictionary_walk *walk, const uint32_t *entry_of,
+                                            uint32_t count, struct fletch_batch *const *batches);
+
+static struct fletch_field_path path_of(const struct fletch_ipc_dictionary *entry)
 {
-    const struct fletch_schema *schema = entry->values;
-    if (values->node_count == schema->field_count && values->span_count == schema->span_count)
+    return fletch_field_path_of(entry->schema, entry->schema->dictionaries[entry->index].field);
+}
+
+/* Fields that share an id have the same values in each batch. */
+static enum fletch_status check_shared(const struct dictionary_walk *walk,
+                                       struct fletch_ipc_dictionary *entry,
+                                       const struct fletch_batch *values)
+{
+    const struct fletch_batch *seen = entry->seen;
+    entry->seen = values;
+    if (seen == NULL || seen == values ||
+        fletch_ipc_dictionary_compare(entry->values, seen, values) == FLETCH_IPC_DICTIONARY_SAME)
         return FLETCH_OK;
-    return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                            "dictionary %" PRId64 " has %" PRIu32 " fields and %" PRIu32
-                            " buffers, its schema %" PRIu32 " and %" PRIu32,
-                            entry->id, values->node_count, values->span_count, schema->field_count,
-                            schema->span_count);
+    return fletch_error_set(walk->error, FLETCH_INVALID_ARGUMENT,
+                            "field '%s' and another share dictionary %" PRId64
+                            " and not its values",
+                            path_of(entry).text, entry->id);
+}
+
+/* What an entry, whose values are now `values`, needs. */
+static enum fletch_status find_update(struct dictionary_walk *walk,
+                                      struct fletch_ipc_dictionary *entry,
+                                      struct fletch_batch *values)
+{
+    const struct fletch_ipc_encoder *encoder = walk->encoder;
+    struct dictionary_update update = {.entry = entry, .values = values};
+    enum fletch_ipc_dictionary_relation relation = FLETCH_IPC_DICTIONARY_DIFFERENT;
+    if (entry->batch == values)
+        return FLETCH_OK;
+    if (entry->batch != NULL)
+        relation = fletch_ipc_dictionary_compare(entry->values, entry->batch, values);
+    if (relation == FLETCH_IPC_DICTIONARY_SAME) {
+        /* So that the next batch is told by the address. */
+        fletch_ipc_dictionaries_set(&walk->encoder->dictionaries, entry,
+                                    fletch_batch_acquire(values));
+        return FLETCH_OK;
+    }
+    if (relation == FLETCH_IPC_DICTIONARY_GROWN && !encoder->forbids_deltas) {
+        update.is_delta = true;
+        update.first = entry->batch->row_count;
+    }
+    if (entry->batch != NULL && !update.is_delta && encoder->forbids_replacement)
+        return fletch_error_set(walk->error, FLETCH_FAILED_PRECONDITION,
+                                "field '%s': its dictionary is replaced, which this stream may "
+                                "not do",
+                                path_of(entry).text);
+    fletch_batch_acquire(values);
+    walk->update = update;
+    return FLETCH_OK;
+}
+
+/* An entry that has `values` in the batch: first what these have within them. */
+static enum fletch_status walk_entry(struct dictionary_walk *walk,
+                                     struct fletch_ipc_dictionary *entry,
+                                     struct fletch_batch *values)
+{
+    enum fletch_status status = check_parts(entry->values, values, "dictionary", walk->error);
+    if (status == FLETCH_OK)
+        status = check_shared(walk, entry, values);
+    if (status == FLETCH_OK)
+        status =
+            walk_dictionaries(walk, entry->below, values->dictionary_count, values->dictionaries);
+    if (status == FLETCH_OK && walk->update.entry == NULL)
+        status = find_update(walk, entry, values);
+    return status;
+}
+
+/* As deep as dictionaries are nested, up to the first that needs something. One that has never come
+ * is sent without values. */
+static enum fletch_status walk_dictionaries(struct dictionary_walk *walk, const uint32_t *entry_of,
+                                            uint32_t count, struct fletch_batch *const *batches)
+{
+    struct fletch_ipc_dictionaries *dictionaries = &walk->encoder->dictionaries;
+    enum fletch_status status = FLETCH_OK;
+    for (uint32_t i = 0; i < count && status == FLETCH_OK && walk->update.entry == NULL; i++) {
+        struct fletch_ipc_dictionary *entry = &dictionaries->entries[entry_of[i]];
+        struct fletch_batch *made = NULL;
+        if (batches[i] == NULL && entry->batch != NULL)
+            continue;
+        if (batches[i] == NULL)
+            status = fletch_ipc_dictionaries_empty(dictionaries, entry->values, &made, walk->error);
+        if (status == FLETCH_OK)
+            status = walk_entry(walk, entry, made == NULL ? batches[i] : made);
+        if (made != NULL)
+            entry->seen = NULL;
+        fletch_batch_release(walk->encoder->cache, made);
+    }
+    return status;
 }
 
 static enum fletch_status encode_dictionary(struct fletch_ipc_encoder *encoder,
@@ -444,72 +580,18 @@ static enum fletch_status encode_dictionary(struct fletch_ipc_encoder *encoder,
                                             struct fletch_ipc_encoded *out_encoded,
                                             struct fletch_error *error)
 {
-    struct fletch_batch *values = update->values;
-    const struct fletch_schema *schema = update->entry->values;
-    enum fletch_status status = check_values(update->entry, values, error);
-    if (status != FLETCH_OK)
-        return status;
-    const struct message message = {
+    struct message message = {
         .type = FLETCH_IPC_HEADER_DICTIONARY,
-        .schema = schema,
-        .row_count = values->row_count - update->first,
+        .schema = update->entry->values,
         .dictionary_id = update->entry->id,
         .is_delta = update->is_delta,
-        .codec = encoder->codec,
+        .first = update->first,
     };
-    fletch_ipc_plan_rows(&encoder->plan, schema, values, update->first, message.row_count);
-    status = encode(encoder, &message, values, out_encoded, error);
+    enum fletch_status status = encode_rows(encoder, &message, update->values, out_encoded, error);
     if (status == FLETCH_OK)
         fletch_ipc_dictionaries_set(&encoder->dictionaries, update->entry,
-                                    fletch_batch_acquire(values));
+                                    fletch_batch_acquire(update->values));
     return status;
-}
-
-/* Fields that share an id have the same values in each batch. */
-static enum fletch_status check_shared(const struct fletch_ipc_encoder *encoder,
-                                       const struct fletch_batch *batch, uint32_t index,
-                                       struct fletch_error *error)
-{
-    const struct fletch_ipc_dictionaries *dictionaries = &encoder->dictionaries;
-    uint32_t first = dictionaries->entries[dictionaries->entry_of[index]].first;
-    const struct fletch_batch *a = batch->dictionaries[first];
-    const struct fletch_batch *b = batch->dictionaries[index];
-    const struct fletch_schema_dictionary *told = encoder->schema->dictionaries;
-    if (a == b || a == NULL || b == NULL ||
-        fletch_ipc_dictionary_compare(told[index].values, a, b) == FLETCH_IPC_DICTIONARY_SAME)
-        return FLETCH_OK;
-    return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                            "fields '%s' and '%s' share dictionary %" PRId64 " and not its values",
-                            fletch_field_path_of(encoder->schema, told[first].field).text,
-                            fletch_field_path_of(encoder->schema, told[index].field).text,
-                            told[index].id);
-}
-
-/* What dictionary `index` of the schema, whose values are now `values`, needs; `*out_is_needed`
- * false: nothing. */
-static enum fletch_status find_update(struct fletch_ipc_encoder *encoder, uint32_t index,
-                                      struct fletch_batch *values, bool *out_is_needed,
-                                      struct dictionary_update *out_update)
-{
-    struct fletch_ipc_dictionaries *dictionaries = &encoder->dictionaries;
-    struct fletch_ipc_dictionary *entry = &dictionaries->entries[dictionaries->entry_of[index]];
-    *out_update = (struct dictionary_update){.entry = entry, .values = values};
-    *out_is_needed = entry->batch != values;
-    if (!*out_is_needed || entry->batch == NULL)
-        return FLETCH_OK;
-    enum fletch_ipc_dictionary_relation relation =
-        fletch_ipc_dictionary_compare(entry->values, entry->batch, values);
-    if (relation == FLETCH_IPC_DICTIONARY_SAME) {
-        /* So that the next batch is told by the address. */
-        fletch_ipc_dictionaries_set(dictionaries, entry, fletch_batch_acquire(values));
-        *out_is_needed = false;
-    } else if (relation == FLETCH_IPC_DICTIONARY_GROWN && !encoder->forbids_deltas) {
-        out_update->is_delta = true;
-        out_update->first = entry->batch->row_count;
-    }
-    return *out_is_needed && !out_update->is_delta && encoder->forbids_replacement
-               ? FLETCH_FAILED_PRECONDITION
-               : FLETCH_OK;
 }
 
 enum fletch_status fletch_ipc_encoder_dictionary(struct fletch_ipc_encoder *encoder,
@@ -517,37 +599,23 @@ enum fletch_status fletch_ipc_encoder_dictionary(struct fletch_ipc_encoder *enco
                                                  struct fletch_ipc_encoded *out_encoded,
                                                  struct fletch_error *error)
 {
-    const struct fletch_schema *schema = encoder->schema;
+    struct fletch_ipc_dictionaries *dictionaries = &encoder->dictionaries;
+    struct dictionary_walk walk = {.encoder = encoder, .error = error};
     *out_is_needed = false;
-    for (uint32_t i = 0; i < schema->dictionary_count && i < batch->dictionary_count; i++) {
-        struct fletch_batch *values = batch->dictionaries[i];
-        struct fletch_batch *made = NULL;
-        enum fletch_status status = check_shared(encoder, batch, i, error);
-        uint32_t entry = encoder->dictionaries.entry_of[i];
-        if (status != FLETCH_OK)
-            return status;
-        if (values == NULL && encoder->dictionaries.entries[entry].batch != NULL)
-            continue;
-        if (values == NULL) {
-            status = fletch_ipc_dictionaries_empty(&encoder->dictionaries,
-                                                   schema->dictionaries[i].values, &made, error);
-            if (status != FLETCH_OK)
-                return status;
-            values = made;
-        }
-        struct dictionary_update update;
-        status = find_update(encoder, i, values, out_is_needed, &update);
-        if (status != FLETCH_OK)
-            fletch_error_set(error, status,
-                             "field '%s': its dictionary is replaced, which this stream may not do",
-                             fletch_field_path_of(schema, schema->dictionaries[i].field).text);
-        else if (*out_is_needed)
-            status = encode_dictionary(encoder, &update, out_encoded, error);
-        fletch_batch_release(encoder->cache, made);
-        if (status != FLETCH_OK || *out_is_needed)
-            return status;
+    if (dictionaries->entry_count == 0)
+        return FLETCH_OK;
+    enum fletch_status status = check_parts(encoder->schema, batch, "batch", error);
+    for (uint32_t i = 0; i < dictionaries->entry_count; i++)
+        dictionaries->entries[i].seen = NULL;
+    if (status == FLETCH_OK)
+        status = walk_dictionaries(&walk, dictionaries->entry_of, batch->dictionary_count,
+                                   batch->dictionaries);
+    if (status == FLETCH_OK && walk.update.entry != NULL) {
+        *out_is_needed = true;
+        status = encode_dictionary(encoder, &walk.update, out_encoded, error);
     }
-    return FLETCH_OK;
+    fletch_batch_release(encoder->cache, walk.update.values);
+    return status;
 }
 
 void fletch_ipc_encoder_forget(struct fletch_ipc_encoder *encoder)
@@ -557,43 +625,58 @@ void fletch_ipc_encoder_forget(struct fletch_ipc_encoder *encoder)
 
 /* ---- measuring ---- */
 
-/* The block of the message for all rows of `batch`; NULL: for any that need no scratch. */
-static enum fletch_status measure_rows(struct fletch_ipc_encoder *encoder,
-                                       const struct message *message,
-                                       const struct fletch_batch *batch, size_t *out_bytes,
-                                       struct fletch_error *error)
+/* The largest block so far. */
+struct measuring {
+    struct fletch_ipc_encoder *encoder;
+    size_t bytes;
+    struct fletch_error *error;
+};
+
+/* The block of the message for all rows of `batch`; NULL: for any that need no scratch, and whose
+ * views have a data buffer each. What a message tells has the same size whatever it is. */
+static enum fletch_status measure_rows(struct measuring *measuring, const struct message *message,
+                                       const struct fletch_batch *batch)
 {
     const struct fletch_schema *schema = message->schema;
-    struct fletch_ipc_plan *plan = &encoder->plan;
+    struct fletch_ipc_plan *plan = &measuring->encoder->plan;
     struct block_layout layout;
-    if (batch != NULL) {
-        fletch_ipc_plan_rows(plan, schema, batch, 0, batch->row_count);
-    } else {
-        /* What a message tells has the same size whatever it is. */
-        memset(plan->nodes, 0, schema->field_count * sizeof *plan->nodes);
-        memset(plan->ranges, 0, schema->span_count * sizeof *plan->ranges);
-        plan->scratch_bytes = 0;
-        plan->body_bytes = 0;
-    }
-    enum fletch_status status = measure(encoder, message, schema->span_count, &layout, error);
-    if (status == FLETCH_OK && layout.bytes > *out_bytes)
-        *out_bytes = layout.bytes;
+    size_t span_count = schema->span_count + (size_t)schema->view_count;
+    if (batch != NULL)
+        span_count = batch->span_count;
+    enum fletch_status status =
+        place_plan(measuring->encoder, schema, span_count, measuring->error);
+    if (status != FLETCH_OK)
+        return status;
+    if (batch != NULL)
+        fletch_ipc_plan_rows(plan, batch, 0, batch->row_count);
+    else
+        fletch_ipc_plan_plain(plan, schema);
+    status = measure(measuring->encoder, message, &layout, measuring->error);
+    if (status == FLETCH_OK && layout.bytes > measuring->bytes)
+        measuring->bytes = layout.bytes;
     return status;
 }
 
-static enum fletch_status measure_dictionary(struct fletch_ipc_encoder *encoder, uint32_t index,
-                                             const struct fletch_batch *values, size_t *out_bytes,
-                                             struct fletch_error *error)
+/* As deep as dictionaries are nested; `batches` NULL, or one of them: any. */
+static enum fletch_status measure_dictionaries(struct measuring *measuring,
+                                               const uint32_t *entry_of, uint32_t count,
+                                               struct fletch_batch *const *batches)
 {
-    const struct fletch_ipc_dictionaries *dictionaries = &encoder->dictionaries;
-    const struct fletch_ipc_dictionary *entry =
-        &dictionaries->entries[dictionaries->entry_of[index]];
-    const struct message message = {.type = FLETCH_IPC_HEADER_DICTIONARY, .schema = entry->values};
     enum fletch_status status = FLETCH_OK;
-    if (values != NULL)
-        status = check_values(entry, values, error);
-    if (status == FLETCH_OK)
-        status = measure_rows(encoder, &message, values, out_bytes, error);
+    for (uint32_t i = 0; i < count && status == FLETCH_OK; i++) {
+        const struct fletch_ipc_dictionary *entry =
+            &measuring->encoder->dictionaries.entries[entry_of[i]];
+        const struct fletch_batch *values = batches == NULL ? NULL : batches[i];
+        const struct message message = {.type = FLETCH_IPC_HEADER_DICTIONARY,
+                                        .schema = entry->values};
+        if (values != NULL)
+            status = check_parts(entry->values, values, "dictionary", measuring->error);
+        if (status == FLETCH_OK)
+            status = measure_dictionaries(measuring, entry->below, entry->values->dictionary_count,
+                                          values == NULL ? NULL : values->dictionaries);
+        if (status == FLETCH_OK)
+            status = measure_rows(measuring, &message, values);
+    }
     return status;
 }
 
@@ -603,16 +686,17 @@ enum fletch_status fletch_ipc_encoder_measure(struct fletch_ipc_encoder *encoder
 {
     const struct fletch_schema *schema = encoder->schema;
     const struct message message = {.type = FLETCH_IPC_HEADER_BATCH, .schema = schema};
-    size_t bytes = 0;
+    struct measuring measuring = {.encoder = encoder, .error = error};
     enum fletch_status status = FLETCH_OK;
     if (batch != NULL)
-        status = check_batch(schema, batch, error);
-    for (uint32_t i = 0; i < schema->dictionary_count && status == FLETCH_OK; i++)
-        status = measure_dictionary(encoder, i, batch == NULL ? NULL : batch->dictionaries[i],
-                                    &bytes, error);
+        status = check_parts(schema, batch, "batch", error);
     if (status == FLETCH_OK)
-        status = measure_rows(encoder, &message, batch, &bytes, error);
+        status = measure_dictionaries(&measuring, encoder->dictionaries.entry_of,
+                                      schema->dictionary_count,
+                                      batch == NULL ? NULL : batch->dictionaries);
     if (status == FLETCH_OK)
-        *out_bytes = bytes;
+        status = measure_rows(&measuring, &message, batch);
+    if (status == FLETCH_OK)
+        *out_bytes = measuring.bytes;
     return status;
 }

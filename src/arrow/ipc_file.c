@@ -22,9 +22,11 @@ static enum fletch_status check_footer(struct fletch_ipc_footer *footer, int16_t
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "footer's flatbuffer, byte %" PRIu32 " of %" PRIu32 ": %s",
                                 buffer->failure_position, buffer->size, buffer->failure);
-    if (version != FLETCH_IPC_V4 && version != FLETCH_IPC_V5)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "footer has metadata version V%d, expected V4 or V5", version + 1);
+    /* Some writers before 0.15 left it at V1, over messages of V4, which say so themselves. */
+    if (version > FLETCH_IPC_V5)
+        return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
+                                "footer has metadata version V%d, expected at most V5",
+                                version + 1);
     if (footer->schema.position == 0)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "footer has no schema");
     return FLETCH_OK;

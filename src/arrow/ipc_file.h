@@ -26,7 +26,8 @@ struct fletch_ipc_place {
 /* Whether it begins as a file does. */
 bool fletch_ipc_is_file(const uint8_t *bytes, size_t size);
 
-/* INVALID_ARGUMENT: not a footer; DATA_LOSS: no end of a file. */
+/* INVALID_ARGUMENT: not a footer; DATA_LOSS: no end of a file; UNIMPLEMENTED: a version after
+ * V5. */
 enum fletch_status fletch_ipc_footer_open(struct fletch_ipc_footer *footer, const uint8_t *bytes,
                                           size_t size, struct fletch_error *error);
 

@@ -4,11 +4,11 @@ const char fletch_ipc_magic[FLETCH_IPC_MAGIC_BYTES + 1] = "ARROW1";
 
 /* Tables begin with 4 bytes of their own. */
 const struct fletch_flatbuffer_layout fletch_ipc_message_layout = {5, 24, {4, 6, 8, 16, 12}};
-const struct fletch_flatbuffer_layout fletch_ipc_schema_layout = {3, 16, {4, 8, 12}};
+const struct fletch_flatbuffer_layout fletch_ipc_schema_layout = {4, 16, {4, 8, 12, 0}};
 const struct fletch_flatbuffer_layout fletch_ipc_field_layout = {7, 32, {8, 4, 5, 12, 16, 20, 24}};
 const struct fletch_flatbuffer_layout fletch_ipc_encoding_layout = {4, 24, {8, 4, 16, 18}};
 const struct fletch_flatbuffer_layout fletch_ipc_pair_layout = {2, 16, {4, 8}};
-const struct fletch_flatbuffer_layout fletch_ipc_batch_layout = {4, 24, {8, 4, 16, 20}};
+const struct fletch_flatbuffer_layout fletch_ipc_batch_layout = {5, 32, {8, 4, 16, 20, 24}};
 const struct fletch_flatbuffer_layout fletch_ipc_compression_layout = {2, 8, {4, 5}};
 const struct fletch_flatbuffer_layout fletch_ipc_dictionary_layout = {3, 24, {8, 4, 16}};
 const struct fletch_flatbuffer_layout fletch_ipc_footer_layout = {4, 24, {4, 8, 12, 16}};

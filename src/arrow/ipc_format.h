@@ -10,6 +10,15 @@
 
 enum fletch_ipc_version { FLETCH_IPC_V4 = 3, FLETCH_IPC_V5 = 4 };
 
+enum { FLETCH_IPC_LITTLE_ENDIAN = 0, FLETCH_IPC_BIG_ENDIAN = 1 };
+
+/* What a schema may ask of its reader. */
+enum {
+    FLETCH_IPC_FEATURE_NONE,
+    FLETCH_IPC_FEATURE_REPLACEMENT, /* of dictionaries */
+    FLETCH_IPC_FEATURE_COMPRESSION  /* of bodies */
+};
+
 /* The union MessageHeader. */
 enum fletch_ipc_header {
     FLETCH_IPC_HEADER_NONE,
@@ -41,9 +50,10 @@ enum {
     FLETCH_MESSAGE_BODY_LENGTH, /* i64 */
     FLETCH_MESSAGE_METADATA,
 
-    FLETCH_SCHEMA_ENDIANNESS = 0, /* i16, 0: little */
+    FLETCH_SCHEMA_ENDIANNESS = 0, /* i16 */
     FLETCH_SCHEMA_FIELDS,
     FLETCH_SCHEMA_METADATA,
+    FLETCH_SCHEMA_FEATURES,
 
     FLETCH_FIELD_NAME = 0,
     FLETCH_FIELD_NULLABLE,  /* u8 */
@@ -65,6 +75,7 @@ enum {
     FLETCH_BATCH_NODES,
     FLETCH_BATCH_BUFFERS,
     FLETCH_BATCH_COMPRESSION,
+    FLETCH_BATCH_VARIADIC, /* i64 each: data buffers of the view fields */
 
     FLETCH_COMPRESSION_CODEC = 0, /* u8 */
     FLETCH_COMPRESSION_METHOD,    /* u8; 0: buffer by buffer */

@@ -27,8 +27,9 @@ static enum fletch_status check_head(const struct fletch_ipc_message *message, i
                                      uint8_t type, struct fletch_error *error)
 {
     if (version != FLETCH_IPC_V4 && version != FLETCH_IPC_V5)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "message has metadata version V%d, expected V4 or V5", version + 1);
+        return fletch_error_set(
+            error, version > FLETCH_IPC_V5 ? FLETCH_UNIMPLEMENTED : FLETCH_INVALID_ARGUMENT,
+            "message has metadata version V%d, expected V4 or V5", version + 1);
     if (type == FLETCH_IPC_HEADER_TENSOR || type == FLETCH_IPC_HEADER_SPARSE_TENSOR)
         return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
                                 "message of type %s, which is not implemented", header_names[type]);
@@ -99,6 +100,8 @@ enum fletch_status fletch_ipc_batch_header_open(struct fletch_ipc_message *messa
         .nodes = fletch_flatbuffer_vector(buffer, table, FLETCH_BATCH_NODES, FLETCH_IPC_NODE_BYTES),
         .buffers =
             fletch_flatbuffer_vector(buffer, table, FLETCH_BATCH_BUFFERS, FLETCH_IPC_BUFFER_BYTES),
+        .variadic = fletch_flatbuffer_vector(buffer, table, FLETCH_BATCH_VARIADIC, sizeof(int64_t)),
+        .version = message->version,
     };
     struct fletch_flatbuffer_table compression =
         fletch_flatbuffer_table(buffer, table, FLETCH_BATCH_COMPRESSION);

@@ -23,12 +23,14 @@ struct fletch_ipc_batch_header {
     int64_t row_count;
     struct fletch_flatbuffer_vector nodes;
     struct fletch_flatbuffer_vector buffers;
+    struct fletch_flatbuffer_vector variadic; /* i64: data buffers of each view field */
+    enum fletch_ipc_version version;
     enum fletch_codec codec; /* of each buffer */
 };
 
 /* Opens `size` bytes of metadata, without prefix, at any address. INVALID_ARGUMENT: not a message,
- * a version other than V4 and V5, a body of less than 0 bytes or more than `body_limit`.
- * UNIMPLEMENTED: a tensor. */
+ * a version before V4, a body of less than 0 bytes or more than `body_limit`. UNIMPLEMENTED: a
+ * version after V5, a tensor. */
 enum fletch_status fletch_ipc_message_open(struct fletch_ipc_message *message, const void *bytes,
                                            size_t size, uint64_t body_limit,
                                            struct fletch_error *error);

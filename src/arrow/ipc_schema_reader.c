@@ -15,7 +15,7 @@ struct reading {
     struct fletch_error *error;
     uint32_t fields_left;
     size_t text_left;
-    bool is_values; /* of a dictionary */
+    int8_t type_ids[FLETCH_TYPE_IDS_MAX]; /* of the type that was read last */
 };
 
 static enum fletch_status read_children(struct reading *reading,
@@ -67,6 +67,33 @@ static bool is_selected(struct fletch_flatbuffer *buffer,
     return true;
 }
 
+/* A union's type ids; without them, those of `child_count` children are 0, 1, … */
+static enum fletch_status read_type_ids(struct reading *reading,
+                                        const struct fletch_flatbuffer_table *table,
+                                        uint32_t child_count, struct fletch_type *type)
+{
+    struct fletch_flatbuffer_vector told =
+        fletch_flatbuffer_vector(reading->buffer, table, 1, sizeof(int32_t));
+    uint32_t count = told.elements == NULL ? child_count : told.count;
+    if (count > FLETCH_TYPE_IDS_MAX)
+        return fletch_error_set(reading->error, FLETCH_INVALID_ARGUMENT,
+                                "a union of %" PRIu32 " type ids, expected at most %d", count,
+                                FLETCH_TYPE_IDS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t id = (int32_t)i;
+        if (told.elements != NULL)
+            id = fletch_flatbuffer_load_i32(told.elements + i * sizeof id);
+        if (id < 0 || id >= FLETCH_TYPE_IDS_MAX)
+            return fletch_error_set(reading->error, FLETCH_INVALID_ARGUMENT,
+                                    "a union with type id %" PRId32 ", expected 0 to %d", id,
+                                    FLETCH_TYPE_IDS_MAX - 1);
+        reading->type_ids[i] = (int8_t)id;
+    }
+    type->type_ids = reading->type_ids;
+    type->type_id_count = (uint8_t)count;
+    return FLETCH_OK;
+}
+
 /* The parameters of `type`, whose id is known. */
 static enum fletch_status read_parameters(struct reading *reading,
                                           const struct fletch_flatbuffer_table *table,
@@ -84,6 +111,8 @@ static enum fletch_status read_parameters(struct reading *reading,
     }
     if (parameters == FLETCH_FORMAT_UNIT || parameters == FLETCH_FORMAT_ZONE)
         type->unit = (enum fletch_time_unit)fletch_flatbuffer_i16(buffer, table, 0, default_unit);
+    if (parameters == FLETCH_FORMAT_SIZE)
+        type->list_size = fletch_flatbuffer_i32(buffer, table, 0, 0);
     if (type->id == FLETCH_TYPE_MAP)
         type->keys_are_sorted = fletch_flatbuffer_u8(buffer, table, 0, 0) != 0;
     if (parameters != FLETCH_FORMAT_ZONE)
@@ -154,7 +183,7 @@ static enum fletch_status read_values(struct reading *reading,
     fletch_schema_builder_init(&builder, reading->allocator);
     struct reading values = *reading;
     values.builder = &builder;
-    values.is_values = true;
+    builder.base_depth = reading->builder->base_depth + reading->builder->depth;
     struct fletch_field_options column = {
         .name = "",
         .type = options->type,
@@ -182,13 +211,10 @@ static enum fletch_status read_encoding(struct reading *reading,
                                         struct fletch_field_options *options)
 {
     struct fletch_flatbuffer *buffer = reading->buffer;
-    if (reading->is_values) {
-        struct fletch_field_path path =
-            fletch_schema_builder_path(reading->builder, options->name, options->name_bytes);
+    int16_t kind = fletch_flatbuffer_i16(buffer, encoding, FLETCH_ENCODING_KIND, 0);
+    if (kind != 0)
         return fletch_error_set(reading->error, FLETCH_UNIMPLEMENTED,
-                                "field '%s': a dictionary in a dictionary is not implemented",
-                                path.text);
-    }
+                                "dictionary of kind %d, expected 0 (an array)", kind);
     enum fletch_status status = read_values(reading, field, options, &options->dictionary_values);
     if (status != FLETCH_OK)
         return status;
@@ -222,6 +248,10 @@ static enum fletch_status open_field(struct reading *reading,
     if (status == FLETCH_OK)
         status = read_type(reading, fletch_flatbuffer_u8(buffer, field, FLETCH_FIELD_TYPE_TYPE, 0),
                            &type, &options.type);
+    if (status == FLETCH_OK && fletch_type_is_union(options.type.id))
+        status = read_type_ids(
+            reading, &type, fletch_flatbuffer_vector(buffer, field, FLETCH_FIELD_CHILDREN, 4).count,
+            &options.type);
     if (status == FLETCH_OK && *out_is_encoded)
         status = read_encoding(reading, field, &encoding, &options);
     if (status == FLETCH_OK)
@@ -269,16 +299,45 @@ static enum fletch_status read_children(struct reading *reading,
     return status;
 }
 
+/* What the schema says of all that follows: its order of bytes, and what a reader must know. */
+static enum fletch_status check_head(struct fletch_flatbuffer *buffer,
+                                     const struct fletch_flatbuffer_table *table,
+                                     struct fletch_error *error)
+{
+    int16_t endianness = fletch_flatbuffer_i16(buffer, table, FLETCH_SCHEMA_ENDIANNESS, 0);
+    struct fletch_flatbuffer_vector features =
+        fletch_flatbuffer_vector(buffer, table, FLETCH_SCHEMA_FEATURES, sizeof(int64_t));
+    if (endianness != FLETCH_IPC_LITTLE_ENDIAN && endianness != FLETCH_IPC_BIG_ENDIAN)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "the schema has endianness %d, expected 0 (little) or 1 (big)",
+                                endianness);
+    for (uint32_t i = 0; i < features.count; i++) {
+        int64_t feature = fletch_flatbuffer_load_i64(features.elements + i * sizeof feature);
+        if (feature < 0 || feature > FLETCH_IPC_FEATURE_COMPRESSION)
+            return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
+                                    "the schema says that its reader must know feature %" PRId64
+                                    ", which this version does not",
+                                    feature);
+    }
+    return FLETCH_OK;
+}
+
+bool fletch_ipc_schema_is_big_endian(struct fletch_flatbuffer *buffer,
+                                     const struct fletch_flatbuffer_table *table)
+{
+    return fletch_flatbuffer_i16(buffer, table, FLETCH_SCHEMA_ENDIANNESS, 0) ==
+           FLETCH_IPC_BIG_ENDIAN;
+}
+
 enum fletch_status fletch_ipc_schema_read(struct fletch_flatbuffer *buffer,
                                           const struct fletch_flatbuffer_table *table,
                                           const struct fletch_ipc_schema_options *options,
                                           struct fletch_schema **out_schema,
                                           struct fletch_error *error)
 {
-    if (fletch_flatbuffer_i16(buffer, table, FLETCH_SCHEMA_ENDIANNESS, 0) != 0)
-        return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
-                                "the schema says that its data is big-endian, which is not "
-                                "implemented");
+    enum fletch_status status = check_head(buffer, table, error);
+    if (status != FLETCH_OK)
+        return status;
     struct fletch_schema_builder builder;
     fletch_schema_builder_init(&builder, &options->allocator);
     struct reading reading = {
@@ -291,7 +350,7 @@ enum fletch_status fletch_ipc_schema_read(struct fletch_flatbuffer *buffer,
     };
     struct fletch_flatbuffer_vector fields =
         fletch_flatbuffer_vector(buffer, table, FLETCH_SCHEMA_FIELDS, 4);
-    enum fletch_status status = read_metadata(&reading, table, FLETCH_SCHEMA_METADATA);
+    status = read_metadata(&reading, table, FLETCH_SCHEMA_METADATA);
     if (status == FLETCH_OK)
         status = read_children(&reading, &fields);
     if (status == FLETCH_OK)

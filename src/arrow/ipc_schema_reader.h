@@ -14,12 +14,16 @@ struct fletch_ipc_schema_options {
 
 /* Reads the Schema table of a message or a footer into a schema with one reference.
  * INVALID_ARGUMENT: it breaks the format, a limit, or a rule of arrow/schema_builder.h.
- * UNIMPLEMENTED: big-endian, a type that is not carried, a dictionary in a dictionary.
- * RESOURCE_EXHAUSTED: no memory. */
+ * UNIMPLEMENTED: a feature or a kind of dictionary that is not known. RESOURCE_EXHAUSTED: no
+ * memory. */
 enum fletch_status fletch_ipc_schema_read(struct fletch_flatbuffer *buffer,
                                           const struct fletch_flatbuffer_table *table,
                                           const struct fletch_ipc_schema_options *options,
                                           struct fletch_schema **out_schema,
                                           struct fletch_error *error);
+
+/* Whether the data of all bodies is big-endian; for a table that was read. */
+bool fletch_ipc_schema_is_big_endian(struct fletch_flatbuffer *buffer,
+                                     const struct fletch_flatbuffer_table *table);
 
 #endif

@@ -41,6 +41,10 @@ static size_t parameter_of(const struct fletch_type *type, unsigned slot, int64_
         *out_value = type->byte_width;
         return 4;
     }
+    if (parameters == FLETCH_FORMAT_SIZE && slot == 0) {
+        *out_value = type->list_size;
+        return 4;
+    }
     if (parameters == FLETCH_FORMAT_PRECISION && slot < 2) {
         *out_value = slot == 0 ? type->precision : type->scale;
         return 4;
@@ -63,11 +67,23 @@ static size_t parameter_of(const struct fletch_type *type, unsigned slot, int64_
     return 0;
 }
 
+static uint32_t write_type_ids(struct fletch_flatbuffer_writer *writer,
+                               const struct fletch_type *type)
+{
+    uint32_t element;
+    uint32_t vector =
+        fletch_flatbuffer_add_vector(writer, type->type_id_count, sizeof(int32_t), 4, &element);
+    for (uint32_t i = 0; i < type->type_id_count; i++, element += sizeof(int32_t))
+        set_number(writer, element, type->type_ids[i], sizeof(int32_t));
+    return vector;
+}
+
 static uint32_t write_type(struct fletch_flatbuffer_writer *writer, const struct fletch_type *type)
 {
     const struct fletch_flatbuffer_layout *layout = &fletch_ipc_type_layout;
     bool has_zone = type->time_zone != NULL && type->time_zone[0] != 0;
-    uint32_t present = has_zone ? BIT(1) : 0;
+    bool is_union = fletch_type_is_union(type->id);
+    uint32_t present = has_zone || is_union ? BIT(1) : 0;
     int64_t value = 0;
     for (unsigned slot = 0; slot < layout->slot_count; slot++)
         if (parameter_of(type, slot, &value) != 0)
@@ -77,6 +93,9 @@ static uint32_t write_type(struct fletch_flatbuffer_writer *writer, const struct
         size_t bytes = parameter_of(type, slot, &value);
         set_number(writer, fletch_flatbuffer_field(layout, table, slot), value, bytes);
     }
+    if (is_union)
+        fletch_flatbuffer_refer(writer, fletch_flatbuffer_field(layout, table, 1),
+                                write_type_ids(writer, type));
     if (has_zone)
         fletch_flatbuffer_refer(
             writer, fletch_flatbuffer_field(layout, table, 1),

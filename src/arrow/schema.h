@@ -36,6 +36,8 @@ struct fletch_field {
     uint32_t depth;       /* 1: column */
     uint32_t first_span;  /* index of its first buffer in a batch's spans */
     uint32_t span_count;  /* as fletch_type_layout(&type)->span_count */
+    uint32_t view; /* index in the order of the view fields, whose data buffers a batch has behind
+                    * its other spans; FLETCH_NO_INDEX: no view */
 };
 
 /* What a dictionary-encoded field's indices mean. A batch has its values in a batch of their own,
@@ -44,14 +46,16 @@ struct fletch_schema_dictionary {
     int64_t id; /* on the wire; several fields may share one. From C Data: numbered 0, 1, … */
     bool is_ordered;              /* the order of indices is that of values */
     uint32_t field;               /* row of the field */
-    struct fletch_schema *values; /* one column; without dictionaries of its own */
+    struct fletch_schema *values; /* one column, not encoded; below it there may be dictionaries */
 };
 
 struct fletch_schema {
     struct fletch_shared shared; /* first */
     const struct fletch_field *fields;
     uint32_t field_count;    /* nodes of a batch */
-    uint32_t span_count;     /* spans of a batch */
+    uint32_t span_count;     /* spans of a batch but for data buffers of views */
+    uint32_t view_count;     /* fields of view types */
+    uint32_t depth;          /* of the deepest field, those of dictionaries counted on */
     const uint32_t *columns; /* rows of the fields of the top level */
     uint32_t column_count;
     const struct fletch_schema_dictionary *dictionaries; /* in the order of their fields */
@@ -66,14 +70,42 @@ fletch_schema_dictionary_of(const struct fletch_schema *schema, const struct fle
     return field->dictionary == FLETCH_NO_INDEX ? NULL : &schema->dictionaries[field->dictionary];
 }
 
-/* Whether the field's name tells it from others: those of a list's or map's children differ from
- * one library to the next and say nothing. */
+/* The field that row `row` is a child of, or NULL. */
+static inline const struct fletch_field *fletch_schema_parent_of(const struct fletch_schema *schema,
+                                                                 uint32_t row)
+{
+    const uint32_t parent = schema->fields[row].parent;
+    return parent == FLETCH_NO_INDEX ? NULL : &schema->fields[parent];
+}
+
+/* fletch_type_child_stride of the field that row `row` is a child of: how a child lies in its
+ * parent. Columns are aligned with their batch, 1. */
+static inline int64_t fletch_schema_stride_of(const struct fletch_schema *schema, uint32_t row)
+{
+    const struct fletch_field *parent = fletch_schema_parent_of(schema, row);
+    return parent == NULL ? 1 : fletch_type_child_stride(&parent->type);
+}
+
+/* The row of child `index` of row `row`, which has so many. */
+static inline uint32_t fletch_schema_child(const struct fletch_schema *schema, uint32_t row,
+                                           uint32_t index)
+{
+    uint32_t child = row + 1;
+    while (index-- > 0)
+        child = schema->fields[child].end;
+    return child;
+}
+
+/* Whether the field's name tells it from others: those of the children of lists, maps and runs
+ * differ from one library to the next and say nothing. */
 static inline bool fletch_schema_name_counts(const struct fletch_schema *schema,
                                              const struct fletch_field *field)
 {
     if (field->parent == FLETCH_NO_INDEX)
         return true;
     const struct fletch_field *parent = &schema->fields[field->parent];
+    if (fletch_type_is_union(parent->type.id))
+        return true;
     return parent->type.id == FLETCH_TYPE_STRUCT &&
            (parent->parent == FLETCH_NO_INDEX ||
             schema->fields[parent->parent].type.id != FLETCH_TYPE_MAP);

@@ -15,6 +15,7 @@ struct fletch_schema_row {
     size_t name_offset;
     size_t format_offset;
     size_t zone_offset;
+    size_t type_ids_offset;
     size_t metadata_offset;
     struct fletch_schema *dictionary_values;
     int64_t dictionary_id;
@@ -152,7 +153,7 @@ static bool is_text(const char *string, size_t bytes)
 static enum fletch_status check_place(struct fletch_schema_builder *builder, const char *path,
                                       struct fletch_error *error)
 {
-    if (builder->depth == FLETCH_SCHEMA_DEPTH_MAX)
+    if (builder->base_depth + builder->depth >= FLETCH_SCHEMA_DEPTH_MAX)
         return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
                     "field '%s': nested deeper than %d levels", path, FLETCH_SCHEMA_DEPTH_MAX);
     if (builder->row_count >= FLETCH_SCHEMA_FIELDS_MAX)
@@ -180,14 +181,17 @@ static enum fletch_status check_dictionary(struct fletch_schema_builder *builder
         return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
                     "field '%s': dictionary indices of type %s, expected an integer", path,
                     fletch_type_layout(&options->type)->name);
-    for (uint32_t i = 0; i < options->dictionary_values->field_count; i++)
-        if (builder->depth + options->dictionary_values->fields[i].depth > FLETCH_SCHEMA_DEPTH_MAX)
-            return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
-                        "field '%s': its dictionary is nested deeper than %d levels", path,
-                        FLETCH_SCHEMA_DEPTH_MAX);
-    if (options->dictionary_values->dictionary_count > 0)
+    if (builder->base_depth + builder->depth + options->dictionary_values->depth >
+        FLETCH_SCHEMA_DEPTH_MAX)
+        return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
+                    "field '%s': its dictionary is nested deeper than %d levels", path,
+                    FLETCH_SCHEMA_DEPTH_MAX);
+    /* No form of Arrow's IPC says so: a field there has one encoding. */
+    if (options->dictionary_values->fields[0].dictionary != FLETCH_NO_INDEX)
         return FAIL(builder, error, FLETCH_UNIMPLEMENTED,
-                    "field '%s': a dictionary within a dictionary is not implemented", path);
+                    "field '%s': a dictionary whose values are dictionary-encoded themselves is "
+                    "not implemented",
+                    path);
     return FLETCH_OK;
 }
 
@@ -233,6 +237,13 @@ static struct fletch_type proper_type(const struct fletch_type *given)
         type.unit = given->unit;
         type.time_zone = given->time_zone == NULL ? "" : given->time_zone;
         break;
+    case FLETCH_FORMAT_SIZE:
+        type.list_size = given->list_size;
+        break;
+    case FLETCH_FORMAT_TYPE_IDS:
+        type.type_id_count = given->type_id_count;
+        type.type_ids = given->type_ids;
+        break;
     case FLETCH_FORMAT_PLAIN:
         type.keys_are_sorted = given->id == FLETCH_TYPE_MAP && given->keys_are_sorted;
         break;
@@ -258,7 +269,14 @@ static bool add_row_text(struct fletch_schema_builder *builder,
     row->zone_offset = builder->text_bytes - 1;
     if (type.id == FLETCH_TYPE_TIMESTAMP)
         row->zone_offset -= strlen(type.time_zone);
-    return true;
+    return type.type_id_count == 0 || add_string(builder, (const char *)type.type_ids,
+                                                 type.type_id_count, &row->type_ids_offset);
+}
+
+static void note_depth(struct fletch_schema_builder *builder, uint32_t depth)
+{
+    if (depth > builder->deepest)
+        builder->deepest = depth;
 }
 
 static void link_row(struct fletch_schema_builder *builder, struct fletch_schema_row *row,
@@ -268,6 +286,9 @@ static void link_row(struct fletch_schema_builder *builder, struct fletch_schema
     row->field.dictionary = FLETCH_NO_INDEX;
     row->field.first_span = builder->span_count;
     row->field.span_count = layout->span_count;
+    row->field.view = FLETCH_NO_INDEX;
+    if (fletch_type_is_view(row->field.type.id))
+        row->field.view = builder->view_count++;
     if (builder->depth > 0) {
         row->field.parent = builder->open[builder->depth - 1];
         builder->rows[row->field.parent].field.child_count++;
@@ -281,6 +302,9 @@ static void link_row(struct fletch_schema_builder *builder, struct fletch_schema
     builder->span_count += layout->span_count;
     builder->open[builder->depth++] = builder->row_count;
     row->field.depth = builder->depth;
+    note_depth(builder, builder->depth);
+    if (row->dictionary_values != NULL)
+        note_depth(builder, builder->depth - 1 + row->dictionary_values->depth);
     builder->rows[builder->row_count++] = *row;
 }
 
@@ -370,6 +394,51 @@ enum fletch_status fletch_schema_builder_metadata(struct fletch_schema_builder *
     return FLETCH_OK;
 }
 
+/* How many children the field must have. */
+static uint32_t children_wanted(const struct fletch_field *field)
+{
+    switch (fletch_type_layout(&field->type)->children) {
+    case FLETCH_CHILDREN_ONE:
+    case FLETCH_CHILDREN_ENTRIES:
+        return 1;
+    case FLETCH_CHILDREN_MEMBERS:
+        return field->type.type_id_count;
+    case FLETCH_CHILDREN_RUNS:
+        return 2;
+    case FLETCH_CHILDREN_NONE:
+    case FLETCH_CHILDREN_ANY:
+        break;
+    }
+    return field->child_count;
+}
+
+static enum fletch_status check_entries(struct fletch_schema_builder *builder,
+                                        const struct fletch_field *entries, const char *path,
+                                        struct fletch_error *error)
+{
+    if (entries->type.id == FLETCH_TYPE_STRUCT && entries->child_count == 2 &&
+        entries->dictionary == FLETCH_NO_INDEX)
+        return FLETCH_OK;
+    return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
+                "field '%s': entries of a map are %s with %" PRIu32
+                " children, expected struct with 2",
+                path, fletch_type_layout(&entries->type)->name, entries->child_count);
+}
+
+static enum fletch_status check_run_ends(struct fletch_schema_builder *builder,
+                                         const struct fletch_field *run_ends, const char *path,
+                                         struct fletch_error *error)
+{
+    const enum fletch_type_id id = run_ends->type.id;
+    if ((id == FLETCH_TYPE_INT16 || id == FLETCH_TYPE_INT32 || id == FLETCH_TYPE_INT64) &&
+        run_ends->dictionary == FLETCH_NO_INDEX)
+        return FLETCH_OK;
+    return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
+                "field '%s': run ends are %s%s, expected int16, int32 or int64", path,
+                run_ends->dictionary == FLETCH_NO_INDEX ? "" : "dictionary-encoded, ",
+                fletch_type_layout(&run_ends->type)->name);
+}
+
 enum fletch_status fletch_schema_builder_close(struct fletch_schema_builder *builder,
                                                struct fletch_error *error)
 {
@@ -382,18 +451,15 @@ enum fletch_status fletch_schema_builder_close(struct fletch_schema_builder *bui
         builder, builder->text + builder->rows[index].name_offset, field->name_bytes);
     enum fletch_child_rule rule = fletch_type_layout(&field->type)->children;
     field->end = builder->row_count;
-    if ((rule == FLETCH_CHILDREN_ONE || rule == FLETCH_CHILDREN_ENTRIES) && field->child_count != 1)
+    if (field->child_count != children_wanted(field))
         return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
-                    "field '%s': %s with %" PRIu32 " children, expected 1", path.text,
-                    fletch_type_layout(&field->type)->name, field->child_count);
-    if (rule != FLETCH_CHILDREN_ENTRIES)
-        return FLETCH_OK;
-    const struct fletch_field *entries = &builder->rows[index + 1].field;
-    if (entries->type.id != FLETCH_TYPE_STRUCT || entries->child_count != 2)
-        return FAIL(builder, error, FLETCH_INVALID_ARGUMENT,
-                    "field '%s': entries of a map are %s with %" PRIu32
-                    " children, expected struct with 2",
-                    path.text, fletch_type_layout(&entries->type)->name, entries->child_count);
+                    "field '%s': %s with %" PRIu32 " children, expected %" PRIu32, path.text,
+                    fletch_type_layout(&field->type)->name, field->child_count,
+                    children_wanted(field));
+    if (rule == FLETCH_CHILDREN_ENTRIES)
+        return check_entries(builder, &builder->rows[index + 1].field, path.text, error);
+    if (rule == FLETCH_CHILDREN_RUNS)
+        return check_run_ends(builder, &builder->rows[index + 1].field, path.text, error);
     return FLETCH_OK;
 }
 
@@ -433,6 +499,8 @@ static struct fletch_field place_field(const struct fletch_schema_row *row, cons
     struct fletch_field field = row->field;
     field.name = text + row->name_offset;
     field.format = text + row->format_offset;
+    field.type.type_ids =
+        field.type.type_id_count == 0 ? NULL : (const int8_t *)text + row->type_ids_offset;
     field.type.time_zone = field.type.id == FLETCH_TYPE_TIMESTAMP ? text + row->zone_offset : NULL;
     field.metadata.bytes = field.metadata.count == 0 ? NULL : text + row->metadata_offset;
     return field;
@@ -480,6 +548,8 @@ enum fletch_status fletch_schema_builder_finish(struct fletch_schema_builder *bu
         .fields = (void *)(block + layout.fields),
         .field_count = builder->row_count,
         .span_count = builder->span_count,
+        .view_count = builder->view_count,
+        .depth = builder->deepest,
         .columns = (void *)(block + layout.columns),
         .column_count = builder->column_count,
         .dictionaries = (void *)(block + layout.dictionaries),

@@ -15,7 +15,8 @@
 struct fletch_field_options {
     const char *name; /* not NULL; need not end with NUL */
     size_t name_bytes;
-    struct fletch_type type; /* the indices' type, if there is a dictionary; time zone copied */
+    struct fletch_type type; /* the indices' type, if there is a dictionary; what it points to is
+                              * copied */
     bool is_nullable;
     /* One column, its type and name those of the dictionary's values; NULL: plain. The builder
      * acquires a reference of its own. */
@@ -37,6 +38,9 @@ struct fletch_schema_builder {
     uint32_t column_count;
     uint32_t dictionary_count;
     uint32_t span_count;
+    uint32_t view_count;
+    uint32_t base_depth; /* of the field whose values this is a schema of, less 1; set after init */
+    uint32_t deepest;    /* of the fields so far, counted from the columns */
     uint32_t open[FLETCH_SCHEMA_DEPTH_MAX]; /* rows that are open, from the column down */
     uint32_t depth;                         /* how many */
     struct fletch_field_path prefix;        /* stands before paths; set it after init, if at all */
@@ -54,9 +58,8 @@ void fletch_schema_builder_deinit(struct fletch_schema_builder *builder);
 
 /* A column, or a child of the field opened last. INVALID_ARGUMENT: more than 64 deep, a name or
  * time zone that is not UTF-8 or has a NUL, parameters that the type cannot have, a child where
- * none may be, a dictionary's index type that is no integer. UNIMPLEMENTED: a type that is not
- * carried, a dictionary in a dictionary. RESOURCE_EXHAUSTED: no memory. Messages name the field's
- * path. */
+ * none may be, a dictionary's index type that is no integer. UNIMPLEMENTED: a dictionary whose
+ * values are encoded themselves. RESOURCE_EXHAUSTED: no memory. Messages name the field's path. */
 enum fletch_status fletch_schema_builder_open(struct fletch_schema_builder *builder,
                                               const struct fletch_field_options *options,
                                               struct fletch_error *error);

@@ -113,8 +113,8 @@ static enum fletch_status compare_dictionaries(const struct comparison *comparis
     return FLETCH_OK;
 }
 
-/* An encoded field against one that may be, by what they mean. Recurses once: values are not
- * encoded. The values' own name and nullability say nothing. */
+/* An encoded field against one that may be, by what they mean. Recurses as deep as a schema may be.
+ * The values' own name and nullability say nothing. */
 static enum fletch_status compare_values(const struct comparison *comparison,
                                          struct subtree expected, struct subtree found)
 {

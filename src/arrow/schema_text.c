@@ -40,8 +40,7 @@ static void add_place(struct text *text, const struct fletch_schema *schema, uin
         return;
     if (row != field->parent + 1)
         add_word(text, ", ");
-    if (schema->fields[field->parent].type.id == FLETCH_TYPE_STRUCT &&
-        fletch_schema_name_counts(schema, field)) {
+    if (fletch_schema_name_counts(schema, field)) {
         add(text, field->name, field->name_bytes);
         add_word(text, ": ");
     }
@@ -78,7 +77,7 @@ static void add_type(struct text *text, const struct fletch_schema *schema, uint
             add_word(text, "dictionary<");
             add_word(text, name);
             add_word(text, ", ");
-            add_type(text, dictionary->values, 0); /* which has no dictionaries of its own */
+            add_type(text, dictionary->values, 0); /* as deep as a schema may be */
             add_word(text, dictionary->is_ordered ? ", ordered>" : ">");
         } else if (!is_map_entries(schema, field)) {
             add_word(text, name);

@@ -20,11 +20,11 @@
 #define BYTES64 \
     .span_count = 3, .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_OFFSETS64, FLETCH_SPAN_BYTES}, \
     .alignment = 8
-#define CARRIED .is_carried = true
-#define PLAIN(text) .name = (text), CARRIED
+#define VIEWS .span_count = 2, .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_VIEWS}, .alignment = 8
+#define PLAIN(text) .name = (text)
 #define DECIMAL(text, bytes, aligned, digits) \
-    .name = (text), .format = "d", .parameters = FLETCH_FORMAT_PRECISION, CARRIED, \
-    VALUES(bytes, aligned), .precision_maximum = (digits)
+    .name = (text), .format = "d", .parameters = FLETCH_FORMAT_PRECISION, VALUES(bytes, aligned), \
+    .precision_maximum = (digits)
 #define UNITS(first, last) .unit_first = (first), .unit_last = (last)
 
 const struct fletch_type_layout fletch_type_layouts[FLETCH_TYPE_COUNT] = {
@@ -71,17 +71,35 @@ const struct fletch_type_layout fletch_type_layouts[FLETCH_TYPE_COUNT] = {
     [FLETCH_TYPE_LARGE_LIST] = {PLAIN("large_list"), .format = "+L", OFFSETS64,
                                 .children = FLETCH_CHILDREN_ONE},
     [FLETCH_TYPE_STRUCT] = {PLAIN("struct"), .format = "+s", .span_count = 1,
-                            .spans = {FLETCH_SPAN_VALIDITY}, .children = FLETCH_CHILDREN_ANY},
+                            .spans = {FLETCH_SPAN_VALIDITY}, .children = FLETCH_CHILDREN_ANY,
+                            .has_aligned_children = true},
     [FLETCH_TYPE_MAP] = {PLAIN("map"), .format = "+m", OFFSETS32,
                          .children = FLETCH_CHILDREN_ENTRIES},
-    [FLETCH_TYPE_UTF8_VIEW] = {.name = "utf8_view", .format = "vu"},
-    [FLETCH_TYPE_BINARY_VIEW] = {.name = "binary_view", .format = "vz"},
-    [FLETCH_TYPE_LIST_VIEW] = {.name = "list_view", .format = "+vl"},
-    [FLETCH_TYPE_LARGE_LIST_VIEW] = {.name = "large_list_view", .format = "+vL"},
-    [FLETCH_TYPE_FIXED_SIZE_LIST] = {.name = "fixed_size_list", .format = "+w:"},
-    [FLETCH_TYPE_DENSE_UNION] = {.name = "dense_union", .format = "+ud:"},
-    [FLETCH_TYPE_SPARSE_UNION] = {.name = "sparse_union", .format = "+us:"},
-    [FLETCH_TYPE_RUN_END_ENCODED] = {.name = "run_end_encoded", .format = "+r"},
+    [FLETCH_TYPE_UTF8_VIEW] = {PLAIN("utf8_view"), .format = "vu", VIEWS},
+    [FLETCH_TYPE_BINARY_VIEW] = {PLAIN("binary_view"), .format = "vz", VIEWS},
+    [FLETCH_TYPE_LIST_VIEW] = {PLAIN("list_view"), .format = "+vl", .span_count = 3,
+                               .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_STARTS32,
+                                         FLETCH_SPAN_SIZES32},
+                               .alignment = 4, .children = FLETCH_CHILDREN_ONE},
+    [FLETCH_TYPE_LARGE_LIST_VIEW] = {PLAIN("large_list_view"), .format = "+vL", .span_count = 3,
+                                     .spans = {FLETCH_SPAN_VALIDITY, FLETCH_SPAN_STARTS64,
+                                               FLETCH_SPAN_SIZES64},
+                                     .alignment = 8, .children = FLETCH_CHILDREN_ONE},
+    [FLETCH_TYPE_FIXED_SIZE_LIST] = {PLAIN("fixed_size_list"), .format = "+w",
+                                     .parameters = FLETCH_FORMAT_SIZE, .span_count = 1,
+                                     .spans = {FLETCH_SPAN_VALIDITY},
+                                     .children = FLETCH_CHILDREN_ONE, .has_aligned_children = true},
+    [FLETCH_TYPE_DENSE_UNION] = {PLAIN("dense_union"), .format = "+ud",
+                                 .parameters = FLETCH_FORMAT_TYPE_IDS, .span_count = 2,
+                                 .spans = {FLETCH_SPAN_TYPE_IDS, FLETCH_SPAN_STARTS32},
+                                 .alignment = 4, .children = FLETCH_CHILDREN_MEMBERS},
+    [FLETCH_TYPE_SPARSE_UNION] = {PLAIN("sparse_union"), .format = "+us",
+                                  .parameters = FLETCH_FORMAT_TYPE_IDS, .span_count = 1,
+                                  .spans = {FLETCH_SPAN_TYPE_IDS}, .alignment = 1,
+                                  .children = FLETCH_CHILDREN_MEMBERS,
+                                  .has_aligned_children = true},
+    [FLETCH_TYPE_RUN_END_ENCODED] = {PLAIN("run_end_encoded"), .format = "+r", NO_BUFFERS,
+                                     .children = FLETCH_CHILDREN_RUNS},
 };
 
 static const char unit_letters[] = {
@@ -97,13 +115,40 @@ static const char *const unit_names[] = {
     [FLETCH_UNIT_NANO] = "ns",
 };
 
+int fletch_type_member(const struct fletch_type *type, int8_t type_id)
+{
+    for (int i = 0; i < type->type_id_count; i++)
+        if (type->type_ids[i] == type_id)
+            return i;
+    return -1;
+}
+
 bool fletch_type_equal(const struct fletch_type *a, const struct fletch_type *b)
 {
     if (a->id != b->id || a->unit != b->unit || a->byte_width != b->byte_width ||
-        a->precision != b->precision || a->scale != b->scale ||
-        a->keys_are_sorted != b->keys_are_sorted)
+        a->precision != b->precision || a->scale != b->scale || a->list_size != b->list_size ||
+        a->keys_are_sorted != b->keys_are_sorted || a->type_id_count != b->type_id_count)
+        return false;
+    if (a->type_id_count > 0 && memcmp(a->type_ids, b->type_ids, a->type_id_count) != 0)
         return false;
     return a->id != FLETCH_TYPE_TIMESTAMP || strcmp(a->time_zone, b->time_zone) == 0;
+}
+
+static enum fletch_status check_type_ids(const struct fletch_type *type, const char *path,
+                                         struct fletch_error *error)
+{
+    const char *name = fletch_type_layout(type)->name;
+    for (int i = 0; i < type->type_id_count; i++) {
+        if (type->type_ids[i] < 0)
+            return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                    "field '%s': %s with type id %d, expected 0 to %d", path, name,
+                                    type->type_ids[i], FLETCH_TYPE_IDS_MAX - 1);
+        if (fletch_type_member(type, type->type_ids[i]) != i)
+            return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                    "field '%s': %s with type id %d twice", path, name,
+                                    type->type_ids[i]);
+    }
+    return FLETCH_OK;
 }
 
 static enum fletch_status check_parameters(const struct fletch_type *type, const char *path,
@@ -114,6 +159,10 @@ static enum fletch_status check_parameters(const struct fletch_type *type, const
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "field '%s': %s of %" PRId32 " bytes, expected 0 or more", path,
                                 layout->name, type->byte_width);
+    if (layout->parameters == FLETCH_FORMAT_SIZE && type->list_size < 0)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "field '%s': %s of %" PRId32 " elements, expected 0 or more", path,
+                                layout->name, type->list_size);
     if (layout->parameters == FLETCH_FORMAT_PRECISION &&
         (type->precision < 1 || type->precision > layout->precision_maximum))
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
@@ -127,7 +176,7 @@ static enum fletch_status check_parameters(const struct fletch_type *type, const
                                 "field '%s': %s in unit %d, expected %s to %s", path, layout->name,
                                 (int)type->unit, unit_names[layout->unit_first],
                                 unit_names[layout->unit_last]);
-    return FLETCH_OK;
+    return check_type_ids(type, path, error);
 }
 
 enum fletch_status fletch_type_check(const struct fletch_type *type, const char *path,
@@ -137,11 +186,43 @@ enum fletch_status fletch_type_check(const struct fletch_type *type, const char 
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "field '%s': type %d is not known, expected 0 to %d", path,
                                 (int)type->id, FLETCH_TYPE_COUNT - 1);
-    if (!fletch_type_layout(type)->is_carried)
-        return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
-                                "field '%s': type %s is not implemented", path,
-                                fletch_type_layout(type)->name);
     return check_parameters(type, path, error);
+}
+
+/* Appends to a text what fits, and counts all of it. */
+static size_t append_type_id(char *text, size_t text_bytes, size_t length, const char *separator,
+                             int type_id)
+{
+    const bool has_room = length < text_bytes;
+    const int added = snprintf(has_room ? text + length : NULL, has_room ? text_bytes - length : 0,
+                               "%s%d", separator, type_id);
+    return length + (size_t)added;
+}
+
+/* Whether the type ids are what children are numbered by anyway. */
+static bool has_usual_type_ids(const struct fletch_type *type)
+{
+    int index = 0;
+    while (index < type->type_id_count && type->type_ids[index] == index)
+        index++;
+    return index == type->type_id_count;
+}
+
+/* "dense_union[5, 0]"; so much of them as leaves room for an end. */
+static void describe_union(const struct fletch_type *type, char *text, size_t text_bytes)
+{
+    enum { ROOM_FOR_MORE = 10 }; /* ", 127, …]" and NUL */
+    size_t length = (size_t)snprintf(text, text_bytes, "%s", fletch_type_layout(type)->name);
+    if (has_usual_type_ids(type) || length >= text_bytes)
+        return;
+    for (int i = 0; i < type->type_id_count; i++) {
+        if (length + ROOM_FOR_MORE + sizeof "…" > text_bytes) {
+            snprintf(text + length, text_bytes - length, ", …]");
+            return;
+        }
+        length = append_type_id(text, text_bytes, length, i == 0 ? "[" : ", ", type->type_ids[i]);
+    }
+    snprintf(text + length, text_bytes - length, "]");
 }
 
 const char *fletch_type_describe(const struct fletch_type *type, char *text, size_t text_bytes)
@@ -163,12 +244,26 @@ const char *fletch_type_describe(const struct fletch_type *type, char *text, siz
                  type->time_zone[0] == '\0' ? "" : ", ", fletch_utf8_cut(type->time_zone, 40),
                  type->time_zone);
         break;
+    case FLETCH_FORMAT_SIZE:
+        snprintf(text, text_bytes, "%s[%" PRId32 "]", layout->name, type->list_size);
+        break;
+    case FLETCH_FORMAT_TYPE_IDS:
+        describe_union(type, text, text_bytes);
+        break;
     case FLETCH_FORMAT_PLAIN:
         snprintf(text, text_bytes, "%s%s", layout->name,
                  type->keys_are_sorted ? "[sorted keys]" : "");
         break;
     }
     return text;
+}
+
+static size_t format_union(const struct fletch_type *type, char *format, size_t format_bytes)
+{
+    size_t length = (size_t)snprintf(format, format_bytes, "%s:", fletch_type_layout(type)->format);
+    for (int i = 0; i < type->type_id_count; i++)
+        length = append_type_id(format, format_bytes, length, i == 0 ? "" : ",", type->type_ids[i]);
+    return length;
 }
 
 size_t fletch_type_format(const struct fletch_type *type, char *format, size_t format_bytes)
@@ -194,6 +289,11 @@ size_t fletch_type_format(const struct fletch_type *type, char *format, size_t f
         length = snprintf(format, format_bytes, "%s%c:%s", layout->format, unit_letters[type->unit],
                           type->time_zone);
         break;
+    case FLETCH_FORMAT_SIZE:
+        length = snprintf(format, format_bytes, "%s:%" PRId32, layout->format, type->list_size);
+        break;
+    case FLETCH_FORMAT_TYPE_IDS:
+        return format_union(type, format, format_bytes);
     case FLETCH_FORMAT_PLAIN:
         length = snprintf(format, format_bytes, "%s", layout->format);
         break;
@@ -249,8 +349,26 @@ static bool parse_unit(char letter, struct fletch_type *type)
     return false;
 }
 
+/* Numbers with commas between them, or nothing. Whether they are such as a union may have is not
+ * asked but that each fits into a type id. */
+static bool parse_type_ids(const char *text, int8_t *type_ids, struct fletch_type *type)
+{
+    type->type_ids = type_ids;
+    while (*text != '\0') {
+        int32_t number;
+        if (type->type_id_count > 0 && *text++ != ',')
+            return false;
+        if (type->type_id_count == FLETCH_TYPE_IDS_MAX || !parse_number(&text, &number) ||
+            number < INT8_MIN || number > INT8_MAX)
+            return false;
+        type_ids[type->type_id_count++] = (int8_t)number;
+    }
+    return true;
+}
+
 /* Reads what follows the row's own format; false: another row, or none. */
-static bool parse_parameters(enum fletch_type_id id, const char *rest, struct fletch_type *type)
+static bool parse_parameters(enum fletch_type_id id, const char *rest, int8_t *type_ids,
+                             struct fletch_type *type)
 {
     const struct fletch_type_layout *layout = &fletch_type_layouts[id];
     type->id = id;
@@ -259,6 +377,12 @@ static bool parse_parameters(enum fletch_type_id id, const char *rest, struct fl
         if (*rest++ != ':' || !parse_number(&rest, &type->byte_width))
             return false;
         break;
+    case FLETCH_FORMAT_SIZE:
+        if (*rest++ != ':' || !parse_number(&rest, &type->list_size))
+            return false;
+        break;
+    case FLETCH_FORMAT_TYPE_IDS:
+        return *rest == ':' && parse_type_ids(rest + 1, type_ids, type);
     case FLETCH_FORMAT_PRECISION:
         /* One row of four answers for all: the width is read last. */
         type->id = FLETCH_TYPE_NULL;
@@ -275,22 +399,20 @@ static bool parse_parameters(enum fletch_type_id id, const char *rest, struct fl
         type->time_zone = rest + 2;
         return true;
     case FLETCH_FORMAT_PLAIN:
-        /* "+w:3" and "+ud:0,1" are known to be what they are, and no more. */
-        if (layout->format[strlen(layout->format) - 1] == ':')
-            return true;
         break;
     }
     return *rest == '\0';
 }
 
 enum fletch_status fletch_type_parse(const char *format, const char *path,
+                                     int8_t type_ids[FLETCH_TYPE_IDS_MAX],
                                      struct fletch_type *out_type, struct fletch_error *error)
 {
     for (int id = 0; id < FLETCH_TYPE_COUNT; id++) {
         struct fletch_type type = {.id = FLETCH_TYPE_NULL};
         size_t length = strlen(fletch_type_layouts[id].format);
         if (strncmp(format, fletch_type_layouts[id].format, length) == 0 &&
-            parse_parameters((enum fletch_type_id)id, format + length, &type)) {
+            parse_parameters((enum fletch_type_id)id, format + length, type_ids, &type)) {
             *out_type = type;
             return FLETCH_OK;
         }

@@ -46,7 +46,6 @@ enum fletch_type_id {
     FLETCH_TYPE_LARGE_LIST,
     FLETCH_TYPE_STRUCT,
     FLETCH_TYPE_MAP,
-    /* Known by name and not carried: a schema that has one is refused. */
     FLETCH_TYPE_UTF8_VIEW,
     FLETCH_TYPE_BINARY_VIEW,
     FLETCH_TYPE_LIST_VIEW,
@@ -72,7 +71,13 @@ enum fletch_span_kind {
     FLETCH_SPAN_VALUES,    /* fletch_type_byte_width(type) bytes for each element */
     FLETCH_SPAN_OFFSETS32, /* an int32 for each element, and one more; absent if empty */
     FLETCH_SPAN_OFFSETS64, /* an int64 for each element, and one more; absent if empty */
-    FLETCH_SPAN_BYTES      /* what the offsets of a string or binary array point into */
+    FLETCH_SPAN_BYTES,     /* what the offsets of a string or binary array point into */
+    FLETCH_SPAN_VIEWS,     /* 16 bytes for each element: struct fletch_string_view */
+    FLETCH_SPAN_STARTS32,  /* an int32 for each element: where it begins in a child */
+    FLETCH_SPAN_STARTS64,  /* an int64 for each element */
+    FLETCH_SPAN_SIZES32,   /* an int32 for each element: how many elements of the child it has */
+    FLETCH_SPAN_SIZES64,   /* an int64 for each element */
+    FLETCH_SPAN_TYPE_IDS   /* an int8 for each element: which child of a union has it */
 };
 
 enum { FLETCH_SPANS_MAX = 3 };
@@ -80,9 +85,11 @@ enum { FLETCH_SPANS_MAX = 3 };
 /* What children a field of the type has. */
 enum fletch_child_rule {
     FLETCH_CHILDREN_NONE,
-    FLETCH_CHILDREN_ANY,    /* a struct's: as long as the struct */
-    FLETCH_CHILDREN_ONE,    /* a list's: offsets point into it */
-    FLETCH_CHILDREN_ENTRIES /* a map's: one struct of two fields, key and value */
+    FLETCH_CHILDREN_ANY,     /* a struct's */
+    FLETCH_CHILDREN_ONE,     /* a list's */
+    FLETCH_CHILDREN_ENTRIES, /* a map's: one struct of two fields, key and value */
+    FLETCH_CHILDREN_MEMBERS, /* a union's: one for each type id */
+    FLETCH_CHILDREN_RUNS     /* of run-end encoding: integers that are run ends, and values */
 };
 
 /* What stands behind the colon of a C Data format string. */
@@ -91,7 +98,9 @@ enum fletch_format_parameters {
     FLETCH_FORMAT_WIDTH,     /* "w:42" */
     FLETCH_FORMAT_PRECISION, /* "d:19,10,64" */
     FLETCH_FORMAT_UNIT,      /* the unit's letter ends the format: "ttm" */
-    FLETCH_FORMAT_ZONE       /* unit's letter, colon, time zone or nothing: "tsn:UTC" */
+    FLETCH_FORMAT_ZONE,      /* unit's letter, colon, time zone or nothing: "tsn:UTC" */
+    FLETCH_FORMAT_SIZE,      /* "+w:3" */
+    FLETCH_FORMAT_TYPE_IDS   /* "+ud:0,5" */
 };
 
 struct fletch_type_layout {
@@ -99,7 +108,7 @@ struct fletch_type_layout {
     const char *format; /* of the C data interface, up to its parameters */
     enum fletch_format_parameters parameters;
     enum fletch_child_rule children;
-    bool is_carried; /* false: UNIMPLEMENTED */
+    bool has_aligned_children; /* each as long as the array, times fletch_type_child_stride */
     uint8_t span_count;
     uint8_t spans[FLETCH_SPANS_MAX]; /* enum fletch_span_kind, in Arrow's order */
     uint8_t byte_width;        /* of a value; 0: a bit, no values, or a parameter of the type */
@@ -116,8 +125,24 @@ struct fletch_type {
     int32_t byte_width;         /* fixed_size_binary */
     int32_t precision;          /* decimals */
     int32_t scale;              /* decimals */
+    int32_t list_size;          /* fixed_size_list: elements of each */
     bool keys_are_sorted;       /* map */
+    uint8_t type_id_count;      /* unions: as many as children */
+    const int8_t *type_ids;     /* unions: one for each child; else NULL. Owned by the schema. */
     const char *time_zone;      /* timestamp: "" without one; else NULL. Owned by the schema. */
+};
+
+/* Type ids are 0 to 127, and each child of a union has one of its own. */
+enum { FLETCH_TYPE_IDS_MAX = 128 };
+
+/* An element of FLETCH_SPAN_VIEWS. Up to 12 bytes stand in it, followed by zeros; of more, the
+ * first 4, and where in the data buffers of the array all of them are. */
+enum { FLETCH_VIEW_INLINE_BYTES = 12, FLETCH_VIEW_PREFIX_BYTES = 4 };
+struct fletch_string_view {
+    int32_t bytes;
+    uint8_t prefix[FLETCH_VIEW_PREFIX_BYTES]; /* inline bytes go on behind it */
+    int32_t buffer;
+    int32_t offset;
 };
 
 extern const struct fletch_type_layout fletch_type_layouts[FLETCH_TYPE_COUNT];
@@ -125,6 +150,39 @@ extern const struct fletch_type_layout fletch_type_layouts[FLETCH_TYPE_COUNT];
 static inline const struct fletch_type_layout *fletch_type_layout(const struct fletch_type *type)
 {
     return &fletch_type_layouts[type->id];
+}
+
+/* Whether arrays have a validity, which then is their first span. Of unions and runs it is the
+ * children that have nulls; the null type has nothing else. */
+static inline bool fletch_type_has_validity(enum fletch_type_id id)
+{
+    return id != FLETCH_TYPE_NULL && id < FLETCH_TYPE_DENSE_UNION;
+}
+
+/* How many elements of each child belong to an element of an array: element k is elements
+ * k * stride and following of the child, whatever either's offset is, and the child is as long as
+ * the array times the stride. FLETCH_CHILD_WHOLE: something in the array says which. */
+enum { FLETCH_CHILD_WHOLE = -1 };
+static inline int64_t fletch_type_child_stride(const struct fletch_type *type)
+{
+    if (!fletch_type_layouts[type->id].has_aligned_children)
+        return FLETCH_CHILD_WHOLE;
+    return type->id == FLETCH_TYPE_FIXED_SIZE_LIST ? type->list_size : 1;
+}
+
+/* What the address of a span is a multiple of. Bits, type ids and bytes may lie anywhere. */
+static inline size_t fletch_type_span_alignment(const struct fletch_type *type, uint32_t span)
+{
+    const struct fletch_type_layout *layout = &fletch_type_layouts[type->id];
+    switch ((enum fletch_span_kind)layout->spans[span]) {
+    case FLETCH_SPAN_VALIDITY:
+    case FLETCH_SPAN_BITS:
+    case FLETCH_SPAN_BYTES:
+    case FLETCH_SPAN_TYPE_IDS:
+        return 1;
+    default:
+        return layout->alignment;
+    }
 }
 
 /* Bytes of a value in the buffer FLETCH_SPAN_VALUES; 0 for types that have none. */
@@ -157,10 +215,36 @@ static inline bool fletch_type_is_list(enum fletch_type_id id)
     return id == FLETCH_TYPE_LIST || id == FLETCH_TYPE_LARGE_LIST || id == FLETCH_TYPE_MAP;
 }
 
+/* utf8_view and binary_view: behind the spans of a batch stand their data buffers. */
+static inline bool fletch_type_is_view(enum fletch_type_id id)
+{
+    return id == FLETCH_TYPE_UTF8_VIEW || id == FLETCH_TYPE_BINARY_VIEW;
+}
+
+/* Starts and sizes for one child. */
+static inline bool fletch_type_is_list_view(enum fletch_type_id id)
+{
+    return id == FLETCH_TYPE_LIST_VIEW || id == FLETCH_TYPE_LARGE_LIST_VIEW;
+}
+
+static inline bool fletch_type_is_union(enum fletch_type_id id)
+{
+    return id == FLETCH_TYPE_DENSE_UNION || id == FLETCH_TYPE_SPARSE_UNION;
+}
+
+/* Strings and binaries of variable length, views too, that are UTF-8. */
+static inline bool fletch_type_is_text(enum fletch_type_id id)
+{
+    return id == FLETCH_TYPE_UTF8 || id == FLETCH_TYPE_LARGE_UTF8 || id == FLETCH_TYPE_UTF8_VIEW;
+}
+
+/* Which child of a union has the elements of type id `type_id`; -1: none. */
+int fletch_type_member(const struct fletch_type *type, int8_t type_id);
+
 bool fletch_type_equal(const struct fletch_type *a, const struct fletch_type *b);
 
-/* Whether the parameters are such as the type may have, and it is carried. INVALID_ARGUMENT or
- * UNIMPLEMENTED; the message begins with the field's path, `path`. */
+/* Whether the parameters are such as the type may have. INVALID_ARGUMENT; the message begins with
+ * the field's path, `path`. */
 enum fletch_status fletch_type_check(const struct fletch_type *type, const char *path,
                                      struct fletch_error *error);
 
@@ -173,9 +257,11 @@ const char *fletch_type_describe(const struct fletch_type *type, char *text, siz
 /* The C Data format of the type with its NUL, cut to `format_bytes`; returns its length uncut. */
 size_t fletch_type_format(const struct fletch_type *type, char *format, size_t format_bytes);
 
-/* Reads a C Data format. The time zone points into `format`. A type that is not carried is read
- * without its parameters. INVALID_ARGUMENT: no such format; the message begins with `path`. */
+/* Reads a C Data format. The time zone points into `format`, and type ids are written to
+ * `type_ids`, which `*out_type` points to. INVALID_ARGUMENT: no such format; the message begins
+ * with `path`. */
 enum fletch_status fletch_type_parse(const char *format, const char *path,
+                                     int8_t type_ids[FLETCH_TYPE_IDS_MAX],
                                      struct fletch_type *out_type, struct fletch_error *error);
 
 #endif

@@ -239,11 +239,66 @@ static enum fletch_status check_decimals(const struct fletch_validated *validate
     return FLETCH_OK;
 }
 
+/* What is wrong with a view whose bytes are at `data`; NULL: nothing. */
+static const char *view_fault(const struct fletch_string_view *view,
+                              const struct fletch_batch_span *bytes)
+{
+    static const uint8_t zeros[FLETCH_VIEW_INLINE_BYTES];
+    if (view->bytes > FLETCH_VIEW_INLINE_BYTES)
+        return memcmp(view->prefix, bytes->data, sizeof view->prefix) == 0
+                   ? NULL
+                   : "is a view whose first 4 bytes are not those of its data";
+    return memcmp(bytes->data + view->bytes, zeros, (size_t)(sizeof zeros - (size_t)view->bytes)) ==
+                   0
+               ? NULL
+               : "is a view with other bytes than 0 behind its own";
+}
+
+static enum fletch_status check_views(const struct fletch_validated *validated, uint32_t row,
+                                      const struct fletch_column *column)
+{
+    const bool is_text = fletch_type_is_text(column->field->type.id);
+    for (int64_t i = 0; i < column->node->length; i++) {
+        if (!fletch_column_is_valid(column, i))
+            continue;
+        const struct fletch_batch_span bytes = fletch_column_bytes(column, i);
+        const char *fault = view_fault(fletch_column_view(column, i), &bytes);
+        if (fault != NULL)
+            return fletch_validate_fail(validated, row, "element %" PRId64 ", %zu bytes, %s", i,
+                                        bytes.bytes, fault);
+        if (is_text && !fletch_utf8_is_ascii(bytes.data, bytes.bytes) &&
+            !fletch_utf8_is_valid(bytes.data, bytes.bytes))
+            return fletch_validate_fail(
+                validated, row, "element %" PRId64 ", %zu bytes, is not UTF-8", i, bytes.bytes);
+    }
+    return FLETCH_OK;
+}
+
+/* Those of each child of a dense union never decrease. */
+static enum fletch_status check_starts(const struct fletch_validated *validated, uint32_t row,
+                                       const struct fletch_column *column)
+{
+    const int8_t *type_ids = (const int8_t *)column->spans[0].data + column->node->offset;
+    int64_t least[FLETCH_TYPE_IDS_MAX] = {0};
+    for (int64_t i = 0; i < column->node->length; i++) {
+        const int64_t start = fletch_column_offset(column, i);
+        if (start < least[type_ids[i]])
+            return fletch_validate_fail(validated, row,
+                                        "element %" PRId64 " is at %" PRId64
+                                        " of the child of type id %d, expected %" PRId64
+                                        " or more, where one before it is",
+                                        i, start, type_ids[i], least[type_ids[i]]);
+        least[type_ids[i]] = start;
+    }
+    return FLETCH_OK;
+}
+
 static enum fletch_status check_null_count(const struct fletch_validated *validated, uint32_t row,
                                            const struct fletch_column *column)
 {
     const struct fletch_batch_node *node = column->node;
-    if (column->field->span_count == 0 || node->null_count < 0 || column->spans[0].data == NULL)
+    if (!fletch_type_has_validity(column->field->type.id) || node->null_count < 0 ||
+        column->spans[0].data == NULL)
         return FLETCH_OK;
     const int64_t found =
         node->length - fletch_bitmap_count(column->spans[0].data, node->offset, node->length);
@@ -264,6 +319,10 @@ enum fletch_status fletch_validate_values(const struct fletch_validated *validat
         return check_indices(validated, row, &column);
     if (id == FLETCH_TYPE_UTF8 || id == FLETCH_TYPE_LARGE_UTF8)
         return check_strings(validated, row, &column);
+    if (fletch_type_is_view(id))
+        return check_views(validated, row, &column);
+    if (id == FLETCH_TYPE_DENSE_UNION)
+        return check_starts(validated, row, &column);
     if (fletch_type_is_decimal(id))
         return check_decimals(validated, row, &column);
     return FLETCH_OK;

@@ -4,15 +4,21 @@
 
 /* ---- making ---- */
 
+static size_t view_spans_bytes(const struct fletch_batch_parts *parts)
+{
+    return parts->view_count == 0 ? 0 : (parts->view_count + (size_t)1) * sizeof *parts->view_spans;
+}
+
 /* The counts are 32 bits wide: no sum of theirs wraps. */
 size_t fletch_batch_block_bytes(const struct fletch_batch_parts *parts)
 {
     return sizeof(struct fletch_batch) + parts->node_count * sizeof *parts->nodes +
            parts->span_count * sizeof *parts->spans + parts->owner_count * sizeof *parts->owners +
-           parts->dictionary_count * sizeof *parts->dictionaries;
+           parts->dictionary_count * sizeof *parts->dictionaries + view_spans_bytes(parts);
 }
 
-/* Copies an array behind what lies there already; its elements are multiples of 8 bytes. */
+/* Copies an array behind what lies there already; the elements of all but the last are multiples of
+ * 8 bytes. */
 static void *append(char **at, const void *elements, size_t bytes)
 {
     void *copy = *at;
@@ -48,14 +54,35 @@ enum fletch_status fletch_batch_create(struct fletch_buffer_cache *cache,
     batch->owners = append(&at, parts->owners, parts->owner_count * sizeof *parts->owners);
     batch->dictionaries =
         append(&at, parts->dictionaries, parts->dictionary_count * sizeof *parts->dictionaries);
+    batch->view_spans = append(&at, parts->view_spans, view_spans_bytes(parts));
     batch->metadata = parts->metadata;
     batch->block = block;
     batch->node_count = parts->node_count;
     batch->span_count = parts->span_count;
+    batch->view_count = parts->view_count;
     batch->owner_count = parts->owner_count;
     batch->dictionary_count = parts->dictionary_count;
     *out_batch = batch;
     return FLETCH_OK;
+}
+
+struct fletch_batch_parts fletch_batch_parts_of(const struct fletch_batch *batch)
+{
+    return (struct fletch_batch_parts){
+        .schema = batch->schema,
+        .row_count = batch->row_count,
+        .nodes = batch->nodes,
+        .spans = batch->spans,
+        .view_spans = batch->view_spans,
+        .owners = batch->owners,
+        .dictionaries = batch->dictionaries,
+        .metadata = batch->metadata,
+        .node_count = batch->node_count,
+        .span_count = batch->span_count,
+        .view_count = batch->view_count,
+        .owner_count = batch->owner_count,
+        .dictionary_count = batch->dictionary_count,
+    };
 }
 
 void fletch_batch_acquire_shared_parts(const struct fletch_batch *batch)

@@ -20,7 +20,8 @@ struct fletch_batch_node {
     int64_t offset;     /* in elements, of the first one in the spans */
 };
 
-/* One for each buffer of each field's layout, in the order of the Arrow format. */
+/* One for each buffer of each field's layout, in the order of the Arrow format; behind them all the
+ * data buffers of views, whose number differs from batch to batch. */
 struct fletch_batch_span {
     const uint8_t *data; /* NULL: absent, which says of a validity that nothing is null */
     size_t bytes;
@@ -32,13 +33,17 @@ struct fletch_batch {
     int64_t row_count;
     struct fletch_batch_node *nodes;
     struct fletch_batch_span *spans;
+    const uint32_t
+        *view_spans; /* for each view field the index of its first data buffer in spans; */
+                     /* and one more, span_count. Without views nothing is there */
     struct fletch_buffer **owners;      /* keep the spans' bytes alive, each once */
     struct fletch_batch **dictionaries; /* one for each dictionary-encoded field, depth first: */
                                         /* batches of one column; NULL: none yet */
     struct fletch_buffer *metadata;     /* of the application, or NULL */
     struct fletch_buffer *block;        /* in which all of this lies */
     uint32_t node_count;
-    uint32_t span_count;
+    uint32_t span_count; /* with data buffers of views */
+    uint32_t view_count;
     uint32_t owner_count;
     uint32_t dictionary_count;
 };
@@ -49,16 +54,18 @@ struct fletch_batch_parts {
     int64_t row_count;
     const struct fletch_batch_node *nodes;
     const struct fletch_batch_span *spans;
+    const uint32_t *view_spans; /* view_count + 1; not looked at if that is 0 */
     struct fletch_buffer *const *owners;
     struct fletch_batch *const *dictionaries;
     struct fletch_buffer *metadata;
     uint32_t node_count;
     uint32_t span_count;
+    uint32_t view_count;
     uint32_t owner_count;
     uint32_t dictionary_count;
 };
 
-/* Bytes of the block of a batch with so many nodes, spans, owners and dictionaries. */
+/* Bytes of the block of a batch with so many nodes, spans, views, owners and dictionaries. */
 size_t fletch_batch_block_bytes(const struct fletch_batch_parts *parts);
 
 /* Makes a batch with one reference, the caller's. Copies the arrays, and on success takes the
@@ -69,6 +76,9 @@ enum fletch_status fletch_batch_create(struct fletch_buffer_cache *cache,
                                        struct fletch_account *account,
                                        const struct fletch_batch_parts *parts,
                                        struct fletch_batch **out_batch, struct fletch_error *error);
+
+/* The parts that a batch consists of, for one that is to differ in some of them. */
+struct fletch_batch_parts fletch_batch_parts_of(const struct fletch_batch *batch);
 
 /* Takes the references that another batch of the same rows has to have to what is not rows: schema,
  * dictionaries and metadata. */

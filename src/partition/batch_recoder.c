@@ -9,7 +9,9 @@ struct draft {
     const struct fletch_recoder *recoder;
     const struct fletch_batch *batch;
     struct fletch_batch_node *nodes;
-    struct fletch_batch_span *spans;
+    struct fletch_batch_span *spans; /* those of views' data behind the others */
+    uint32_t *view_spans;
+    uint32_t span_count;
     struct fletch_batch **dictionaries;
     struct fletch_buffer **owners; /* of the batch, then one for each recoded field */
     uint32_t owner_count;
@@ -215,6 +217,110 @@ static enum fletch_status decode(struct draft *draft, const struct recoding *rec
 
 /* ---- to a dictionary ---- */
 
+static enum fletch_status refuse(const struct draft *draft, uint32_t row, const char *what)
+{
+    const struct fletch_schema *schema = draft->recoder->schema;
+    char type[FLETCH_FIELD_TEXT_BYTES];
+    return fletch_error_set(draft->error, FLETCH_UNIMPLEMENTED, "field '%s': a dictionary of %s %s",
+                            fletch_field_path_of(schema, row).text,
+                            fletch_field_describe(schema, &schema->fields[row], type, sizeof type),
+                            what);
+}
+
+/* Whether the fields from a row on are encoded as those of another schema. */
+static bool are_alike(const struct fletch_schema *schema, uint32_t row,
+                      const struct fletch_schema *values)
+{
+    if (schema->fields[row].end - row != values->field_count)
+        return false;
+    for (uint32_t i = 0; i < values->field_count; i++) {
+        const struct fletch_field *a = &schema->fields[row + i];
+        const struct fletch_field *b = &values->fields[i];
+        if (a->type.id != b->type.id ||
+            (a->dictionary == FLETCH_NO_INDEX) != (b->dictionary == FLETCH_NO_INDEX))
+            return false;
+    }
+    return true;
+}
+
+/* The field as a batch of its own, on the same buffers: its values as those of a dictionary. */
+static enum fletch_status batch_of_field(const struct draft *draft, uint32_t row,
+                                         struct fletch_schema *values,
+                                         struct fletch_batch **out_batch)
+{
+    const struct fletch_batch *batch = draft->batch;
+    const struct fletch_recoder *recoder = draft->recoder;
+    const struct fletch_field *field = &batch->schema->fields[row];
+    uint32_t dictionary = 0;
+    while (dictionary < batch->dictionary_count &&
+           batch->schema->dictionaries[dictionary].field < row)
+        dictionary++;
+    struct fletch_buffer *scratch = NULL;
+    size_t spans = values->span_count + (batch->span_count - (size_t)batch->schema->span_count);
+    size_t span_bytes = spans * sizeof draft->spans[0];
+    enum fletch_status status = fletch_buffer_allocate(
+        recoder->cache, span_bytes + (values->view_count + (size_t)1) * sizeof(uint32_t),
+        recoder->account, &scratch, draft->error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_batch_parts parts = {
+        .schema = values,
+        .row_count = batch->nodes[row].length,
+        .nodes = batch->nodes + row,
+        .node_count = values->field_count,
+        .span_count = values->span_count,
+        .view_count = values->view_count,
+        .owners = batch->owners,
+        .owner_count = batch->owner_count,
+        .dictionaries = batch->dictionaries + dictionary,
+        .dictionary_count = values->dictionary_count,
+    };
+    struct fletch_batch_span *copied = (void *)scratch->data;
+    uint32_t *view_spans = (void *)(scratch->data + span_bytes);
+    memcpy(copied, batch->spans + field->first_span, values->span_count * sizeof copied[0]);
+    for (uint32_t i = 0; i < values->field_count; i++) {
+        uint32_t view = batch->schema->fields[row + i].view;
+        if (view == FLETCH_NO_INDEX)
+            continue;
+        view_spans[values->fields[i].view] = parts.span_count;
+        for (uint32_t s = batch->view_spans[view]; s < batch->view_spans[view + 1]; s++)
+            copied[parts.span_count++] = batch->spans[s];
+    }
+    view_spans[values->view_count] = parts.span_count;
+    parts.spans = copied;
+    parts.view_spans = view_spans;
+    status = fletch_batch_create(recoder->cache, recoder->account, &parts, out_batch, draft->error);
+    if (status == FLETCH_OK) {
+        fletch_schema_acquire(values);
+        for (uint32_t i = 0; i < parts.owner_count; i++)
+            fletch_buffer_acquire(parts.owners[i]);
+        for (uint32_t i = 0; i < parts.dictionary_count; i++)
+            if (parts.dictionaries[i] != NULL)
+                fletch_batch_acquire(parts.dictionaries[i]);
+    }
+    fletch_buffer_release(recoder->cache, scratch);
+    return status;
+}
+
+/* Merges what the field has into the writer's dictionary, and so finds the indices of all: of its
+ * dictionary's values, or of its own, if they are more than bytes. */
+static enum fletch_status merge_field(struct draft *draft, const struct recoding *recoding,
+                                      struct fletch_dictionary_merger *merger)
+{
+    const struct fletch_node_view *column = &recoding->column;
+    struct fletch_batch *values = NULL;
+    if (column->field->dictionary != FLETCH_NO_INDEX)
+        return fletch_merger_merge(merger, recoding->values, draft->error);
+    if (!are_alike(draft->batch->schema, column->row, merger->of->values))
+        return refuse(draft, (uint32_t)(recoding->field - draft->recoder->schema->fields),
+                      "cannot be made of plain values that are encoded differently inside");
+    enum fletch_status status = batch_of_field(draft, column->row, merger->of->values, &values);
+    if (status == FLETCH_OK)
+        status = fletch_merger_merge(merger, values, draft->error);
+    fletch_batch_release(draft->recoder->cache, values);
+    return status;
+}
+
 /* From plain values, or from the indices of the batch's own dictionary. */
 static enum fletch_status encode(struct draft *draft, const struct recoding *recoding)
 {
@@ -223,14 +329,17 @@ static enum fletch_status encode(struct draft *draft, const struct recoding *rec
     size_t width = fletch_type_byte_width(&field->type);
     uint8_t *indices;
     enum fletch_status status = add_buffer(draft, recoding->end * width, &indices);
-    if (status == FLETCH_OK && recoding->column.field->dictionary != FLETCH_NO_INDEX)
-        status = fletch_merger_merge(merger, recoding->values, draft->error);
+    bool was_encoded = recoding->column.field->dictionary != FLETCH_NO_INDEX;
+    if (status == FLETCH_OK && (was_encoded || fletch_merger_has_store(merger)))
+        status = merge_field(draft, recoding, merger);
     for (int64_t i = 0; i < recoding->count && status == FLETCH_OK; i++) {
         uint32_t index = 0;
         if (fletch_view_is_null(&recoding->column, i))
             continue;
-        if (recoding->column.field->dictionary != FLETCH_NO_INDEX)
+        if (was_encoded)
             index = merger->remap[fletch_view_integer(&recoding->column, i)];
+        else if (fletch_merger_has_store(merger))
+            index = merger->remap[i];
         else
             status = fletch_merger_add(merger, &recoding->column, i, &index, draft->error);
         uint64_t wide = index;
@@ -258,10 +367,10 @@ static enum fletch_status recode_field(struct draft *draft, uint32_t row, uint32
         .field = field,
         .count = batch->nodes[old_row].length,
     };
-    /* A struct's child begins no earlier than its struct: there the offset stays as it is. */
-    bool is_in_struct = field->parent != FLETCH_NO_INDEX &&
-                        draft->recoder->schema->fields[field->parent].type.id == FLETCH_TYPE_STRUCT;
-    if (!is_in_struct)
+    /* An aligned child begins no earlier than its parent: there the offset stays as it is. */
+    bool is_aligned = field->parent != FLETCH_NO_INDEX &&
+                      fletch_schema_stride_of(draft->recoder->schema, row) != FLETCH_CHILD_WHOLE;
+    if (!is_aligned)
         recoding.skipped = recoding.column.offset / 8 * 8;
     recoding.end = position_of(&recoding, recoding.count);
     draft->nodes[row].offset -= recoding.skipped;
@@ -277,14 +386,23 @@ static enum fletch_status recode_field(struct draft *draft, uint32_t row, uint32
                                                 : encode(draft, &recoding);
 }
 
-static enum fletch_status refuse_nested(const struct draft *draft, uint32_t row)
+/* The data buffers of a view field that stays as it is. */
+static void take_view_buffers(struct draft *draft, const struct fletch_field *field,
+                              const struct fletch_field *old)
 {
-    const struct fletch_schema *schema = draft->recoder->schema;
-    char type[FLETCH_FIELD_TEXT_BYTES];
-    return fletch_error_set(draft->error, FLETCH_UNIMPLEMENTED,
-                            "field '%s': a dictionary of %s values cannot be made plain yet",
-                            fletch_field_path_of(schema, row).text,
-                            fletch_field_describe(schema, &schema->fields[row], type, sizeof type));
+    const struct fletch_batch *batch = draft->batch;
+    if (field->view == FLETCH_NO_INDEX)
+        return;
+    draft->view_spans[field->view] = draft->span_count;
+    for (uint32_t s = batch->view_spans[old->view]; s < batch->view_spans[old->view + 1]; s++)
+        draft->spans[draft->span_count++] = batch->spans[s];
+}
+
+/* Whether values of the type are bytes side by side, or null. */
+static bool is_flat(const struct fletch_type *type)
+{
+    return fletch_type_layout(type)->children == FLETCH_CHILDREN_NONE &&
+           !fletch_type_is_view(type->id);
 }
 
 static enum fletch_status take_field(struct draft *draft, uint32_t row, uint32_t old_row)
@@ -295,12 +413,13 @@ static enum fletch_status take_field(struct draft *draft, uint32_t row, uint32_t
     bool was_encoded = old->dictionary != FLETCH_NO_INDEX;
     bool is_encoded = field->dictionary != FLETCH_NO_INDEX;
     draft->nodes[row] = draft->batch->nodes[old_row];
-    if (was_encoded && !is_encoded && field->end > row + 1)
-        return refuse_nested(draft, row);
+    if (was_encoded && !is_encoded && !is_flat(&field->type))
+        return refuse(draft, row, "values cannot be made plain yet");
     if (was_encoded != is_encoded || (is_encoded && field->type.id != old->type.id))
         return recode_field(draft, row, old_row);
     memcpy(draft->spans + field->first_span, draft->batch->spans + old->first_span,
            field->span_count * sizeof draft->spans[0]);
+    take_view_buffers(draft, field, old);
     if (is_encoded && draft->batch->dictionaries[old->dictionary] != NULL)
         draft->dictionaries[field->dictionary] =
             fletch_batch_acquire(draft->batch->dictionaries[old->dictionary]);
@@ -319,11 +438,12 @@ static enum fletch_status draft_init(struct draft *draft, struct fletch_buffer *
 {
     const struct fletch_schema *schema = draft->recoder->schema;
     size_t nodes = schema->field_count * sizeof draft->nodes[0];
-    size_t spans = schema->span_count * sizeof draft->spans[0];
+    size_t spans = ((size_t)schema->span_count + draft->batch->span_count) * sizeof draft->spans[0];
+    size_t view_spans = (schema->view_count + (size_t)1) * sizeof draft->view_spans[0];
     size_t dictionaries = schema->dictionary_count * sizeof draft->dictionaries[0];
     size_t owners =
         ((size_t)draft->batch->owner_count + schema->field_count) * sizeof draft->owners[0];
-    size_t bytes = nodes + spans + dictionaries + owners + 1;
+    size_t bytes = nodes + spans + dictionaries + owners + view_spans;
     enum fletch_status status = fletch_buffer_allocate(
         draft->recoder->cache, bytes, draft->recoder->account, out_scratch, draft->error);
     if (status != FLETCH_OK)
@@ -334,6 +454,8 @@ static enum fletch_status draft_init(struct draft *draft, struct fletch_buffer *
     draft->spans = carve(&at, spans);
     draft->dictionaries = carve(&at, dictionaries);
     draft->owners = carve(&at, owners);
+    draft->view_spans = carve(&at, view_spans);
+    draft->span_count = schema->span_count;
     for (uint32_t i = 0; i < draft->batch->owner_count; i++)
         draft->owners[draft->owner_count++] = fletch_buffer_acquire(draft->batch->owners[i]);
     return FLETCH_OK;
@@ -352,6 +474,7 @@ static enum fletch_status draft_finish(struct draft *draft, struct fletch_batch 
 {
     const struct fletch_recoder *recoder = draft->recoder;
     struct fletch_buffer *metadata = draft->batch->metadata;
+    draft->view_spans[recoder->schema->view_count] = draft->span_count;
     struct fletch_batch_parts parts = {
         .schema = fletch_schema_acquire(recoder->schema),
         .row_count = draft->batch->row_count,
@@ -361,7 +484,9 @@ static enum fletch_status draft_finish(struct draft *draft, struct fletch_batch 
         .dictionaries = draft->dictionaries,
         .metadata = metadata == NULL ? NULL : fletch_buffer_acquire(metadata),
         .node_count = recoder->schema->field_count,
-        .span_count = recoder->schema->span_count,
+        .span_count = draft->span_count,
+        .view_spans = draft->view_spans,
+        .view_count = recoder->schema->view_count,
         .owner_count = draft->owner_count,
         .dictionary_count = recoder->schema->dictionary_count,
     };
@@ -384,8 +509,11 @@ enum fletch_status fletch_recode_batch(const struct fletch_recoder *recoder,
     if (status != FLETCH_OK)
         return status;
     uint32_t old_row = 0;
-    for (uint32_t row = 0; row < recoder->schema->field_count && status == FLETCH_OK; row++)
-        status = take_field(&draft, row, old_row++);
+    for (uint32_t row = 0; row < recoder->schema->field_count && status == FLETCH_OK; row++) {
+        bool is_encoded = recoder->schema->fields[row].dictionary != FLETCH_NO_INDEX;
+        status = take_field(&draft, row, old_row);
+        old_row = is_encoded ? batch->schema->fields[old_row].end : old_row + 1;
+    }
     if (status == FLETCH_OK)
         status = draft_finish(&draft, out_batch);
     if (status != FLETCH_OK)

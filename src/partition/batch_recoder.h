@@ -17,7 +17,8 @@ struct fletch_recoder {
 /* Makes the batch of the recoder's schema. What was plain and is to be encoded gets the indices of
  * the writer's dictionary, and its newest snapshot for values. The schemas are equal by
  * FLETCH_COMPARE_VALUE_TYPES. INVALID_ARGUMENT: an index outside its dictionary; UNIMPLEMENTED:
- * values with children; OUT_OF_RANGE: strings that are too long together once they are plain, or a
+ * views or values with children that would become plain, or plain ones that differ in encodings
+ * below; OUT_OF_RANGE: strings that are too long together once they are plain, or a
  * dictionary that has outgrown its indices; RESOURCE_EXHAUSTED. On failure nothing changes but that
  * dictionaries may have grown. */
 enum fletch_status fletch_recode_batch(const struct fletch_recoder *recoder,

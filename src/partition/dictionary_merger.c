@@ -61,19 +61,20 @@ enum fletch_status fletch_merger_init(struct fletch_dictionary_merger *dictionar
     if (has_strings(dictionary) || has_bits(dictionary) ||
         fletch_type_layout(&values->type)->spans[1] == FLETCH_SPAN_VALUES)
         return FLETCH_OK;
-    char type[FLETCH_FIELD_TEXT_BYTES];
-    return fletch_error_set(
-        error, FLETCH_UNIMPLEMENTED,
-        "field '%s': dictionaries of %s values cannot be merged yet, only of "
-        "strings, bools and values of a fixed width",
-        fletch_field_path_of(schema, dictionary->of->field).text,
-        fletch_field_describe(dictionary->of->values, values, type, sizeof type));
+    const struct fletch_frame_source source = {
+        .schema = dictionary->of->values,
+        .cache = dictionary->cache,
+        .account = dictionary->account,
+    };
+    return fletch_value_store_create(dictionary->of->values, &source, &dictionary->allocator,
+                                     &dictionary->store, error);
 }
 
 void fletch_merger_deinit(struct fletch_dictionary_merger *dictionary)
 {
     fletch_batch_release(dictionary->cache, dictionary->snapshot);
     fletch_batch_release(dictionary->cache, dictionary->merged);
+    fletch_value_store_destroy(dictionary->store);
     fletch_buffer_release(dictionary->cache, dictionary->values);
     fletch_buffer_release(dictionary->cache, dictionary->bytes);
     if (dictionary->entries != NULL)
@@ -264,24 +265,31 @@ static uint64_t most_values(const struct fletch_dictionary_merger *dictionary)
     return bits < 32 ? UINT64_C(1) << bits : VALUES_MAX;
 }
 
-static enum fletch_status append(struct fletch_dictionary_merger *dictionary, struct value value,
-                                 struct fletch_error *error)
+static enum fletch_status check_count(const struct fletch_dictionary_merger *dictionary,
+                                      size_t length, struct fletch_error *error)
 {
     uint64_t most = most_values(dictionary);
     bool is_too_long = has_strings(dictionary) && value_width(dictionary) == 4 &&
-                       dictionary->byte_count + value.length > INT32_MAX;
+                       dictionary->byte_count + length > INT32_MAX;
     char type[FLETCH_FIELD_TEXT_BYTES];
     const struct fletch_field *field = &dictionary->schema->fields[dictionary->of->field];
-    if (dictionary->count >= most || is_too_long)
-        return fletch_error_set(
-            error, FLETCH_OUT_OF_RANGE,
-            "field '%s': the writer's dictionary has %u values of %zu bytes, and %s can have at "
-            "most %llu of 2147483647 bytes; a wider type is needed",
-            fletch_field_path_of(dictionary->schema, dictionary->of->field).text, dictionary->count,
-            dictionary->byte_count,
-            fletch_field_describe(dictionary->schema, field, type, sizeof type),
-            (unsigned long long)most);
-    enum fletch_status status = reserve_value(dictionary, value.length, error);
+    if (dictionary->count < most && !is_too_long)
+        return FLETCH_OK;
+    return fletch_error_set(
+        error, FLETCH_OUT_OF_RANGE,
+        "field '%s': the writer's dictionary has %u values of %zu bytes, and %s can have at "
+        "most %llu of 2147483647 bytes; a wider type is needed",
+        fletch_field_path_of(dictionary->schema, dictionary->of->field).text, dictionary->count,
+        dictionary->byte_count, fletch_field_describe(dictionary->schema, field, type, sizeof type),
+        (unsigned long long)most);
+}
+
+static enum fletch_status append(struct fletch_dictionary_merger *dictionary, struct value value,
+                                 struct fletch_error *error)
+{
+    enum fletch_status status = check_count(dictionary, value.length, error);
+    if (status == FLETCH_OK)
+        status = reserve_value(dictionary, value.length, error);
     if (status == FLETCH_OK)
         status = reserve_entry(dictionary, error);
     if (status == FLETCH_OK)
@@ -334,10 +342,119 @@ enum fletch_status fletch_merger_add(struct fletch_dictionary_merger *dictionary
     return FLETCH_OK;
 }
 
+/* ---- values of a store ---- */
+
+/* Forgets what was found since the store was opened: on failure it keeps none of it. */
+static void restore_entries(struct fletch_dictionary_merger *dictionary)
+{
+    const struct fletch_batch *kept = dictionary->store->kept;
+    dictionary->count = kept == NULL ? 0 : (uint32_t)kept->row_count;
+    if (dictionary->null_index >= (int64_t)dictionary->count)
+        dictionary->null_index = -1;
+    if (dictionary->entries != NULL)
+        memset(dictionary->entries, 0, dictionary->entry_count * sizeof dictionary->entries[0]);
+    for (uint32_t i = 0; i < dictionary->count; i++)
+        if ((int64_t)i != dictionary->null_index)
+            put_entry(dictionary->entries, dictionary->entry_count,
+                      (struct fletch_dictionary_entry){fletch_hash_word(kept, 0, i), i + 1});
+}
+
+/* The value that element `index` of the store's source is; -1: none yet. */
+static int64_t find_stored(const struct fletch_dictionary_merger *dictionary, uint64_t word,
+                           int64_t index)
+{
+    size_t mask = dictionary->entry_count - 1;
+    size_t at = fletch_hash_mix(word) & mask;
+    if (dictionary->entry_count == 0)
+        return -1;
+    for (; dictionary->entries[at].index != 0; at = (at + 1) & mask) {
+        uint32_t found = dictionary->entries[at].index - 1;
+        if (dictionary->entries[at].word == word &&
+            fletch_value_store_equals(dictionary->store, found, index))
+            return found;
+    }
+    return -1;
+}
+
+static enum fletch_status add_stored(struct fletch_dictionary_merger *dictionary, int64_t index,
+                                     uint32_t *out_index, struct fletch_error *error)
+{
+    const struct fletch_batch *source = dictionary->store->source;
+    struct fletch_node_view column = fletch_node_view_of(source, 0);
+    bool is_null = fletch_view_is_null(&column, index);
+    uint64_t word = fletch_hash_word(source, 0, index);
+    int64_t found = is_null ? dictionary->null_index : find_stored(dictionary, word, index);
+    *out_index = found < 0 ? dictionary->count : (uint32_t)found;
+    if (found >= 0)
+        return FLETCH_OK;
+    enum fletch_status status = check_count(dictionary, 0, error);
+    if (status == FLETCH_OK)
+        status = reserve_entry(dictionary, error);
+    if (status != FLETCH_OK)
+        return status;
+    fletch_value_store_take(dictionary->store, index);
+    if (is_null)
+        dictionary->null_index = dictionary->count;
+    else
+        put_entry(dictionary->entries, dictionary->entry_count,
+                  (struct fletch_dictionary_entry){word, dictionary->count + 1});
+    dictionary->count++;
+    return FLETCH_OK;
+}
+
+static enum fletch_status merge_stored(struct fletch_dictionary_merger *dictionary,
+                                       struct fletch_batch *values, struct fletch_error *error)
+{
+    enum fletch_status status = fletch_value_store_open(dictionary->store, values, error);
+    for (int64_t i = 0; i < values->row_count && status == FLETCH_OK; i++) {
+        status = add_stored(dictionary, i, &dictionary->remap[i], error);
+        dictionary->remap_is_identity &= status == FLETCH_OK && dictionary->remap[i] == i;
+    }
+    if (status == FLETCH_OK)
+        status = fletch_value_store_keep(dictionary->store, error);
+    else
+        fletch_value_store_forget(dictionary->store);
+    if (status != FLETCH_OK)
+        restore_entries(dictionary);
+    return status;
+}
+
+/* ---- merging ---- */
+
+/* Whether two dictionaries are the same memory, as those of batches that came one by one and share
+ * one. What is held cannot have been replaced by another at the same place. */
+static bool is_same_memory(const struct fletch_batch *a, const struct fletch_batch *b)
+{
+    if (a == b)
+        return true;
+    if (a == NULL || b == NULL || a->schema != b->schema || a->row_count != b->row_count ||
+        a->dictionary_count > 0 || a->span_count != b->span_count)
+        return false;
+    for (uint32_t i = 0; i < a->node_count; i++)
+        if (a->nodes[i].offset != b->nodes[i].offset || a->nodes[i].length != b->nodes[i].length)
+            return false;
+    for (uint32_t i = 0; i < a->span_count; i++)
+        if (a->spans[i].data != b->spans[i].data || a->spans[i].bytes != b->spans[i].bytes)
+            return false;
+    return true;
+}
+
+static enum fletch_status merge_plain(struct fletch_dictionary_merger *dictionary,
+                                      const struct fletch_batch *values, struct fletch_error *error)
+{
+    enum fletch_status status = FLETCH_OK;
+    struct fletch_node_view column = fletch_node_view_of(values, 0);
+    for (int64_t i = 0; i < values->row_count && status == FLETCH_OK; i++) {
+        status = fletch_merger_add(dictionary, &column, i, &dictionary->remap[i], error);
+        dictionary->remap_is_identity &= status == FLETCH_OK && dictionary->remap[i] == i;
+    }
+    return status;
+}
+
 enum fletch_status fletch_merger_merge(struct fletch_dictionary_merger *dictionary,
                                        struct fletch_batch *values, struct fletch_error *error)
 {
-    if (values != NULL && values == dictionary->merged)
+    if (values != NULL && is_same_memory(values, dictionary->merged))
         return FLETCH_OK;
     size_t count = values == NULL ? 0 : (size_t)values->row_count;
     fletch_batch_release(dictionary->cache, dictionary->merged);
@@ -347,11 +464,8 @@ enum fletch_status fletch_merger_merge(struct fletch_dictionary_merger *dictiona
     enum fletch_status status = reserve_remap(dictionary, count, error);
     if (status != FLETCH_OK || count == 0)
         return status;
-    struct fletch_node_view column = fletch_node_view_of(values, 0);
-    for (size_t i = 0; i < count && status == FLETCH_OK; i++) {
-        status = fletch_merger_add(dictionary, &column, (int64_t)i, &dictionary->remap[i], error);
-        dictionary->remap_is_identity &= status == FLETCH_OK && dictionary->remap[i] == i;
-    }
+    status = dictionary->store != NULL ? merge_stored(dictionary, values, error)
+                                       : merge_plain(dictionary, values, error);
     if (status != FLETCH_OK)
         return status;
     dictionary->remap_count = count;
@@ -432,11 +546,28 @@ static enum fletch_status create_snapshot(struct fletch_dictionary_merger *dicti
     return FLETCH_OK;
 }
 
+/* The store's batch, which there is without any value too. */
+static enum fletch_status take_stored(struct fletch_dictionary_merger *dictionary,
+                                      struct fletch_error *error)
+{
+    enum fletch_status status = FLETCH_OK;
+    if (dictionary->store->kept == NULL)
+        status = fletch_value_store_keep(dictionary->store, error);
+    if (status != FLETCH_OK)
+        return status;
+    fletch_batch_release(dictionary->cache, dictionary->snapshot);
+    dictionary->snapshot = fletch_batch_acquire(dictionary->store->kept);
+    dictionary->snapshot_count = dictionary->count;
+    return FLETCH_OK;
+}
+
 enum fletch_status fletch_merger_take_snapshot(struct fletch_dictionary_merger *dictionary,
                                                struct fletch_error *error)
 {
     if (dictionary->snapshot != NULL && dictionary->snapshot_count == dictionary->count)
         return FLETCH_OK;
+    if (dictionary->store != NULL)
+        return take_stored(dictionary, error);
     struct fletch_buffer *validity = NULL;
     if (dictionary->null_index >= 0) {
         enum fletch_status status = make_validity(dictionary, &validity, error);
@@ -446,6 +577,69 @@ enum fletch_status fletch_merger_take_snapshot(struct fletch_dictionary_merger *
     return create_snapshot(dictionary, validity, error);
 }
 
+/* Registers of integers, for each width. */
+typedef uint8_t vector_of_1 __attribute__((vector_size(32)));
+typedef uint16_t vector_of_2 __attribute__((vector_size(32)));
+typedef uint32_t vector_of_4 __attribute__((vector_size(32)));
+typedef uint64_t vector_of_8 __attribute__((vector_size(32)));
+
+/* Whether all indices of a width are below `limit`, which has no more than half of its bits' numbers:
+ * less the limit they are negative, and they themselves are not. Those of the rest that fills no
+ * register are looked at one by one. */
+#define DEFINE_ARE_BELOW(width, integer) \
+    static bool are_below_##width(const uint8_t *indices, size_t count, integer limit) \
+    { \
+        enum { EACH = 32 / (width) }; \
+        vector_of_##width differences = ~(vector_of_##width){0}; \
+        vector_of_##width all = {0}; \
+        integer rest_differences = (integer) ~(integer)0; \
+        integer rest = 0; \
+        size_t at = 0; \
+        for (; at + EACH <= count; at += EACH) { \
+            vector_of_##width some; \
+            memcpy(&some, indices + at * (width), sizeof some); \
+            differences &= some - limit; \
+            all |= some; \
+        } \
+        for (size_t i = 0; i < EACH; i++) { \
+            rest_differences &= differences[i]; \
+            rest |= all[i]; \
+        } \
+        for (; at < count; at++) { \
+            integer index; \
+            memcpy(&index, indices + at * (width), sizeof index); \
+            rest_differences &= (integer)(index - limit); \
+            rest |= index; \
+        } \
+        return (rest_differences & ~rest) >> (8 * (width)-1) & 1; \
+    }
+
+DEFINE_ARE_BELOW(1, uint8_t)
+DEFINE_ARE_BELOW(2, uint16_t)
+DEFINE_ARE_BELOW(4, uint32_t)
+DEFINE_ARE_BELOW(8, uint64_t)
+
+/* Whether all indices are below `count`, those of nulls too: what is found at a glance. False: that
+ * is not known. */
+static bool indices_are_below(const struct fletch_node_view *column, int64_t length, int64_t count)
+{
+    size_t width = fletch_type_byte_width(&column->field->type);
+    const uint8_t *first = column->values + (size_t)column->offset * width;
+    size_t indices = (size_t)length;
+    if (width < 8 && count > (int64_t)1 << (8 * width - 1))
+        return false;
+    switch (width) {
+    case 1:
+        return are_below_1(first, indices, (uint8_t)count);
+    case 2:
+        return are_below_2(first, indices, (uint16_t)count);
+    case 4:
+        return are_below_4(first, indices, (uint32_t)count);
+    default:
+        return are_below_8(first, indices, (uint64_t)count);
+    }
+}
+
 enum fletch_status fletch_merger_check_indices(const struct fletch_batch *batch, uint32_t row,
                                                struct fletch_error *error)
 {
@@ -453,6 +647,9 @@ enum fletch_status fletch_merger_check_indices(const struct fletch_batch *batch,
     const struct fletch_batch *values = batch->dictionaries[column.field->dictionary];
     int64_t count = values == NULL ? 0 : values->row_count;
     bool is_huge = column.field->type.id == FLETCH_TYPE_UINT64;
+    if (batch->nodes[row].length == 0 ||
+        indices_are_below(&column, batch->nodes[row].length, count))
+        return FLETCH_OK;
     for (int64_t i = 0; i < batch->nodes[row].length; i++) {
         int64_t index = fletch_view_integer(&column, i);
         if ((index >= 0 && index < count) || fletch_view_is_null(&column, i))

@@ -7,11 +7,13 @@
  * Snapshots share the memory of the growing dictionary: what they refer to is not written any more,
  * and what is written lies behind it. (Bools share bytes: each of the three that there can be moves
  * all into a new buffer.) When the room is used up, all moves into larger buffers, and
- * snapshots keep the old ones. Belongs to one thread; snapshots can be read by any. */
+ * snapshots keep the old ones. Values that are more than bytes lie in a store (value_store.h): its
+ * batches are the snapshots. Belongs to one thread; snapshots can be read by any. */
 
 #include "arrow/schema.h"
 #include "memory/batch.h"
 #include "partition/node_view.h"
+#include "partition/value_store.h"
 
 struct fletch_dictionary_entry {
     uint64_t word;
@@ -24,8 +26,9 @@ struct fletch_dictionary_merger {
     struct fletch_buffer_cache *cache;
     struct fletch_account *account;
     struct fletch_allocator allocator;
-    struct fletch_buffer *values; /* or offsets */
-    struct fletch_buffer *bytes;  /* of strings */
+    struct fletch_value_store *store; /* of values that are more than bytes; else NULL, */
+    struct fletch_buffer *values;     /* and they, or their offsets, lie here */
+    struct fletch_buffer *bytes;      /* of strings */
     size_t value_capacity;
     size_t byte_count;
     size_t byte_capacity;
@@ -42,8 +45,8 @@ struct fletch_dictionary_merger {
     uint32_t snapshot_count;
 };
 
-/* Dictionary `index` of the schema. UNIMPLEMENTED: values with children, or of type null; the
- * message names the field. */
+/* Dictionary `index` of the schema; `cache`, `account` and `allocator` are set. RESOURCE_EXHAUSTED:
+ * no memory. On failure it is to be deinitialised all the same. */
 enum fletch_status fletch_merger_init(struct fletch_dictionary_merger *dictionary,
                                       struct fletch_schema *schema, uint32_t index,
                                       struct fletch_error *error);
@@ -54,6 +57,12 @@ void fletch_merger_deinit(struct fletch_dictionary_merger *dictionary);
  * values than the indices' type can tell apart. */
 enum fletch_status fletch_merger_merge(struct fletch_dictionary_merger *dictionary,
                                        struct fletch_batch *values, struct fletch_error *error);
+
+/* Whether values have children, are views or null: they come by fletch_merger_merge alone. */
+static inline bool fletch_merger_has_store(const struct fletch_dictionary_merger *dictionary)
+{
+    return dictionary->store != NULL;
+}
 
 /* Adds a value, element `index` of a plain column, if it is new, and tells its index. Errors as
  * fletch_merger_merge. */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "arrow/column.h"
 #include "base/allocator.h"
 #include "base/assert.h"
 #include "base/bits.h"
@@ -22,41 +23,118 @@ static const double margin = 1.125;
 
 /* ---- plans ---- */
 
-static size_t region_bytes(enum fletch_span_kind kind, const struct fletch_field *field,
-                           int64_t elements, size_t bytes)
+static size_t region_bytes(const struct fletch_frame_plan *plan, const struct fletch_field *field,
+                           uint32_t row, enum fletch_span_kind kind)
 {
-    size_t count = (size_t)elements;
+    size_t count = (size_t)plan->element_capacity[row];
+    /* What is copied in ranges is written some bytes at a time. */
+    bool is_ranged = field->parent != FLETCH_NO_INDEX || fletch_type_is_list(field->type.id);
+    size_t slack = is_ranged ? FLETCH_GATHER_SLACK : 0;
     switch (kind) {
     case FLETCH_SPAN_VALIDITY:
     case FLETCH_SPAN_BITS:
         return (count + 7) / 8 + FLETCH_BIT_RUN_SLACK;
     case FLETCH_SPAN_VALUES:
-        return count * fletch_type_byte_width(&field->type);
+        return count * fletch_type_byte_width(&field->type) + slack;
     case FLETCH_SPAN_OFFSETS32:
-        return (count + 1) * 4;
+        return (count + 1) * 4 + slack;
     case FLETCH_SPAN_OFFSETS64:
-        return (count + 1) * 8;
+        return (count + 1) * 8 + slack;
+    case FLETCH_SPAN_VIEWS:
+        return count * sizeof(struct fletch_string_view);
+    case FLETCH_SPAN_STARTS32:
+    case FLETCH_SPAN_SIZES32:
+        return count * 4;
+    case FLETCH_SPAN_STARTS64:
+    case FLETCH_SPAN_SIZES64:
+        return count * 8;
+    case FLETCH_SPAN_TYPE_IDS:
+        return count + FLETCH_GATHER_SLACK;
     default:
-        return bytes + FLETCH_GATHER_SLACK;
+        return (size_t)plan->byte_capacity[row] + FLETCH_GATHER_SLACK;
     }
+}
+
+static bool needs_tallies(const struct fletch_schema *schema)
+{
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        enum fletch_type_id id = schema->fields[row].type.id;
+        if (fletch_type_is_view(id) || fletch_type_is_list_view(id) ||
+            id == FLETCH_TYPE_DENSE_UNION || id == FLETCH_TYPE_RUN_END_ENCODED)
+            return true;
+    }
+    return false;
 }
 
 /* Lays the regions out for the capacities that the plan has. */
 static void lay_out(struct fletch_frame_plan *plan, const struct fletch_schema *schema)
 {
     size_t end = fletch_round_up(schema->field_count, ALIGNMENT);
+    if (plan->tallies_at != 0)
+        end += fletch_round_up(schema->field_count * sizeof(struct fletch_frame_tally), ALIGNMENT);
     for (uint32_t row = 0; row < schema->field_count; row++) {
         const struct fletch_field *field = &schema->fields[row];
         const struct fletch_type_layout *layout = fletch_type_layout(&field->type);
         for (uint32_t s = 0; s < field->span_count; s++) {
-            struct fletch_builder_region *region = &plan->regions[field->first_span + s];
-            size_t bytes =
-                region_bytes(layout->spans[s], field, plan->element_capacity[row], region->bytes);
-            region->offset = end;
-            end += fletch_round_up(bytes, ALIGNMENT);
+            plan->regions[field->first_span + s] = end;
+            end += fletch_round_up(region_bytes(plan, field, row, layout->spans[s]), ALIGNMENT);
+        }
+        if (field->view != FLETCH_NO_INDEX) {
+            plan->regions[schema->span_count + field->view] = end;
+            end += fletch_round_up(region_bytes(plan, field, row, FLETCH_SPAN_BYTES), ALIGNMENT);
         }
     }
     plan->slab_bytes = end > 0 ? end : ALIGNMENT;
+}
+
+/* How many elements of a node a frame can count. */
+static double elements_most(const struct fletch_schema *schema, uint32_t row)
+{
+    const struct fletch_field *field = &schema->fields[row];
+    const struct fletch_field *parent = fletch_schema_parent_of(schema, row);
+    double most = (double)FLETCH_ELEMENTS_MAX;
+    if (field->type.id == FLETCH_TYPE_RUN_END_ENCODED) {
+        enum fletch_type_id ends = schema->fields[row + 1].type.id;
+        most = ends == FLETCH_TYPE_INT16 ? INT16_MAX : ends == FLETCH_TYPE_INT32 ? INT32_MAX : most;
+    }
+    bool is_wide = parent == NULL || parent->type.id == FLETCH_TYPE_LARGE_LIST ||
+                   parent->type.id == FLETCH_TYPE_LARGE_LIST_VIEW ||
+                   fletch_type_child_stride(&parent->type) != FLETCH_CHILD_WHOLE ||
+                   parent->type.id == FLETCH_TYPE_RUN_END_ENCODED;
+    return is_wide || most < INT32_MAX ? most : INT32_MAX;
+}
+
+static double bytes_most(const struct fletch_field *field)
+{
+    bool is_wide =
+        field->type.id == FLETCH_TYPE_LARGE_UTF8 || field->type.id == FLETCH_TYPE_LARGE_BINARY;
+    return is_wide ? (double)FLETCH_ELEMENTS_MAX : INT32_MAX;
+}
+
+enum fletch_status fletch_frame_extent_check(const struct fletch_schema *schema,
+                                             const struct fletch_frame_extent *extent,
+                                             struct fletch_error *error)
+{
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        double most = elements_most(schema, row);
+        const char *what = "elements";
+        double found = extent->elements[row];
+        if (found <= most) {
+            most = bytes_most(&schema->fields[row]);
+            what = "bytes";
+            found = extent->bytes[row];
+        }
+        if (found > most)
+            return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
+                                    "field '%s': a row has %.0f %s, and a frame can count %.0f",
+                                    fletch_field_path_of(schema, row).text, found, what, most);
+    }
+    return FLETCH_OK;
+}
+
+static int64_t capacity(double wanted, double most)
+{
+    return (int64_t)(wanted < most ? wanted : most);
 }
 
 static void set_capacities(struct fletch_frame_plan *plan, const struct fletch_schema *schema,
@@ -65,12 +143,11 @@ static void set_capacities(struct fletch_frame_plan *plan, const struct fletch_s
     plan->row_capacity = rows;
     for (uint32_t row = 0; row < schema->field_count; row++) {
         double elements = per_row->elements[row];
-        plan->element_capacity[row] =
-            elements == 1.0 ? rows : (int64_t)(elements * margin * rows) + SPARE_ELEMENTS;
-    }
-    for (uint32_t span = 0; span < schema->span_count; span++) {
-        plan->bytes_per_row[span] = per_row->bytes[span];
-        plan->regions[span].bytes = (size_t)(per_row->bytes[span] * margin * rows) + SPARE_BYTES;
+        double wanted = elements == 1.0 ? rows : elements * margin * rows + SPARE_ELEMENTS;
+        plan->element_capacity[row] = capacity(wanted, elements_most(schema, row));
+        plan->bytes_per_row[row] = per_row->bytes[row];
+        plan->byte_capacity[row] = capacity(per_row->bytes[row] * margin * rows + SPARE_BYTES,
+                                            bytes_most(&schema->fields[row]));
     }
 }
 
@@ -78,9 +155,11 @@ static struct fletch_frame_plan *allocate_plan(const struct fletch_schema *schem
                                                const struct fletch_allocator *allocator)
 {
     size_t elements_at = fletch_round_up(sizeof(struct fletch_frame_plan), ALIGNMENT);
-    size_t regions_at = elements_at + schema->field_count * sizeof(int64_t);
-    size_t bytes_at = regions_at + schema->span_count * sizeof(struct fletch_builder_region);
-    size_t block_bytes = bytes_at + schema->span_count * sizeof(double);
+    size_t room_at = elements_at + schema->field_count * sizeof(int64_t);
+    size_t regions_at = room_at + schema->field_count * sizeof(int64_t);
+    size_t regions = (size_t)schema->span_count + schema->view_count;
+    size_t bytes_at = regions_at + regions * sizeof(size_t);
+    size_t block_bytes = bytes_at + schema->field_count * sizeof(double);
     char *block = fletch_allocate(allocator, block_bytes, ALIGNMENT);
     if (block == NULL)
         return NULL;
@@ -89,11 +168,26 @@ static struct fletch_frame_plan *allocate_plan(const struct fletch_schema *schem
         .allocator = *allocator,
         .block_bytes = block_bytes,
         .frame_count = 1,
+        .tallies_at = needs_tallies(schema) ? fletch_round_up(schema->field_count, ALIGNMENT) : 0,
         .element_capacity = (void *)(block + elements_at),
+        .byte_capacity = (void *)(block + room_at),
         .regions = (void *)(block + regions_at),
         .bytes_per_row = (void *)(block + bytes_at),
     };
     return plan;
+}
+
+/* No more rows than offsets and run ends can count. */
+static uint32_t rows_most(const struct fletch_schema *schema,
+                          const struct fletch_frame_extent *per_row)
+{
+    double rows = ROWS_MAX;
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        double most = elements_most(schema, row);
+        if (per_row->elements[row] * rows > most)
+            rows = most / per_row->elements[row];
+    }
+    return rows < 1 ? 1 : (uint32_t)rows;
 }
 
 enum fletch_status fletch_frame_plan_create(const struct fletch_schema *schema,
@@ -107,7 +201,7 @@ enum fletch_status fletch_frame_plan_create(const struct fletch_schema *schema,
         return FLETCH_RESOURCE_EXHAUSTED;
     /* The largest number of rows that fits: between one that does and one that does not. */
     uint32_t fits = 1;
-    uint32_t exceeds = ROWS_MAX;
+    uint32_t exceeds = rows_most(schema, per_row) + 1;
     while (exceeds - fits > 1) {
         uint32_t middle = fits + (exceeds - fits) / 2;
         set_capacities(plan, schema, per_row, middle);
@@ -132,11 +226,10 @@ enum fletch_status fletch_frame_plan_create_row(const struct fletch_schema *sche
     if (plan == NULL)
         return FLETCH_RESOURCE_EXHAUSTED;
     plan->row_capacity = 1;
-    for (uint32_t i = 0; i < schema->field_count; i++)
+    for (uint32_t i = 0; i < schema->field_count; i++) {
         plan->element_capacity[i] = (int64_t)row->elements[i];
-    for (uint32_t span = 0; span < schema->span_count; span++) {
-        plan->bytes_per_row[span] = row->bytes[span];
-        plan->regions[span].bytes = (size_t)row->bytes[span];
+        plan->bytes_per_row[i] = row->bytes[i];
+        plan->byte_capacity[i] = (int64_t)row->bytes[i];
     }
     lay_out(plan, schema);
     *out_plan = plan;
@@ -158,7 +251,8 @@ static size_t batch_block_bytes(const struct fletch_schema *schema)
 {
     const struct fletch_batch_parts parts = {
         .node_count = schema->field_count,
-        .span_count = schema->span_count,
+        .span_count = schema->span_count + schema->view_count,
+        .view_count = schema->view_count,
         .owner_count = 1,
         .dictionary_count = schema->dictionary_count,
     };
@@ -203,6 +297,9 @@ enum fletch_status fletch_builder_open(struct fletch_frame_builder *frame,
     frame->row_count = 0;
     plan->frame_count++;
     memset(frame->data, 0, schema->field_count);
+    if (plan->tallies_at != 0)
+        memset(fletch_builder_tallies(frame), 0,
+               schema->field_count * sizeof(struct fletch_frame_tally));
     for (uint32_t row = 0; row < schema->field_count; row++) {
         const struct fletch_field *field = &schema->fields[row];
         if (fletch_type_is_variable(field->type.id) || fletch_type_is_list(field->type.id))
@@ -220,6 +317,21 @@ void fletch_builder_close(struct fletch_frame_builder *frame, struct fletch_buff
     frame->slab = NULL;
     frame->plan = NULL;
     frame->row_count = 0;
+}
+
+int64_t fletch_builder_elements(const struct fletch_frame_builder *frame,
+                                const struct fletch_schema *schema, uint32_t row,
+                                int64_t parent_elements)
+{
+    const struct fletch_field *parent = fletch_schema_parent_of(schema, row);
+    if (parent == NULL)
+        return frame->row_count;
+    int64_t stride = fletch_type_child_stride(&parent->type);
+    if (stride != FLETCH_CHILD_WHOLE)
+        return parent_elements * stride;
+    if (fletch_type_is_list(parent->type.id))
+        return fletch_builder_start(frame, parent, parent_elements);
+    return fletch_builder_tallies(frame)[row].elements;
 }
 
 int64_t fletch_builder_start(const struct fletch_frame_builder *frame,
@@ -242,14 +354,10 @@ static void set_node(const struct fletch_frame_builder *frame, const struct flet
                      uint32_t row, struct fletch_batch_node *nodes)
 {
     const struct fletch_field *field = &schema->fields[row];
-    const struct fletch_field *parent =
-        field->parent == FLETCH_NO_INDEX ? NULL : &schema->fields[field->parent];
     struct fletch_batch_node *node = &nodes[row];
-    *node = (struct fletch_batch_node){.length = frame->row_count};
-    if (parent != NULL)
-        node->length = nodes[field->parent].length;
-    if (parent != NULL && fletch_type_is_list(parent->type.id))
-        node->length = fletch_builder_start(frame, parent, node->length);
+    int64_t above = field->parent == FLETCH_NO_INDEX ? 0 : nodes[field->parent].length;
+    *node =
+        (struct fletch_batch_node){.length = fletch_builder_elements(frame, schema, row, above)};
     if (field->type.id == FLETCH_TYPE_NULL)
         node->null_count = node->length;
     else if (fletch_builder_has_nulls(frame, row))
@@ -272,16 +380,19 @@ static size_t used_bytes(const struct fletch_frame_builder *frame, const struct 
         return (length + 1) * 4;
     case FLETCH_SPAN_OFFSETS64:
         return (length + 1) * 8;
-    default:
+    case FLETCH_SPAN_BYTES:
         return (size_t)fletch_builder_start(frame, field, node->length);
+    default:
+        return (size_t)fletch_span_bytes(&field->type, kind, (uint64_t)length);
     }
 }
 
 /* Fills nodes and spans; returns how many bytes the spans take, each rounded up to 64. */
 static size_t describe(const struct fletch_frame_builder *frame, const struct fletch_schema *schema,
-                       const struct fletch_frame_parts *parts)
+                       struct fletch_frame_parts *parts)
 {
     size_t total = 0;
+    uint32_t view_span = schema->span_count;
     for (uint32_t row = 0; row < schema->field_count; row++) {
         const struct fletch_field *field = &schema->fields[row];
         set_node(frame, schema, row, parts->nodes);
@@ -294,7 +405,18 @@ static size_t describe(const struct fletch_frame_builder *frame, const struct fl
                 (struct fletch_batch_span){.data = is_absent ? NULL : data, .bytes = bytes};
             total += fletch_round_up(bytes, ALIGNMENT);
         }
+        if (field->view == FLETCH_NO_INDEX)
+            continue;
+        size_t bytes = (size_t)fletch_builder_tallies(frame)[row].bytes;
+        parts->view_spans[field->view] = view_span;
+        if (bytes > 0)
+            parts->spans[view_span++] = (struct fletch_batch_span){
+                fletch_builder_region(frame, schema->span_count + field->view), bytes};
+        total += fletch_round_up(bytes, ALIGNMENT);
     }
+    if (schema->view_count > 0)
+        parts->view_spans[schema->view_count] = view_span;
+    parts->span_count = view_span;
     return total;
 }
 
@@ -309,7 +431,7 @@ static enum fletch_status compact(const struct fletch_frame_source *source,
     if (status != FLETCH_OK)
         return status;
     uint8_t *next = fletch_buffer_mutable_data(buffer);
-    for (uint32_t i = 0; i < source->schema->span_count; i++) {
+    for (uint32_t i = 0; i < parts->span_count; i++) {
         struct fletch_batch_span *span = &parts->spans[i];
         if (span->data == NULL)
             continue;
@@ -343,7 +465,9 @@ static enum fletch_status create_batch(const struct fletch_frame_source *source,
         .nodes = parts->nodes,
         .node_count = source->schema->field_count,
         .spans = parts->spans,
-        .span_count = source->schema->span_count,
+        .span_count = parts->span_count,
+        .view_spans = parts->view_spans,
+        .view_count = source->schema->view_count,
         .owners = &owner,
         .owner_count = 1,
         .dictionaries = parts->dictionaries,

@@ -3,7 +3,9 @@
 
 /* A frame in the making: the rows of one partition, in one buffer.
  *
- *  slab:  | nulls: a byte for each node | region of span 0 | region of span 1 | …
+ *  slab:  | nulls: a byte for each node | tallies, if any | region of span 0 | region of span 1 | …
+ *
+ * Behind the regions of spans there is one for the bytes of each view field.
  *
  * Each region is 64-byte aligned and has room behind it for loops that write whole registers. Where
  * they lie and how much fits says a plan, which all frames share that were opened since it was
@@ -16,15 +18,19 @@
 #include "memory/batch.h"
 #include "memory/buffer.h"
 
-/* How much a frame is to hold, or a row has: elements by node, bytes by span (those of strings). */
+/* How much a frame is to hold, or a row has, by node: elements, and bytes of strings. */
 struct fletch_frame_extent {
     double *elements;
     double *bytes;
 };
 
-struct fletch_builder_region {
-    size_t offset;
-    size_t bytes; /* that may be used */
+/* What no offset in the frame tells. Schemas without views, list views, dense unions and runs have
+ * none. */
+struct fletch_frame_tally {
+    int64_t elements;      /* of a node that its parent does not count */
+    int64_t bytes;         /* behind a node's views */
+    uint64_t batch_number; /* the batch whose run a node's last run is, */
+    int64_t run;           /* and which of its runs */
 };
 
 struct fletch_frame_plan {
@@ -33,9 +39,11 @@ struct fletch_frame_plan {
     size_t slab_bytes;
     uint64_t frame_count; /* frames that use it, and the writer while it is the newest */
     uint32_t row_capacity;
+    size_t tallies_at;         /* in the slab; 0: there are none */
     int64_t *element_capacity; /* by node */
-    struct fletch_builder_region *regions;
-    double *bytes_per_row; /* by span: what was expected */
+    int64_t *byte_capacity;    /* of strings, by node */
+    size_t *regions;           /* by span, and behind them by view field: where they begin */
+    double *bytes_per_row;     /* by node: what was expected */
 };
 
 struct fletch_frame_builder {
@@ -54,7 +62,13 @@ enum fletch_status fletch_frame_plan_create(const struct fletch_schema *schema,
                                             const struct fletch_allocator *allocator,
                                             struct fletch_frame_plan **out_plan);
 
-/* A plan for a frame of one row that has exactly `row`. */
+/* Whether a frame can have so much: offsets, run ends and views can count it. OUT_OF_RANGE: names
+ * the first field of which there is too much. */
+enum fletch_status fletch_frame_extent_check(const struct fletch_schema *schema,
+                                             const struct fletch_frame_extent *extent,
+                                             struct fletch_error *error);
+
+/* A plan for a frame of one row that has exactly `row`, as the check above allows. */
 enum fletch_status fletch_frame_plan_create_row(const struct fletch_schema *schema,
                                                 const struct fletch_frame_extent *row,
                                                 const struct fletch_allocator *allocator,
@@ -85,8 +99,20 @@ void fletch_builder_close(struct fletch_frame_builder *frame, struct fletch_buff
 static inline uint8_t *fletch_builder_region(const struct fletch_frame_builder *frame,
                                              uint32_t span)
 {
-    return frame->data + frame->plan->regions[span].offset;
+    return frame->data + frame->plan->regions[span];
 }
+
+/* One for each node, if the schema needs them. */
+static inline struct fletch_frame_tally *
+fletch_builder_tallies(const struct fletch_frame_builder *frame)
+{
+    return (struct fletch_frame_tally *)(void *)(frame->data + frame->plan->tallies_at);
+}
+
+/* How many elements the node has, if its parent has `parent_elements`. */
+int64_t fletch_builder_elements(const struct fletch_frame_builder *frame,
+                                const struct fletch_schema *schema, uint32_t row,
+                                int64_t parent_elements);
 
 /* Where element `index` of a string or list node of the frame begins. */
 int64_t fletch_builder_start(const struct fletch_frame_builder *frame,
@@ -101,7 +127,9 @@ static inline bool fletch_builder_has_nulls(const struct fletch_frame_builder *f
 /* Scratch of fletch_builder_finish: arrays as long as the schema's tables say. */
 struct fletch_frame_parts {
     struct fletch_batch_node *nodes;
-    struct fletch_batch_span *spans;
+    struct fletch_batch_span *spans;    /* and one more for each view field */
+    uint32_t *view_spans;               /* as in a batch */
+    uint32_t span_count;                /* of this batch */
     struct fletch_batch **dictionaries; /* what the indices mean: the batch acquires them */
     int64_t row_count;
 };

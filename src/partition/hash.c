@@ -3,6 +3,7 @@
 #include <fletching/partition.h>
 
 #include "base/assert.h"
+#include "partition/element_ranges.h"
 #include "partition/hash_mix.h"
 
 /* How the words of a type come about. */
@@ -17,9 +18,11 @@ enum word_rule {
     WORDS_DECIMALS,
     WORDS_STRINGS,
     WORDS_FIXED, /* as a string of the type's width */
-    WORDS_LIST,
+    WORDS_VIEWS, /* strings that are views */
+    WORDS_LIST,  /* of whatever kind */
     WORDS_STRUCT,
-    WORDS_UNKNOWN
+    WORDS_UNION,
+    WORDS_RUNS /* those of the runs' values */
 };
 
 struct word_type {
@@ -63,14 +66,14 @@ static const struct word_type word_types[FLETCH_TYPE_COUNT] = {
     [FLETCH_TYPE_LARGE_LIST] = {.rule = WORDS_LIST},
     [FLETCH_TYPE_STRUCT] = {.rule = WORDS_STRUCT},
     [FLETCH_TYPE_MAP] = {.rule = WORDS_LIST},
-    [FLETCH_TYPE_UTF8_VIEW] = {.rule = WORDS_UNKNOWN},
-    [FLETCH_TYPE_BINARY_VIEW] = {.rule = WORDS_UNKNOWN},
-    [FLETCH_TYPE_LIST_VIEW] = {.rule = WORDS_UNKNOWN},
-    [FLETCH_TYPE_LARGE_LIST_VIEW] = {.rule = WORDS_UNKNOWN},
-    [FLETCH_TYPE_FIXED_SIZE_LIST] = {.rule = WORDS_UNKNOWN},
-    [FLETCH_TYPE_DENSE_UNION] = {.rule = WORDS_UNKNOWN},
-    [FLETCH_TYPE_SPARSE_UNION] = {.rule = WORDS_UNKNOWN},
-    [FLETCH_TYPE_RUN_END_ENCODED] = {.rule = WORDS_UNKNOWN},
+    [FLETCH_TYPE_UTF8_VIEW] = {.rule = WORDS_VIEWS},
+    [FLETCH_TYPE_BINARY_VIEW] = {.rule = WORDS_VIEWS},
+    [FLETCH_TYPE_LIST_VIEW] = {.rule = WORDS_LIST},
+    [FLETCH_TYPE_LARGE_LIST_VIEW] = {.rule = WORDS_LIST},
+    [FLETCH_TYPE_FIXED_SIZE_LIST] = {.rule = WORDS_LIST},
+    [FLETCH_TYPE_DENSE_UNION] = {.rule = WORDS_UNION},
+    [FLETCH_TYPE_SPARSE_UNION] = {.rule = WORDS_UNION},
+    [FLETCH_TYPE_RUN_END_ENCODED] = {.rule = WORDS_RUNS},
 };
 
 /* ---- one value ---- */
@@ -82,6 +85,18 @@ static uint64_t word_of_string(const struct fletch_node_view *column, int64_t in
     if (length == 0)
         return 0;
     return fletch_hash_bytes(column->bytes + start, length);
+}
+
+static uint64_t word_of_view(const struct fletch_node_view *column, int64_t index)
+{
+    struct fletch_string_view view = fletch_view_string(column, index);
+    size_t length = (size_t)view.bytes;
+    if (length > FLETCH_VIEW_INLINE_BYTES)
+        return fletch_hash_bytes(fletch_view_string_bytes(column, &view), length);
+    /* What stands in it is followed by zeros. */
+    uint8_t bytes[16] = {0};
+    memcpy(bytes, view.prefix, FLETCH_VIEW_INLINE_BYTES);
+    return length == 0 ? 0 : fletch_hash_bytes(bytes, length);
 }
 
 static uint64_t word_of_flat(const struct fletch_node_view *column, int64_t index)
@@ -109,6 +124,8 @@ static uint64_t word_of_flat(const struct fletch_node_view *column, int64_t inde
         return fletch_hash_decimal(value, width);
     case WORDS_STRINGS:
         return word_of_string(column, index);
+    case WORDS_VIEWS:
+        return word_of_view(column, index);
     case WORDS_FIXED:
         return fletch_hash_bytes(value, width);
     default: /* small integers */
@@ -127,12 +144,32 @@ static uint64_t word_of_struct(const struct fletch_node_view *column, int64_t in
 
 static uint64_t word_of_list(const struct fletch_node_view *column, int64_t index)
 {
-    int64_t start = fletch_view_start(column, index);
-    int64_t end = fletch_view_start(column, index + 1);
-    uint64_t hash = fletch_hash_step(FLETCH_HASH_LIST, (uint64_t)(end - start));
-    for (int64_t i = start; i < end; i++)
+    struct fletch_column list = fletch_column_of(column->batch, column->row);
+    struct fletch_element_range range = fletch_column_elements(&list, index);
+    uint64_t hash = fletch_hash_step(FLETCH_HASH_LIST, (uint64_t)range.count);
+    for (int64_t i = range.first; i < range.first + range.count; i++)
         hash = fletch_hash_step(hash, fletch_hash_word(column->batch, column->row + 1, i));
     return hash;
+}
+
+static uint64_t word_of_union(const struct fletch_node_view *column, int64_t index)
+{
+    struct fletch_column array = fletch_column_of(column->batch, column->row);
+    int8_t type_id = (int8_t)column->values[column->offset + index];
+    int member = fletch_column_member(&array, index);
+    if (member < 0)
+        return FLETCH_HASH_NULL;
+    uint32_t child = fletch_schema_child(column->batch->schema, column->row, (uint32_t)member);
+    uint64_t hash = fletch_hash_step(FLETCH_HASH_UNION, (uint64_t)type_id);
+    return fletch_hash_step(
+        hash, fletch_hash_word(column->batch, child, fletch_column_member_index(&array, index)));
+}
+
+static uint64_t word_of_run(const struct fletch_node_view *column, int64_t index)
+{
+    struct fletch_column run_ends = fletch_column_of(column->batch, column->row + 1);
+    int64_t run = fletch_column_find_run(&run_ends, column->offset + index);
+    return fletch_hash_word(column->batch, column->row + 2, run);
 }
 
 /* As deep as the schema, which is bounded by FLETCH_SCHEMA_DEPTH_MAX. */
@@ -146,11 +183,18 @@ uint64_t fletch_hash_word(const struct fletch_batch *batch, uint32_t row, int64_
         const struct fletch_batch *values = fletch_view_dictionary_value(&column, index, &at);
         return values != NULL ? fletch_hash_word(values, 0, at) : FLETCH_HASH_NULL;
     }
-    enum word_rule rule = word_types[column.field->type.id].rule;
-    FLETCH_ASSERT(rule != WORDS_UNKNOWN && "a type that no schema carries");
-    if (rule == WORDS_STRUCT)
+    switch (word_types[column.field->type.id].rule) {
+    case WORDS_STRUCT:
         return word_of_struct(&column, index);
-    return rule == WORDS_LIST ? word_of_list(&column, index) : word_of_flat(&column, index);
+    case WORDS_LIST:
+        return word_of_list(&column, index);
+    case WORDS_UNION:
+        return word_of_union(&column, index);
+    case WORDS_RUNS:
+        return word_of_run(&column, index);
+    default:
+        return word_of_flat(&column, index);
+    }
 }
 
 /* ---- blocks of values ---- */
@@ -187,6 +231,54 @@ static void fill_one_by_one(const struct block *block)
             fletch_hash_word(block->column.batch, block->column.row, block->first + (int64_t)i);
 }
 
+static void fill_view_words(const struct block *block)
+{
+    for (size_t i = 0; i < block->count; i++)
+        block->words[i] = word_of_view(&block->column, block->first + (int64_t)i);
+}
+
+/* One word for each run. */
+static void fill_run_words(const struct block *block)
+{
+    struct fletch_element_ranges rows;
+    struct fletch_run run;
+    uint64_t *words = block->words;
+    fletch_ranges_clear(&rows);
+    fletch_ranges_add(&rows, block->first, (int64_t)block->count);
+    struct fletch_run_cursor cursor = fletch_run_cursor_of(&block->column, &rows);
+    while (fletch_run_next(&cursor, &run)) {
+        uint64_t word = fletch_hash_word(block->column.batch, block->column.row + 2, run.index);
+        for (int64_t i = 0; i < run.count; i++)
+            *words++ = word;
+    }
+}
+
+/* The words of a dictionary's values, of which the last ones are kept: one for each place. */
+static void fill_dictionary_words(const struct block *block)
+{
+    enum { PLACES = 256 };
+    const struct fletch_node_view *column = &block->column;
+    int64_t kept[PLACES];
+    uint64_t kept_words[PLACES];
+    for (size_t i = 0; i < PLACES; i++)
+        kept[i] = -1;
+    for (size_t i = 0; i < block->count; i++) {
+        int64_t index;
+        block->words[i] = FLETCH_HASH_NULL;
+        if (fletch_view_is_null(column, block->first + (int64_t)i))
+            continue;
+        const struct fletch_batch *values =
+            fletch_view_dictionary_value(column, block->first + (int64_t)i, &index);
+        size_t place = (size_t)index % PLACES;
+        if (values == NULL)
+            continue;
+        if (kept[place] != index)
+            kept_words[place] = fletch_hash_word(values, 0, index);
+        kept[place] = index;
+        block->words[i] = kept_words[place];
+    }
+}
+
 static void fill_decimal_words(const struct block *block)
 {
     size_t width = fletch_type_byte_width(&block->column.field->type);
@@ -208,12 +300,26 @@ static void replace_nulls(const struct block *block)
             block->words[i] = FLETCH_HASH_NULL;
 }
 
-static bool is_filled_one_by_one(const struct fletch_field *field)
+/* Types of which no loop knows more than the value that comes next. */
+static bool is_filled_one_by_one(enum word_rule rule)
 {
-    enum word_rule rule = word_types[field->type.id].rule;
-    return field->dictionary != FLETCH_NO_INDEX || rule == WORDS_NULL || rule == WORDS_BITS ||
-           rule == WORDS_HALVES || rule == WORDS_FIXED || rule == WORDS_LIST ||
-           rule == WORDS_STRUCT;
+    return rule == WORDS_NULL || rule == WORDS_BITS || rule == WORDS_HALVES ||
+           rule == WORDS_FIXED || rule == WORDS_LIST || rule == WORDS_STRUCT || rule == WORDS_UNION;
+}
+
+/* Fills in words that do not come of values side by side, nulls and all. False: they do. */
+static bool fill_apart(const struct block *block)
+{
+    enum word_rule rule = word_types[block->column.field->type.id].rule;
+    if (block->column.field->dictionary != FLETCH_NO_INDEX)
+        fill_dictionary_words(block);
+    else if (is_filled_one_by_one(rule))
+        fill_one_by_one(block);
+    else if (rule == WORDS_RUNS)
+        fill_run_words(block);
+    else
+        return false;
+    return true;
 }
 
 /* The words of a block as bytes: in place where they are stored so, else in `block->words`. */
@@ -221,10 +327,8 @@ static const uint8_t *words_of(const struct block *block)
 {
     const struct fletch_node_view *column = &block->column;
     const struct word_type *type = &word_types[column->field->type.id];
-    if (is_filled_one_by_one(column->field)) {
-        fill_one_by_one(block);
+    if (fill_apart(block))
         return (const uint8_t *)block->words;
-    }
     size_t width = fletch_type_byte_width(&column->field->type);
     const uint8_t *values = column->values + (size_t)(column->offset + block->first) * width;
     if (type->rule == WORDS_STORED && column->validity == NULL)
@@ -239,6 +343,8 @@ static const uint8_t *words_of(const struct block *block)
         block->kernels->doubles(block->words, values, block->count);
     else if (type->rule == WORDS_DECIMALS)
         fill_decimal_words(block);
+    else if (type->rule == WORDS_VIEWS)
+        fill_view_words(block);
     else
         fill_string_words(block);
     replace_nulls(block);

@@ -6,7 +6,7 @@
 
 /* Dictionary indices of a batch, and what each becomes in the dictionary of the writer. */
 struct fletch_index_map {
-    const uint8_t *indices; /* of the block's first row */
+    const uint8_t *indices; /* of the first row */
     size_t byte_width;      /* 1, 2, 4 or 8 */
     const uint32_t *remap;
     int64_t remap_count;
@@ -16,5 +16,8 @@ struct fletch_index_map {
  * stand for a null, since the others were checked; it becomes 0. */
 void fletch_index_gather(uint8_t *destination, const struct fletch_index_map *map,
                          const uint16_t *order, size_t count);
+
+/* The same for `count` indices that lie side by side. */
+void fletch_index_copy(uint8_t *destination, const struct fletch_index_map *map, size_t count);
 
 #endif

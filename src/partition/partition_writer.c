@@ -93,7 +93,10 @@ static size_t carve_arrays(struct fletch_partition_writer *writer, char *block)
     writer->dictionaries = carve(block, &end, dictionaries * sizeof writer->dictionaries[0]);
     writer->parts.dictionaries = carve(block, &end, dictionaries * sizeof(struct fletch_batch *));
     writer->parts.nodes = carve(block, &end, schema->field_count * sizeof writer->parts.nodes[0]);
-    writer->parts.spans = carve(block, &end, schema->span_count * sizeof writer->parts.spans[0]);
+    size_t views = schema->view_count;
+    writer->parts.spans =
+        carve(block, &end, (schema->span_count + views) * sizeof writer->parts.spans[0]);
+    writer->parts.view_spans = carve(block, &end, (views + 1) * sizeof writer->parts.view_spans[0]);
     return end;
 }
 
@@ -313,9 +316,9 @@ static void sort_block(struct fletch_partition_writer *writer)
     else
         fletch_partitioner_assign_checked(writer->partitioner, writer->batch, range,
                                           writer->partitions, writer->hashes);
-    for (size_t i = 0; writer->hashes != NULL && i < range.count; i++)
-        writer->key_sum += writer->hashes[i];
     fletch_row_lists_sort(&writer->lists, partitions, writer->hashes, range.count);
+    for (uint32_t i = 0; writer->hashes != NULL && i < writer->lists.run_count; i++)
+        writer->key_sum += writer->lists.runs[i].hash_sum;
     writer->block.lists = &writer->lists;
     writer->block.row_count = (int64_t)range.count;
     writer->block.hashes = writer->hashes;

@@ -3,7 +3,7 @@
 #include "base/allocator.h"
 #include "base/assert.h"
 #include "base/bits.h"
-#include "partition/list_measure.h"
+#include "partition/nested_measure.h"
 #include "partition/scatter_copy.h"
 
 enum { ALIGNMENT = 64, SEGMENTS_MAX = 4096, CLOSED_AT_FIRST = 64 };
@@ -19,29 +19,50 @@ static const double rows_to_remember = 1 << 16;
 
 /* ---- making ---- */
 
+static enum fletch_copy_rule rule_of(const struct fletch_type *type)
+{
+    size_t width = fletch_type_byte_width(type);
+    switch (type->id) {
+    case FLETCH_TYPE_NULL:
+        return FLETCH_COPY_NOTHING;
+    case FLETCH_TYPE_BOOL:
+        return FLETCH_COPY_BITS;
+    case FLETCH_TYPE_STRUCT:
+        return FLETCH_COPY_STRUCT;
+    case FLETCH_TYPE_FIXED_SIZE_LIST:
+        return FLETCH_COPY_FIXED_LIST;
+    case FLETCH_TYPE_SPARSE_UNION:
+        return FLETCH_COPY_SPARSE_UNION;
+    case FLETCH_TYPE_DENSE_UNION:
+        return FLETCH_COPY_DENSE_UNION;
+    case FLETCH_TYPE_RUN_END_ENCODED:
+        return FLETCH_COPY_RUNS;
+    default:
+        break;
+    }
+    if (fletch_type_is_variable(type->id))
+        return FLETCH_COPY_STRINGS;
+    if (fletch_type_is_list(type->id))
+        return FLETCH_COPY_LIST;
+    if (fletch_type_is_view(type->id))
+        return FLETCH_COPY_VIEWS;
+    if (fletch_type_is_list_view(type->id))
+        return FLETCH_COPY_LIST_VIEW;
+    return fletch_is_power_of_two(width) && width <= 32 ? FLETCH_COPY_VALUES
+                                                        : FLETCH_COPY_WIDE_VALUES;
+}
+
 static struct fletch_scatter_node node_of(const struct fletch_schema *schema, uint32_t row,
                                           const struct fletch_scatter_node *nodes)
 {
     const struct fletch_field *field = &schema->fields[row];
     size_t width = fletch_type_byte_width(&field->type);
-    struct fletch_scatter_node node = {.rule = FLETCH_COPY_NOTHING};
-    if (fletch_type_is_variable(field->type.id))
-        node.rule = FLETCH_COPY_STRINGS;
-    else if (fletch_type_is_list(field->type.id))
-        node.rule = FLETCH_COPY_LIST;
-    else if (field->type.id == FLETCH_TYPE_STRUCT)
-        node.rule = FLETCH_COPY_STRUCT;
-    else if (field->type.id == FLETCH_TYPE_BOOL)
-        node.rule = FLETCH_COPY_BITS;
-    else if (fletch_is_power_of_two(width) && width <= 32)
-        node.rule = FLETCH_COPY_VALUES;
-    else if (field->type.id != FLETCH_TYPE_NULL)
-        node.rule = FLETCH_COPY_WIDE_VALUES;
+    struct fletch_scatter_node node = {.rule = rule_of(&field->type)};
     while (width > 1 && (size_t)1 << node.kernel < width)
         node.kernel++;
     if (field->parent != FLETCH_NO_INDEX)
-        node.is_below_a_list =
-            nodes[field->parent].is_below_a_list || nodes[field->parent].rule == FLETCH_COPY_LIST;
+        node.is_inner =
+            nodes[field->parent].is_inner || fletch_copy_rule_is_ranged(nodes[field->parent].rule);
     return node;
 }
 
@@ -57,7 +78,6 @@ static size_t carve_arrays(struct fletch_scatter *scatter, char *block)
 {
     const struct fletch_schema *schema = scatter->source.schema;
     size_t nodes = schema->field_count;
-    size_t spans = schema->span_count;
     size_t end = 0;
     scatter->frames = carve(block, &end, scatter->partition_count * sizeof scatter->frames[0]);
     scatter->segments = carve(block, &end, SEGMENTS_MAX * sizeof scatter->segments[0]);
@@ -66,11 +86,13 @@ static size_t carve_arrays(struct fletch_scatter *scatter, char *block)
     scatter->remaps = carve(block, &end, schema->dictionary_count * sizeof(uint32_t *));
     scatter->remap_counts = carve(block, &end, schema->dictionary_count * sizeof(int64_t));
     scatter->seen.elements = carve(block, &end, nodes * sizeof(double));
-    scatter->seen.bytes = carve(block, &end, spans * sizeof(double));
+    scatter->seen.bytes = carve(block, &end, nodes * sizeof(double));
     scatter->extent.elements = carve(block, &end, nodes * sizeof(double));
-    scatter->extent.bytes = carve(block, &end, spans * sizeof(double));
-    scatter->used_elements = carve(block, &end, nodes * sizeof(int64_t));
-    scatter->used_bytes = carve(block, &end, spans * sizeof(int64_t));
+    scatter->extent.bytes = carve(block, &end, nodes * sizeof(double));
+    scatter->used.elements = carve(block, &end, nodes * sizeof(int64_t));
+    scatter->used.bytes = carve(block, &end, nodes * sizeof(int64_t));
+    scatter->kept.elements = carve(block, &end, nodes * sizeof(int64_t));
+    scatter->kept.bytes = carve(block, &end, nodes * sizeof(int64_t));
     return end;
 }
 
@@ -118,33 +140,40 @@ void fletch_scatter_deinit(struct fletch_scatter *scatter)
 
 /* ---- what frames are planned for ---- */
 
-/* Adds what `count` elements of the node from `first` on have. */
-static void add_extent(struct fletch_scatter *scatter, uint32_t row, int64_t first, int64_t count)
-{
-    const struct fletch_node_view *column = &scatter->columns[row];
-    const struct fletch_field *fields = scatter->source.schema->fields;
-    scatter->extent.elements[row] = (double)count;
-    if (scatter->nodes[row].rule == FLETCH_COPY_STRUCT)
-        for (uint32_t child = row + 1; child < fields[row].end; child = fields[child].end)
-            add_extent(scatter, child, first, count);
-    bool has_offsets = scatter->nodes[row].rule == FLETCH_COPY_STRINGS ||
-                       scatter->nodes[row].rule == FLETCH_COPY_LIST;
-    if (!has_offsets)
-        return;
-    int64_t start = count == 0 ? 0 : fletch_view_start(column, first);
-    int64_t end = count == 0 ? 0 : fletch_view_start(column, first + count);
-    if (scatter->nodes[row].rule == FLETCH_COPY_LIST)
-        add_extent(scatter, row + 1, start, end - start);
-    else
-        scatter->extent.bytes[fields[row].first_span + 2] = (double)(end - start);
-}
-
+/* What `count` rows of the batch from `first` on have. */
 static void set_extent(struct fletch_scatter *scatter, int64_t first, int64_t count)
 {
     const struct fletch_schema *schema = scatter->source.schema;
-    memset(scatter->extent.bytes, 0, schema->span_count * sizeof(double));
+    size_t bytes = schema->field_count * sizeof(int64_t);
+    struct fletch_element_ranges rows;
+    fletch_ranges_clear(&rows);
+    fletch_ranges_add(&rows, first, count);
+    memset(scatter->used.elements, 0, bytes);
+    memset(scatter->used.bytes, 0, bytes);
     for (uint32_t c = 0; c < schema->column_count; c++)
-        add_extent(scatter, schema->columns[c], first, count);
+        fletch_nested_count(scatter, schema->columns[c], &rows, &scatter->used);
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        scatter->extent.elements[row] = (double)scatter->used.elements[row];
+        scatter->extent.bytes[row] = (double)scatter->used.bytes[row];
+    }
+}
+
+/* A run whose rows go to several partitions is a run in each of them. */
+static void spread_runs(struct fletch_scatter *scatter)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    for (uint32_t row = 0; row < schema->field_count; row++) {
+        if (scatter->nodes[row].rule != FLETCH_COPY_RUNS)
+            continue;
+        double runs = scatter->extent.elements[row + 1];
+        double length = runs == 0 ? 1 : scatter->extent.elements[row] / runs;
+        double most = scatter->partition_count;
+        double factor = length > most ? most : length;
+        for (uint32_t below = row + 1; below < schema->fields[row].end; below++) {
+            scatter->extent.elements[below] *= factor;
+            scatter->extent.bytes[below] *= factor;
+        }
+    }
 }
 
 static double remember(double *seen, double now, double fade)
@@ -158,17 +187,32 @@ static bool plan_is_off(const struct fletch_frame_plan *plan,
                         const struct fletch_frame_extent *per_row,
                         const struct fletch_schema *schema)
 {
-    for (uint32_t span = 0; span < schema->span_count; span++) {
-        double planned = plan->bytes_per_row[span];
-        if (per_row->bytes[span] > 1.1 * planned + 1 || 1.25 * per_row->bytes[span] + 2 < planned)
-            return true;
-    }
     for (uint32_t row = 0; row < schema->field_count; row++) {
+        double bytes = plan->bytes_per_row[row];
         double planned = (double)plan->element_capacity[row] / plan->row_capacity;
-        if (per_row->elements[row] > planned || 3 * per_row->elements[row] + 16 < planned)
+        if (per_row->bytes[row] > 1.1 * bytes + 1 || 1.25 * per_row->bytes[row] + 2 < bytes ||
+            per_row->elements[row] > planned || 3 * per_row->elements[row] + 16 < planned)
             return true;
     }
     return false;
+}
+
+/* Elements that are shared, by list views or views, are written once for each that shares them: a
+ * row can outgrow the offsets of its type. Few batches need a look at each row. */
+static enum fletch_status check_rows(struct fletch_scatter *scatter, struct fletch_error *error)
+{
+    const struct fletch_schema *schema = scatter->source.schema;
+    enum fletch_status status = fletch_frame_extent_check(schema, &scatter->extent, NULL);
+    if (status == FLETCH_OK)
+        return FLETCH_OK;
+    for (int64_t row = 0; row < scatter->batch->row_count; row++) {
+        set_extent(scatter, row, 1);
+        status = fletch_frame_extent_check(schema, &scatter->extent, error);
+        if (status != FLETCH_OK)
+            return status;
+    }
+    set_extent(scatter, 0, scatter->batch->row_count);
+    return FLETCH_OK;
 }
 
 static enum fletch_status plan_for(struct fletch_scatter *scatter, struct fletch_error *error)
@@ -177,13 +221,17 @@ static enum fletch_status plan_for(struct fletch_scatter *scatter, struct fletch
     double rows = (double)scatter->batch->row_count;
     double fade = scatter->seen_rows > rows_to_remember ? 0.5 : 1;
     set_extent(scatter, 0, scatter->batch->row_count);
+    enum fletch_status status = check_rows(scatter, error);
+    if (status != FLETCH_OK)
+        return status;
+    spread_runs(scatter);
     double all_rows = remember(&scatter->seen_rows, rows, fade);
-    for (uint32_t row = 0; row < schema->field_count; row++)
+    for (uint32_t row = 0; row < schema->field_count; row++) {
         scatter->extent.elements[row] =
             remember(&scatter->seen.elements[row], scatter->extent.elements[row], fade) / all_rows;
-    for (uint32_t span = 0; span < schema->span_count; span++)
-        scatter->extent.bytes[span] =
-            remember(&scatter->seen.bytes[span], scatter->extent.bytes[span], fade) / all_rows;
+        scatter->extent.bytes[row] =
+            remember(&scatter->seen.bytes[row], scatter->extent.bytes[row], fade) / all_rows;
+    }
     if (scatter->plan != NULL && !plan_is_off(scatter->plan, &scatter->extent, schema))
         return FLETCH_OK;
     struct fletch_frame_plan *plan = NULL;
@@ -195,15 +243,21 @@ static enum fletch_status plan_for(struct fletch_scatter *scatter, struct fletch
     return FLETCH_OK;
 }
 
-enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
-                                        const struct fletch_batch *batch,
-                                        struct fletch_error *error)
+void fletch_scatter_look_at(struct fletch_scatter *scatter, const struct fletch_batch *batch)
 {
     scatter->batch = batch;
+    scatter->batch_number++;
     for (uint32_t row = 0; row < scatter->source.schema->field_count; row++) {
         scatter->columns[row] = fletch_node_view_of(batch, row);
         scatter->nodes[row].may_have_nulls |= scatter->columns[row].validity != NULL;
     }
+}
+
+enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
+                                        const struct fletch_batch *batch,
+                                        struct fletch_error *error)
+{
+    fletch_scatter_look_at(scatter, batch);
     return batch->row_count == 0 ? FLETCH_OK : plan_for(scatter, error);
 }
 
@@ -212,12 +266,11 @@ double fletch_scatter_widest(const struct fletch_scatter *scatter)
     const struct fletch_schema *schema = scatter->source.schema;
     double widest = 1;
     for (uint32_t row = 0; row < schema->field_count; row++) {
-        const struct fletch_field *field = &schema->fields[row];
-        double bytes = (double)fletch_type_byte_width(&field->type);
-        if (scatter->nodes[row].is_below_a_list)
+        double bytes = (double)fletch_type_byte_width(&schema->fields[row].type);
+        if (scatter->nodes[row].is_inner)
             continue;
         if (scatter->nodes[row].rule == FLETCH_COPY_STRINGS && scatter->seen_rows > 0)
-            bytes = scatter->seen.bytes[field->first_span + 2] / scatter->seen_rows;
+            bytes = scatter->seen.bytes[row] / scatter->seen_rows;
         widest = bytes > widest ? bytes : widest;
     }
     return widest;
@@ -263,7 +316,7 @@ enum fletch_status fletch_scatter_close(struct fletch_scatter *scatter, uint32_t
     return FLETCH_OK;
 }
 
-/* How many of the rows fit into the frame; the offsets of those are written. */
+/* How many of the rows fit into the frame; the offsets of strings of the top level are written. */
 static size_t measure(struct fletch_scatter *scatter, const struct fletch_frame_builder *frame,
                       int64_t first_row, const uint16_t *order, size_t count)
 {
@@ -272,12 +325,12 @@ static size_t measure(struct fletch_scatter *scatter, const struct fletch_frame_
     count = count < room ? count : room;
     for (uint32_t row = 0; row < schema->field_count && count > 0; row++) {
         enum fletch_copy_rule rule = scatter->nodes[row].rule;
-        if (scatter->nodes[row].is_below_a_list)
+        if (scatter->nodes[row].is_inner)
             continue;
         const struct fletch_field *field = &schema->fields[row];
-        if (rule == FLETCH_COPY_LIST) {
-            struct fletch_list_rows rows = {first_row, order, count};
-            count = fletch_list_measure(scatter, frame, row, &rows);
+        if (fletch_copy_rule_is_ranged(rule)) {
+            struct fletch_nested_rows rows = {first_row, order, count};
+            count = fletch_nested_measure(scatter, frame, row, &rows);
         } else if (rule == FLETCH_COPY_STRINGS) {
             struct fletch_gather_strings strings =
                 fletch_scatter_strings(&scatter->columns[row], first_row);
@@ -286,7 +339,7 @@ static size_t measure(struct fletch_scatter *scatter, const struct fletch_frame_
                 .offsets =
                     fletch_builder_region(frame, field->first_span + 1) + width * frame->row_count,
                 .used_bytes = fletch_builder_start(frame, field, frame->row_count),
-                .byte_capacity = (int64_t)frame->plan->regions[field->first_span + 2].bytes,
+                .byte_capacity = frame->plan->byte_capacity[row],
             };
             count = fletch_gather_offsets(&left, &strings, order, count);
         }
@@ -351,7 +404,7 @@ static void prefetch_run(const struct fletch_scatter *scatter,
     const struct fletch_schema *schema = scatter->source.schema;
     for (uint32_t row = 0; frame->slab != NULL && row < schema->field_count; row++) {
         const struct fletch_scatter_node *node = &scatter->nodes[row];
-        if (node->rule != FLETCH_COPY_STRINGS || node->is_below_a_list)
+        if (node->rule != FLETCH_COPY_STRINGS || node->is_inner)
             continue;
         size_t width = fletch_view_has_wide_offsets(&scatter->columns[row]) ? 8 : 4;
         const uint8_t *to = fletch_builder_region(frame, schema->fields[row].first_span + 1) +
@@ -393,22 +446,36 @@ static enum fletch_status place_some(struct fletch_scatter *scatter,
     return is_full ? fletch_scatter_close(scatter, run->partition, error) : FLETCH_OK;
 }
 
-/* Placing reads the offsets of strings partition by partition, in which the processor sees no
- * order: they are fetched in the order of memory before. */
+/* Fetches the offsets of a string or list for a range of elements, and what those of a list need
+ * below. */
+static void prefetch_column(const struct fletch_scatter *scatter, uint32_t row,
+                            struct fletch_element_range range)
+{
+    const struct fletch_node_view *column = &scatter->columns[row];
+    const struct fletch_field *fields = scatter->source.schema->fields;
+    enum fletch_copy_rule rule = scatter->nodes[row].rule;
+    if (rule == FLETCH_COPY_STRUCT)
+        for (uint32_t child = row + 1; child < fields[row].end; child = fields[child].end)
+            prefetch_column(scatter, child, range);
+    if (range.count == 0 || (rule != FLETCH_COPY_STRINGS && rule != FLETCH_COPY_LIST))
+        return;
+    size_t width = fletch_view_has_wide_offsets(column) ? 8 : 4;
+    const uint8_t *offsets = column->values + (size_t)(column->offset + range.first) * width;
+    for (size_t at = 0; at < (size_t)range.count * width; at += LINE)
+        __builtin_prefetch(offsets + at, 0, 2);
+    if (rule == FLETCH_COPY_LIST)
+        prefetch_column(scatter, row + 1, fletch_view_extent(column, range));
+}
+
+/* Placing reads offsets partition by partition, in which the processor sees no order: they are
+ * fetched in the order of memory before. */
 static void prefetch_offsets(const struct fletch_scatter *scatter,
                              const struct fletch_scatter_block *block)
 {
     const struct fletch_schema *schema = scatter->source.schema;
-    for (uint32_t row = 0; row < schema->field_count; row++) {
-        const struct fletch_scatter_node *node = &scatter->nodes[row];
-        if (node->rule != FLETCH_COPY_STRINGS || node->is_below_a_list)
-            continue;
-        struct fletch_gather_strings strings =
-            fletch_scatter_strings(&scatter->columns[row], block->first_row);
-        size_t bytes = (size_t)block->row_count * (strings.has_wide_offsets ? 8 : 4);
-        for (size_t at = 0; at < bytes; at += LINE)
-            __builtin_prefetch(strings.offsets + at, 0, 2);
-    }
+    for (uint32_t c = 0; c < schema->column_count; c++)
+        prefetch_column(scatter, schema->columns[c],
+                        (struct fletch_element_range){block->first_row, block->row_count});
 }
 
 enum fletch_status fletch_scatter_block(struct fletch_scatter *scatter,

@@ -33,14 +33,32 @@ enum fletch_copy_rule {
     FLETCH_COPY_WIDE_VALUES,
     FLETCH_COPY_STRINGS,
     FLETCH_COPY_STRUCT,
-    FLETCH_COPY_LIST
+    /* From here on in ranges of elements, with all that lies below (nested_copy.h). */
+    FLETCH_COPY_LIST,
+    FLETCH_COPY_VIEWS,
+    FLETCH_COPY_LIST_VIEW,
+    FLETCH_COPY_FIXED_LIST,
+    FLETCH_COPY_SPARSE_UNION,
+    FLETCH_COPY_DENSE_UNION,
+    FLETCH_COPY_RUNS
 };
 
 struct fletch_scatter_node {
     enum fletch_copy_rule rule;
-    uint32_t kernel;      /* of FLETCH_COPY_VALUES: log2 of the width */
-    bool is_below_a_list; /* copied with that */
-    bool may_have_nulls;  /* some batch had: frames must be asked whether they have */
+    uint32_t kernel;     /* of FLETCH_COPY_VALUES: log2 of the width */
+    bool is_inner;       /* copied with a node above it, in ranges */
+    bool may_have_nulls; /* some batch had: frames must be asked whether they have */
+};
+
+static inline bool fletch_copy_rule_is_ranged(enum fletch_copy_rule rule)
+{
+    return rule >= FLETCH_COPY_LIST;
+}
+
+/* By node: elements, and bytes of strings. */
+struct fletch_element_counts {
+    int64_t *elements;
+    int64_t *bytes;
 };
 
 struct fletch_scatter {
@@ -63,10 +81,11 @@ struct fletch_scatter {
     const uint32_t **remaps;          /* by dictionary: new index of each old one; NULL: the same */
     int64_t *remap_counts;            /* how many old ones there are */
     const struct fletch_batch *batch;
+    uint64_t batch_number;             /* how many batches have begun */
     struct fletch_frame_extent seen;   /* totals over `seen_rows` */
     struct fletch_frame_extent extent; /* scratch */
-    int64_t *used_elements;            /* scratch of a list's measuring, by node */
-    int64_t *used_bytes;               /* by span */
+    struct fletch_element_counts used; /* scratch of measuring: what a frame holds */
+    struct fletch_element_counts kept; /* and held before */
     double seen_rows;
     uint64_t frame_bytes; /* that the next row's frame wants, for which there was no memory; or 0 */
     void *block;          /* in which the arrays lie that depend on the schema alone */
@@ -86,6 +105,9 @@ enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
 
 /* Drops what was not taken. */
 void fletch_scatter_deinit(struct fletch_scatter *scatter);
+
+/* The batch whose elements are measured and copied from here on. */
+void fletch_scatter_look_at(struct fletch_scatter *scatter, const struct fletch_batch *batch);
 
 /* The batch whose rows come next; it lives until all are placed. RESOURCE_EXHAUSTED: no memory, and
  * nothing has changed. */

@@ -2,7 +2,7 @@
 
 #include "partition/bit_run.h"
 #include "partition/index_gather.h"
-#include "partition/scatter_nested.h"
+#include "partition/nested_copy.h"
 
 enum {
     SHORT_STRING = 12, /* of this mean length most strings fit into 16 bytes */
@@ -36,14 +36,18 @@ struct copy {
     fletch_gather_values *values;
     bool is_past_caches; /* that is where `values` writes whole lines */
     struct fletch_gather_strings strings;
-    int64_t rows; /* of the block */
 };
 
-/* What is left to be prefetched, and how much of it for each segment. */
+/* What is left to be prefetched, and how much of it for each segment: buffers in which the rows of
+ * a block lie side by side. */
+enum { AHEAD_MOST = 12 };
 struct ahead {
-    const uint8_t *next;
-    size_t left;
-    size_t step;
+    uint32_t count;
+    struct {
+        const uint8_t *next;
+        size_t left;
+        size_t step;
+    } parts[AHEAD_MOST];
 };
 
 static void copy_bits(const struct copy *copy, const struct fletch_segment *segment,
@@ -95,20 +99,18 @@ static void copy_strings(const struct copy *copy, const struct fletch_segment *s
         copy->block->lists->order + segment->first, segment->count);
 }
 
-static void copy_lists(const struct copy *copy, const struct fletch_segment *segment)
+/* A column with children: rows by rows, since what lies below them is copied in ranges. */
+static void copy_nested(const struct copy *copy, const struct fletch_segment *segment)
 {
     const uint16_t *order = copy->block->lists->order + segment->first;
-    for (uint32_t i = 0; i < segment->count; i++) {
-        int64_t index = copy->block->first_row + order[i];
-        int64_t from = fletch_view_start(copy->column, index);
-        struct fletch_range_copy range = {
-            .frame = &segment->frame,
-            .from = from,
-            .count = fletch_view_start(copy->column, index + 1) - from,
-            .at = fletch_builder_start(&segment->frame, copy->column->field, segment->row + i),
-        };
-        if (range.count > 0)
-            fletch_scatter_copy_range(copy->scatter, copy->column->row + 1, range);
+    struct fletch_element_ranges ranges;
+    int64_t at = segment->row;
+    for (uint32_t i = 0; i < segment->count;) {
+        fletch_ranges_clear(&ranges);
+        while (i < segment->count && !fletch_ranges_are_full(&ranges))
+            fletch_ranges_add(&ranges, copy->block->first_row + order[i++], 1);
+        fletch_nested_copy(copy->scatter, &segment->frame, copy->column->row, &ranges, at);
+        at += ranges.total;
     }
 }
 
@@ -139,41 +141,70 @@ static void prefetch_target(const struct copy *copy, const struct fletch_segment
 
 /* ---- what is read next ---- */
 
-/* The bytes of a column that the block will read, in which the rows lie side by side. */
-static struct ahead ahead_of(const struct copy *copy, uint32_t row)
+static void add_ahead(struct ahead *ahead, const struct copy *copy, const uint8_t *data,
+                      size_t bytes)
+{
+    if (data == NULL || bytes == 0 || ahead->count == AHEAD_MOST)
+        return;
+    ahead->parts[ahead->count].next = data;
+    ahead->parts[ahead->count].left = bytes;
+    ahead->parts[ahead->count].step = bytes / copy->scatter->segment_count / LINE * LINE + LINE;
+    ahead->count++;
+}
+
+/* The bytes of a column that the block will read. Offsets of strings of the top level have been
+ * read when rows were placed. */
+static void add_column_ahead(struct ahead *ahead, const struct copy *copy, uint32_t row,
+                             struct fletch_element_range range)
 {
     const struct fletch_node_view *column = &copy->scatter->columns[row];
-    struct ahead ahead = {.next = NULL};
-    int64_t first = copy->block->first_row;
-    int64_t end = first + copy->rows;
-    if (copy->scatter->nodes[row].rule == FLETCH_COPY_STRINGS) {
-        int64_t start = fletch_view_start(column, first);
-        ahead.next = column->bytes + start;
-        ahead.left = (size_t)(fletch_view_start(column, end) - start);
-    } else if (copy->scatter->nodes[row].rule == FLETCH_COPY_VALUES) {
-        size_t width = fletch_type_byte_width(&column->field->type);
-        ahead.next = column->values + (size_t)(column->offset + first) * width;
-        ahead.left = (size_t)(end - first) * width;
+    const struct fletch_field *fields = copy->scatter->source.schema->fields;
+    size_t width = fletch_type_byte_width(&column->field->type);
+    if (range.count == 0)
+        return;
+    switch (copy->scatter->nodes[row].rule) {
+    case FLETCH_COPY_STRINGS:
+        range = fletch_view_extent(column, range);
+        if (column->bytes != NULL)
+            add_ahead(ahead, copy, column->bytes + range.first, (size_t)range.count);
+        break;
+    case FLETCH_COPY_VALUES:
+        if (column->values != NULL)
+            add_ahead(ahead, copy, column->values + (size_t)(column->offset + range.first) * width,
+                      (size_t)range.count * width);
+        break;
+    case FLETCH_COPY_LIST:
+        add_column_ahead(ahead, copy, row + 1, fletch_view_extent(column, range));
+        break;
+    case FLETCH_COPY_STRUCT:
+        for (uint32_t child = row + 1; child < fields[row].end; child = fields[child].end)
+            add_column_ahead(ahead, copy, child, range);
+        break;
+    default:
+        break;
     }
-    if (ahead.next == NULL)
-        ahead.left = 0;
-    ahead.step = ahead.left / copy->scatter->segment_count / LINE * LINE + LINE;
-    return ahead;
 }
 
 /* A segment's share of the column that comes next: it comes from memory while this one is copied
  * out of the cache. */
 static void prefetch_ahead(struct ahead *ahead)
 {
-    size_t bytes = ahead->step < ahead->left ? ahead->step : ahead->left;
-    for (size_t line = 0; line < bytes; line += LINE)
-        __builtin_prefetch(ahead->next + line, 0, 2);
-    ahead->next += bytes;
-    ahead->left -= bytes;
+    for (uint32_t i = 0; i < ahead->count; i++) {
+        size_t left = ahead->parts[i].left;
+        size_t bytes = ahead->parts[i].step < left ? ahead->parts[i].step : left;
+        for (size_t line = 0; line < bytes; line += LINE)
+            __builtin_prefetch(ahead->parts[i].next + line, 0, 2);
+        ahead->parts[i].next += bytes;
+        ahead->parts[i].left -= bytes;
+    }
 }
 
 static void copy_segment(const struct copy *copy, const struct fletch_segment *segment)
 {
+    if (fletch_copy_rule_is_ranged(copy->node->rule)) {
+        copy_nested(copy, segment);
+        return;
+    }
     if (copy->node->may_have_nulls && fletch_scatter_prepare_validity(&segment->frame, copy->column,
                                                                       segment->row, segment->count))
         copy_bits(copy, segment, copy->column->validity, copy->column->field->first_span);
@@ -187,9 +218,6 @@ static void copy_segment(const struct copy *copy, const struct fletch_segment *s
         break;
     case FLETCH_COPY_STRINGS:
         copy_strings(copy, segment);
-        break;
-    case FLETCH_COPY_LIST:
-        copy_lists(copy, segment);
         break;
     default:
         break;
@@ -208,7 +236,7 @@ static void copy_column(struct copy *copy, struct ahead *ahead)
     }
     if (copy->node->rule == FLETCH_COPY_STRINGS) {
         copy->strings = fletch_scatter_strings(copy->column, copy->block->first_row);
-        double mean = scatter->seen.bytes[copy->column->field->first_span + 2] / scatter->seen_rows;
+        double mean = scatter->seen.bytes[copy->column->row] / scatter->seen_rows;
         copy->strings.is_short = mean < SHORT_STRING;
     }
     for (uint32_t i = 0; i < scatter->segment_count; i++) {
@@ -224,7 +252,7 @@ static uint32_t next_row(const struct fletch_scatter *scatter, uint32_t row)
 {
     do
         row++;
-    while (row < scatter->source.schema->field_count && scatter->nodes[row].is_below_a_list);
+    while (row < scatter->source.schema->field_count && scatter->nodes[row].is_inner);
     return row;
 }
 
@@ -232,13 +260,14 @@ void fletch_scatter_copy_segments(struct fletch_scatter *scatter,
                                   const struct fletch_scatter_block *block)
 {
     struct copy copy = {.scatter = scatter, .block = block};
+    struct fletch_element_range rows = {block->first_row, block->row_count};
     uint32_t count = scatter->source.schema->field_count;
-    copy.rows = block->row_count;
     for (uint32_t row = 0; row < count && scatter->segment_count > 0;) {
         uint32_t next = next_row(scatter, row);
-        struct ahead ahead = {.left = 0};
+        struct ahead ahead;
+        ahead.count = 0;
         if (next < count)
-            ahead = ahead_of(&copy, next);
+            add_column_ahead(&ahead, &copy, next, rows);
         copy.column = &scatter->columns[row];
         copy.node = &scatter->nodes[row];
         copy_column(&copy, &ahead);

@@ -8,41 +8,41 @@ enum { PADDING = 64 };
 
 /* ---- how large ---- */
 
-/* Elements of a field, counted from the batch's first one. */
-struct window {
-    int64_t first;
-    int64_t count;
-};
-
-static struct window window_below(const struct fletch_column *column, const struct window *window)
+/* Bytes of views that do not stand in them. */
+static uint64_t view_bytes(const struct fletch_column *column, struct fletch_element_range elements)
 {
-    if (window->count == 0)
-        return (struct window){0, 0};
-    int64_t start = fletch_column_offset(column, window->first);
-    int64_t end = fletch_column_offset(column, window->first + window->count);
-    return (struct window){start, end - start};
+    uint64_t bytes = 0;
+    for (int64_t i = elements.first; i < elements.first + elements.count; i++) {
+        const struct fletch_string_view *view = fletch_column_view(column, i);
+        if (view->bytes > FLETCH_VIEW_INLINE_BYTES && fletch_column_is_valid(column, i))
+            bytes += (uint64_t)view->bytes;
+    }
+    return bytes;
 }
 
-/* A field and all below it; as deep as a schema may be. */
-static uint64_t field_bytes(const struct fletch_batch *batch, uint32_t row, struct window window)
+/* The elements are counted from the batch's first one. Recurses as deep as a schema may be. */
+static uint64_t field_bytes(const struct fletch_batch *batch, uint32_t row,
+                            struct fletch_element_range elements)
 {
     const struct fletch_column column = fletch_column_of(batch, row);
     const struct fletch_type *type = &column.field->type;
     const struct fletch_type_layout *layout = fletch_type_layout(type);
-    struct window inner = window;
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < column.field->span_count; i++) {
         enum fletch_span_kind kind = (enum fletch_span_kind)layout->spans[i];
-        uint64_t span = fletch_span_bytes(type, kind, (uint64_t)window.count);
-        if (kind == FLETCH_SPAN_OFFSETS32 || kind == FLETCH_SPAN_OFFSETS64)
-            inner = window_below(&column, &window);
-        else if (kind == FLETCH_SPAN_BYTES)
-            span = (uint64_t)inner.count;
+        uint64_t span = fletch_span_bytes(type, kind, (uint64_t)elements.count);
+        if (kind == FLETCH_SPAN_BYTES && elements.count > 0)
+            span = (uint64_t)(fletch_column_offset(&column, elements.first + elements.count) -
+                              fletch_column_offset(&column, elements.first));
         bytes += fletch_round_up(span, PADDING);
     }
+    if (fletch_type_is_view(type->id))
+        bytes += fletch_round_up(view_bytes(&column, elements), PADDING);
+    uint32_t index = 0;
     for (uint32_t child = row + 1; child < column.field->end;
          child = batch->schema->fields[child].end)
-        bytes += field_bytes(batch, child, inner);
+        bytes +=
+            field_bytes(batch, child, fletch_column_range_below(batch, row, index++, elements));
     return bytes;
 }
 
@@ -50,10 +50,10 @@ uint64_t fletch_batch_body_bytes_of(const struct fletch_batch *batch, int64_t fi
                                     int64_t row_count)
 {
     const struct fletch_schema *schema = batch->schema;
-    const struct window window = {first_row, row_count};
+    const struct fletch_element_range rows = {first_row, row_count};
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < schema->column_count; i++)
-        bytes += field_bytes(batch, schema->columns[i], window);
+        bytes += field_bytes(batch, schema->columns[i], rows);
     return bytes == 0 ? PADDING : bytes;
 }
 
@@ -142,19 +142,9 @@ enum fletch_status fletch_batch_pay(struct fletch_buffer_cache *cache, struct fl
     if (status != FLETCH_OK)
         return status;
     fletch_batch_acquire_inline(batch); /* the toll's */
-    const struct fletch_batch_parts parts = {
-        .schema = batch->schema,
-        .row_count = batch->row_count,
-        .nodes = batch->nodes,
-        .spans = batch->spans,
-        .owners = &toll,
-        .dictionaries = batch->dictionaries,
-        .metadata = batch->metadata,
-        .node_count = batch->node_count,
-        .span_count = batch->span_count,
-        .owner_count = 1,
-        .dictionary_count = batch->dictionary_count,
-    };
+    struct fletch_batch_parts parts = fletch_batch_parts_of(batch);
+    parts.owners = &toll;
+    parts.owner_count = 1;
     status = fletch_batch_create(cache, account, &parts, out_batch, error);
     if (status == FLETCH_OK)
         fletch_batch_acquire_shared_parts(batch);

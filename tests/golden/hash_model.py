@@ -75,7 +75,15 @@ def word_of_decimal(value):
 
 INTEGERS = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "date32",
             "date64", "time32", "time64", "timestamp", "duration", "interval_months"}
-BYTES = {"utf8", "large_utf8", "binary", "large_binary", "fixed_size_binary"}
+VIEWS = {"utf8_view", "binary_view"}
+BYTES = {"utf8", "large_utf8", "binary", "large_binary", "fixed_size_binary"} | VIEWS
+LISTS = {"list", "large_list", "list_view", "large_list_view", "fixed_size_list"}
+UNIONS = {"dense_union", "sparse_union"}
+
+
+def type_ids(name):
+    """Those of a union's children, as "dense_union(5,0)" has them."""
+    return [int(i) for i in name.split("(")[1][:-1].split(",")]
 
 
 def word(kind, value):
@@ -97,14 +105,15 @@ def word(kind, value):
         return word_of_decimal(int(value))
     if name in BYTES:
         return word_of_bytes(bytes.fromhex(value))
-    if name in ("list", "large_list", "fixed_size_list"):
+    if name.split("(")[0] in LISTS:
         return word_of_list(children[0], value)
     if name == "map":
         return word_of_list(["struct", *children], value)
-    if name == "dictionary":
+    if name in ("dictionary", "run_end_encoded"):
         return word(children[0], value)
-    if name == "union":
-        return step(step(UNION, value[0]), word(children[value[0]], value[1]))
+    if name.split("(")[0] in UNIONS:
+        child = children[type_ids(name).index(value[0])]
+        return step(step(UNION, value[0]), word(child, value[1]))
     assert name == "struct", name
     h = STRUCT
     for child, of_child in zip(children, value, strict=True):
@@ -195,7 +204,7 @@ def spark(kind, value, seed):
         while not -(1 << 8 * width - 1) <= int(value) < 1 << 8 * width - 1:
             width += 1
         return murmur_bytes(int(value).to_bytes(width, "big", signed=True), seed)
-    if base in BYTES - {"fixed_size_binary"}:
+    if base in BYTES - VIEWS - {"fixed_size_binary"}:
         return seed if value is None else murmur_bytes(bytes.fromhex(value), seed)
     if base in ("list", "large_list"):
         return spark_chain([(children[0], v) for v in value or []], seed)
@@ -255,10 +264,10 @@ def one_column_vectors():
              "😁".encode(), "天地".encode(), bytes(range(31)), bytes(range(32)),
              bytes(range(33)), bytes(255 - i for i in range(256)), b"\xff" * 100, b"A" * 1000,
              KEY_A.to_bytes(8, "little") + b"12345678", b"12345678" + KEY_B.to_bytes(8, "little")]
-    for name in ("binary", "large_binary", "fixed_size_binary"):
+    for name in ("binary", "large_binary", "fixed_size_binary", "binary_view"):
         yield from ([(name, t.hex())] for t in texts)
         yield [(name, None)]
-    for name in ("utf8", "large_utf8"):
+    for name in ("utf8", "large_utf8", "utf8_view"):
         yield from ([(name, t.hex())] for t in texts if t.isascii() or len(t) < 8)
         yield [(name, None)]
 
@@ -267,6 +276,11 @@ def nested_vectors():
     for name in ("list", "large_list"):
         for value in (None, [], ["1"], ["1", "2"], ["2", "1"], [None], [None, None]):
             yield [([name, "int32"], value)]
+    for name in ("list_view", "large_list_view"):
+        for value in (None, [], ["1"], ["1", "2"], ["2", "1"], [None], [None, None]):
+            yield [([name, "int32"], value)]
+    yield from ([(["fixed_size_list(2)", "int32"], v)] for v in (None, ["1", "2"], [None, None]))
+    yield from ([(["fixed_size_list(0)", "int32"], v)] for v in (None, []))
     text = b"deep".hex()
     yield from ([(["list", ["list", "utf8"]], v)] for v in ([], [[]], [[], []], [None], [[text]],
                                                           [[text], []], [[], [text]]))
@@ -279,6 +293,16 @@ def nested_vectors():
                 for v in (None, [], [[text, "1"]], [[text, None], ["", "2"]]))
     yield from ([(["dictionary", "utf8"], v)] for v in (None, "", text))
     yield from ([(["dictionary", "int64"], v)] for v in (None, "42"))
+    for name in ("dense_union(5,0,127)", "sparse_union(5,0,127)"):
+        union = [name, "int32", "utf8", ["list", "int32"]]
+        yield from ([(union, v)] for v in ([5, "1"], [0, text], [5, None], [127, ["1", None]],
+                                           [0, None], [127, None], [127, []], [5, "2"]))
+    yield from ([(["run_end_encoded", "utf8"], v)] for v in ("", "", text, None, None, text))
+    yield from ([(["run_end_encoded", ["list", "int32"]], v)] for v in (["1"], ["1"], None, []))
+    yield from ([(["run_end_encoded", ["dictionary", "utf8"]], v)] for v in (text, text, None))
+    yield from ([(["list_view", "utf8_view"], v)]
+                for v in ([text, (b"thirteen byte").hex()], None, [None, (b"a" * 12).hex()]))
+    yield [(["struct", ["fixed_size_list(1)", ["sparse_union(7)", "utf8_view"]]], [[[7, text]]])]
 
 
 def several_column_vectors():
@@ -345,10 +369,16 @@ FORMATS = {"null": "n", "bool": "b", "int8": "c", "uint8": "C", "int16": "s", "u
            "double": "g", "utf8": "u", "large_utf8": "U", "binary": "z", "large_binary": "Z",
            "date32": "tdD", "date64": "tdm", "time32": "tts", "time64": "ttu",
            "timestamp": "tsu:UTC", "duration": "tDu", "interval_months": "tiM",
-           "interval_day_time": "tiD", "interval_month_day_nano": "tin"}
+           "interval_day_time": "tiD", "interval_month_day_nano": "tin", "utf8_view": "vu",
+           "binary_view": "vz"}
+LIST_FORMATS = {"list": "+l", "large_list": "+L", "list_view": "+vl", "large_list_view": "+vL"}
 WIDTHS = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "half": 2, "int32": 4, "uint32": 4,
           "float": 4, "date32": 4, "time32": 4, "interval_months": 4, "decimal32": 4,
           "decimal128": 16, "decimal256": 32}
+
+
+def list_size(name):
+    return int(name.split("(")[1][:-1])
 
 
 def format_of(kind, value):
@@ -359,8 +389,16 @@ def format_of(kind, value):
         return f"d:{name.split('(')[1][:-1]},{base[7:]}"
     if base == "fixed_size_binary":
         return f"w:{len(value or '') // 2}"
-    if base in ("list", "large_list"):
-        return f"+{'l' if base == 'list' else 'L'}(item={format_of(children[0], None)})"
+    if base in LIST_FORMATS:
+        return f"{LIST_FORMATS[base]}(item={format_of(children[0], None)})"
+    if base == "fixed_size_list":
+        return f"+w:{list_size(name)}(item={format_of(children[0], None)})"
+    if base in UNIONS:
+        ids = ",".join(map(str, type_ids(name)))
+        inner = " ".join(f"m{i}={format_of(child, None)}" for i, child in enumerate(children))
+        return f"+u{base[0]}:{ids}({inner})"
+    if base == "run_end_encoded":
+        return f"+r(ends=i! values={format_of(children[0], None)})"
     if base == "struct":
         inner = " ".join(f"c{i}={format_of(child, None)}" for i, child in enumerate(children))
         return f"+s({inner})" if inner else "+s"
@@ -408,6 +446,14 @@ def arrays_of(kind, values):
         return [(values, [])], []
     if base == "bool":
         return [(values, [validity, bits_of(values)])], []
+    if base in VIEWS:
+        return view_arrays(values, validity), []
+    if base in UNIONS:
+        return union_arrays(name, children, values)
+    if base == "run_end_encoded":
+        return run_arrays(children[0], values)
+    if base in ("list_view", "large_list_view", "fixed_size_list"):
+        return loose_list_arrays(name, children[0], values, validity)
     if base in ("utf8", "binary", "large_utf8", "large_binary"):
         texts = [bytes.fromhex(v or "") for v in values]
         offsets = offsets_of(texts, 8 if base.startswith("large") else 4)
@@ -436,11 +482,74 @@ def arrays_of(kind, values):
     return [(values, [validity, b"".join(stored(base, v, width) for v in values)])], []
 
 
+def view_arrays(values, validity):
+    """Longer ones lie in two buffers in turn; what a null's view says means nothing."""
+    buffers, views = [b"", b""], b""
+    for number, value in enumerate(values):
+        text = bytes.fromhex(value or "")
+        if value is None:
+            views += b"\xa5" * 16
+        elif len(text) <= 12:
+            views += struct.pack("<i", len(text)) + text.ljust(12, b"\0")
+        else:
+            which = number % 2
+            views += struct.pack("<i4sii", len(text), text[:4], which, len(buffers[which]))
+            buffers[which] += text
+    return [(values, [validity, views], buffers)]
+
+
+def loose_list_arrays(name, child, values, validity):
+    """Lists whose elements lie in reverse order of the lists, or side by side by their size."""
+    base = name.split("(")[0]
+    if base == "fixed_size_list":
+        empty = [None] * list_size(name)
+        nodes, dictionaries = arrays_of(child, [e for v in values for e in (v or empty)])
+        return [(values, [validity]), *nodes], dictionaries
+    starts, below = [], []
+    for value in reversed(values):
+        starts.insert(0, len(below))
+        below += value or []
+    width = 8 if base.startswith("large") else 4
+    spans = [b"".join(number.to_bytes(width, "little") for number in numbers)
+             for numbers in (starts, [len(v or []) for v in values])]
+    nodes, dictionaries = arrays_of(child, below)
+    return [(values, [validity, *spans]), *nodes], dictionaries
+
+
+def union_arrays(name, children, values):
+    ids = bytes(value[0] for value in values)
+    nodes, dictionaries, starts = [], [], [0] * len(values)
+    for type_id, child in zip(type_ids(name), children):
+        mine = [i for i, value in enumerate(values) if value[0] == type_id]
+        for number, i in enumerate(mine):
+            starts[i] = number
+        if name.startswith("sparse"):
+            below = [value[1] if value[0] == type_id else None for value in values]
+        else:
+            below = [values[i][1] for i in mine]
+        found = arrays_of(child, below)
+        nodes += found[0]
+        dictionaries += found[1]
+    spans = [ids]
+    if name.startswith("dense"):
+        spans.append(b"".join(start.to_bytes(4, "little") for start in starts))
+    return [(values, spans), *nodes], dictionaries
+
+
+def run_arrays(child, values):
+    ends = [i + 1 for i in range(len(values)) if i + 1 == len(values) or values[i] != values[i + 1]]
+    nodes, dictionaries = arrays_of(child, [values[end - 1] for end in ends])
+    stored_ends = b"".join(end.to_bytes(4, "little") for end in ends)
+    return ([([0] * len(values), []), (ends, [b"", stored_ends]), *nodes], dictionaries)
+
+
 def print_nodes(nodes):
-    for values, spans in nodes:
+    for values, spans, *buffers in nodes:
         nulls = sum(v is None for v in values)
         shown = [span.hex() or "-" for span in spans]
         print("node", len(values), nulls, len(shown), *shown)
+        for data in buffers:
+            print("buffers", len(data), *[part.hex() or "-" for part in data])
 
 
 def print_columns():

@@ -6,7 +6,8 @@
  *   ipc_tool compare SEED IN               whether the same random batches are in it
  *
  * FORMAT is stream or file, or either with compressed bodies: stream-lz4, file-zstd. IN is a path,
- * which is mapped; "fd:PATH" reads a stream by descriptor. Strings and values are printed as the
+ * which is mapped; "fd:PATH" reads a stream by descriptor, and "loose:PATH" looks at no values but
+ * offsets. Strings and values are printed as the
  * hexadecimal digits of their bytes. A failure is printed as STATUS: message, exit status 1. */
 
 #include <fletching/fletching.h>
@@ -93,19 +94,6 @@ static void print_field(const struct fletch_schema *schema, uint32_t row)
     printf("]}");
 }
 
-static int64_t load_offset(const struct fletch_batch_span *span, enum fletch_span_kind kind,
-                           int64_t index)
-{
-    int64_t wide;
-    int32_t narrow;
-    if (kind == FLETCH_SPAN_OFFSETS64) {
-        memcpy(&wide, span->data + 8 * index, sizeof wide);
-        return wide;
-    }
-    memcpy(&narrow, span->data + 4 * index, sizeof narrow);
-    return narrow;
-}
-
 static void print_element(const struct fletch_batch *batch, uint32_t row, int64_t index);
 
 static int64_t index_of(const struct fletch_column *column, int64_t index)
@@ -127,18 +115,36 @@ static void print_range(const struct fletch_batch *batch, uint32_t row, int64_t 
     printf("]");
 }
 
-static void print_variable(const struct fletch_batch *batch, uint32_t row, int64_t index)
+static void print_list(const struct fletch_batch *batch, uint32_t row, int64_t index)
 {
-    struct fletch_column column = fletch_column_of(batch, row);
-    const struct fletch_type_layout *layout = fletch_type_layout(&column.field->type);
-    enum fletch_span_kind kind = (enum fletch_span_kind)layout->spans[1];
-    int64_t at = column.node->offset + index;
-    int64_t start = load_offset(&column.spans[1], kind, at);
-    int64_t end = load_offset(&column.spans[1], kind, at + 1);
-    if (layout->span_count == 3)
-        print_hex(column.spans[2].data + start, (size_t)(end - start));
-    else
-        print_range(batch, row + 1, start, end - start);
+    const struct fletch_column column = fletch_column_of(batch, row);
+    const struct fletch_element_range elements = fletch_column_elements(&column, index);
+    print_range(batch, row + 1, elements.first, elements.count);
+}
+
+static void print_bytes(const struct fletch_column *column, int64_t index)
+{
+    const struct fletch_batch_span bytes = fletch_column_bytes(column, index);
+    print_hex(bytes.data, bytes.bytes);
+}
+
+/* The type id, and the value of that member. */
+static void print_member(const struct fletch_batch *batch, uint32_t row, int64_t index)
+{
+    const struct fletch_column column = fletch_column_of(batch, row);
+    const uint32_t member = (uint32_t)fletch_column_member(&column, index);
+    printf("[%d,", column.field->type.type_ids[member]);
+    print_element(batch, fletch_schema_child(batch->schema, row, member),
+                  fletch_column_member_index(&column, index));
+    printf("]");
+}
+
+static void print_run(const struct fletch_batch *batch, uint32_t row, int64_t index)
+{
+    const struct fletch_column run_ends = fletch_column_of(batch, row + 1);
+    const int64_t position = batch->nodes[row].offset + index;
+    print_element(batch, batch->schema->fields[row + 1].end,
+                  fletch_column_find_run(&run_ends, position));
 }
 
 static void print_struct(const struct fletch_batch *batch, uint32_t row, int64_t index)
@@ -157,20 +163,27 @@ static void print_element(const struct fletch_batch *batch, uint32_t row, int64_
 {
     struct fletch_column column = fletch_column_of(batch, row);
     const struct fletch_type_layout *layout = fletch_type_layout(&column.field->type);
+    const enum fletch_type_id type = column.field->type.id;
     int64_t at = column.node->offset + index;
     if (!fletch_column_is_valid(&column, index)) {
         printf("null");
     } else if (column.field->dictionary != FLETCH_NO_INDEX) {
         print_element(batch->dictionaries[column.field->dictionary], 0, index_of(&column, index));
-    } else if (layout->span_count == 1) {
+    } else if (type == FLETCH_TYPE_STRUCT) {
         print_struct(batch, row, index);
+    } else if (fletch_type_is_union(type)) {
+        print_member(batch, row, index);
+    } else if (type == FLETCH_TYPE_RUN_END_ENCODED) {
+        print_run(batch, row, index);
+    } else if (fletch_type_is_view(type) || fletch_type_is_variable(type)) {
+        print_bytes(&column, index);
     } else if (layout->spans[1] == FLETCH_SPAN_BITS) {
         printf("%d", fletch_bitmap_get(column.spans[1].data, at));
     } else if (layout->spans[1] == FLETCH_SPAN_VALUES) {
         size_t width = fletch_type_byte_width(&column.field->type);
         print_hex(column.spans[1].data + (size_t)at * width, width);
     } else {
-        print_variable(batch, row, index);
+        print_list(batch, row, index);
     }
 }
 
@@ -178,12 +191,16 @@ static void print_element(const struct fletch_batch *batch, uint32_t row, int64_
 
 static struct fletch_ipc_reader *open_reader(struct tool *tool, const char *in)
 {
-    const struct fletch_ipc_read_options options = {
+    struct fletch_ipc_read_options options = {
         .struct_size = sizeof options,
         .cache = tool->cache,
         .validation = FLETCH_VALIDATION_FULL,
     };
     struct fletch_ipc_reader *reader = NULL;
+    if (strncmp(in, "loose:", 6) == 0) {
+        options.validation = FLETCH_VALIDATION_OFFSETS;
+        in += 6;
+    }
     if (strncmp(in, "fd:", 3) != 0) {
         check(tool, fletch_ipc_reader_open_path(in, &options, &reader, &tool->error));
         return reader;
@@ -291,7 +308,7 @@ static struct fletch_schema *make_random(struct tool *tool, const char *seed, bo
 {
     struct fletch_random random = fletch_random_from_seed(strtoull(seed, NULL, 10));
     const struct random_schema_options options = {
-        .columns_max = 8, .depth_max = 3, .no_dictionaries = for_file};
+        .columns_max = 8, .depth_max = 3, .no_dictionaries = for_file, .has_all_layouts = true};
     struct fletch_schema *schema = random_schema(&random, &options);
     for (int i = 0; i < RANDOM_BATCHES; i++) {
         uint32_t rows = fletch_random_below(&random, RANDOM_ROWS);

@@ -11,26 +11,32 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from arrow_json import NotCarried, expected_of  # noqa: E402
+from arrow_json import expected_of  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 
-def testing_folders():
-    """Folders of golden files: our own, and Arrow's where they are."""
-    yield HERE / "data"
+def testing_data():
+    """The folder of Arrow's testing data, or None."""
     told = os.environ.get("FLETCH_ARROW_TESTING_DIR")
     candidates = [Path(told)] if told else [ROOT.parent / "shared" / "arrow-testing",
                                             ROOT.parent / "arrow-testing"]
     for candidate in candidates:
-        integration = candidate / "data" / "arrow-ipc-stream" / "integration"
-        if integration.is_dir():
-            yield from sorted(folder for folder in integration.iterdir() if folder.is_dir())
-            return
+        if (candidate / "data" / "arrow-ipc-stream" / "integration").is_dir():
+            return candidate / "data"
     if told:
         sys.exit(f"FLETCH_ARROW_TESTING_DIR is '{told}', where there is no golden data")
     print("Arrow's testing data is not there (FLETCH_ARROW_TESTING_DIR): only our own files")
+    return None
+
+
+def golden_folders(data):
+    """Folders of golden files: our own, and Arrow's."""
+    yield HERE / "data"
+    if data:
+        integration = data / "arrow-ipc-stream" / "integration"
+        yield from sorted(folder for folder in integration.iterdir() if folder.is_dir())
 
 
 def run(tool, *arguments):
@@ -86,10 +92,11 @@ def expect_dump(tool, source, expected, failures, path):
     return True
 
 
-def expect_refusal(tool, source, failures, path, why):
-    result = run(tool, "dump", source)
-    if result.returncode != 1 or "UNIMPLEMENTED" not in result.stderr:
-        failures.add(path, f"has {why} and was not refused: {result.returncode} "
+def expect_refusal(tool, path, failures, why):
+    result = run(tool, "dump", path)
+    if result.returncode != 1 or why not in result.stderr or \
+            "UNIMPLEMENTED" not in result.stderr:
+        failures.add(path, f"was not refused because of {why}: {result.returncode} "
                            f"{shorten(result.stderr)}")
 
 
@@ -107,11 +114,12 @@ def check_copies(tool, path, expected, failures):
             continue
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "copy"
-            result = run(tool, "copy", kind, alignment, path, out)
+            result = run(tool, "copy", kind, alignment, source_of(path), out)
             if result.returncode != 0:
                 failures.add(path, f"copy as {kind}: {shorten(result.stderr)}")
                 return
-            if not expect_dump(tool, out, expected, failures, f"{path} copied as {kind}"):
+            copied = source_of(path).replace(f"{path}", f"{out}")
+            if not expect_dump(tool, copied, expected, failures, f"{path} copied as {kind}"):
                 return
 
 
@@ -124,16 +132,20 @@ def load(path):
         return expected_of(json.load(file))
 
 
+def source_of(path):
+    """Arrow made decimals of more digits than their precision until 2.0: what is in them passes no
+    full validation, its own neither."""
+    is_old = path.parent.name.startswith(("0.", "1."))
+    return f"loose:{path}" if is_old and "decimal" in path.name else f"{path}"
+
+
 def check(tool, path, failures):
-    try:
-        expected = load(path)
-    except NotCarried as type_name:
-        expect_refusal(tool, path, failures, path, type_name)
-        return
-    if not expect_dump(tool, path, expected, failures, path):
+    expected = load(path)
+    source = source_of(path)
+    if not expect_dump(tool, source, expected, failures, path):
         return
     if path.suffix == ".stream":
-        expect_dump(tool, f"fd:{path}", expected, failures, path)
+        expect_dump(tool, source.replace(f"{path}", f"fd:{path}"), expected, failures, path)
     check_copies(tool, path, expected, failures)
 
 
@@ -141,9 +153,14 @@ def main():
     tool = sys.argv[1]
     failures = Failures()
     count = 0
-    for folder in testing_folders():
+    data = testing_data()
+    for folder in golden_folders(data):
         for path in sorted([*folder.glob("*.stream"), *folder.glob("*.arrow_file")]):
             check(tool, path, failures)
+            count += 1
+    if data and (data / "forward-compatibility").is_dir():
+        for path in (data / "forward-compatibility").glob("*.arrow"):
+            expect_refusal(tool, path, failures, "metadata version V6, expected V4 or V5")
             count += 1
     print(f"{count} files, {failures.count} failures")
     sys.exit(1 if failures.count or not count else 0)

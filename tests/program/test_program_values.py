@@ -87,6 +87,47 @@ class CatTest(ProgramTest):
                          ["x", None, "x"])
         self.assertEqual(self.shown(pa.array(lists).slice(1)), lists[1:])
 
+    def test_views_runs_and_unions(self):
+        texts = ["", None, "twelve bytes", "a text of more than twelve bytes", "ä"]
+        self.assertEqual(self.shown(pa.array(texts, pa.string_view())), texts)
+        self.assertEqual(self.shown(pa.array(texts, pa.string_view()).slice(2)), texts[2:])
+        data = [b"", None, b"\xff" * 20]
+        self.assertEqual(self.shown(pa.array(data, pa.binary_view())), ["", None, "ff" * 20])
+        pairs = [[1, None], None, [3, 4]]
+        self.assertEqual(self.shown(pa.array(pairs, pa.list_(pa.int8(), 2)).slice(1)), pairs[1:])
+        self.assertEqual(self.shown(pa.array([[], [], None], pa.list_(pa.int8(), 0))),
+                         [[], [], None])
+        lists = [["x"], [], None, ["y", None]]
+        self.assertEqual(self.shown(pa.array(lists, pa.list_view(pa.string()))), lists)
+        self.assertEqual(self.shown(pa.array(lists, pa.large_list_view(pa.string_view()))), lists)
+        runs = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3, 7], pa.int16()),
+                                                 pa.array(["x", None, "y"]))
+        self.assertEqual(self.shown(runs), ["x", "x", None] + 4 * ["y"])
+        self.assertEqual(self.shown(runs.slice(1, 3)), ["x", None, "y"])
+        type_ids = pa.array([7, 3, 7, 3], pa.int8())
+        dense = pa.UnionArray.from_dense(type_ids, pa.array([0, 0, 1, 1], pa.int32()),
+                                         [pa.array([1, None]), pa.array([["x"], []])], ["i", "l"],
+                                         [7, 3])
+        self.assertEqual(self.shown(dense), [1, ["x"], None, []])
+        self.assertEqual(self.shown(dense.slice(1, 2)), [["x"], None])
+        sparse = pa.UnionArray.from_sparse(
+            type_ids, [pa.array([1, 2, 3, 4]), pa.array(["a", "b", "c", None])], ["i", "s"],
+            [7, 3])
+        self.assertEqual(self.shown(sparse), [1, "b", 3, None])
+        inner = pa.array([["x", "y"], None, ["y"]])
+        inner = pa.ListArray.from_arrays(inner.offsets, inner.values.dictionary_encode())
+        nested = pa.DictionaryArray.from_arrays(pa.array([2, 0, None], pa.int8()), inner)
+        self.assertEqual(self.shown(nested), [["y"], ["x", "y"], None])
+
+    def test_csv_of_what_stands_for_others(self):
+        runs = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()),
+                                                 pa.array(["a,b", None]))
+        union = pa.UnionArray.from_sparse(pa.array([0, 1, 0], pa.int8()),
+                                          [pa.array(["", "u", None]), pa.array([[1], [2], [3]])])
+        path = write(self.folder / "a.arrow", pa.record_batch({"r": runs, "u": union}))
+        self.assertEqual(self.succeeds("cat", path).output,
+                         'r,u\n"a,b",""\n"a,b",[2]\n,\n')
+
     def test_csv(self):
         texts = ["a,b", 'say "x"', "two\nlines", "", "plain"]
         batch = pa.record_batch({"a,1": pa.array(texts), "n": pa.array([1, None, 3, 4, 5]),
@@ -169,6 +210,9 @@ class WhereTest(ProgramTest):
                 ("int32", "null", "int32", None), ("bool", "true", "bool", True),
                 ("utf8", text, "utf8", text.encode().hex()), ("utf8", "", "utf8", ""),
                 ("large_binary", "0x00fF", "large_binary", "00ff"),
+                ("utf8_view", text, "utf8", text.encode().hex()), ("utf8_view", "", "utf8", ""),
+                ("utf8_view", "null", "utf8", None), ("utf8_view", "x" * 12, "utf8", "78" * 12),
+                ("binary_view", "0x00fF", "binary", "00ff"),
                 ("fixed_size_binary[3]", "abc", "fixed_size_binary", "616263"),
                 ("fixed_size_binary[3]", "null", "fixed_size_binary", None),
                 ("date32", "2013-01-31", "date32", "15736"), ("date32", "-1", "date32", "-1"),
@@ -199,6 +243,18 @@ class WhereTest(ProgramTest):
         wanted = hash_model.row_hash([("int16", "5"), ("utf8", b"hello".hex())])
         self.assertEqual(found["keys"][0]["hash"], f"{wanted:016x}")
         self.assertEqual(found["keys"][1]["values"], ["6", None])
+
+    def test_runs_are_asked_for_by_their_values(self):
+        runs = pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()),
+                                                 pa.array(["x"], pa.string_view()))
+        union = pa.UnionArray.from_sparse(pa.array([0, 0], pa.int8()), [pa.array([1, 2])])
+        path = write(self.folder / "a.arrow", pa.record_batch({"r": runs, "u": union}))
+        found = self.succeeds("where", "--json", "--partitions", 8, "--schema", path, "--by", "r",
+                              "hello").json
+        wanted = hash_model.row_hash([("utf8", b"hello".hex())])
+        self.assertEqual(found["keys"][0]["hash"], f"{wanted:016x}")
+        self.fails(USAGE, "where", "--partitions", 8, "--schema", path, "--by", "u", "1",
+                   saying="values of this type cannot be given as text (its format is '+us:0')")
 
     def test_other_word_for_null(self):
         args = ("where", "--json", "--partitions", 8, "--types", "utf8", "--null", "NA")

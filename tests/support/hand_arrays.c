@@ -25,7 +25,7 @@ struct ArrowArray *hand_array(struct hand_arrays *arrays, const struct hand_arra
         exit(2);
     }
     const size_t index = arrays->count++;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < HAND_BUFFERS_MAX; i++)
         arrays->buffers[index][i] = array->buffers[i];
     arrays->arrays[index] = (struct ArrowArray){
         .length = array->length,

@@ -5,11 +5,11 @@
 
 /* Arrays of the C data interface, made by hand over memory of the test. They live in a structure
  * that counts how often its root is released. */
-enum { HAND_ARRAYS_MAX = 24, HAND_CHILDREN_MAX = 8 };
+enum { HAND_ARRAYS_MAX = 24, HAND_CHILDREN_MAX = 8, HAND_BUFFERS_MAX = 5 };
 
 struct hand_arrays {
     struct ArrowArray arrays[HAND_ARRAYS_MAX];
-    const void *buffers[HAND_ARRAYS_MAX][3];
+    const void *buffers[HAND_ARRAYS_MAX][HAND_BUFFERS_MAX];
     struct ArrowArray *children[HAND_ARRAYS_MAX][HAND_CHILDREN_MAX];
     size_t count;
     uint32_t released; /* times that the root was released */
@@ -21,7 +21,7 @@ struct hand_array {
     int64_t null_count;
     int64_t offset;
     int64_t buffer_count;
-    const void *buffers[3];
+    const void *buffers[HAND_BUFFERS_MAX];
 };
 
 /* An array without children. */

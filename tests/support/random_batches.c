@@ -56,6 +56,7 @@ static const char *const flat_formats[] = {
     "tiD",
     "tin",
 };
+static const char *const view_formats[] = {"vu", "vz"};
 static const char *const index_formats[] = {"c", "C", "s", "S", "i", "I", "l", "L"};
 
 #define PICK(random, table) \
@@ -79,12 +80,50 @@ static void add(char *text, const char *part)
 static void add_field(struct fletch_random *random, const struct random_schema_options *options,
                       uint32_t depth, char *text);
 
+static void add_type(struct fletch_random *random, const struct random_schema_options *options,
+                     uint32_t depth, char *text);
+
+/* One of the layouts that only some who use this can do. */
+static void add_other_layout(struct fletch_random *random,
+                             const struct random_schema_options *options, uint32_t depth,
+                             char *text)
+{
+    static const char *const formats[] = {"+vl(", "+vL(", "+w:0(", "+w:1(", "+w:3("};
+    static const char *const unions[] = {"+ud:0(", "+us:9(", "+ud:5,0(", "+us:1,0(",
+                                         "+ud:0,127,3("};
+    static const uint32_t members[] = {1, 1, 2, 2, 3};
+    const uint32_t kind = fletch_random_below(random, 4);
+    if (kind <= 1) {
+        add(text, PICK(random, formats));
+        add_field(random, options, depth + 1, text);
+    } else if (kind == 2) {
+        const uint32_t which = fletch_random_below(random, 5);
+        add(text, unions[which]);
+        for (uint32_t i = 0; i < members[which]; i++)
+            add_field(random, options, depth + 1, text);
+    } else {
+        /* A column is not as long as int16 reaches, but what lies in lists may be. */
+        static const char *const run_ends[] = {"l", "i", "s"};
+        add(text, "+r(run_ends=");
+        add(text, run_ends[fletch_random_below(random, depth == 1 ? 3 : 2)]);
+        /* Other libraries keep no more of the values of runs than their type. */
+        add(text, "! values=");
+        add_type(random, options, depth + 1, text);
+    }
+    add(text, ")");
+}
+
 /* The type, children and all, without its name. */
 static void add_type(struct fletch_random *random, const struct random_schema_options *options,
                      uint32_t depth, char *text)
 {
     if (depth >= options->depth_max || fletch_random_below(random, 3) > 0) {
-        add(text, PICK(random, flat_formats));
+        const bool is_view = options->has_all_layouts && fletch_random_below(random, 6) == 0;
+        add(text, is_view ? PICK(random, view_formats) : PICK(random, flat_formats));
+        return;
+    }
+    if (options->has_all_layouts && fletch_random_below(random, 2) == 0) {
+        add_other_layout(random, options, depth, text);
         return;
     }
     static const char *const nested[] = {"+s", "+l", "+L", "+m"};
@@ -115,7 +154,7 @@ static void add_field(struct fletch_random *random, const struct random_schema_o
     add(text, "=");
     if (!options->no_dictionaries && fletch_random_below(random, 5) == 0) {
         struct random_schema_options inside = *options;
-        inside.no_dictionaries = true;
+        inside.no_dictionaries = !options->has_all_layouts;
         add(text, PICK(random, index_formats));
         add(text, fletch_random_below(random, 4) == 0 ? "<<" : "<");
         add_type(random, &inside, depth, text);
@@ -139,10 +178,9 @@ struct fletch_schema *random_schema(struct fletch_random *random,
     return schema_new(text);
 }
 
-struct fletch_schema *schema_of_every_type(void)
+/* Fields of every type that random_schema knows without has_all_layouts. */
+static void add_every_type(char *text)
 {
-    static char text[TEXT_BYTES];
-    text[0] = '\0';
     for (size_t i = 0; i < sizeof flat_formats / sizeof flat_formats[0]; i++) {
         char field[64];
         snprintf(field, sizeof field, "%sf%zu=%s", i == 0 ? "" : " ", i, flat_formats[i]);
@@ -152,6 +190,28 @@ struct fletch_schema *schema_of_every_type(void)
               " structs=+l(item=+s(x=l y=u)) map=+m(entries=+s(key=u! value=+l(item=g))!)"
               " d1=c<u> d2=S<<tsn:UTC> d3=i<+l(item=u)> d4=L<+s(x=l y=u)> d5=+l(item=s<z>)"
               " required=l! extension=w:16{extension.name:arrow.uuid}");
+}
+
+struct fletch_schema *schema_of_every_type(void)
+{
+    static char text[TEXT_BYTES];
+    text[0] = '\0';
+    add_every_type(text);
+    return schema_new(text);
+}
+
+struct fletch_schema *schema_of_every_layout(void)
+{
+    static char text[TEXT_BYTES];
+    text[0] = '\0';
+    add_every_type(text);
+    add(text,
+        " v1=vu v2=vz v3=+l(item=vu) l1=+vl(item=u) l2=+vL(item=+vl(item=vz))"
+        " w1=+w:3(item=l) w2=+w:2(item=+w:2(item=vu)) w3=+w:0(item=u) w4=+w:2(item=+l(item=i))"
+        " u1=+ud:0,1(x=i y=vu) u2=+us:5,0(x=u y=+w:2(item=l)) u3=+l(item=+ud:9(x=+s(y=u)))"
+        " r1=+r(run_ends=s! values=u) r2=+r(run_ends=i! values=+w:2(item=c))"
+        " r3=+l(item=+r(run_ends=l! values=c<u>)) r4=+s(x=+r(run_ends=i! values=b) y=+us:3(z=n))"
+        " n1=c<+l(item=s<u>)> n2=i<+s(x=C<+vl(item=s<vu>)> y=+ud:4(z=c<l>))> n3=s<vu>");
     return schema_new(text);
 }
 
@@ -164,9 +224,13 @@ struct draft {
     struct fletch_batch_span *spans;
     struct fletch_buffer **owners;
     struct fletch_batch **dictionaries;
+    uint32_t *view_spans;
+    uint32_t span_count; /* with the data buffers so far */
     uint32_t owner_count;
     int64_t row_count;
 };
+
+enum { DATA_BUFFERS_MAX = 3 }; /* of a view */
 
 static uint32_t below(struct draft *draft, uint32_t bound)
 {
@@ -216,6 +280,8 @@ static void fill_validity(struct draft *draft, uint32_t row, bool is_nullable)
 
 static bool is_valid(const struct draft *draft, uint32_t row, int64_t index)
 {
+    if (!fletch_type_has_validity(draft->schema->fields[row].type.id))
+        return true;
     const uint8_t *bits = draft->spans[draft->schema->fields[row].first_span].data;
     return bits == NULL || fletch_bitmap_get(bits, draft->nodes[row].offset + index);
 }
@@ -311,13 +377,151 @@ static void fill_list(struct draft *draft, uint32_t row)
     draft->nodes[row + 1].length = fill_offsets(draft, row, longest) + below(draft, 3);
 }
 
+/* Those that are aligned. */
 static void fill_children(struct draft *draft, uint32_t row)
 {
     const struct fletch_field *fields = draft->schema->fields;
+    const int64_t stride = fletch_type_child_stride(&fields[row].type);
     for (uint32_t child = row + 1; child < fields[row].end; child = fields[child].end) {
-        draft->nodes[child].length = draft->nodes[row].length;
-        draft->nodes[child].offset = draft->nodes[row].offset;
+        draft->nodes[child].length = draft->nodes[row].length * stride;
+        draft->nodes[child].offset = draft->nodes[row].offset * stride;
     }
+}
+
+static void put_number(uint8_t *data, size_t width, int64_t index, int64_t number)
+{
+    memcpy(data + (size_t)index * width, &number, width);
+}
+
+/* Elements that overlap, in any order. */
+static void fill_list_views(struct draft *draft, uint32_t row)
+{
+    const struct fletch_field *field = &draft->schema->fields[row];
+    const struct fletch_batch_node *node = &draft->nodes[row];
+    const size_t width = field->type.id == FLETCH_TYPE_LARGE_LIST_VIEW ? 8 : 4;
+    const size_t bytes = (size_t)(node->offset + node->length) * width;
+    const uint32_t longest = node->length > 2000 || field->depth > 4 ? 1 : 3;
+    const int64_t below_it = node->length + below(draft, 3);
+    uint8_t *starts = new_span(draft, field->first_span + 1, bytes);
+    uint8_t *sizes = new_span(draft, field->first_span + 2, bytes);
+    for (int64_t i = 0; i < node->length; i++) {
+        const int64_t start = below(draft, (uint32_t)below_it + 1);
+        const int64_t size = below(draft, longest + 1);
+        put_number(starts, width, node->offset + i, start);
+        put_number(sizes, width, node->offset + i,
+                   size < below_it - start ? size : below_it - start);
+    }
+    draft->nodes[row + 1].length = below_it;
+}
+
+static void fill_union(struct draft *draft, uint32_t row)
+{
+    const struct fletch_field *field = &draft->schema->fields[row];
+    const struct fletch_batch_node *node = &draft->nodes[row];
+    const bool is_dense = field->type.id == FLETCH_TYPE_DENSE_UNION;
+    const size_t end = (size_t)(node->offset + node->length);
+    int64_t used[FLETCH_TYPE_IDS_MAX] = {0};
+    uint8_t *type_ids = new_span(draft, field->first_span, end);
+    uint8_t *starts = is_dense ? new_span(draft, field->first_span + 1, end * 4) : NULL;
+    for (int64_t i = 0; i < node->length; i++) {
+        const uint32_t member = below(draft, field->child_count);
+        /* Some are left out, and some stand for two. */
+        used[member] += is_dense && below(draft, 8) == 0;
+        type_ids[node->offset + i] = (uint8_t)field->type.type_ids[member];
+        if (is_dense)
+            put_number(starts, 4, node->offset + i, used[member]);
+        used[member] += below(draft, 8) != 0;
+    }
+    if (!is_dense)
+        fill_children(draft, row);
+    for (uint32_t i = 0; is_dense && i < field->child_count; i++)
+        draft->nodes[fletch_schema_child(draft->schema, row, i)].length =
+            used[i] + 1 + below(draft, 3);
+}
+
+/* How many runs there are; the run ends are made when it is their row's turn. */
+static void fill_runs(struct draft *draft, uint32_t row)
+{
+    const struct fletch_batch_node *node = &draft->nodes[row];
+    const int64_t end = node->offset + node->length;
+    const int64_t runs = end == 0 ? below(draft, 2) : 1 + below(draft, (uint32_t)(end / 2 + 1));
+    draft->nodes[row + 1].length = runs;
+    draft->nodes[fletch_schema_child(draft->schema, row, 1)].length = runs + below(draft, 3);
+}
+
+static void fill_run_ends(struct draft *draft, uint32_t row)
+{
+    const struct fletch_field *field = &draft->schema->fields[row];
+    const struct fletch_batch_node *node = &draft->nodes[row];
+    const struct fletch_batch_node *parent = &draft->nodes[field->parent];
+    const size_t width = fletch_type_byte_width(&field->type);
+    const int64_t least = parent->offset + parent->length;
+    uint8_t *ends =
+        new_span(draft, field->first_span + 1, (size_t)(node->offset + node->length) * width);
+    int64_t end = 0;
+    for (int64_t i = 0; i < node->length; i++) {
+        end += 1 + (below(draft, 2) == 0 ? 0 : below(draft, 4));
+        if (i == node->length - 1 && end < least)
+            end = least;
+        put_number(ends, width, node->offset + i, end);
+    }
+    if (width == 2 && end > INT16_MAX)
+        fatal("runs of int16 do not reach so far", NULL);
+}
+
+/* A string of up to 13 characters; returns its bytes. */
+static size_t make_string(struct draft *draft, bool is_text, uint8_t bytes[4 * 13])
+{
+    static const char *const characters[] = {"a", "Z", " ", "0", "ä", "ß", "€", "漢", "𝄞"};
+    const uint32_t ascii = below(draft, 2);
+    size_t length = 0;
+    for (uint32_t left = below(draft, 14); left > 0; left--) {
+        const char *character = characters[below(draft, ascii == 0 ? 4 : 9)];
+        memcpy(bytes + length, character, strlen(character));
+        length += strlen(character);
+    }
+    for (size_t i = 0; !is_text && i < length; i++)
+        bytes[i] = (uint8_t)fletch_random_u64(draft->random);
+    return length;
+}
+
+/* Views into some data buffers, of which some are used by none. */
+static void fill_views(struct draft *draft, uint32_t row)
+{
+    const struct fletch_field *field = &draft->schema->fields[row];
+    const struct fletch_batch_node *node = &draft->nodes[row];
+    const uint32_t buffer_count = below(draft, DATA_BUFFERS_MAX + 1);
+    uint8_t *buffers[DATA_BUFFERS_MAX];
+    size_t used[DATA_BUFFERS_MAX] = {0};
+    uint8_t *views =
+        new_span(draft, field->first_span + 1,
+                 (size_t)(node->offset + node->length) * sizeof(struct fletch_string_view));
+    draft->view_spans[field->view] = draft->span_count;
+    for (uint32_t i = 0; i < buffer_count; i++)
+        buffers[i] = new_span(draft, draft->span_count + i, (size_t)node->length * 52 + 8);
+    for (int64_t i = 0; i < node->length; i++) {
+        struct fletch_string_view view = {0};
+        uint8_t bytes[4 * 13];
+        if (!is_valid(draft, row, i) && below(draft, 2) == 0)
+            continue;
+        size_t length = make_string(draft, fletch_type_is_text(field->type.id), bytes);
+        if (length > FLETCH_VIEW_INLINE_BYTES && buffer_count == 0)
+            length = 0;
+        view.bytes = (int32_t)length;
+        if (length <= FLETCH_VIEW_INLINE_BYTES) {
+            memcpy((uint8_t *)&view + sizeof view.bytes, bytes, length);
+        } else {
+            view.buffer = (int32_t)below(draft, buffer_count);
+            view.offset = (int32_t)used[view.buffer];
+            memcpy(buffers[view.buffer] + view.offset, bytes, length);
+            memcpy(view.prefix, bytes, sizeof view.prefix);
+            used[view.buffer] += length;
+        }
+        memcpy(views + (size_t)(node->offset + i) * sizeof view, &view, sizeof view);
+    }
+    for (uint32_t i = 0; i < buffer_count; i++)
+        draft->spans[draft->span_count + i].bytes = used[i];
+    draft->span_count += buffer_count;
 }
 
 static void fill_values(struct draft *draft, uint32_t row)
@@ -335,41 +539,56 @@ static void fill_values(struct draft *draft, uint32_t row)
         fill_decimals(draft, row, data);
 }
 
+/* What comes behind the validity, and how long the children are. */
+static void fill_rest(struct draft *draft, uint32_t row)
+{
+    const struct fletch_field *field = &draft->schema->fields[row];
+    const struct fletch_batch_node *node = &draft->nodes[row];
+    const enum fletch_type_id id = field->type.id;
+    if (fletch_type_is_view(id))
+        fill_views(draft, row);
+    else if (fletch_type_is_list_view(id))
+        fill_list_views(draft, row);
+    else if (fletch_type_is_union(id))
+        fill_union(draft, row);
+    else if (id == FLETCH_TYPE_RUN_END_ENCODED)
+        fill_runs(draft, row);
+    else if (fletch_type_child_stride(&field->type) != FLETCH_CHILD_WHOLE)
+        fill_children(draft, row);
+    else if (fletch_type_is_list(id))
+        fill_list(draft, row);
+    else if (id == FLETCH_TYPE_UTF8 || id == FLETCH_TYPE_LARGE_UTF8)
+        fill_text(draft, row);
+    else if (fletch_type_is_variable(id))
+        new_span(draft, field->first_span + 2, (size_t)fill_offsets(draft, row, 12));
+    else if (id == FLETCH_TYPE_BOOL)
+        new_span(draft, field->first_span + 1, (size_t)(node->offset + node->length + 7) / 8);
+    else
+        fill_values(draft, row);
+}
+
 static void fill_row(struct draft *draft, uint32_t row)
 {
     const struct fletch_field *field = &draft->schema->fields[row];
+    const struct fletch_field *parent = fletch_schema_parent_of(draft->schema, row);
     struct fletch_batch_node *node = &draft->nodes[row];
-    if (field->parent == FLETCH_NO_INDEX)
+    if (parent == NULL)
         node->length = draft->row_count;
     node->offset += below(draft, 2) == 0 ? 0 : below(draft, 20);
-    if (field->span_count == 0) {
+    if (field->type.id == FLETCH_TYPE_NULL) {
         node->null_count = node->length;
         return;
     }
-    /* The entries of a map are never null, nor are they where there is no way to say so. */
-    const bool is_entries = field->parent != FLETCH_NO_INDEX &&
-                            draft->schema->fields[field->parent].type.id == FLETCH_TYPE_MAP;
-    fill_validity(draft, row, field->is_nullable && !is_entries);
-    switch (fletch_type_layout(&field->type)->spans[field->span_count - 1]) {
-    case FLETCH_SPAN_VALIDITY:
-        fill_children(draft, row);
-        break;
-    case FLETCH_SPAN_BITS:
-        new_span(draft, field->first_span + 1, (size_t)(node->offset + node->length + 7) / 8);
-        break;
-    case FLETCH_SPAN_BYTES:
-        if (field->type.id == FLETCH_TYPE_UTF8 || field->type.id == FLETCH_TYPE_LARGE_UTF8)
-            fill_text(draft, row);
-        else
-            new_span(draft, field->first_span + 2, (size_t)fill_offsets(draft, row, 12));
-        break;
-    case FLETCH_SPAN_OFFSETS32:
-    case FLETCH_SPAN_OFFSETS64:
-        fill_list(draft, row);
-        break;
-    default:
-        fill_values(draft, row);
+    if (parent != NULL && parent->type.id == FLETCH_TYPE_RUN_END_ENCODED &&
+        row == field->parent + 1) {
+        fill_run_ends(draft, row);
+        return;
     }
+    /* The entries of a map are never null, nor are they where there is no way to say so. */
+    const bool is_entries = parent != NULL && parent->type.id == FLETCH_TYPE_MAP;
+    if (fletch_type_has_validity(field->type.id))
+        fill_validity(draft, row, field->is_nullable && !is_entries);
+    fill_rest(draft, row);
 }
 
 static void *zeroed(size_t count, size_t bytes)
@@ -389,10 +608,12 @@ static struct fletch_batch *finish(struct draft *draft)
         .row_count = draft->row_count,
         .nodes = draft->nodes,
         .spans = draft->spans,
+        .view_spans = draft->view_spans,
         .owners = draft->owners,
         .dictionaries = draft->dictionaries,
         .node_count = draft->schema->field_count,
-        .span_count = draft->schema->span_count,
+        .span_count = draft->span_count,
+        .view_count = draft->schema->view_count,
         .owner_count = draft->owner_count,
         .dictionary_count = draft->schema->dictionary_count,
     };
@@ -402,19 +623,23 @@ static struct fletch_batch *finish(struct draft *draft)
     free(draft->spans);
     free(draft->owners);
     free(draft->dictionaries);
+    free(draft->view_spans);
     return batch;
 }
 
 struct fletch_batch *random_batch(struct fletch_random *random, struct fletch_buffer_cache *cache,
                                   struct fletch_schema *schema, int64_t row_count)
 {
+    const size_t span_count = schema->span_count + (size_t)DATA_BUFFERS_MAX * schema->view_count;
     struct draft draft = {
         .random = random,
         .cache = cache,
         .schema = schema,
         .nodes = zeroed(schema->field_count, sizeof *draft.nodes),
-        .spans = zeroed(schema->span_count, sizeof *draft.spans),
-        .owners = zeroed(schema->span_count, sizeof(struct fletch_buffer *)),
+        .spans = zeroed(span_count, sizeof *draft.spans),
+        .owners = zeroed(span_count, sizeof(struct fletch_buffer *)),
+        .view_spans = zeroed(schema->view_count, sizeof *draft.view_spans),
+        .span_count = schema->span_count,
         .dictionaries = zeroed(schema->dictionary_count, sizeof(struct fletch_batch *)),
         .row_count = row_count,
     };
@@ -423,6 +648,7 @@ struct fletch_batch *random_batch(struct fletch_random *random, struct fletch_bu
                                              1 + fletch_random_below(random, 100));
     for (uint32_t row = 0; row < schema->field_count; row++)
         fill_row(&draft, row);
+    draft.view_spans[schema->view_count] = draft.span_count;
     return finish(&draft);
 }
 
@@ -449,18 +675,27 @@ static struct batch_element decoded(struct batch_element element,
                                   (int64_t)index};
 }
 
+/* The value that an element of a run-end encoded array stands for. */
+static struct batch_element value_of_run(struct batch_element element)
+{
+    const struct fletch_column run_ends = fletch_column_of(element.batch, element.row + 1);
+    const int64_t position = element.batch->nodes[element.row].offset + element.index;
+    return (struct batch_element){element.batch,
+                                  fletch_schema_child(element.batch->schema, element.row, 1),
+                                  fletch_column_find_run(&run_ends, position)};
+}
+
 static bool lists_equal(struct batch_element a, struct batch_element b)
 {
     const struct fletch_column x = fletch_column_of(a.batch, a.row);
     const struct fletch_column y = fletch_column_of(b.batch, b.row);
-    const int64_t first_x = fletch_column_offset(&x, a.index);
-    const int64_t first_y = fletch_column_offset(&y, b.index);
-    const int64_t count = fletch_column_offset(&x, a.index + 1) - first_x;
-    if (count != fletch_column_offset(&y, b.index + 1) - first_y)
+    const struct fletch_element_range of_a = fletch_column_elements(&x, a.index);
+    const struct fletch_element_range of_b = fletch_column_elements(&y, b.index);
+    if (of_a.count != of_b.count)
         return false;
-    for (int64_t i = 0; i < count; i++)
-        if (!batch_elements_equal((struct batch_element){a.batch, a.row + 1, first_x + i},
-                                  (struct batch_element){b.batch, b.row + 1, first_y + i}))
+    for (int64_t i = 0; i < of_a.count; i++)
+        if (!batch_elements_equal((struct batch_element){a.batch, a.row + 1, of_a.first + i},
+                                  (struct batch_element){b.batch, b.row + 1, of_b.first + i}))
             return false;
     return true;
 }
@@ -479,22 +714,36 @@ static bool structs_equal(struct batch_element a, struct batch_element b)
     return true;
 }
 
-static bool bytes_equal(struct batch_element a, struct batch_element b)
+static bool unions_equal(struct batch_element a, struct batch_element b)
 {
     const struct fletch_column x = fletch_column_of(a.batch, a.row);
     const struct fletch_column y = fletch_column_of(b.batch, b.row);
-    const int64_t first_x = fletch_column_offset(&x, a.index);
-    const int64_t first_y = fletch_column_offset(&y, b.index);
-    const int64_t bytes = fletch_column_offset(&x, a.index + 1) - first_x;
-    return bytes == fletch_column_offset(&y, b.index + 1) - first_y &&
-           (bytes == 0 ||
-            memcmp(x.spans[2].data + first_x, y.spans[2].data + first_y, (size_t)bytes) == 0);
+    const uint32_t member = (uint32_t)fletch_column_member(&x, a.index);
+    return member == (uint32_t)fletch_column_member(&y, b.index) &&
+           batch_elements_equal(
+               (struct batch_element){a.batch, fletch_schema_child(a.batch->schema, a.row, member),
+                                      fletch_column_member_index(&x, a.index)},
+               (struct batch_element){b.batch, fletch_schema_child(b.batch->schema, b.row, member),
+                                      fletch_column_member_index(&y, b.index)});
+}
+
+static bool bytes_equal(const struct fletch_column *x, int64_t index, const struct fletch_column *y,
+                        int64_t other)
+{
+    const struct fletch_batch_span a = fletch_column_bytes(x, index);
+    const struct fletch_batch_span b = fletch_column_bytes(y, other);
+    return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.data, b.data, a.bytes) == 0);
 }
 
 bool batch_elements_equal(struct batch_element a, struct batch_element b)
 {
-    struct fletch_column x = fletch_column_of(a.batch, a.row);
-    struct fletch_column y = fletch_column_of(b.batch, b.row);
+    const struct fletch_column x = fletch_column_of(a.batch, a.row);
+    const struct fletch_column y = fletch_column_of(b.batch, b.row);
+    const enum fletch_type_id id = x.field->type.id;
+    if (id == FLETCH_TYPE_RUN_END_ENCODED)
+        return batch_elements_equal(value_of_run(a), b);
+    if (y.field->type.id == FLETCH_TYPE_RUN_END_ENCODED)
+        return batch_elements_equal(a, value_of_run(b));
     if (fletch_column_is_valid(&x, a.index) && x.field->dictionary != FLETCH_NO_INDEX)
         return batch_elements_equal(decoded(a, &x), b);
     if (fletch_column_is_valid(&y, b.index) && y.field->dictionary != FLETCH_NO_INDEX)
@@ -503,22 +752,20 @@ bool batch_elements_equal(struct batch_element a, struct batch_element b)
     if (is_null || !fletch_column_is_valid(&y, b.index))
         return is_null && !fletch_column_is_valid(&y, b.index);
     const size_t width = fletch_type_byte_width(&x.field->type);
-    switch (fletch_type_layout(&x.field->type)->spans[x.field->span_count - 1]) {
-    case FLETCH_SPAN_VALIDITY:
+    if (id == FLETCH_TYPE_STRUCT)
         return structs_equal(a, b);
-    case FLETCH_SPAN_OFFSETS32:
-    case FLETCH_SPAN_OFFSETS64:
+    if (fletch_type_is_union(id))
+        return unions_equal(a, b);
+    if (fletch_type_layout(&x.field->type)->children != FLETCH_CHILDREN_NONE)
         return lists_equal(a, b);
-    case FLETCH_SPAN_BYTES:
-        return bytes_equal(a, b);
-    case FLETCH_SPAN_BITS:
+    if (fletch_type_is_variable(id) || fletch_type_is_view(id))
+        return bytes_equal(&x, a.index, &y, b.index);
+    if (id == FLETCH_TYPE_BOOL)
         return fletch_bitmap_get(x.spans[1].data, x.node->offset + a.index) ==
                fletch_bitmap_get(y.spans[1].data, y.node->offset + b.index);
-    default:
-        return width == 0 ||
-               memcmp(x.spans[1].data + (size_t)(x.node->offset + a.index) * width,
-                      y.spans[1].data + (size_t)(y.node->offset + b.index) * width, width) == 0;
-    }
+    return width == 0 ||
+           memcmp(x.spans[1].data + (size_t)(x.node->offset + a.index) * width,
+                  y.spans[1].data + (size_t)(y.node->offset + b.index) * width, width) == 0;
 }
 
 bool batch_rows_equal(const struct fletch_batch *a, int64_t first_a, const struct fletch_batch *b,

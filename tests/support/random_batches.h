@@ -5,14 +5,16 @@
 #include "base/random.h"
 #include "memory/batch.h"
 
-/* Seeded schemas of every type that is carried, and batches of any schema: nulls of all kinds,
- * offsets that are no multiple of 8, empty and all-null arrays, garbage where nothing may look.
- * What fails ends the program. */
+/* Seeded schemas of every type, and batches of any schema: nulls of all kinds, offsets that are no
+ * multiple of 8, empty and all-null arrays, garbage where nothing may look. What fails ends the
+ * program. */
 
 struct random_schema_options {
     uint32_t columns_max; /* 0 to this many columns */
     uint32_t depth_max;   /* 1: no children */
     bool no_dictionaries;
+    bool has_all_layouts; /* views, list views, fixed-size lists, unions, runs, and dictionaries in
+                           * dictionaries too; the runs of a column with int16 end at 32767 */
 };
 
 struct fletch_schema *random_schema(struct fletch_random *random,
@@ -20,6 +22,9 @@ struct fletch_schema *random_schema(struct fletch_random *random,
 
 /* A schema with a column of every type at once, nested ones included. */
 struct fletch_schema *schema_of_every_type(void);
+
+/* The same with the layouts that random_schema_options.has_all_layouts adds. */
+struct fletch_schema *schema_of_every_layout(void);
 
 /* A batch that passes validation at every level. Its buffers are of `cache`. */
 struct fletch_batch *random_batch(struct fletch_random *random, struct fletch_buffer_cache *cache,
@@ -36,8 +41,8 @@ struct batch_element {
     int64_t index;
 };
 
-/* Whether two elements mean the same: null, or equal bits; lists and structs by their elements, and
- * dictionaries by what their indices stand for. Both are of the same value type. */
+/* Whether two elements mean the same: null, or equal bits; lists of any kind, structs and unions by
+ * their elements, dictionaries and runs by what they stand for. Both are of the same value type. */
 bool batch_elements_equal(struct batch_element a, struct batch_element b);
 
 /* Whether rows first_a … of `a` and first_b … of `b` mean the same; prints the first that does

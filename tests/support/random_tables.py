@@ -1,4 +1,4 @@
-"""Seeded pyarrow batches of every type that the library carries."""
+"""Seeded pyarrow batches of every type."""
 
 import random
 from decimal import Decimal
@@ -27,6 +27,39 @@ NESTED_TYPES = [
     pa.struct([("d", pa.dictionary(pa.int32(), pa.binary())), ("n", pa.null())]),
 ]
 
+# Views, list views, fixed-size lists, unions, runs, and dictionaries in dictionaries.
+OTHER_TYPES = [
+    pa.string_view(), pa.binary_view(), pa.list_(pa.int16(), 3), pa.list_(pa.string(), 0),
+    pa.list_(pa.list_(pa.string_view(), 2), 2), pa.list_(pa.struct([("a", pa.int8())]), 2),
+    pa.list_view(pa.string_view()), pa.large_list_view(pa.list_view(pa.int8())),
+    pa.dense_union([pa.field("i", pa.int32()), pa.field("s", pa.string_view())]),
+    pa.dense_union([pa.field("b", pa.bool_()), pa.field("l", pa.list_(pa.int8()))], [7, 3]),
+    pa.sparse_union([pa.field("i", pa.int64()), pa.field("f", pa.list_(pa.int8(), 2))]),
+    pa.sparse_union([pa.field("n", pa.null()), pa.field("s", pa.struct([("x", pa.string())]))],
+                    [5, 0]),
+    pa.run_end_encoded(pa.int16(), pa.string()), pa.run_end_encoded(pa.int32(), pa.bool_()),
+    pa.run_end_encoded(pa.int64(), pa.list_(pa.int8(), 2)),
+    pa.struct([("r", pa.run_end_encoded(pa.int32(), pa.int8())), ("v", pa.binary_view()),
+               ("u", pa.sparse_union([pa.field("i", pa.int8())]))]),
+    pa.list_(pa.dense_union([pa.field("i", pa.int32()), pa.field("s", pa.string())])),
+    pa.dictionary(pa.int8(), pa.string_view()),
+    pa.dictionary(pa.int16(), pa.list_(pa.dictionary(pa.int8(), pa.string()))),
+    pa.dictionary(pa.int16(), pa.struct([("d", pa.dictionary(pa.int8(), pa.list_(
+        pa.dictionary(pa.uint8(), pa.int64()), 2)))])),
+]
+
+
+ALL_TYPES = FLAT_TYPES + NESTED_TYPES + OTHER_TYPES
+LIST_CLASSES = (pa.ListType, pa.LargeListType, pa.FixedSizeListType, pa.ListViewType,
+                pa.LargeListViewType)
+
+
+def is_made_of_parts(data_type):
+    """Whether pa.array() cannot make it of Python values, or not so that it is like no other."""
+    return (pa.types.is_dictionary(data_type) or pa.types.is_union(data_type) or
+            pa.types.is_run_end_encoded(data_type) or isinstance(data_type, LIST_CLASSES[2:]) or
+            any(is_made_of_parts(data_type.field(i).type) for i in range(data_type.num_fields)))
+
 
 class Generator:
     def __init__(self, seed):
@@ -51,15 +84,19 @@ class Generator:
             digits = rng.randrange(10 ** data_type.precision)
             sign = rng.choice((0, 1))
             return Decimal((sign, tuple(int(d) for d in str(digits)), -data_type.scale))
-        if pa.types.is_string(data_type) or pa.types.is_large_string(data_type):
+        if data_type in (pa.string(), pa.large_string(), pa.string_view()):
             return self.text()
         if pa.types.is_fixed_size_binary(data_type):
             return rng.randbytes(data_type.byte_width)
-        if pa.types.is_binary(data_type) or pa.types.is_large_binary(data_type):
+        if data_type in (pa.binary(), pa.large_binary()):
             return rng.randbytes(rng.randrange(9))
+        if data_type == pa.binary_view():
+            return rng.randbytes(rng.randrange(30))
         return self.nested(data_type)
 
     def nested(self, data_type):
+        if pa.types.is_fixed_size_list(data_type):
+            return [self.value(data_type.value_type) for _ in range(data_type.list_size)]
         if pa.types.is_struct(data_type):
             return {field.name: self.value(field.type, field.nullable) for field in data_type}
         if pa.types.is_map(data_type):
@@ -85,7 +122,59 @@ class Generator:
                   for _ in range(length)]
         return pa.array(stored, pa.int32() if width == 32 else pa.int64()).view(data_type)
 
+    def list_array(self, data_type, length, nullable):
+        """Lists over a child that is made first: of whatever type it is."""
+        rng = self.random
+        valid = [not self.is_null(nullable) for _ in range(length)]
+        bits = sum(bit << i for i, bit in enumerate(valid))
+        validity = pa.py_buffer(bits.to_bytes((length + 7) // 8 + 1, "little"))
+        buffers = [None if all(valid) else validity]
+        if pa.types.is_fixed_size_list(data_type):
+            child = self.array(data_type.value_type, length * data_type.list_size)
+            return pa.Array.from_buffers(data_type, length, buffers, children=[child])
+        child = self.array(data_type.value_type, 2 * length)
+        number = pa.int64() if pa.types.is_large_list(data_type) or \
+            pa.types.is_large_list_view(data_type) else pa.int32()
+        if pa.types.is_list(data_type) or pa.types.is_large_list(data_type):
+            offsets = sorted(rng.randrange(2 * length + 1) for _ in range(length + 1))
+            buffers.append(pa.array(offsets, number).buffers()[1])
+        else:
+            starts = [rng.randrange(2 * length) for _ in range(length)]
+            sizes = [rng.randrange(min(4, 2 * length - start + 1)) for start in starts]
+            buffers += [pa.array(starts, number).buffers()[1], pa.array(sizes, number).buffers()[1]]
+        return pa.Array.from_buffers(data_type, length, buffers, children=[child])
+
+    def union(self, data_type, length):
+        rng = self.random
+        codes = data_type.type_codes
+        picks = [rng.randrange(len(codes)) for _ in range(length)]
+        type_ids = pa.array([codes[pick] for pick in picks], pa.int8())
+        names = [field.name for field in data_type]
+        if data_type.mode == "sparse":
+            children = [self.array(field.type, length) for field in data_type]
+            return pa.UnionArray.from_sparse(type_ids, children, names, codes)
+        counts = [picks.count(number) for number in range(len(codes))]
+        children = [self.array(field.type, count) for field, count in zip(data_type, counts)]
+        starts, used = [], [0] * len(codes)
+        for pick in picks:
+            starts.append(used[pick])
+            used[pick] += 1
+        return pa.UnionArray.from_dense(type_ids, pa.array(starts, pa.int32()), children, names,
+                                        codes)
+
+    def runs(self, data_type, length):
+        ends = sorted(set(self.random.sample(range(1, length + 1), (length + 2) // 3)) | {length}) \
+            if length > 0 else []
+        return pa.RunEndEncodedArray.from_arrays(pa.array(ends, data_type.run_end_type),
+                                                 self.array(data_type.value_type, len(ends)))
+
     def array(self, data_type, length, nullable=True):
+        if pa.types.is_union(data_type):
+            return self.union(data_type, length)
+        if pa.types.is_run_end_encoded(data_type):
+            return self.runs(data_type, length)
+        if isinstance(data_type, LIST_CLASSES) and is_made_of_parts(data_type):
+            return self.list_array(data_type, length, nullable)
         if pa.types.is_dictionary(data_type):
             values = self.array(data_type.value_type, 1 + self.random.randrange(60), False)
             indices = [None if self.is_null(nullable) else self.random.randrange(len(values))
@@ -109,10 +198,10 @@ class Generator:
         return pa.array([self.value(data_type, nullable and kind > 2) for _ in range(length)],
                         data_type)
 
-    def batch(self, length):
+    def batch(self, length, types=None):
         """Every type once, with metadata, and names that are empty or repeat."""
         fields, arrays = [], []
-        for number, data_type in enumerate(FLAT_TYPES + NESTED_TYPES):
+        for number, data_type in enumerate(types or ALL_TYPES):
             nullable = pa.types.is_null(data_type) or self.random.random() < 0.8
             name = self.random.choice(["", "twice", f"f{number}", "äöü"])
             metadata = {"unit": "m", "": "empty"} if self.random.random() < 0.2 else None

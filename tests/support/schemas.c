@@ -63,6 +63,7 @@ static enum fletch_status read_values(struct reader *reader, struct fletch_field
     options->dictionary_is_ordered = *inner.next == '<';
     inner.next += options->dictionary_is_ordered;
     fletch_schema_builder_init(&builder, reader->allocator);
+    builder.base_depth = reader->builder->base_depth + reader->builder->depth;
     inner.builder = &builder;
     enum fletch_status status = read_type(&inner, &value_options);
     if (status != FLETCH_OK) {
@@ -94,8 +95,9 @@ static enum fletch_status read_type(struct reader *reader, struct fletch_field_o
 {
     char format[64];
     read_word(reader, " <({!)>", format, sizeof format);
+    int8_t type_ids[FLETCH_TYPE_IDS_MAX];
     enum fletch_status status =
-        fletch_type_parse(format, options->name, &options->type, reader->error);
+        fletch_type_parse(format, options->name, type_ids, &options->type, reader->error);
     if (status == FLETCH_OK && *reader->next == '<')
         status = read_values(reader, options);
     options->is_nullable = !is_not_null(reader->next);

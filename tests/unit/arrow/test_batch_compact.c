@@ -31,10 +31,11 @@ static void random_slices_are_copied(void **state)
     (void)state;
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(40);
-    const struct random_schema_options options = {.columns_max = 6, .depth_max = 4};
+    const struct random_schema_options options = {
+        .columns_max = 6, .depth_max = 4, .has_all_layouts = true};
     for (int i = 0; i < 200; i++) {
         struct fletch_schema *schema =
-            i % 10 == 0 ? schema_of_every_type() : random_schema(&random, &options);
+            i % 10 == 0 ? schema_of_every_layout() : random_schema(&random, &options);
         int64_t rows = fletch_random_below(&random, 60);
         struct fletch_batch *whole = random_batch(&random, pool.cache, schema, rows);
         int64_t first = fletch_random_below(&random, (uint32_t)rows + 1);

@@ -38,7 +38,7 @@ static void a_slice_outlives_its_batch(void **state)
     (void)state;
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(2);
-    struct fletch_schema *schema = schema_of_every_type();
+    struct fletch_schema *schema = schema_of_every_layout();
     struct fletch_batch *batch = random_batch(&random, pool.cache, schema, 100);
     struct fletch_batch *slice = batch_slice(pool.cache, batch, 13, 77);
     struct fletch_batch *inner = batch_slice(pool.cache, slice, 5, 60);

@@ -170,9 +170,29 @@ static void endless_struct(struct ArrowSchema *schema)
     schema->children[0]->children = itself;
 }
 
-static void view_format(struct ArrowSchema *schema)
+/* A list of indices into a dictionary that is the list. */
+static void endless_values(struct ArrowSchema *schema)
 {
-    schema->children[0]->format = "vu";
+    static struct ArrowSchema item;
+    static struct ArrowSchema *items[1] = {&item};
+    item = *schema->children[0]->children[0];
+    item.dictionary = schema->children[0];
+    schema->children[0]->children = items;
+}
+
+static void negative_type_id(struct ArrowSchema *schema)
+{
+    schema->children[0]->format = "+ud:0,-1";
+}
+
+static void absent_members(struct ArrowSchema *schema)
+{
+    schema->children[0]->format = "+ud:0,1";
+}
+
+static void broken_list_size(struct ArrowSchema *schema)
+{
+    schema->children[0]->format = "+w:x";
 }
 
 static void what_is_not_as_it_should_be_is_refused(void **state)
@@ -189,11 +209,14 @@ static void what_is_not_as_it_should_be_is_refused(void **state)
     refused("a=+s", null_child, "field 'a': child 0 is NULL", invalid);
     refused("a=l", break_metadata, "field 'a': metadata of -1 pairs", invalid);
     refused("a=l", break_value, "field 'a': metadata value 0 of -2 bytes", invalid);
-    refused("a=l", endless_dictionary, "field 'a.a': a dictionary within a dictionary",
+    refused("a=l", endless_dictionary,
+            "field 'a': a dictionary whose values are dictionary-encoded themselves",
             FLETCH_UNIMPLEMENTED);
+    refused("a=+l(item=i)", endless_values, "nested deeper than 64 levels", invalid);
     refused("a=+s", endless_struct, "nested deeper than 64 levels", invalid);
-    refused("a=u", view_format, "field 'a': type utf8_view is not implemented",
-            FLETCH_UNIMPLEMENTED);
+    refused("a=u", negative_type_id, "field 'a': dense_union with type id -1", invalid);
+    refused("a=u", absent_members, "field 'a': dense_union with 0 children, expected 2", invalid);
+    refused("a=u", broken_list_size, "field 'a': format '+w:x' is no type", invalid);
 }
 
 static void keep(struct ArrowSchema *schema)

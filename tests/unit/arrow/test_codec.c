@@ -134,6 +134,44 @@ static void few_bytes_do_not_stand_for_many(void **state)
     }
 }
 
+/* Some writers make a frame for each of several pieces, or put one behind that says nothing. */
+static void several_frames_of_zstd_are_one_buffer(void **state)
+{
+    (void)state;
+    static const uint8_t skipped[] = {0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 'a', 'b', 'c'};
+    struct test_pool pool = test_pool_make();
+    struct fletch_decompressor decompressor = {.cache = pool.cache, .account = pool.account};
+    struct fletch_compressor compressor = {.codec = FLETCH_CODEC_ZSTD, .cache = pool.cache};
+    assert_ok(fletch_compressor_init(&compressor, NULL));
+    struct sample parts[2] = {sample_of(&compressor, 5000, 3), sample_of(&compressor, 70000, 7)};
+    struct sample both = {.count = parts[0].count + parts[1].count};
+    both.packed_count = parts[0].packed_count + sizeof skipped + parts[1].packed_count;
+    both.bytes = malloc(both.count);
+    both.packed = malloc(both.packed_count);
+    memcpy(both.bytes, parts[0].bytes, parts[0].count);
+    memcpy(both.bytes + parts[0].count, parts[1].bytes, parts[1].count);
+    memcpy(both.packed, parts[0].packed, parts[0].packed_count);
+    memcpy(both.packed + parts[0].packed_count, skipped, sizeof skipped);
+    memcpy(both.packed + parts[0].packed_count + sizeof skipped, parts[1].packed,
+           parts[1].packed_count);
+    struct fletch_compressed what = whole_of(&both);
+    assert_true(fletch_compressed_may_hold(FLETCH_CODEC_ZSTD, &what));
+    assert_ok(unpack(&decompressor, FLETCH_CODEC_ZSTD, &what, &both, NULL));
+    what.bytes = parts[0].count;
+    assert_false(fletch_compressed_may_hold(FLETCH_CODEC_ZSTD, &what));
+    assert_int_equal(unpack(&decompressor, FLETCH_CODEC_ZSTD, &what, &both, NULL),
+                     FLETCH_INVALID_ARGUMENT);
+    what = whole_of(&both);
+    what.stored_bytes -= 1;
+    assert_false(fletch_compressed_may_hold(FLETCH_CODEC_ZSTD, &what));
+    sample_end(&both);
+    sample_end(&parts[0]);
+    sample_end(&parts[1]);
+    fletch_compressor_deinit(&compressor);
+    fletch_decompressor_deinit(&decompressor);
+    test_pool_end(&pool);
+}
+
 static void damage_does_no_harm(void **state)
 {
     (void)state;
@@ -207,6 +245,7 @@ int main(void)
         cmocka_unit_test(what_is_compressed_comes_back),
         cmocka_unit_test(another_length_is_refused),
         cmocka_unit_test(few_bytes_do_not_stand_for_many),
+        cmocka_unit_test(several_frames_of_zstd_are_one_buffer),
         cmocka_unit_test(damage_does_no_harm),
         cmocka_unit_test(scratch_is_charged),
     };

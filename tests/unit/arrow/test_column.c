@@ -27,10 +27,17 @@ static void spans_have_the_bytes_that_elements_take(void **state)
         {"u", FLETCH_SPAN_OFFSETS32, 0, 4},
         {"U", FLETCH_SPAN_OFFSETS64, 9, 80},
         {"U", FLETCH_SPAN_BYTES, 9, 0},
+        {"vu", FLETCH_SPAN_VIEWS, 9, 144},
+        {"+vl", FLETCH_SPAN_STARTS32, 9, 36},
+        {"+vl", FLETCH_SPAN_SIZES32, 0, 0},
+        {"+vL", FLETCH_SPAN_STARTS64, 9, 72},
+        {"+vL", FLETCH_SPAN_SIZES64, 9, 72},
+        {"+ud:", FLETCH_SPAN_TYPE_IDS, 9, 9},
     };
     for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++) {
         struct fletch_type type;
-        assert_ok(fletch_type_parse(spans[i].format, "", &type, NULL));
+        int8_t type_ids[FLETCH_TYPE_IDS_MAX];
+        assert_ok(fletch_type_parse(spans[i].format, "", type_ids, &type, NULL));
         assert_int_equal(fletch_span_bytes(&type, spans[i].kind, spans[i].end), spans[i].bytes);
     }
 }

@@ -1,4 +1,5 @@
 #include "arrow/ipc_dictionaries.h"
+#include "arrow/ipc_dictionary_join.h"
 
 #include <string.h>
 
@@ -62,8 +63,8 @@ static void ids_are_found_in_whatever_order_they_come(void **state)
             fletch_ipc_dictionaries_find(&dictionaries, ids[i]);
         assert_ptr_equal(entry, &dictionaries.entries[dictionaries.entry_of[i]]);
         assert_true(entry->id == ids[i]);
-        assert_true(entry->first <= i && ids[entry->first] == ids[i]);
-        for (uint32_t k = 0; k < entry->first; k++)
+        assert_true(entry->index <= i && ids[entry->index] == ids[i]);
+        for (uint32_t k = 0; k < entry->index; k++)
             assert_true(ids[k] != ids[i]);
     }
     assert_null(fletch_ipc_dictionaries_find(&dictionaries, 1));

@@ -184,7 +184,8 @@ static void random_batches_come_back(void **state)
     (void)state;
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(20);
-    const struct random_schema_options options = {.columns_max = 6, .depth_max = 4};
+    const struct random_schema_options options = {
+        .columns_max = 6, .depth_max = 4, .has_all_layouts = true};
     for (int i = 0; i < 300; i++) {
         struct fletch_schema *schema = random_schema(&random, &options);
         round_trip(&pool, &random, schema, i);
@@ -198,7 +199,7 @@ static void every_type_comes_back(void **state)
     (void)state;
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(21);
-    struct fletch_schema *schema = schema_of_every_type();
+    struct fletch_schema *schema = schema_of_every_layout();
     for (int i = 0; i < 30; i++)
         round_trip(&pool, &random, schema, i);
     fletch_schema_release(schema);
@@ -380,8 +381,9 @@ static void blocks_are_as_large_as_measured(void **state)
     enum { ROUNDS = 100, ROWS = 300 };
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(29);
-    const struct random_schema_options options = {.columns_max = 6, .depth_max = 3};
     for (int i = 0; i < ROUNDS; i++) {
+        const struct random_schema_options options = {
+            .columns_max = 6, .depth_max = 3, .has_all_layouts = i % 2 == 1};
         struct fletch_schema *schema = random_schema(&random, &options);
         struct fletch_batch *whole = random_batch(&random, pool.cache, schema, ROWS);
         struct fletch_batch *slice = batch_slice(pool.cache, whole, 3, ROWS - 7);
@@ -390,7 +392,8 @@ static void blocks_are_as_large_as_measured(void **state)
         size_t bytes = 0;
         assert_ok(fletch_ipc_encoder_measure(encoder, NULL, &least, NULL));
         assert_ok(fletch_ipc_encoder_measure(encoder, slice, &bytes, NULL));
-        assert_true(bytes >= least);
+        /* Views may have fewer data buffers than one each. */
+        assert_true(bytes >= least || options.has_all_layouts);
         expect_measured(&pool, encoder, slice, bytes);
         assert_ok(fletch_ipc_encoder_measure(encoder, whole, &bytes, NULL));
         expect_measured(&pool, encoder, whole, bytes);

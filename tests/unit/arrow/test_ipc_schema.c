@@ -204,7 +204,7 @@ static void a_zone_with_a_nul_is_refused(void **state)
     fletch_schema_release(schema);
 }
 
-static void big_endian_is_refused(void **state)
+static void an_order_of_bytes_that_is_none_is_refused(void **state)
 {
     (void)state;
     uint8_t bytes[BYTES_MOST];
@@ -212,13 +212,53 @@ static void big_endian_is_refused(void **state)
     size_t size = write_schema(schema, bytes, sizeof bytes);
     struct fletch_flatbuffer buffer;
     struct fletch_flatbuffer_table root = fletch_flatbuffer_open(&buffer, bytes, size);
-    bytes[root.position + fletch_ipc_schema_layout.offsets[FLETCH_SCHEMA_ENDIANNESS]] = 1;
+    uint8_t *order =
+        &bytes[root.position + fletch_ipc_schema_layout.offsets[FLETCH_SCHEMA_ENDIANNESS]];
     struct fletch_ipc_schema_options options = default_options();
     struct fletch_schema *read = NULL;
     struct fletch_error error = {0};
-    assert_int_equal(read_schema(bytes, size, &options, &read, &error), FLETCH_UNIMPLEMENTED);
-    assert_contains(error.message, "big-endian");
+    assert_false(fletch_ipc_schema_is_big_endian(&buffer, &root));
+    *order = 1;
+    assert_true(fletch_ipc_schema_is_big_endian(&buffer, &root));
+    assert_ok(read_schema(bytes, size, &options, &read, &error));
+    fletch_schema_release(read);
+    *order = 2;
+    assert_int_equal(read_schema(bytes, size, &options, &read, &error), FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "endianness 2, expected 0 (little) or 1 (big)");
     fletch_schema_release(schema);
+}
+
+/* A schema of no fields that asks its reader for these. */
+static size_t write_features(const int64_t *features, size_t count, uint8_t *bytes, size_t capacity)
+{
+    static const struct fletch_flatbuffer_layout layout = {4, 24, {4, 8, 12, 16}};
+    struct fletch_flatbuffer_writer writer;
+    uint32_t elements;
+    fletch_flatbuffer_begin(&writer, bytes, capacity);
+    uint32_t table = fletch_flatbuffer_add_table(&writer, &layout, 1U << FLETCH_SCHEMA_FEATURES);
+    fletch_flatbuffer_refer(
+        &writer, fletch_flatbuffer_field(&layout, table, FLETCH_SCHEMA_FEATURES),
+        fletch_flatbuffer_add_vector(&writer, count, sizeof *features, 8, &elements));
+    fletch_flatbuffer_set(&writer, elements, features, count * sizeof *features);
+    assert_false(writer.overflowed);
+    return writer.size;
+}
+
+static void a_feature_of_the_future_is_refused(void **state)
+{
+    (void)state;
+    static const int64_t features[] = {0, 1, 2, 3};
+    uint8_t bytes[BYTES_MOST];
+    struct fletch_ipc_schema_options options = default_options();
+    struct fletch_schema *read = NULL;
+    struct fletch_error error = {0};
+    size_t size = write_features(features, 3, bytes, sizeof bytes);
+    assert_ok(read_schema(bytes, size, &options, &read, &error));
+    assert_int_equal(read->field_count, 0);
+    fletch_schema_release(read);
+    size = write_features(features, 4, bytes, sizeof bytes);
+    assert_int_equal(read_schema(bytes, size, &options, &read, &error), FLETCH_UNIMPLEMENTED);
+    assert_contains(error.message, "feature 3, which this version does not");
 }
 
 int main(void)
@@ -230,7 +270,8 @@ int main(void)
         cmocka_unit_test(a_field_inside_itself_ends_at_the_depth_limit),
         cmocka_unit_test(types_that_are_none_are_refused),
         cmocka_unit_test(a_zone_with_a_nul_is_refused),
-        cmocka_unit_test(big_endian_is_refused),
+        cmocka_unit_test(an_order_of_bytes_that_is_none_is_refused),
+        cmocka_unit_test(a_feature_of_the_future_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,8 +75,9 @@ static void random_schemas_pass(void **state)
     (void)state;
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(arguments.seed);
-    const struct random_schema_options options = {.columns_max = 6, .depth_max = 5};
     for (uint64_t round = 0; round < 300 * arguments.scale; round++) {
+        const struct random_schema_options options = {
+            .columns_max = 6, .depth_max = 5, .has_all_layouts = round % 3 != 0};
         static const uint32_t rows[] = {0, 1, 7, 8, 9, 64, 65, 200};
         struct fletch_schema *schema = random_schema(&random, &options);
         try_schema(&pool, &random, schema, rows[fletch_random_below(&random, 8)]);
@@ -90,11 +91,37 @@ static void every_type_passes(void **state)
     (void)state;
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(arguments.seed);
-    struct fletch_schema *schema = schema_of_every_type();
+    struct fletch_schema *schema = schema_of_every_layout();
     for (uint64_t round = 0; round < 10 * arguments.scale; round++)
         for (uint32_t rows = 0; rows < 300; rows = 1 + 3 * rows)
             try_schema(&pool, &random, schema, rows);
     fletch_schema_release(schema);
+    test_pool_end(&pool);
+}
+
+/* Layouts of all kinds in each other, as deep as a schema may be, in dictionaries too. */
+static void every_layout_passes_64_deep(void **state)
+{
+    (void)state;
+    static const char *const layers[] = {"+l(",    "+w:1(",           "+s(",  "c<+vl(", "+ud:3(",
+                                         "+us:0(", "+r(run_ends=i! ", "+vL(", "i<+L("};
+    enum { LAYERS = sizeof layers / sizeof layers[0], DEPTH = 64 };
+    struct test_pool pool = test_pool_make();
+    struct fletch_random random = fletch_random_from_seed(arguments.seed);
+    for (uint32_t first = 0; first < LAYERS; first++) {
+        char text[2048] = "a=";
+        for (uint32_t level = 1; level < DEPTH; level++) {
+            strcat(text, layers[(first + level) % LAYERS]);
+            strcat(text, "x=");
+        }
+        strcat(text, first % 2 == 0 ? "vu" : "c<u>");
+        for (uint32_t level = DEPTH - 1; level >= 1; level--)
+            strcat(text, strchr(layers[(first + level) % LAYERS], '<') != NULL ? ")>" : ")");
+        struct fletch_schema *schema = schema_new(text);
+        assert_int_equal(schema->depth, DEPTH);
+        try_schema(&pool, &random, schema, 20);
+        fletch_schema_release(schema);
+    }
     test_pool_end(&pool);
 }
 
@@ -104,7 +131,7 @@ static void steady_traffic_asks_for_no_memory(void **state)
     (void)state;
     struct test_pool pool = test_pool_make();
     struct fletch_random random = fletch_random_from_seed(arguments.seed);
-    struct fletch_schema *schema = schema_of_every_type();
+    struct fletch_schema *schema = schema_of_every_layout();
     struct fletch_batch *batch = random_batch(&random, pool.cache, schema, 64);
     uint64_t regions = 0;
     for (int round = 0; round < 200; round++) {
@@ -124,6 +151,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_schemas_pass),
         cmocka_unit_test(every_type_passes),
+        cmocka_unit_test(every_layout_passes_64_deep),
         cmocka_unit_test(steady_traffic_asks_for_no_memory),
     };
     arguments = test_arguments_read(argc, argv);

@@ -117,12 +117,93 @@ static void what_a_schema_cannot_have_is_refused_by_path(void **state)
     refused("a=+m(entries=i)", FLETCH_INVALID_ARGUMENT, "field 'a': entries of a map are int32");
     refused("a=+m(entries=+s(key=i))", FLETCH_INVALID_ARGUMENT, "struct with 1 children");
     refused("a=g<u>", FLETCH_INVALID_ARGUMENT, "field 'a': dictionary indices of type double");
-    refused("a=+s(b=c<+l(item=c<u>)>)", FLETCH_UNIMPLEMENTED,
-            "field 'a.b': a dictionary within a dictionary");
-    refused("a=+s(b=vu)", FLETCH_UNIMPLEMENTED, "field 'a.b': type utf8_view is not implemented");
+    refused("a=+s(b=c<c<u>>)", FLETCH_UNIMPLEMENTED,
+            "field 'a.b': a dictionary whose values are dictionary-encoded themselves");
+    refused("a=+w:2", FLETCH_INVALID_ARGUMENT, "fixed_size_list with 0 children, expected 1");
+    refused("a=+w:-1(x=i)", FLETCH_INVALID_ARGUMENT, "fixed_size_list of -1 elements");
+    refused("a=+vl(x=i y=i)", FLETCH_INVALID_ARGUMENT, "list_view with 2 children, expected 1");
+    refused("a=vu(x=i)", FLETCH_INVALID_ARGUMENT, "a child of a field of type utf8_view");
+    refused("a=+us:0,1(x=i)", FLETCH_INVALID_ARGUMENT, "sparse_union with 1 children, expected 2");
+    refused("a=+ud:(x=i)", FLETCH_INVALID_ARGUMENT, "dense_union with 1 children, expected 0");
+    refused("a=+ud:3,3(x=i y=i)", FLETCH_INVALID_ARGUMENT, "dense_union with type id 3 twice");
+    refused("a=+ud:-3(x=i)", FLETCH_INVALID_ARGUMENT, "dense_union with type id -3, expected 0 to");
+    refused("a=+r(r=i)", FLETCH_INVALID_ARGUMENT, "run_end_encoded with 1 children, expected 2");
+    refused("a=+r(r=u v=i)", FLETCH_INVALID_ARGUMENT,
+            "field 'a': run ends are utf8, expected int16, int32 or int64");
+    refused("a=+r(r=I v=i)", FLETCH_INVALID_ARGUMENT, "run ends are uint32");
+    refused("a=+r(r=i<u> v=i)", FLETCH_INVALID_ARGUMENT, "run ends are dictionary-encoded, int32");
     refused("a=d:39,2", FLETCH_INVALID_ARGUMENT, "field 'a': decimal128 of precision 39");
     refused("\xC3=l", FLETCH_INVALID_ARGUMENT, "the name is not UTF-8");
     refused("a=tss:\xC3", FLETCH_INVALID_ARGUMENT, "the time zone is not UTF-8");
+}
+
+static void all_types_have_their_place(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "a=vu b=+s(x=vz y=l) c=+vl(item=vu) d=+w:3(item=+w:2(item=c)) e=+ud:5,0(x=i y=u!) "
+        "f=+us:1(x=vz) g=+r(run_ends=s! values=vu) h=+vL(item=b) i=+ud:";
+    struct fletch_schema *schema = schema_new(text);
+    static const uint32_t views[] = {0, 2, 5, 13, 16}; /* rows, in order */
+    char printed[400];
+    schema_print(schema, printed, sizeof printed);
+    assert_string_equal(printed, text);
+    assert_int_equal(schema->view_count, 5);
+    for (uint32_t row = 0, view = 0; row < schema->field_count; row++) {
+        const bool is_view = view < 5 && views[view] == row;
+        assert_int_equal(schema->fields[row].view, is_view ? view : FLETCH_NO_INDEX);
+        view += is_view;
+    }
+    /* 2, 1 + 2 + 2, 3 + 2, 1 + 1 + 2, 2 + 2 + 3, 1 + 2, 0 + 2 + 2, 3 + 2, 2 */
+    assert_int_equal(schema->span_count, 2 + 5 + 5 + 4 + 7 + 3 + 4 + 5 + 2);
+    const struct fletch_type *dense = &schema->fields[schema->columns[4]].type;
+    assert_int_equal(dense->type_id_count, 2);
+    assert_int_equal(dense->type_ids[0], 5);
+    assert_int_equal(dense->type_ids[1], 0);
+    assert_int_equal(fletch_schema_stride_of(schema, 0), 1);
+    assert_int_equal(fletch_schema_stride_of(schema, 7), 3);
+    assert_int_equal(fletch_schema_stride_of(schema, 8), 2);
+    assert_int_equal(fletch_schema_child(schema, schema->columns[4], 1), schema->columns[4] + 2);
+    assert_int_equal(schema->depth, 3);
+    fletch_schema_release(schema);
+}
+
+/* Lists in each other, `levels` of them with what they end in. */
+static const char *nested(char *text, int levels, const char *inmost)
+{
+    char *next = text;
+    for (int i = 1; i < levels; i++)
+        next += sprintf(next, "a=+l(");
+    next += sprintf(next, "%s", inmost);
+    for (int i = 1; i < levels; i++)
+        *next++ = ')';
+    *next = '\0';
+    return text;
+}
+
+static void depth_counts_on_through_dictionaries(void **state)
+{
+    (void)state;
+    static char text[2000];
+    struct fletch_schema *schema = schema_new("a=+s(b=c<+l(item=+s(x=s<+l(item=u)>))>)");
+    assert_int_equal(schema->depth, 5); /* a, list, struct, list, item */
+    assert_int_equal(schema->dictionaries[0].values->depth, 4);
+    assert_int_equal(schema->dictionaries[0].values->dictionary_count, 1);
+    assert_int_equal(schema->dictionaries[0].id, 1); /* numbered as they end */
+    assert_int_equal(schema->dictionaries[0].values->dictionaries[0].id, 0);
+    fletch_schema_release(schema);
+    schema = schema_new(nested(text, 64, "a=l"));
+    assert_int_equal(schema->depth, 64);
+    fletch_schema_release(schema);
+    refused(nested(text, 65, "a=l"), FLETCH_INVALID_ARGUMENT, "nested deeper than 64 levels");
+    schema = schema_new(nested(text, 63, "a=c<+l(item=u)>"));
+    assert_int_equal(schema->depth, 64);
+    fletch_schema_release(schema);
+    refused(nested(text, 63, "a=c<+l(item=c<+l(item=u)>)>"), FLETCH_INVALID_ARGUMENT,
+            "nested deeper than 64 levels");
+    schema = schema_new(nested(text, 62, "a=c<+l(item=c<+l(item=u)>)>"));
+    assert_int_equal(schema->depth, 64);
+    fletch_schema_release(schema);
 }
 
 static void a_builder_that_failed_stays_so(void **state)
@@ -165,7 +246,7 @@ static void nesting_ends_at_64_in_a_dictionary_too(void **state)
         enum fletch_status status = schema_try(text, NULL, &schema, &error);
         assert_int_equal(status, levels == 64 ? FLETCH_OK : FLETCH_INVALID_ARGUMENT);
         if (levels == 65)
-            assert_contains(error.message, "its dictionary is nested deeper than 64 levels");
+            assert_contains(error.message, "nested deeper than 64 levels");
         fletch_schema_release(schema);
     }
 }
@@ -212,6 +293,8 @@ int main(void)
         cmocka_unit_test(names_may_be_empty_and_repeat),
         cmocka_unit_test(metadata_is_kept_in_order),
         cmocka_unit_test(what_a_schema_cannot_have_is_refused_by_path),
+        cmocka_unit_test(all_types_have_their_place),
+        cmocka_unit_test(depth_counts_on_through_dictionaries),
         cmocka_unit_test(a_builder_that_failed_stays_so),
         cmocka_unit_test(nesting_ends_at_64),
         cmocka_unit_test(nesting_ends_at_64_in_a_dictionary_too),

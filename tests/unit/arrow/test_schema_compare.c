@@ -50,6 +50,21 @@ static void fields_are_compared(void **state)
     compare("a=c<u>", "a=c<<u>", 0, "field 'a': another dictionary");
     compare("a=c<u>", "a=u", 0, "field 'a': another type");
     compare("a=c<u>", "a=c", 0, "field 'a': another encoding");
+    compare("a=vu", "a=u", 0, "another type: expected utf8_view, found utf8");
+    compare("a=+w:3(i=l)", "a=+w:2(i=l)", 0,
+            "expected fixed_size_list[3], found fixed_size_list[2]");
+    compare("a=+w:3(i=l)", "a=+w:3(x=l)", 0, NULL);
+    compare("a=+vl(i=l)", "a=+vl(x=l)", 0, NULL);
+    compare("a=+us:0,1(x=l y=i)", "a=+us:0,1(x=l y=i)", 0, NULL);
+    compare("a=+us:0,1(x=l y=i)", "a=+us:1,0(x=l y=i)", 0,
+            "expected sparse_union, found sparse_union[1, 0]");
+    compare("a=+us:0,1(x=l y=i)", "a=+us:0(x=l)", 0, "another type");
+    compare("a=+us:0(x=l)", "a=+us:0(y=l)", 0, "field 'a.x': another name: found 'a.y'");
+    compare("a=+us:0(x=l)", "a=+ud:0(x=l)", 0, "expected sparse_union, found dense_union");
+    compare("a=+r(r=i v=l)", "a=+r(run_ends=i values=l)", 0, NULL);
+    compare("a=+r(r=i v=l)", "a=+r(r=s v=l)", 0, "field 'a.r': another type");
+    compare("a=c<+l(i=s<u>)>", "a=c<+l(i=s<u>)>", 0, NULL);
+    compare("a=c<+l(i=s<u>)>", "a=c<+l(i=s<z>)>", 0, "field 'a': another dictionary");
 }
 
 static void names_in_lists_and_maps_do_not_count(void **state)
@@ -86,6 +101,9 @@ static void dictionaries_can_be_seen_through(void **state)
     compare("x=+s(a=c<+s(k=l v=u)> b=i)", "x=+s(a=+s(k=l w=u) b=i)", flags,
             "field 'x.a.v': another name: found 'x.a.w'");
     compare("x=+s(a=c<+s(k=l v=u)> b=i)", "x=+s(a=+s(k=l) b=i)", flags, "another type");
+    compare("a=c<+l(i=s<u>)>", "a=+l(i=u)", flags, NULL);
+    compare("a=c<+l(i=s<u>)>", "a=c<+l(i=u)>", flags, NULL);
+    compare("a=c<+l(i=s<u>)>", "a=+l(i=z)", flags, "field 'a.i': another type");
 }
 
 /* One dictionary-encoded column; what is around its values' type differs between libraries. */

@@ -33,6 +33,15 @@ static void types_are_told_as_text(void **state)
                 "struct<x: map<utf8, int32> not null, y: int64>");
     assert_type("a=i<+s(a=l b=u)>", "dictionary<int32, struct<a: int64, b: utf8>>");
     assert_type("a=+l(item=s<u>)", "list<dictionary<int16, utf8>>");
+    assert_type("a=c<+s(x=s<+l(item=u)>)>",
+                "dictionary<int8, struct<x: dictionary<int16, list<utf8>>>>");
+    assert_type("a=vu", "utf8_view");
+    assert_type("a=+vl(item=vz)", "list_view<binary_view>");
+    assert_type("a=+w:3(item=+vL(item=l))", "fixed_size_list[3]<large_list_view<int64>>");
+    assert_type("a=+ud:0,1(x=i! y=+s(z=u))", "dense_union<x: int32 not null, y: struct<z: utf8>>");
+    assert_type("a=+us:7(x=i)", "sparse_union[7]<x: int32>");
+    assert_type("a=+us:", "sparse_union<>");
+    assert_type("a=+r(run_ends=s! values=u)", "run_end_encoded<int16, utf8>");
 }
 
 static void what_does_not_fit_is_cut_between_characters(void **state)

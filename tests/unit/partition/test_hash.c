@@ -33,6 +33,7 @@ struct draft {
     struct fletch_batch_span spans[SPANS_MOST];
     struct fletch_buffer *owners[SPANS_MOST];
     struct fletch_batch *dictionaries[DICTIONARIES];
+    uint32_t view_spans[NODES_MOST + 1];
     struct fletch_batch_parts parts;
 };
 
@@ -80,6 +81,15 @@ static void read_span(struct reader *reader, struct draft *draft, uint32_t span,
     draft->owners[draft->parts.owner_count++] = buffer;
 }
 
+/* What the views of a field point into, behind all other spans. */
+static void read_buffers(struct reader *reader, struct draft *draft, uint32_t view)
+{
+    expect_word(reader, "buffers");
+    draft->view_spans[view] = draft->parts.span_count;
+    for (int64_t count = next_number(reader); count > 0; count--)
+        read_span(reader, draft, draft->parts.span_count++, true);
+}
+
 static void read_nodes(struct reader *reader, struct draft *draft, struct fletch_schema *schema,
                        int64_t rows)
 {
@@ -96,14 +106,22 @@ static void read_nodes(struct reader *reader, struct draft *draft, struct fletch
         .dictionary_count = schema->dictionary_count,
     };
     uint32_t span = 0;
+    draft->parts.view_spans = draft->view_spans;
+    draft->parts.view_count = schema->view_count;
     for (uint32_t i = 0; i < schema->field_count; i++) {
+        const struct fletch_field *field = &schema->fields[i];
+        bool has_validity = fletch_type_has_validity(field->type.id);
         expect_word(reader, "node");
         draft->nodes[i].length = next_number(reader);
         draft->nodes[i].null_count = next_number(reader);
         int64_t count = next_number(reader);
         for (int64_t s = 0; s < count; s++)
-            read_span(reader, draft, span++, s > 0 || draft->nodes[i].null_count > 0);
+            read_span(reader, draft, span++,
+                      s > 0 || !has_validity || draft->nodes[i].null_count > 0);
+        if (field->view != FLETCH_NO_INDEX)
+            read_buffers(reader, draft, field->view);
     }
+    draft->view_spans[schema->view_count] = draft->parts.span_count;
     assert_int_equal(span, schema->span_count);
 }
 
@@ -284,9 +302,10 @@ static void rows_hash_the_same_wherever_they_lie(void **state)
     struct test_pool pool = test_pool_make();
     for (uint64_t seed = 0; seed < 40; seed++) {
         struct fletch_random random = fletch_random_from_seed(seed);
-        struct random_schema_options options = {.columns_max = 6, .depth_max = 4};
+        struct random_schema_options options = {
+            .columns_max = 6, .depth_max = 4, .has_all_layouts = true};
         struct fletch_schema *schema =
-            seed == 0 ? schema_of_every_type() : random_schema(&random, &options);
+            seed == 0 ? schema_of_every_layout() : random_schema(&random, &options);
         int64_t rows = 1100 + fletch_random_below(&random, 200);
         struct fletch_batch *batch = random_batch(&random, pool.cache, schema, rows);
         struct fletch_batch *tail = batch_slice(pool.cache, batch, 37, rows - 37);
