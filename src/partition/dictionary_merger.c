@@ -583,7 +583,7 @@ typedef uint16_t vector_of_2 __attribute__((vector_size(32)));
 typedef uint32_t vector_of_4 __attribute__((vector_size(32)));
 typedef uint64_t vector_of_8 __attribute__((vector_size(32)));
 
-/* Whether all indices of a width are below `limit`, which has no more than half of its bits' numbers:
+/* Whether all indices of a width are below `limit`, at most half of the numbers that it can have:
  * less the limit they are negative, and they themselves are not. Those of the rest that fills no
  * register are looked at one by one. */
 #define DEFINE_ARE_BELOW(width, integer) \
