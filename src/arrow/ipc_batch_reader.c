@@ -55,11 +55,12 @@ static enum fletch_status count_variadic(const struct fletch_schema *schema,
     return FLETCH_OK;
 }
 
-/* Before V5 unions had a validity. */
+/* Before V5 unions had a validity, and runs where they are written in V4. */
 static bool has_old_validity(const struct fletch_ipc_batch_header *header,
                              const struct fletch_field *field)
 {
-    return header->version < FLETCH_IPC_V5 && fletch_type_is_union(field->type.id);
+    return header->version < FLETCH_IPC_V5 && field->type.id != FLETCH_TYPE_NULL &&
+           !fletch_type_has_validity(field->type.id);
 }
 
 enum fletch_status fletch_ipc_batch_count(const struct fletch_schema *schema,
@@ -287,8 +288,8 @@ static enum fletch_status read_span(struct reading *reading, struct told_buffer 
                                                : take_compressed(reading, told, span);
 }
 
-/* A union's validity is let go if nothing is null by it; else its children would have to be made
- * anew, with nulls where its own are. */
+/* Such a validity is let go if nothing is null by it; else the children would have to be made anew,
+ * with nulls where the field's own are. */
 static enum fletch_status skip_old_validity(const struct reading *reading, uint32_t row,
                                             const struct fletch_ipc_batch_header *header,
                                             const uint8_t *told)
@@ -297,10 +298,11 @@ static enum fletch_status skip_old_validity(const struct reading *reading, uint3
     int64_t null_count = fletch_flatbuffer_load_i64(node + 8);
     if (null_count == 0 || fletch_flatbuffer_load_i64(told + 8) == 0)
         return FLETCH_OK;
-    return fletch_error_set(reading->error, FLETCH_UNIMPLEMENTED,
-                            "field '%s': a union of metadata V4 with %" PRId64
-                            " nulls of its own, which is not implemented",
-                            fletch_field_path_of(reading->source->schema, row).text, null_count);
+    return fletch_error_set(
+        reading->error, FLETCH_UNIMPLEMENTED,
+        "field '%s': %s of metadata V4 with %" PRId64 " nulls of its own, which is not implemented",
+        fletch_field_path_of(reading->source->schema, row).text,
+        fletch_type_layout(&reading->source->schema->fields[row].type)->name, null_count);
 }
 
 /* The buffers of a field, which are told from `*told` on; that moves behind them. */

@@ -18,7 +18,10 @@
 
 enum { TRIES_MOST = 400, ROWS = 40, LIMIT_STEP = 64, CODEC_STEP = 1000, LIMITS_MOST = 4000 };
 
-static const char schema_text[] = "{who:me} a=l{k:v} b=+l(item=+s(x=u y=b)) c=c<u> d=S<l> e=U g=n";
+static const char schema_text[] =
+    "{who:me} a=l{k:v} b=+l(item=+s(x=u y=b)) c=c<u> d=S<l> e=U g=n h=+vl(item=vu)"
+    " i=+ud:0,1(x=l y=u) j=+r(run_ends=i! values=u) k=+w:2(item=vz) l=c<+s(x=s<u>)> m=i<vu>";
+enum { DICTIONARIES = 4 };
 
 /* One byte before the stream, so that what is read lies misaligned and is copied. */
 struct sample {
@@ -31,21 +34,12 @@ static struct fletch_batch *longer_dictionaries(struct test_pool *pool,
                                                 const struct fletch_batch *batch,
                                                 struct fletch_batch **dictionaries)
 {
-    struct fletch_batch *grown[2];
+    struct fletch_batch *grown[DICTIONARIES];
     for (uint32_t i = 0; i < batch->dictionary_count; i++)
         grown[i] = fletch_batch_acquire(dictionaries[i]);
-    const struct fletch_batch_parts parts = {
-        .schema = fletch_schema_acquire(batch->schema),
-        .row_count = batch->row_count,
-        .nodes = batch->nodes,
-        .spans = batch->spans,
-        .owners = batch->owners,
-        .dictionaries = grown,
-        .node_count = batch->node_count,
-        .span_count = batch->span_count,
-        .owner_count = batch->owner_count,
-        .dictionary_count = batch->dictionary_count,
-    };
+    struct fletch_batch_parts parts = fletch_batch_parts_of(batch);
+    parts.dictionaries = grown;
+    fletch_schema_acquire(batch->schema);
     for (uint32_t i = 0; i < batch->owner_count; i++)
         fletch_buffer_acquire(batch->owners[i]);
     struct fletch_batch *made = NULL;
@@ -73,7 +67,7 @@ static void make_sample(struct sample *sample, enum fletch_ipc_compression compr
     assert_ok(fletch_ipc_writer_open_memory(schema, &options, &writer, NULL));
     for (int64_t count = 2; count <= 4; count++) {
         /* Indices may then stand for nothing: that is looked at by level 3 alone. */
-        struct fletch_batch *dictionaries[2];
+        struct fletch_batch *dictionaries[DICTIONARIES];
         for (uint32_t i = 0; i < batch->dictionary_count; i++)
             dictionaries[i] = first_values(&pool, batch->dictionaries[i], count);
         struct fletch_batch *with = longer_dictionaries(&pool, batch, dictionaries);

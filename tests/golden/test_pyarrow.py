@@ -62,7 +62,9 @@ def ours_through_pyarrow(tool, folder):
                 unreadable += 1
                 continue
             written, _, codec = kind.partition("-")
-            options = pa.ipc.IpcWriteOptions(compression=codec or None)
+            # pyarrow 26 crashes where it compresses an empty union that it has read.
+            codec = None if "_union" in str(schema) else codec or None
+            options = pa.ipc.IpcWriteOptions(compression=codec)
             write(theirs, schema, batches, written, options)
             run(tool, "compare", seed, theirs)
             through += 1
@@ -120,6 +122,76 @@ def columns_of(generator, count):
               for kind, make in makers.items()]
     arrays.append(pa.array(some(generator, text, count)).dictionary_encode())
     return arrays
+
+
+def layouts_of(generator, count):
+    """Columns of views, list views, fixed-size lists, unions and runs, and of dictionaries of all
+    of these and in each other."""
+    def text():
+        return "".join(generator.choice("abcäß€𝄞") for _ in range(generator.randrange(30)))
+
+    def numbers(kind=pa.int16(), most=100):
+        return pa.array(some(generator, lambda: generator.randrange(most), count), kind)
+
+    def lists(kind, make):
+        return pa.array(some(generator, lambda: some(generator, make, 3), count), kind)
+
+    def union(is_dense, first, second):
+        ids = pa.array([generator.choice((5, 2)) for _ in range(count)], pa.int8())
+        if not is_dense:
+            return pa.UnionArray.from_sparse(ids, [first, second], ["x", "y"], [5, 2])
+        counts = {5: 0, 2: 0}
+        offsets = []
+        for kind in ids.to_pylist():
+            offsets.append(counts[kind])
+            counts[kind] += 1
+        return pa.UnionArray.from_dense(ids, pa.array(offsets, pa.int32()), [first, second],
+                                        ["x", "y"], [5, 2])
+
+    def encoded(values):
+        indices = pa.array(some(generator, lambda: generator.randrange(count), count), pa.int16())
+        return pa.DictionaryArray.from_arrays(indices, values)
+
+    def runs(values, kind=pa.int32()):
+        ends = [i + 1 for i in range(count) if i + 1 == count or generator.random() < 0.3]
+        return pa.RunEndEncodedArray.from_arrays(pa.array(ends, kind), values.slice(0, len(ends)))
+
+    views = pa.array(some(generator, text, count), pa.string_view())
+    list_views = lists(pa.list_view(pa.string_view()), text)
+    fixed = pa.array(some(generator, lambda: some(generator, text, 3), count),
+                     pa.list_(pa.string(), 3))
+    blobs = pa.array(some(generator, lambda: generator.randbytes(generator.randrange(40)), count),
+                     pa.binary_view())
+    several = union(True, views, pa.StructArray.from_arrays([encoded(views)], ["a"]))
+    mixed = union(True, numbers(), views)
+    nested = pa.StructArray.from_arrays([encoded(views), encoded(numbers(pa.int64()))], ["a", "b"])
+    return [
+        views, blobs,
+        list_views, lists(pa.large_list_view(pa.int64()), lambda: generator.randrange(9)), fixed,
+        mixed, union(False, mixed, list_views), union(True, fixed, numbers()),
+        runs(numbers()), runs(views, pa.int16()), runs(list_views, pa.int64()),
+        encoded(views), encoded(fixed), encoded(list_views), encoded(mixed), encoded(nested),
+        pa.StructArray.from_arrays([encoded(nested), runs(encoded(numbers()))], ["d", "r"]),
+        pa.ListArray.from_arrays(pa.array(range(count + 1), pa.int32()), several),
+    ]
+
+
+def layouts_through_us(tool, folder):
+    """The same, whole, cut and empty, plain and compressed; a file's dictionaries stay as they
+    are."""
+    for seed in SEEDS[:8]:
+        generator = random.Random(seed)
+        arrays = layouts_of(generator, generator.randrange(10, 60))
+        whole = pa.RecordBatch.from_arrays(arrays, [f"c{i}" for i in range(len(arrays))])
+        batches = [whole, whole.slice(3, 5), whole.slice(0, 0), whole.slice(7)]
+        for kind in ("stream", "file"):
+            for version in (pa.ipc.MetadataVersion.V4, pa.ipc.MetadataVersion.V5):
+                options = pa.ipc.IpcWriteOptions(metadata_version=version)
+                source, target = folder / "source", folder / "target"
+                write(source, whole.schema, batches, kind, options)
+                for target_kind in ("stream", "file", "stream-lz4", "file-zstd"):
+                    run(tool, "copy", target_kind, 8, source, target)
+                    compare(whole.schema, batches, target)
 
 
 def theirs_through_us(tool, folder):
@@ -205,6 +277,7 @@ def main():
         folder = Path(name)
         ours_through_pyarrow(tool, folder)
         theirs_through_us(tool, folder)
+        layouts_through_us(tool, folder)
         dictionaries_change(tool, folder)
         custom_metadata_is_kept(tool, folder)
 

@@ -41,7 +41,7 @@ static void supply_close(void *context)
 static void supply_make(struct supply *supply, struct test_pool *pool)
 {
     struct fletch_random random = fletch_random_from_seed(5);
-    *supply = (struct supply){.pool = pool, .schema = schema_of_every_type()};
+    *supply = (struct supply){.pool = pool, .schema = schema_of_every_layout()};
     for (uint32_t i = 0; i < 3; i++)
         supply->batches[i] = random_batch(&random, pool->cache, supply->schema, i * 30);
 }

@@ -65,7 +65,8 @@ static void random_frames_come_back(void **state)
 {
     (void)state;
     struct fletch_random random = fletch_random_from_seed(77);
-    const struct random_schema_options options = {.columns_max = 6, .depth_max = 4};
+    const struct random_schema_options options = {
+        .columns_max = 6, .depth_max = 4, .has_all_layouts = true};
     struct test_disk disk;
     test_disk_make(&disk);
     for (int i = 0; i < ROUNDS; i++) {
@@ -84,7 +85,7 @@ static void every_type_comes_back(void **state)
 {
     (void)state;
     struct fletch_random random = fletch_random_from_seed(78);
-    struct fletch_schema *schema = schema_of_every_type();
+    struct fletch_schema *schema = schema_of_every_layout();
     struct test_disk disk;
     test_disk_make(&disk);
     for (int compresses = 0; compresses < 2; compresses++)
