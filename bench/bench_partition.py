@@ -2,7 +2,7 @@
 """Partition and scatter against what Python programs use today, on the same data in one run.
 
     bench_partition [--quick] [--json] [--library libfletching.so] [--data FILE] [--case TEXT]
-                    [--rounds N]
+                    [--rounds N] [--peers NAME,...]
 
 Every contestant gets the same record batches of 64 Ki rows and must leave P pieces of each (ours:
 frames of each partition). One core, one thread. Rounds are interleaved; figures are medians, and
@@ -456,6 +456,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--case", default="")
     parser.add_argument("--rounds", type=int, default=0)
+    parser.add_argument("--peers", default="", help="parts of the names of those that take part")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 9)
     os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
@@ -481,10 +482,12 @@ def main():
         items = lineitem(options.data or tpch.path_of("1", HERE), rows)
         for name, column, partitions, goal in wanted:
             cases.append((name, items, items[0].schema.get_field_index(column), partitions, goal))
+    peers = [peer for peer in (Numpy(), Pyarrow(), Polars(), DataFusion(), DuckDb())
+             if any(part in peer.name for part in options.peers.split(","))]
     ours = Fletching(options.library)
     for case in cases:
         if options.case in case[0]:
-            run_case(case, ours, [Numpy(), Pyarrow(), Polars(), DataFusion(), DuckDb()], options)
+            run_case(case, ours, peers, options)
 
 
 if __name__ == "__main__":

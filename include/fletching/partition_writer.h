@@ -28,8 +28,8 @@ struct fletch_partition_writer_options {
 };
 
 /** Makes a writer for batches of `schema`, owned by the caller, that keeps `partitioner` and ends
- * it (on failure it stays the caller's). INVALID_ARGUMENT: an option; UNIMPLEMENTED: a dictionary
- * of values that cannot be merged; RESOURCE_EXHAUSTED: no memory. */
+ * it (on failure it stays the caller's). INVALID_ARGUMENT: an option; RESOURCE_EXHAUSTED: no
+ * memory. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_partition_writer_create(struct fletch_schema *schema, struct fletch_partitioner *partitioner,
                                const struct fletch_partition_writer_options *options,
@@ -46,8 +46,11 @@ FLETCH_EXPORT void fletch_partition_writer_destroy(struct fletch_partition_write
  *
  *  INVALID_ARGUMENT: the batch has another schema (names the field) or an index outside its
  *  dictionary; OUT_OF_RANGE: a partition column holds no partition, a dictionary has outgrown its
- *  indices, or strings that become plain are too long together; UNIMPLEMENTED: a dictionary of
- *  values with children that is to be plain: the writer has nothing of the batch.
+ *  indices, strings that become plain are too long together, or a row has more elements or bytes of
+ *  a field than its offsets or run ends can count, since it does not share them any more;
+ *  UNIMPLEMENTED: a dictionary of views or of values with children that is to be plain, or plain
+ *  values that are to be such a dictionary and differ from it in encodings below: the writer has
+ *  nothing of the batch.
  *  RESOURCE_EXHAUSTED: no memory; a part of the rows may have been placed:
  *  fletch_partition_writer_resume goes on, best after finished frames were taken and released.
  *  FAILED_PRECONDITION: the last batch waits to be resumed. */

@@ -578,18 +578,18 @@ enum fletch_status fletch_merger_take_snapshot(struct fletch_dictionary_merger *
 }
 
 /* Registers of integers, for each width. */
-typedef uint8_t vector_of_1 __attribute__((vector_size(32)));
-typedef uint16_t vector_of_2 __attribute__((vector_size(32)));
-typedef uint32_t vector_of_4 __attribute__((vector_size(32)));
-typedef uint64_t vector_of_8 __attribute__((vector_size(32)));
+typedef uint8_t vector_of_1 __attribute__((vector_size(16)));
+typedef uint16_t vector_of_2 __attribute__((vector_size(16)));
+typedef uint32_t vector_of_4 __attribute__((vector_size(16)));
+typedef uint64_t vector_of_8 __attribute__((vector_size(16)));
 
-/* Whether all indices of a width are below `limit`, which has no more than half of its bits' numbers:
+/* Whether all indices of a width are below `limit`, at most half of the numbers that it can have:
  * less the limit they are negative, and they themselves are not. Those of the rest that fills no
  * register are looked at one by one. */
 #define DEFINE_ARE_BELOW(width, integer) \
     static bool are_below_##width(const uint8_t *indices, size_t count, integer limit) \
     { \
-        enum { EACH = 32 / (width) }; \
+        enum { EACH = 16 / (width) }; \
         vector_of_##width differences = ~(vector_of_##width){0}; \
         vector_of_##width all = {0}; \
         integer rest_differences = (integer) ~(integer)0; \

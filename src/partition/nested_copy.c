@@ -49,8 +49,8 @@ static void copy_stretches(uint8_t *to, struct bytes from,
 
 /* ---- offsets ---- */
 
-/* Eight at once, also where fewer are wanted: a loop of some few turns, each time another number, is
- * what the processor foresees worst. */
+/* Eight at once, also where fewer are wanted: a loop of some few turns, each time another number,
+ * is what the processor foresees worst. */
 typedef int32_t eight_offsets __attribute__((vector_size(32)));
 
 /* Writes the `count` offsets that stand behind `from` behind `to`, shifted. `is_padded`: as many as

@@ -3,8 +3,8 @@
 
 /* The values of a writer's dictionary that are more than bytes: of types with children, views and
  * null. They lie in one batch, which is made anew when it grows: the old values and the new ones
- * are copied as the rows of a frame are. Dictionaries among them have mergers of their own, so that the
- * old indices keep their meaning. Belongs to one thread; the batch can be read by any. */
+ * are copied as the rows of a frame are. Dictionaries among them have mergers of their own, so that
+ * the old indices keep their meaning. Belongs to one thread; the batch can be read by any. */
 
 #include "partition/scatter.h"
 
