@@ -16,15 +16,6 @@ static struct fletch_error *begin(struct fletch_flow_context *context)
     return error;
 }
 
-enum fletch_status fletch_call_end(struct fletch_flow_context *context, enum fletch_status status)
-{
-    context->may_emit = false;
-    context->may_wait = false;
-    if (status != FLETCH_OK)
-        fletch_flow_fail(context->flow, context, status, &context->task->error);
-    return status;
-}
-
 enum fletch_status fletch_call_init(struct fletch_flow_context *context)
 {
     const struct fletch_flow_functions *functions = &context->node->functions;
@@ -65,7 +56,8 @@ static enum fletch_status process(struct fletch_flow_context *context,
         context->owed.inlet = inlet;
         return FLETCH_OK;
     }
-    context->owed = (struct fletch_flow_owed){.is_there = false};
+    if (context->owed.since_ns != 0) /* it had been refused */
+        context->owed = (struct fletch_flow_owed){.is_there = false};
     fletch_batch_release_inline(context->task->cache, batch);
     return status;
 }
@@ -98,7 +90,8 @@ enum fletch_status fletch_call_watermark(struct fletch_flow_context *context, in
             (struct fletch_flow_item){.kind = FLETCH_ITEM_WATERMARK, .value = (uint64_t)watermark};
         return FLETCH_OK;
     }
-    context->owed = (struct fletch_flow_owed){.is_there = false};
+    if (context->owed.since_ns != 0) /* it had been refused */
+        context->owed = (struct fletch_flow_owed){.is_there = false};
     if (status != FLETCH_OK || watermark == INT64_MAX) /* the end says that */
         return status;
     return fletch_flow_send_all(context, FLETCH_ITEM_WATERMARK, (uint64_t)watermark);

@@ -5,9 +5,18 @@
  * it is answered. */
 
 #include "flow/flow_context.h"
+#include "flow/flow_task.h"
 
 /* After a call, and after the library's own: a failure is the instance's. */
-enum fletch_status fletch_call_end(struct fletch_flow_context *context, enum fletch_status status);
+static inline enum fletch_status fletch_call_end(struct fletch_flow_context *context,
+                                                 enum fletch_status status)
+{
+    context->may_emit = false;
+    context->may_wait = false;
+    if (status != FLETCH_OK)
+        fletch_flow_fail(context->flow, context, status, &context->task->error);
+    return status;
+}
 
 enum fletch_status fletch_call_init(struct fletch_flow_context *context);
 enum fletch_status fletch_call_produce(struct fletch_flow_context *context, bool *out_has_more);

@@ -108,7 +108,7 @@ void fletch_instance_close(struct fletch_flow_context *context)
 
 static bool run_one(struct fletch_flow_context *context)
 {
-    if (context->wants_no_more || !fletch_flow_is_wanted(context)) {
+    if (context->wants_no_more) {
         fletch_flow_stop_reading(context);
         return true;
     }
@@ -166,14 +166,22 @@ static bool is_clear(struct fletch_flow_context *context)
     return !is_blocked;
 }
 
-bool fletch_instance_step(struct fletch_flow_context *context)
+/* What others have asked for: looked at in each step, not for each thing. */
+static void look_around(struct fletch_flow_context *context)
 {
-    context->has_moved = false;
+    if (context->phase == FLETCH_INSTANCE_RUNNING && !fletch_flow_is_wanted(context))
+        context->wants_no_more = true;
     if (context->phase > FLETCH_INSTANCE_NEW && context->phase < FLETCH_INSTANCE_DRAINING &&
         fletch_flow_has_unheard(context)) {
         (void)fletch_flow_hear_aborts(context);
         context->has_moved = true;
     }
+}
+
+bool fletch_instance_step(struct fletch_flow_context *context)
+{
+    context->has_moved = false;
+    look_around(context);
     for (int i = 0; i < THINGS_PER_STEP && context->phase != FLETCH_INSTANCE_ENDED; i++) {
         if (fletch_flow_is_failing(context->flow) || !is_clear(context) || !do_one(context))
             break;
