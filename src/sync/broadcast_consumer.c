@@ -150,7 +150,8 @@ static enum fletch_answer look_again(struct fletch_broadcast_consumer *consumer,
 {
     struct fletch_broadcast_ring *ring = consumer->ring;
     return_room(consumer, head);
-    /* One producer: until it has closed, its line is left to it. relaxed: the tail tells the rest */
+    /* One producer: until it has closed, its line is left to it. */
+    /* relaxed: the tail tells the rest */
     if (!ring->many && load_relaxed(&ring->header.shut) == 0)
         return FLETCH_EMPTY;
     /* relaxed: it tells of claims and of the closing; elements are seen by their sequences */

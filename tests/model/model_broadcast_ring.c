@@ -7,7 +7,7 @@
  * PRODUCERS  1 or 2, ITEMS of each           CAPACITY  of the ring
  * START      first position, even            BATCH     elements for each push; divides ITEMS
  * FORM       of the ring                     PARK      waiting calls that park
- * STAYS      consumers from the beginning    CHAIN     the second is behind the first; 2: and copies
+ * STAYS      consumers from the beginning    CHAIN     second is behind the first, 2: and copies
  * JOINS      another thread joins, pops JOINS times at most and leaves
  * LEAVES     the last that stays leaves after so many elements
  * REMOVES    another thread removes the last that stays
