@@ -133,9 +133,10 @@ FLETCH_EXPORT void fletch_flow_waker_wake(struct fletch_flow_waker *waker);
 
 /** Stages and sinks, in process and on_watermark: there is no memory for what is to be done;
  *  `error`, not NULL, says what was refused. The function then returns what this answers. OK: it is
- *  called again with the same arguments, before any other of its instance; meanwhile its inputs
- *  wait. RESOURCE_EXHAUSTED: that has gone on for memory_timeout_ns of the flow; `error` says that
- *  too. FAILED_PRECONDITION: in another function. */
+ *  called again with the same arguments, before any other of its instance but on_barrier_abort;
+ *  meanwhile its inputs wait. Not at all if nobody wants its outputs any more: then its batch is
+ *  unread. RESOURCE_EXHAUSTED: that has gone on for memory_timeout_ns of the flow; `error` says
+ *  that too. FAILED_PRECONDITION: in another function. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flow_wait_for_memory(struct fletch_flow_context *context, struct fletch_error *error);
 
@@ -145,9 +146,9 @@ fletch_flow_wait_for_memory(struct fletch_flow_context *context, struct fletch_e
 FLETCH_EXPORT void fletch_flow_want_no_more(struct fletch_flow_context *context);
 
 /** Whether anybody still wants what goes to `output`. What does not is dropped when it is emitted,
- *  and counted as unread by its edge. An instance none of whose outputs is wanted wants no more
- *  itself, but where its stage reads to the end. True for an output without edges, which is there
- *  to be dropped. */
+ *  and counted as unread by its edge. An instance none of whose outputs with edges is wanted wants
+ *  no more itself, but where its stage reads to the end. True for an output without edges, which is
+ *  there to be dropped. */
 FLETCH_EXPORT bool fletch_flow_output_is_wanted(const struct fletch_flow_context *context,
                                                 uint32_t output);
 

@@ -369,6 +369,8 @@ static void close_ends(struct fletch_flow_context *context)
         outlet->writer = NULL;
     }
     for (uint32_t i = 0; i < context->inlet_count; i++) {
+        fletch_batch_release(cache, context->inlets[i].kept);
+        context->inlets[i].kept = NULL;
         fletch_shuffle_reader_close(context->inlets[i].reader);
         context->inlets[i].reader = NULL;
     }

@@ -43,8 +43,9 @@ struct fletch_flow_inlet {
     bool is_held;                         /* has delivered a barrier that others have not */
     bool is_idle;                         /* its watermark holds back nobody */
     bool has_ended;
-    bool is_waited_for; /* in the wait that goes on, or the last one */
-    uint64_t barrier;   /* while it is held */
+    bool is_waited_for;        /* in the wait that goes on, or the last one */
+    uint64_t barrier;          /* while it is held */
+    struct fletch_batch *kept; /* has come, and is processed after the owed watermark; or NULL */
     int64_t watermark;
     _Atomic uint64_t batches;
     _Atomic uint64_t rows;

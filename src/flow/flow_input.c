@@ -156,6 +156,11 @@ static enum fletch_status take_batch(struct fletch_flow_context *context,
         fletch_batch_release(context->task->cache, batch);
         return FLETCH_ABORTED; /* the flow has failed */
     }
+    /* The watermark that is told with that may wait for memory, or have been the last thing. */
+    if (context->owed.is_there || context->wants_no_more) {
+        inlet->kept = batch;
+        return FLETCH_OK;
+    }
     return fletch_call_process(context, inlet, batch);
 }
 
@@ -183,6 +188,12 @@ static bool take_of(struct fletch_flow_context *context, struct fletch_flow_inle
 {
     struct fletch_flow_item item;
     bool has_item = false, is_quiet = are_producers_quiet(inlet);
+    if (inlet->kept != NULL) {
+        struct fletch_batch *batch = inlet->kept;
+        inlet->kept = NULL;
+        (void)take_batch(context, inlet, batch);
+        return true;
+    }
     enum fletch_status status =
         fletch_inlet_take(context, inlet, &item, &has_item, &context->task->error);
     if (status != FLETCH_OK)

@@ -37,15 +37,41 @@ static void want_nothing_of(struct fletch_flow_context *context, struct fletch_f
         fletch_flow_notify_stage(context->flow, inlet->link->edge.from_stage);
 }
 
+static void drop_batch(struct fletch_flow_context *context, struct fletch_flow_inlet *inlet,
+                       struct fletch_batch *batch)
+{
+    fletch_flow_count(&inlet->batches_unread, 1);
+    fletch_flow_count(&inlet->rows_unread, (uint64_t)batch->row_count);
+    fletch_batch_release(context->task->cache, batch);
+}
+
+/* A batch that waits to be processed again was counted as read, and is not. */
+static void drop_owed(struct fletch_flow_context *context)
+{
+    const struct fletch_flow_owed owed = context->owed;
+    context->owed = (struct fletch_flow_owed){.is_there = false};
+    if (owed.item.batch == NULL)
+        return;
+    uint64_t rows = (uint64_t)owed.item.batch->row_count;
+    fletch_flow_count(&owed.inlet->batches, 0 - UINT64_C(1));
+    fletch_flow_count(&owed.inlet->rows, 0 - rows);
+    fletch_flow_count(&context->batches_in, 0 - UINT64_C(1));
+    fletch_flow_count(&context->rows_in, 0 - rows);
+    drop_batch(context, owed.inlet, owed.item.batch);
+}
+
 void fletch_flow_stop_reading(struct fletch_flow_context *context)
 {
     context->wants_no_more = true;
     context->phase = FLETCH_INSTANCE_FINISHING;
-    fletch_batch_release(context->task->cache, context->owed.item.batch);
-    context->owed = (struct fletch_flow_owed){.is_there = false};
+    drop_owed(context);
     for (uint32_t i = 0; i < context->inlet_count; i++) {
-        want_nothing_of(context, &context->inlets[i]);
-        context->inlets[i].is_held = false;
+        struct fletch_flow_inlet *inlet = &context->inlets[i];
+        want_nothing_of(context, inlet);
+        inlet->is_held = false;
+        if (inlet->kept != NULL)
+            drop_batch(context, inlet, inlet->kept);
+        inlet->kept = NULL;
     }
     context->held_inlets = 0;
     fletch_flow_leave_order(context);
@@ -58,11 +84,8 @@ static void drop_item(struct fletch_flow_context *context, struct fletch_flow_in
         inlet->has_ended = true;
         context->open_inlets--;
     }
-    if (item->kind != FLETCH_ITEM_BATCH)
-        return;
-    fletch_flow_count(&inlet->batches_unread, 1);
-    fletch_flow_count(&inlet->rows_unread, (uint64_t)item->batch->row_count);
-    fletch_batch_release(context->task->cache, item->batch);
+    if (item->kind == FLETCH_ITEM_BATCH)
+        drop_batch(context, inlet, item->batch);
 }
 
 /* False: nothing has come. */

@@ -111,10 +111,16 @@ static enum fletch_status note_watermark(struct fletch_flow_context *context, vo
                                          int64_t watermark, struct fletch_error *error)
 {
     struct puppet *puppet = state;
-    (void)context, (void)error;
+    puppet->watermark_calls++;
     puppet->watermark = watermark;
     puppet->rows_at_watermark = rows_of(puppet);
-    return FLETCH_OK;
+    if (puppet->wants_no_more)
+        fletch_flow_want_no_more(context);
+    if (puppet->lacks_memory == 0)
+        return FLETCH_OK;
+    puppet->lacks_memory--;
+    (void)fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "as planned");
+    return fletch_flow_wait_for_memory(context, error);
 }
 
 static enum fletch_status note_finish(struct fletch_flow_context *context, void *state,

@@ -39,6 +39,8 @@ struct puppet {
     uint64_t aborts;
     uint64_t last_abort;
     uint32_t finishes;
+    uint32_t lacks_memory; /* so many calls of on_watermark find none */
+    uint32_t watermark_calls;
     bool passes_on;            /* what comes goes to output 0 */
     uint32_t emits_at_barrier; /* so many rows to output 0 */
     bool wants_no_more;        /* says so in the next call */

@@ -295,12 +295,67 @@ static void test_who_is_not_woken_is_not_called(void **state)
     end_pair(&pair);
 }
 
+/* b ends its idleness with a batch, which brings its watermark with it. */
+static struct puppet *idle_until_rows(const struct pair *pair)
+{
+    struct puppet *sink = theatre_puppet(&theatre, pair->sink, 0);
+    theatre_move(&theatre, pair->b, 0, PUPPET_WATERMARK, 100);
+    theatre_move(&theatre, pair->a, 0, PUPPET_WATERMARK, 10);
+    theatre_move(&theatre, pair->b, 0, PUPPET_IDLE, 0);
+    theatre_move(&theatre, pair->a, 0, PUPPET_IDLE, 0);
+    assert_int_equal(watermark(pair), 10);
+    return sink;
+}
+
+static void wait_with_a_batch_behind(enum fletch_flow_edge_kind kind)
+{
+    struct pair pair = begin_pair(kind, 1, false);
+    struct puppet *sink = idle_until_rows(&pair);
+    sink->lacks_memory = 2;
+    sink->watermark_calls = 0;
+    theatre_move(&theatre, pair.b, 0, PUPPET_ROWS, 100);
+    for (int i = 0; i < 3; i++) {
+        theatre.now_ns += UINT64_C(2000000);
+        theatre_settle(&theatre);
+    }
+    assert_int_equal(sink->watermark_calls, 3);
+    assert_int_equal(watermark(&pair), 100);
+    assert_int_equal(sink->rows_at_watermark, 0);
+    assert_int_equal(sink->rows[1], theatre_puppet(&theatre, pair.b, 0)->number);
+    assert_int_equal(theatre_statistics(&theatre, pair.sink).batches_in, 1);
+    end_pair(&pair);
+}
+
+static void test_a_batch_waits_for_the_watermark_that_it_brings(void **state)
+{
+    (void)state;
+    wait_with_a_batch_behind(FLETCH_FLOW_FORWARD);
+    wait_with_a_batch_behind(FLETCH_FLOW_REBALANCE);
+}
+
+static void test_a_batch_behind_the_last_watermark_wanted_is_unread(void **state)
+{
+    (void)state;
+    struct pair pair = begin_pair(FLETCH_FLOW_REBALANCE, 1, false);
+    struct puppet *sink = idle_until_rows(&pair);
+    sink->wants_no_more = true;
+    theatre_move(&theatre, pair.b, 0, PUPPET_ROWS, 100);
+    assert_int_equal(watermark(&pair), 100);
+    assert_int_equal(sink->rows[1], 0);
+    assert_int_equal(sink->finishes, 1);
+    assert_int_equal(theatre_statistics(&theatre, pair.sink).rows_unread,
+                     theatre_puppet(&theatre, pair.b, 0)->number);
+    theatre_close(&theatre);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_sources_hold_back_nobody),
         cmocka_unit_test(test_one_of_several_producers_may_be_idle),
         cmocka_unit_test(test_idleness_waits_for_what_is_held),
+        cmocka_unit_test(test_a_batch_waits_for_the_watermark_that_it_brings),
+        cmocka_unit_test(test_a_batch_behind_the_last_watermark_wanted_is_unread),
         cmocka_unit_test(test_the_greatest_watermark_is_no_end),
         cmocka_unit_test(test_a_source_is_woken_from_any_thread_and_looks_no_oftener),
         cmocka_unit_test(test_who_is_not_woken_is_not_called),
