@@ -6,6 +6,7 @@
 #include "support/cmocka_tests.h"
 #include "support/hand_arrays.h"
 #include "support/pools.h"
+#include "support/random_batches.h"
 #include "support/schemas.h"
 
 /* Import and export of views, list views, fixed-size lists, unions, runs and dictionaries in
@@ -454,6 +455,130 @@ static void dictionaries_lie_in_each_other(void **state)
     }
 }
 
+/* ---- all of them, damaged at random ---- */
+
+/* An array somewhere below another, as it is before something happens to it. */
+struct damaged {
+    struct ArrowArray *array;
+    struct ArrowArray before;
+    const void **pointer; /* of its buffers or children that is gone; NULL: none */
+    const void *pointer_before;
+};
+
+static struct ArrowArray *any_below(struct fletch_random *random, struct ArrowArray *array)
+{
+    for (;;) {
+        const int64_t places = array->n_children + (array->dictionary != NULL);
+        const int64_t place = places == 0 ? 0 : fletch_random_below(random, (uint32_t)places);
+        if (places == 0)
+            return array;
+        array = place < array->n_children ? array->children[place] : array->dictionary;
+        if (fletch_random_below(random, 3) == 0)
+            return array;
+    }
+}
+
+static void lose_pointer(struct fletch_random *random, struct damaged *damaged, const void **all,
+                         int64_t count)
+{
+    if (count <= 0)
+        return;
+    damaged->pointer = &all[fletch_random_below(random, (uint32_t)count)];
+    damaged->pointer_before = *damaged->pointer;
+    *damaged->pointer = NULL;
+}
+
+/* Nothing that import could not see: it believes what it is told of memory. */
+static void damage(struct fletch_random *random, struct damaged *damaged)
+{
+    struct ArrowArray *array = damaged->array;
+    const int64_t fewer = fletch_random_below(random, (uint32_t)array->length + 1);
+    switch (fletch_random_below(random, 11)) {
+    case 0:
+        array->length = fewer;
+        break;
+    case 1:
+        array->length = fletch_random_below(random, 2) == 0 ? -1 : INT64_MAX;
+        break;
+    case 2:
+        array->offset = fletch_random_below(random, 2) == 0 ? INT64_MIN : INT64_MAX;
+        break;
+    case 3:
+        array->null_count = fletch_random_below(random, 2) == 0 ? fewer : -2;
+        break;
+    case 4:
+        /* One less of a view's, and data would be taken for sizes. */
+        array->n_buffers = array->n_buffers > 3 ? 0 : array->n_buffers - 1;
+        break;
+    case 5:
+        array->n_children -= 1;
+        break;
+    case 6:
+        lose_pointer(random, damaged, array->buffers, array->n_buffers);
+        break;
+    case 7:
+        lose_pointer(random, damaged, (const void **)array->children, array->n_children);
+        break;
+    case 8:
+        array->dictionary = NULL;
+        break;
+    case 9:
+        array->release = NULL;
+        break;
+    default:
+        array->buffers = NULL;
+        array->children = NULL;
+    }
+}
+
+static void repair(struct damaged *damaged)
+{
+    if (damaged->pointer != NULL)
+        *damaged->pointer = damaged->pointer_before;
+    *damaged->array = damaged->before;
+}
+
+static void damaged_structures_are_survived(void **state)
+{
+    (void)state;
+    struct fletch_random random = fletch_random_from_seed(31);
+    const struct random_schema_options schema_options = {
+        .columns_max = 5, .depth_max = 5, .has_all_layouts = true};
+    const struct fletch_import_options options = {.struct_size = sizeof options,
+                                                  .cache = pool.cache,
+                                                  .account = pool.account,
+                                                  .validation = FLETCH_VALIDATION_FULL};
+    int refused_count = 0;
+    for (int round = 0; round < 4000; round++) {
+        struct fletch_schema *schema = random_schema(&random, &schema_options);
+        struct fletch_batch *batch =
+            random_batch(&random, pool.cache, schema, fletch_random_below(&random, 30));
+        struct fletch_batch *again = NULL;
+        struct fletch_error error = {.message = ""};
+        struct ArrowArray array;
+        assert_ok(fletch_batch_export(batch, pool.cache, &array, NULL));
+        struct damaged damaged = {.array = any_below(&random, &array)};
+        damaged.before = *damaged.array;
+        if (damaged.array != &array)
+            damage(&random, &damaged);
+        const enum fletch_status status =
+            fletch_batch_import(&array, schema, &options, &again, &error);
+        if (damaged.array != &array)
+            repair(&damaged);
+        assert_true(status == FLETCH_OK || status == FLETCH_INVALID_ARGUMENT);
+        assert_int_equal(status == FLETCH_OK, array.release == NULL);
+        assert_int_equal(status == FLETCH_OK, error.message[0] == '\0');
+        refused_count += status != FLETCH_OK;
+        if (status != FLETCH_OK)
+            array.release(&array);
+        fletch_batch_release(pool.cache, again);
+        fletch_batch_release(pool.cache, batch);
+        fletch_schema_release(schema);
+        assert_int_equal(account_used_bytes(pool.account), 0);
+    }
+    assert_true(refused_count > 1500);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -481,6 +606,7 @@ int main(void)
         cmocka_unit_test(members_of_sparse_unions_are_aligned),
         cmocka_unit_test(runs_are_whole_whatever_the_offset),
         cmocka_unit_test(dictionaries_lie_in_each_other),
+        cmocka_unit_test(damaged_structures_are_survived),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
