@@ -91,12 +91,17 @@ static uint64_t word_of_view(const struct fletch_node_view *column, int64_t inde
 {
     struct fletch_string_view view = fletch_view_string(column, index);
     size_t length = (size_t)view.bytes;
-    if (length > FLETCH_VIEW_INLINE_BYTES)
-        return fletch_hash_bytes(fletch_view_string_bytes(column, &view), length);
-    /* What stands in it is followed by zeros. */
-    uint8_t bytes[16] = {0};
-    memcpy(bytes, view.prefix, FLETCH_VIEW_INLINE_BYTES);
-    return length == 0 ? 0 : fletch_hash_bytes(bytes, length);
+    if (length > FLETCH_VIEW_INLINE_BYTES) {
+        const uint8_t *bytes = fletch_view_string_bytes(column, &view);
+        size_t end = (size_t)view.offset + length;
+        return end + FLETCH_HASH_READ_AHEAD <= column->buffers[view.buffer].bytes
+                   ? fletch_hash_bytes_padded(bytes, length)
+                   : fletch_hash_bytes(bytes, length);
+    }
+    uint8_t stored[sizeof view + FLETCH_VIEW_PREFIX_BYTES] = {0};
+    memcpy(stored, &view, sizeof view);
+    const uint8_t *bytes = stored + offsetof(struct fletch_string_view, prefix);
+    return fletch_hash_bytes_padded(bytes, length);
 }
 
 static uint64_t word_of_flat(const struct fletch_node_view *column, int64_t index)

@@ -23,28 +23,30 @@ static uint64_t ordered_prefix(const uint8_t *bytes, size_t length)
     return __builtin_bswap64(prefix);
 }
 
-struct text {
-    const uint8_t *bytes;
-    size_t length;
-};
-
-static struct text text_of(const struct fletch_node_view *column, int64_t index)
+struct fletch_range_text fletch_range_text_of(const struct fletch_node_view *column, int64_t index)
 {
     static const uint8_t nothing[1];
+    if (fletch_type_is_view(column->field->type.id)) {
+        struct fletch_column array = fletch_column_of(column->batch, column->row);
+        struct fletch_batch_span bytes = fletch_column_bytes(&array, index);
+        return (struct fletch_range_text){bytes.bytes == 0 ? nothing : bytes.data, bytes.bytes};
+    }
     if (column->field->type.id == FLETCH_TYPE_FIXED_SIZE_BINARY) {
         size_t width = fletch_type_byte_width(&column->field->type);
         if (width == 0)
-            return (struct text){nothing, 0};
-        return (struct text){column->values + (size_t)(column->offset + index) * width, width};
+            return (struct fletch_range_text){nothing, 0};
+        return (struct fletch_range_text){column->values + (size_t)(column->offset + index) * width,
+                                          width};
     }
     int64_t start = fletch_view_start(column, index);
     size_t length = (size_t)(fletch_view_start(column, index + 1) - start);
-    return (struct text){length == 0 ? nothing : column->bytes + start, length};
+    return (struct fletch_range_text){length == 0 ? nothing : column->bytes + start, length};
 }
 
 static bool is_text(enum fletch_type_id id)
 {
-    return fletch_type_is_variable(id) || id == FLETCH_TYPE_FIXED_SIZE_BINARY;
+    return fletch_type_is_variable(id) || fletch_type_is_view(id) ||
+           id == FLETCH_TYPE_FIXED_SIZE_BINARY;
 }
 
 static bool is_wide_decimal(enum fletch_type_id id)
@@ -66,7 +68,7 @@ static uint64_t order_word(const struct fletch_node_view *column, int64_t index)
     uint32_t single;
     uint16_t half;
     if (is_text(id)) {
-        struct text text = text_of(column, index);
+        struct fletch_range_text text = fletch_range_text_of(column, index);
         return ordered_prefix(text.bytes, text.length);
     }
     switch (id) {
@@ -96,8 +98,8 @@ static int compare_rest(const struct fletch_node_view *a, int64_t at_a,
 {
     enum fletch_type_id id = a->field->type.id;
     if (is_text(id)) {
-        struct text x = text_of(a, at_a);
-        struct text y = text_of(b, at_b);
+        struct fletch_range_text x = fletch_range_text_of(a, at_a);
+        struct fletch_range_text y = fletch_range_text_of(b, at_b);
         int order = memcmp(x.bytes, y.bytes, x.length < y.length ? x.length : y.length);
         return order != 0 ? order : (x.length > y.length) - (x.length < y.length);
     }
@@ -156,8 +158,9 @@ int fletch_range_compare(const struct fletch_range_place *a, const struct fletch
 
 static bool has_order(enum fletch_type_id id)
 {
-    return id != FLETCH_TYPE_NULL && id != FLETCH_TYPE_INTERVAL_DAY_TIME &&
-           id != FLETCH_TYPE_INTERVAL_MONTH_DAY_NANO && id < FLETCH_TYPE_LIST;
+    return fletch_type_is_view(id) ||
+           (id != FLETCH_TYPE_NULL && id != FLETCH_TYPE_INTERVAL_DAY_TIME &&
+            id != FLETCH_TYPE_INTERVAL_MONTH_DAY_NANO && id < FLETCH_TYPE_LIST);
 }
 
 enum fletch_status fletch_range_check(const struct fletch_schema *schema,
@@ -183,7 +186,13 @@ const struct fletch_type *fletch_range_type(const struct fletch_schema *schema, 
 {
     const struct fletch_schema_dictionary *dictionary =
         fletch_schema_dictionary_of(schema, &schema->fields[row]);
-    return dictionary == NULL ? &schema->fields[row].type : &dictionary->values->fields[0].type;
+    static const struct fletch_type text = {.id = FLETCH_TYPE_UTF8};
+    static const struct fletch_type bytes = {.id = FLETCH_TYPE_BINARY};
+    const struct fletch_type *type =
+        dictionary == NULL ? &schema->fields[row].type : &dictionary->values->fields[0].type;
+    if (!fletch_type_is_view(type->id))
+        return type;
+    return type->id == FLETCH_TYPE_UTF8_VIEW ? &text : &bytes;
 }
 
 static enum fletch_status check_types(const struct fletch_schema *schema,

@@ -50,7 +50,15 @@ void fletch_range_deinit(struct fletch_range *range);
  * the element is null, or its index lies outside. */
 bool fletch_range_look_through(struct fletch_node_view *column, int64_t *index);
 
-/* The type by which a column is ordered: that of its dictionary's values, if there is one. */
+/* The bytes of a string or binary that is not null: with offsets, as a view, of a fixed size. */
+struct fletch_range_text {
+    const uint8_t *bytes;
+    size_t length;
+};
+struct fletch_range_text fletch_range_text_of(const struct fletch_node_view *column, int64_t index);
+
+/* The type by which a column is ordered: that of its dictionary's values, if there is one; of
+ * views that of the same strings with offsets, which bounds may have in their place. */
 const struct fletch_type *fletch_range_type(const struct fletch_schema *schema, uint32_t row);
 
 /* Below, equal or above zero: as place a is before, with or behind place b. */

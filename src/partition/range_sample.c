@@ -209,7 +209,7 @@ static bool fill_strings(const struct bound_column *column, uint8_t *validity,
         struct fletch_node_view source;
         int64_t index;
         if (find_value(column->proposal, column->key, i, &source, &index)) {
-            end += fletch_view_start(&source, index + 1) - fletch_view_start(&source, index);
+            end += (int64_t)fletch_range_text_of(&source, index).length;
             validity[i / 8] = (uint8_t)(validity[i / 8] | 1U << i % 8);
         } else {
             column->node->null_count++;
@@ -222,11 +222,9 @@ static bool fill_strings(const struct bound_column *column, uint8_t *validity,
         int64_t index;
         if (!find_value(column->proposal, column->key, i, &source, &index))
             continue;
-        int64_t start = fletch_view_start(&source, index);
-        size_t length = (size_t)(fletch_view_start(&source, index + 1) - start);
-        if (length > 0)
-            memcpy(bytes, source.bytes + start, length);
-        bytes += length;
+        struct fletch_range_text text = fletch_range_text_of(&source, index);
+        memcpy(bytes, text.bytes, text.length);
+        bytes += text.length;
     }
     return offsets != NULL && column->spans[2].data != NULL;
 }

@@ -311,6 +311,16 @@ class ScatterTest(unittest.TestCase):
         (_, frame), = self.scattered([batch.slice(2, 2)], ROUND_ROBIN, [], 1, 1 << 16)
         self.assertEqual(len(frame.column(1).buffers()), 2)
 
+    def test_deep_nesting(self):
+        """As deep as pyarrow takes it, one level less than a schema may be; views at the bottom."""
+        array = pa.array([f"text {i} of thirteen and more" for i in range(30)], pa.string_view())
+        for level in range(62):
+            bounds = pa.array(range(31), pa.int32())
+            array = pa.ListArray.from_arrays(bounds, array) if level % 2 else \
+                pa.ListViewArray.from_arrays(bounds[:30], pa.array([1] * 30, pa.int32()), array)
+        batch = pa.RecordBatch.from_arrays([pa.array(range(30)), array], ["row", "deep"])
+        self.check([batch], HASH, [1], 3, 1 << 16)
+
     def test_no_elements_and_no_rows(self):
         nothing = pa.array([], pa.string_view())
         zeros = pa.array([0] * 50, pa.int32())

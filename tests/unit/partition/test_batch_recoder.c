@@ -149,6 +149,32 @@ static void every_type_is_recoded_wherever_it_lies(void **state)
     pass(schema_new("k=l x=L<<u>"), schema_new("k=l x=s<u>"), 2);
 }
 
+/* Views, values with children, and fields below whatever has children. */
+static void nested_fields_are_recoded(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"k=l x=i<vu> v=vu", "k=l x=vu v=vu"},
+        {"k=l x=s<vz> v=vu", "k=l x=L<vz> v=vu"},
+        {"k=l x=i<+l(item=vu)> v=vz", "k=l x=+l(item=vu) v=vz"},
+        {"k=l x=i<+s(a=s<u> b=vu)> v=vu y=u", "k=l x=+s(a=s<u> b=vu) v=vu y=i<u>"},
+        {"k=l x=i<+s(a=s<u> b=l)>", "k=l x=s<+s(a=u b=l)>"},
+        {"k=l x=i<+s(a=u b=vu)>", "k=l x=s<+s(a=s<u> b=vu)>"},
+        {"k=l x=i<+ud:5,0(a=l b=u)>", "k=l x=+ud:5,0(a=l b=u)"},
+        {"k=l x=i<+r(run_ends=i values=u)>", "k=l x=+r(run_ends=i values=u)"},
+        {"k=l x=+w:2(item=u)", "k=l x=+w:2(item=s<u>)"},
+        {"k=l x=+w:2(item=s<u>)", "k=l x=+w:2(item=u)"},
+        {"k=l x=+us:3(a=s<u>)", "k=l x=+us:3(a=u)"},
+        {"k=l x=+us:3(a=l)", "k=l x=+us:3(a=s<l>)"},
+        {"k=l x=+ud:3,9(a=s<u> b=u)", "k=l x=+ud:3,9(a=u b=s<u>)"},
+        {"k=l x=+vl(item=s<u>)", "k=l x=+vl(item=u)"},
+        {"k=l x=+r(run_ends=i values=s<u>)", "k=l x=+r(run_ends=i values=u)"},
+    };
+    for (size_t p = 0; p < sizeof pairs / sizeof pairs[0]; p++)
+        for (uint64_t seed = 0; seed < 4; seed++)
+            pass(schema_new(pairs[p][0]), schema_new(pairs[p][1]), 100 * seed + p);
+}
+
 static void broadcast_recodes_too(void **state)
 {
     (void)state;
@@ -257,6 +283,15 @@ static void what_cannot_be_recoded_is_refused_by_name(void **state)
     refuse(&scene, random_batch(&random, scene.pool.cache, scene.other, 1000), FLETCH_OUT_OF_RANGE,
            "a wider type is needed");
     scene_end(&scene);
+
+    scene = scene_new(schema_new("name=vu"), schema_new("name=i<vu>"));
+    refuse(&scene, random_batch(&random, scene.pool.cache, scene.other, 5), FLETCH_UNIMPLEMENTED,
+           "field 'name': a dictionary of utf8_view values cannot be made plain yet");
+    scene_end(&scene);
+    scene = scene_new(schema_new("name=i<+s(a=s<u>)>"), schema_new("name=+s(a=u)"));
+    refuse(&scene, random_batch(&random, scene.pool.cache, scene.other, 5), FLETCH_UNIMPLEMENTED,
+           "plain values that are encoded differently inside");
+    scene_end(&scene);
 }
 
 /* Who hashes what was not validated reads nothing that is not there. */
@@ -361,6 +396,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_is_recoded_wherever_it_lies),
+        cmocka_unit_test(nested_fields_are_recoded),
         cmocka_unit_test(broadcast_recodes_too),
         cmocka_unit_test(what_cannot_be_recoded_is_refused_by_name),
         cmocka_unit_test(an_index_outside_its_dictionary_is_hashed_as_null),

@@ -26,7 +26,8 @@ static int set_up(void **state)
     (void)state;
     struct fletch_random random = fletch_random_from_seed(1);
     pool = test_pool_make();
-    schema = schema_new("k=l s=u p=s u=L f=g d=i<u> h=+l(item=i)");
+    schema = schema_new("k=l s=u p=s u=L f=g d=i<u> h=+l(item=i) "
+                        "r=+r(run_ends=i values=l) n=+us:1(x=l) v=vu");
     batch = random_batch(&random, pool.cache, schema, ROWS);
     return 0;
 }
@@ -236,7 +237,7 @@ static void a_partition_column_is_followed_and_checked(void **state)
 static void options_that_cannot_be_are_refused(void **state)
 {
     (void)state;
-    static const uint32_t far = 7;
+    static const uint32_t far = 10;
     static const uint16_t map[] = {0, 1, 2};
     struct fletch_partitioner_options options = options_of(FLETCH_PARTITION_HASH, 0);
     refused(&options, FLETCH_INVALID_ARGUMENT, "partition_count is 0, expected 1 to 65536");
@@ -244,12 +245,12 @@ static void options_that_cannot_be_are_refused(void **state)
     refused(&options, FLETCH_INVALID_ARGUMENT, "partition_count is 65537, expected 1 to 65536");
     options = options_of(FLETCH_PARTITION_HASH, 2);
     options.key_column_count = 0;
-    refused(&options, FLETCH_INVALID_ARGUMENT, "key_column_count is 0, expected 1 to 7");
+    refused(&options, FLETCH_INVALID_ARGUMENT, "key_column_count is 0, expected 1 to 10");
     options.key_columns = NULL;
     options.key_column_count = 1;
     refused(&options, FLETCH_INVALID_ARGUMENT, "key_columns is NULL");
     options.key_columns = &far;
-    refused(&options, FLETCH_INVALID_ARGUMENT, "key column 0 is column 7, the schema has 7");
+    refused(&options, FLETCH_INVALID_ARGUMENT, "key column 0 is column 10, the schema has 10");
     options = options_of(FLETCH_PARTITION_HASH, 2);
     options.virtual_node_count = 1;
     refused(&options, FLETCH_INVALID_ARGUMENT, "virtual_node_count is 1, expected 2 to 16777216");
@@ -283,6 +284,16 @@ static void key_types_that_a_method_cannot_take_are_refused(void **state)
     options.method = FLETCH_PARTITION_RANGE;
     key = 6;
     refused(&options, FLETCH_UNIMPLEMENTED, "field 'h': values of type list have no order");
+    key = 7;
+    refused(&options, FLETCH_UNIMPLEMENTED, "field 'r': values of type run_end_encoded have no");
+    key = 8;
+    refused(&options, FLETCH_UNIMPLEMENTED, "field 'n': values of type sparse_union");
+    options.method = FLETCH_PARTITION_COLUMN;
+    key = 7;
+    refused(&options, FLETCH_UNIMPLEMENTED, "field 'r': a partition column has integers");
+    options.method = FLETCH_PARTITION_SPARK_MURMUR3;
+    key = 9;
+    refused(&options, FLETCH_UNIMPLEMENTED, "field 'v': type utf8_view has no hash in Spark");
 }
 
 /* ---- row lists ---- */

@@ -19,10 +19,10 @@
 enum { ROWS = 2000 };
 
 static const char *const key_types[] = {
-    "c",   "C",        "s",         "S",          "i",          "I",    "l",    "L",
-    "e",   "f",        "g",         "b",          "u",          "U",    "z",    "Z",
-    "w:5", "w:0",      "tdD",       "tdm",        "tts",        "ttu",  "tsu:", "tDu",
-    "tiM", "d:9,2,32", "d:18,2,64", "d:38,2,128", "d:76,2,256", "i<u>", "i<l>",
+    "c",          "C",          "s",    "S",    "i",    "I",   "l",     "L",        "e",
+    "f",          "g",          "b",    "u",    "U",    "z",   "Z",     "w:5",      "w:0",
+    "tdD",        "tdm",        "tts",  "ttu",  "tsu:", "tDu", "tiM",   "d:9,2,32", "d:18,2,64",
+    "d:38,2,128", "d:76,2,256", "i<u>", "i<l>", "vu",   "vz",  "i<vu>",
 };
 
 struct ranges {
