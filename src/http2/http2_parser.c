@@ -262,7 +262,7 @@ static bool parse_lead(struct fletch_http2_connection *connection)
     bool ends = (parser->head.flags & FLETCH_HTTP2_END_STREAM) != 0;
     if (is_empty && (!is_data || !ends))
         fletch_http2_glitch(connection);
-    else if (is_data)
+    else if (is_data && parser->stream != NULL)
         fletch_http2_earn(connection);
     /* Padding is nobody's to consume. */
     if (is_data && parser->stream != NULL)

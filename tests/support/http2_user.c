@@ -372,3 +372,120 @@ void http2_user_ready(struct http2_user *user, const struct fletch_http2_options
     user->sent.count = 0;
     wire_deinit(&wire);
 }
+
+/* ---- two of them ---- */
+
+static size_t fields_of(struct fletch_http2_field *fields, const char *const *texts)
+{
+    static char names[8][64];
+    size_t count = 0;
+    for (; texts[count] != NULL; count++) {
+        const char *value = strchr(texts[count] + 1, '=');
+        (void)snprintf(names[count], sizeof names[count], "%.*s", (int)(value - texts[count]),
+                       texts[count]);
+        fields[count] = fletch_http2_field_of(names[count], value + 1);
+    }
+    return count;
+}
+
+enum fletch_status http2_user_try_open(struct http2_user *user, bool ends_stream,
+                                       struct fletch_http2_stream **out_stream,
+                                       struct fletch_error *error)
+{
+    struct fletch_http2_field fields[8];
+    const struct fletch_http2_request request = {fields, fields_of(fields, request_fields),
+                                                 ends_stream};
+    return fletch_http2_connection_open(user->connection, &request, out_stream, error);
+}
+
+struct fletch_http2_stream *http2_user_open(struct http2_user *user, bool ends_stream)
+{
+    struct fletch_http2_stream *stream = NULL;
+    assert_ok(http2_user_try_open(user, ends_stream, &stream, NULL));
+    return stream;
+}
+
+static void check_sent(struct fletch_http2_stream *stream, enum fletch_status status)
+{
+    if (status == FLETCH_RESOURCE_EXHAUSTED)
+        fletch_http2_stream_reset(stream, FLETCH_HTTP2_INTERNAL_ERROR);
+    else
+        assert_ok(status);
+}
+
+void http2_user_respond(struct fletch_http2_stream *stream)
+{
+    struct fletch_http2_field fields[8];
+    size_t count = fields_of(fields, response_fields);
+    check_sent(stream, fletch_http2_stream_send_headers(stream, fields, count, false, NULL));
+}
+
+void http2_user_end_with_trailers(struct fletch_http2_stream *stream)
+{
+    const struct fletch_http2_field field = fletch_http2_field_of("grpc-status", "0");
+    check_sent(stream, fletch_http2_stream_send_trailers(stream, &field, 1, NULL));
+}
+
+void http2_user_echo(struct http2_user *user, const struct fletch_http2_event *event)
+{
+    if (event->stream == NULL)
+        return;
+    struct seen_stream *seen = http2_user_stream(user, fletch_http2_stream_id(event->stream));
+    if (event->kind == FLETCH_HTTP2_EVENT_HEADERS && event->is_new)
+        http2_user_respond(event->stream);
+    if (!event->ends_stream || fletch_http2_stream_is_closed(event->stream))
+        return;
+    size_t half = seen->bytes / 2;
+    fletch_http2_stream_send(event->stream, test_data(half, 1, false));
+    fletch_http2_stream_send(event->stream, test_data(seen->bytes - half, 2, false));
+    http2_user_end_with_trailers(event->stream);
+}
+
+/* A number of bytes that is often small, and large at times. */
+static uint32_t some_bytes(struct fletch_random *random)
+{
+    return 1 + fletch_random_below(random, 1U << fletch_random_below(random, 18));
+}
+
+static bool pump(struct http2_joint *joint, struct http2_user *from, struct http2_user *to)
+{
+    uint32_t most = some_bytes(&joint->random);
+    uint32_t chunk = some_bytes(&joint->random);
+    struct iovec slices[4];
+    size_t count = fletch_http2_connection_output(from->connection, slices, 4);
+    size_t taken = 0;
+    for (size_t i = 0; i < count && taken < most; i++) {
+        size_t some = slices[i].iov_len < most - taken ? slices[i].iov_len : most - taken;
+        wire_put(&from->sent, slices[i].iov_base, some);
+        taken += some;
+    }
+    fletch_http2_connection_sent(from->connection, taken);
+    http2_user_events(from);
+    http2_user_feed(to, from->sent.bytes, from->sent.count, chunk);
+    from->sent.count = 0;
+    return taken != 0;
+}
+
+void http2_joint_run(struct http2_joint *joint)
+{
+    for (int quiet = 0; quiet < 3;) {
+        bool moved = pump(joint, &joint->client, &joint->server);
+        moved |= pump(joint, &joint->server, &joint->client);
+        quiet = moved ? 0 : quiet + 1;
+    }
+}
+
+void http2_joint_check_echo(struct http2_joint *joint, uint32_t id, size_t bytes)
+{
+    struct seen_stream *seen = http2_user_stream(&joint->client, id);
+    assert_non_null(seen);
+    assert_true(seen->has_ended);
+    assert_int_equal(seen->bytes, bytes);
+    assert_contains(seen->fields, ":status=200\n");
+    assert_contains(seen->fields, "grpc-status=0\n");
+    for (size_t i = 0; i < bytes; i++) {
+        size_t half = bytes / 2;
+        uint8_t expected = (uint8_t)(i < half ? 1 + i * 7 : 2 + (i - half) * 7);
+        assert_int_equal(seen->data[i], expected);
+    }
+}

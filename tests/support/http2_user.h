@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/random.h"
 #include "http2/http2_connection.h"
 #include "support/failing_allocator.h"
 #include "support/pools.h"
@@ -75,6 +76,33 @@ void http2_user_events(struct http2_user *user);
 void http2_user_collect(struct http2_user *user, size_t most);
 
 struct seen_stream *http2_user_stream(struct http2_user *user, uint32_t id);
+
+/* Opens a stream with `request_fields`. */
+enum fletch_status http2_user_try_open(struct http2_user *user, bool ends_stream,
+                                       struct fletch_http2_stream **out_stream,
+                                       struct fletch_error *error);
+struct fletch_http2_stream *http2_user_open(struct http2_user *user, bool ends_stream);
+
+/* Sends `response_fields`; trailers with grpc-status 0. Without memory for
+ * them the stream is reset. */
+void http2_user_respond(struct fletch_http2_stream *stream);
+void http2_user_end_with_trailers(struct fletch_http2_stream *stream);
+
+/* To react with: a server that sends back as many bytes as it got, in two pieces. */
+void http2_user_echo(struct http2_user *user, const struct fletch_http2_event *event);
+
+/* Two of them, joined by a pipe that cuts bytes anywhere. */
+struct http2_joint {
+    struct http2_user client;
+    struct http2_user server;
+    struct fletch_random random;
+};
+
+/* Until nothing moves. */
+void http2_joint_run(struct http2_joint *joint);
+
+/* The answer of http2_user_echo to `bytes` bytes on stream `id` is there, all of it. */
+void http2_joint_check_echo(struct http2_joint *joint, uint32_t id, size_t bytes);
 
 void wire_init(struct wire *wire);
 void wire_deinit(struct wire *wire);

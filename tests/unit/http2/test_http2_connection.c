@@ -13,42 +13,6 @@
 
 static const struct fletch_http2_options server_options = {.is_server = true};
 
-static size_t fields_of(struct fletch_http2_field *fields, const char *const *texts)
-{
-    static char names[8][64];
-    size_t count = 0;
-    for (; texts[count] != NULL; count++) {
-        const char *value = strchr(texts[count] + 1, '=');
-        (void)snprintf(names[count], sizeof names[count], "%.*s", (int)(value - texts[count]),
-                       texts[count]);
-        fields[count] = fletch_http2_field_of(names[count], value + 1);
-    }
-    return count;
-}
-
-static struct fletch_http2_stream *open_stream(struct http2_user *user, bool ends_stream)
-{
-    struct fletch_http2_field fields[8];
-    struct fletch_http2_stream *stream = NULL;
-    size_t count = fields_of(fields, request_fields);
-    const struct fletch_http2_request request = {fields, count, ends_stream};
-    assert_ok(fletch_http2_connection_open(user->connection, &request, &stream, NULL));
-    return stream;
-}
-
-static void respond(struct fletch_http2_stream *stream)
-{
-    struct fletch_http2_field fields[8];
-    size_t count = fields_of(fields, response_fields);
-    assert_ok(fletch_http2_stream_send_headers(stream, fields, count, false, NULL));
-}
-
-static void end_with_trailers(struct fletch_http2_stream *stream)
-{
-    const struct fletch_http2_field field = fletch_http2_field_of("grpc-status", "0");
-    assert_ok(fletch_http2_stream_send_trailers(stream, &field, 1, NULL));
-}
-
 /* ---- by hand ---- */
 
 static void test_server_greets_and_answers(void **state)
@@ -75,9 +39,9 @@ static void test_server_greets_and_answers(void **state)
         for (size_t i = 0; i < 5000; i++)
             assert_int_equal(seen->data[i], (uint8_t)(i * 7));
         assert_true(seen->has_ended);
-        respond(seen->stream);
+        http2_user_respond(seen->stream);
         fletch_http2_stream_send(seen->stream, test_data(10, 3, false));
-        end_with_trailers(seen->stream);
+        http2_user_end_with_trailers(seen->stream);
         http2_user_collect(&user, 7);
         assert_true(wire_find(&user.sent, FLETCH_HTTP2_SETTINGS, 1, &head, &payload));
         assert_int_equal(head.flags, FLETCH_HTTP2_ACK);
@@ -150,7 +114,7 @@ static void test_ping_goes_before_data(void **state)
     const uint8_t *payload;
     http2_user_ready(&user, NULL);
     wire_init(&wire);
-    struct fletch_http2_stream *stream = open_stream(&user, false);
+    struct fletch_http2_stream *stream = http2_user_open(&user, false);
     fletch_http2_stream_send(stream, test_data(1000, 0, false));
     wire_frame(&wire, (struct fletch_http2_head){.length = 8, .type = FLETCH_HTTP2_PING},
                "12345678");
@@ -178,7 +142,7 @@ static void test_settings_change_open_streams(void **state)
     const uint8_t *payload;
     http2_user_ready(&user, NULL);
     wire_init(&wire);
-    struct fletch_http2_stream *stream = open_stream(&user, false);
+    struct fletch_http2_stream *stream = http2_user_open(&user, false);
     wire_settings(&wire, FLETCH_HTTP2_INITIAL_WINDOW_SIZE, 1000);
     http2_user_feed_wire(&user, &wire, 0);
     fletch_http2_stream_send(stream, test_data(5000, 0, false));
@@ -270,20 +234,17 @@ static void test_goaway_of_the_peer(void **state)
     struct wire wire;
     uint8_t payload[12] = {0, 0, 0, 1, 0, 0, 0, 0, 'b', 'y', 'e', '!'};
     struct fletch_http2_stream *refused = NULL;
-    struct fletch_http2_field fields[8];
     struct fletch_error error;
     http2_user_ready(&user, NULL);
     wire_init(&wire);
-    open_stream(&user, true);
-    open_stream(&user, true);
+    http2_user_open(&user, true);
+    http2_user_open(&user, true);
     wire_frame(&wire, (struct fletch_http2_head){.length = 12, .type = FLETCH_HTTP2_GOAWAY},
                payload);
     http2_user_feed_wire(&user, &wire, 0);
     assert_int_equal(user.goaways, 1);
     assert_int_equal(http2_user_stream(&user, 3)->cause, FLETCH_HTTP2_BY_REFUSAL);
-    const struct fletch_http2_request request = {fields, fields_of(fields, request_fields), true};
-    assert_int_equal(fletch_http2_connection_open(user.connection, &request, &refused, &error),
-                     FLETCH_UNAVAILABLE);
+    assert_int_equal(http2_user_try_open(&user, true, &refused, &error), FLETCH_UNAVAILABLE);
     assert_false(user.is_closed);
     wire.count = 0;
     wire_headers(&wire, 1, FLETCH_HTTP2_END_STREAM, response_fields);
@@ -328,8 +289,8 @@ static void test_shutdown_in_two_steps(void **state)
     assert_non_null(http2_user_stream(&user, 3));
     assert_null(http2_user_stream(&user, 5));
     for (uint32_t id = 1; id <= 3; id += 2) {
-        respond(http2_user_stream(&user, id)->stream);
-        end_with_trailers(http2_user_stream(&user, id)->stream);
+        http2_user_respond(http2_user_stream(&user, id)->stream);
+        http2_user_end_with_trailers(http2_user_stream(&user, id)->stream);
         assert_false(fletch_http2_connection_is_over(user.connection));
         fletch_http2_stream_release(http2_user_stream(&user, id)->stream);
     }
@@ -356,9 +317,9 @@ static void test_early_answer_stops_the_client(void **state)
     wire_headers(&wire, 1, 0, request_fields);
     http2_user_feed_wire(&user, &wire, 0);
     struct seen_stream *seen = http2_user_stream(&user, 1);
-    respond(seen->stream);
+    http2_user_respond(seen->stream);
     fletch_http2_stream_send(seen->stream, test_data(100, 0, false));
-    end_with_trailers(seen->stream);
+    http2_user_end_with_trailers(seen->stream);
     fletch_http2_stream_release(seen->stream);
     seen->stream = NULL;
     http2_user_collect(&user, 0);
@@ -384,7 +345,7 @@ static void test_data_is_done_once(void **state)
         test_data_sent = 0;
         test_data_dropped = 0;
         http2_user_ready(&user, NULL);
-        struct fletch_http2_stream *stream = open_stream(&user, false);
+        struct fletch_http2_stream *stream = http2_user_open(&user, false);
         for (int i = 0; i < 4; i++)
             fletch_http2_stream_send(stream, test_data(30000, 0, false));
         struct iovec slices[64];
@@ -419,7 +380,7 @@ static void test_small_messages_share_a_frame(void **state)
     struct fletch_http2_head head;
     const uint8_t *payload;
     http2_user_ready(&user, NULL);
-    struct fletch_http2_stream *stream = open_stream(&user, false);
+    struct fletch_http2_stream *stream = http2_user_open(&user, false);
     for (uint8_t i = 0; i < 100; i++)
         fletch_http2_stream_send(stream, test_data(100, i, i == 99));
     http2_user_collect(&user, 0);
@@ -459,7 +420,7 @@ static void test_timeouts(void **state)
     http2_user_end(&user);
 
     http2_user_ready(&user, NULL); /* does not read */
-    struct fletch_http2_stream *stream = open_stream(&user, false);
+    struct fletch_http2_stream *stream = http2_user_open(&user, false);
     fletch_http2_stream_send(stream, test_data(100, 0, false));
     struct iovec slices[8];
     assert_true(fletch_http2_connection_output(user.connection, slices, 8) > 0);
@@ -488,66 +449,9 @@ static void test_timeouts(void **state)
 
 enum { CALLS = 12, CALL_BYTES = 150000 };
 
-struct joint {
-    struct http2_user client;
-    struct http2_user server;
-    struct fletch_random random;
-};
-
-/* The server sends back what it got, in pieces. */
-static void echo(struct http2_user *user, const struct fletch_http2_event *event)
-{
-    if (event->stream == NULL)
-        return;
-    struct seen_stream *seen = http2_user_stream(user, fletch_http2_stream_id(event->stream));
-    if (event->kind == FLETCH_HTTP2_EVENT_HEADERS && event->is_new)
-        respond(event->stream);
-    if (!event->ends_stream || seen->is_reset)
-        return;
-    size_t half = seen->bytes / 2;
-    fletch_http2_stream_send(event->stream, test_data(half, 1, false));
-    fletch_http2_stream_send(event->stream, test_data(seen->bytes - half, 2, false));
-    end_with_trailers(event->stream);
-}
-
-static bool pump(struct joint *joint, struct http2_user *from, struct http2_user *to)
-{
-    uint32_t most =
-        1 + fletch_random_below(&joint->random, 1U << fletch_random_below(&joint->random, 18));
-    uint32_t chunk =
-        1 + fletch_random_below(&joint->random, 1U << fletch_random_below(&joint->random, 18));
-    struct iovec slices[4];
-    size_t count = fletch_http2_connection_output(from->connection, slices, 4);
-    size_t taken = 0;
-    for (size_t i = 0; i < count && taken < most; i++) {
-        size_t some = slices[i].iov_len < most - taken ? slices[i].iov_len : most - taken;
-        wire_put(&from->sent, slices[i].iov_base, some);
-        taken += some;
-    }
-    fletch_http2_connection_sent(from->connection, taken);
-    http2_user_feed(to, from->sent.bytes, from->sent.count, chunk);
-    from->sent.count = 0;
-    return taken != 0;
-}
-
-static void check_echo(struct joint *joint, uint32_t id, size_t bytes)
-{
-    struct seen_stream *seen = http2_user_stream(&joint->client, id);
-    assert_non_null(seen);
-    assert_true(seen->has_ended);
-    assert_int_equal(seen->bytes, bytes);
-    assert_contains(seen->fields, ":status=200\n");
-    assert_contains(seen->fields, "grpc-status=0\n");
-    for (size_t i = 0; i < bytes; i++) {
-        size_t half = bytes / 2;
-        uint8_t expected = (uint8_t)(i < half ? 1 + i * 7 : 2 + (i - half) * 7);
-        assert_int_equal(seen->data[i], expected);
-    }
-}
-
 static void run_joint(uint64_t seed)
 {
-    struct joint joint = {.random = fletch_random_from_seed(seed)};
+    struct http2_joint joint = {.random = fletch_random_from_seed(seed)};
     struct fletch_http2_options options = {
         .stream_window_bytes = 65535 + fletch_random_below(&joint.random, 100000),
         .connection_window_bytes = 65535 + fletch_random_below(&joint.random, 300000),
@@ -559,23 +463,19 @@ static void run_joint(uint64_t seed)
     assert_true(http2_user_start(&joint.client, &options, 0));
     options.is_server = true;
     assert_true(http2_user_start(&joint.server, &options, 0));
-    joint.server.react = echo;
+    joint.server.react = http2_user_echo;
     joint.client.place_bytes = 1 + fletch_random_below(&joint.random, 70000);
     joint.server.place_bytes = 1 + fletch_random_below(&joint.random, 70000);
     for (uint32_t i = 0; i < CALLS; i++) {
         bytes[i] = fletch_random_below(&joint.random, CALL_BYTES);
-        struct fletch_http2_stream *stream = open_stream(&joint.client, false);
+        struct fletch_http2_stream *stream = http2_user_open(&joint.client, false);
         fletch_http2_stream_send(stream, test_data(bytes[i] / 3, 0, false));
         fletch_http2_stream_send(stream, test_data(bytes[i] - bytes[i] / 3, 0, true));
     }
-    for (int quiet = 0; quiet < 3;) {
-        bool moved = pump(&joint, &joint.client, &joint.server);
-        moved |= pump(&joint, &joint.server, &joint.client);
-        quiet = moved ? 0 : quiet + 1;
-    }
+    http2_joint_run(&joint);
     assert_false(joint.client.is_closed);
     for (uint32_t i = 0; i < CALLS; i++)
-        check_echo(&joint, 1 + 2 * i, bytes[i]);
+        http2_joint_check_echo(&joint, 1 + 2 * i, bytes[i]);
     http2_user_end(&joint.client);
     http2_user_end(&joint.server);
 }
