@@ -9,7 +9,8 @@ size_t fletch_grpc_percent_encode(const char *text, size_t bytes, char *out_text
     size_t written = 0;
     for (size_t i = 0; i < bytes; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (c >= 0x20 && c <= 0x7e && c != '%') {
+        bool is_edge = c == ' ' && (i == 0 || i + 1 == bytes);
+        if (c >= 0x20 && c <= 0x7e && c != '%' && !is_edge) {
             out_text[written++] = (char)c;
             continue;
         }

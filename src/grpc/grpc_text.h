@@ -11,7 +11,8 @@
 /* The most that percent-encoding makes of `bytes` bytes. */
 #define FLETCH_GRPC_PERCENT_BYTES(bytes) (3 * (bytes))
 
-/* All but 0x20 to 0x7E, and '%', as %XX. Returns how many bytes were written. */
+/* All but 0x20 to 0x7E, '%', and spaces at either end (which no field of HTTP/2 has there), as %XX.
+ * Returns how many bytes were written. */
 size_t fletch_grpc_percent_encode(const char *text, size_t bytes, char *out_text);
 
 /* Never fails: what is no encoding stays as it is. At most `bytes` bytes; may be in place. */

@@ -23,6 +23,7 @@ static void test_percent(void **state)
     check_percent("", "");
     check_percent("plain text ~", "plain text ~");
     check_percent("100% \n\x7f", "100%25 %0A%7F");
+    check_percent(" a b ", "%20a b%20");
     check_percent("\xc3\xbc\xe2\x82\xac", "%C3%BC%E2%82%AC");
     /* Bad encodings stay as they are. */
     static const char *const bad[] = {"%", "%4", "%zz", "%4g", "a%", "%%"};
