@@ -41,19 +41,20 @@ static void begin(struct fletch_http2_connection *connection,
     connection->glitches = fletch_token_bucket_of(options->glitch_burst, options->glitch_rate);
 }
 
+/* A client speaks at once; a server once it knows that its client speaks HTTP/2. */
 static void greet(struct fletch_http2_connection *connection)
 {
     if (connection->options.is_server) {
         connection->parser.phase = FLETCH_HTTP2_PHASE_PREFACE;
-    } else {
-        uint8_t *place =
-            fletch_byte_buffer_extend(&connection->pending, FLETCH_HTTP2_PREFACE_BYTES);
-        connection->parser.phase = FLETCH_HTTP2_PHASE_HEAD;
-        if (place == NULL)
-            connection->is_failed = true;
-        else
-            memcpy(place, FLETCH_HTTP2_PREFACE, FLETCH_HTTP2_PREFACE_BYTES);
+        return;
     }
+    uint8_t *place = fletch_byte_buffer_extend(&connection->pending, FLETCH_HTTP2_PREFACE_BYTES);
+    connection->parser.phase = FLETCH_HTTP2_PHASE_HEAD;
+    if (place == NULL) {
+        connection->is_failed = true;
+        return;
+    }
+    memcpy(place, FLETCH_HTTP2_PREFACE, FLETCH_HTTP2_PREFACE_BYTES);
     fletch_http2_queue_settings(connection);
 }
 

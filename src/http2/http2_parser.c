@@ -35,7 +35,6 @@ static void refuse_preface(struct fletch_http2_connection *connection, const uin
 {
     /* What HTTP/1 begins with is the name of a method. */
     bool is_http1 = bytes[0] >= 'A' && bytes[0] <= 'Z';
-    connection->pending.bytes = 0; /* SETTINGS would mean nothing to it */
     if (is_http1) {
         uint8_t *place = fletch_byte_buffer_extend(&connection->pending, sizeof http1_answer - 1);
         if (place != NULL)
@@ -64,6 +63,7 @@ static bool parse_preface(struct fletch_http2_connection *connection)
     if (parser->filled == FLETCH_HTTP2_PREFACE_BYTES) {
         parser->phase = FLETCH_HTTP2_PHASE_HEAD;
         parser->filled = 0;
+        fletch_http2_queue_settings(connection);
     }
     return true;
 }
