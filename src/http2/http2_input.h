@@ -5,11 +5,12 @@
 
 #include "http2/http2_machine.h"
 
-/* The next bytes that have come, in one piece, and how many; 0: none. */
+/* The next bytes that have come, in one piece, and how many; 0: none (NULL). */
 static inline size_t fletch_http2_input_peek(struct fletch_http2_input *input, uint8_t **out_data)
 {
     while (input->first < input->count && input->chunks[input->first].bytes == 0)
         input->first++;
+    *out_data = NULL;
     if (input->first == input->count)
         return 0;
     *out_data = input->chunks[input->first].data;
