@@ -13,13 +13,14 @@ LAYERS = {
     "partition": ("base", "memory", "arrow"),
     "net": ("base", "sync", "memory"),
     "http2": ("base", "memory"),
-    "flight": ("base", "memory", "sync", "arrow", "net", "http2"),
+    "grpc": ("base", "memory", "http2"),
+    "flight": ("base", "memory", "sync", "arrow", "net", "http2", "grpc"),
     "shm": ("base", "sync", "memory", "arrow"),
     "spill": ("base", "sync", "memory", "arrow"),
-    "shuffle": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "flight", "shm",
-                "spill"),
-    "flow": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "flight", "shm",
-             "spill", "shuffle"),
+    "shuffle": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "flight",
+                "shm", "spill"),
+    "flow": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "flight",
+             "shm", "spill", "shuffle"),
 }
 
 # Third-party headers, and the one file or folder of src/ that may include them.

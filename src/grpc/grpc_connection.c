@@ -1,0 +1,199 @@
+#include "grpc/grpc_connection.h"
+
+#include "base/checked.h"
+#include "base/options.h"
+#include "base/status.h"
+#include "grpc/grpc_fields.h"
+#include "grpc/grpc_receive.h"
+#include "grpc/grpc_text.h"
+
+enum fletch_status fletch_grpc_connection_create(const struct fletch_grpc_options *options,
+                                                 struct fletch_grpc_connection **out_connection,
+                                                 struct fletch_error *error)
+{
+    struct fletch_grpc_options known;
+    enum fletch_status status =
+        fletch_options_copy(&known, sizeof known, options, sizeof known, error);
+    if (status != FLETCH_OK)
+        return status;
+    known.http2.struct_size = sizeof known.http2;
+    if (known.message_limit_bytes == 0)
+        known.message_limit_bytes = FLETCH_GRPC_MESSAGE_BYTES_DEFAULT;
+    if (known.send_queue_bytes == 0)
+        known.send_queue_bytes = FLETCH_GRPC_QUEUE_BYTES_DEFAULT;
+    struct fletch_grpc_connection *connection =
+        fletch_block_allocate(known.http2.allocator, sizeof *connection);
+    if (connection == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for a grpc connection: %zu bytes", sizeof *connection);
+    *connection = (struct fletch_grpc_connection){
+        .options = known,
+        .allocator = fletch_allocator_or_default(known.http2.allocator),
+        .deadline_ns = UINT64_MAX,
+    };
+    status = fletch_http2_connection_create(&known.http2, &connection->http2, error);
+    if (status != FLETCH_OK) {
+        fletch_block_release(connection);
+        return status;
+    }
+    fletch_http2_link_init(&connection->all);
+    fletch_http2_link_init(&connection->todo);
+    fletch_field_list_init(&connection->scratch, &connection->allocator);
+    fletch_byte_buffer_init(&connection->encoded, &connection->allocator);
+    *out_connection = connection;
+    return FLETCH_OK;
+}
+
+void fletch_grpc_connection_destroy(struct fletch_grpc_connection *connection)
+{
+    if (connection == NULL)
+        return;
+    struct fletch_http2_link *link = connection->all.next;
+    while (link != &connection->all) {
+        struct fletch_grpc_call *call = FLETCH_HTTP2_OF_LINK(link, struct fletch_grpc_call, all);
+        link = link->next;
+        if (!call->is_released)
+            fletch_grpc_call_release(call);
+    }
+    /* Ends of calls that are in its batch come back here, and their calls with them. */
+    fletch_http2_connection_destroy(connection->http2);
+    fletch_field_list_deinit(&connection->scratch);
+    fletch_byte_buffer_deinit(&connection->encoded);
+    fletch_block_release(connection);
+}
+
+struct fletch_http2_connection *
+fletch_grpc_connection_http2(const struct fletch_grpc_connection *connection)
+{
+    return connection->http2;
+}
+
+/* ---- events ---- */
+
+/* The next event that no frame brought. */
+static void tell_todo(struct fletch_grpc_connection *connection,
+                      struct fletch_grpc_event *out_event)
+{
+    struct fletch_grpc_call *call =
+        FLETCH_HTTP2_OF_LINK(connection->todo.next, struct fletch_grpc_call, todo);
+    fletch_http2_link_remove(&call->todo);
+    if (call->has_half_close) {
+        call->has_half_close = false;
+        *out_event =
+            (struct fletch_grpc_event){.kind = FLETCH_GRPC_EVENT_HALF_CLOSED, .call = call};
+        return;
+    }
+    call->has_ending = false;
+    *out_event = (struct fletch_grpc_event){
+        .kind = FLETCH_GRPC_EVENT_ENDED,
+        .call = call,
+        .status = call->status,
+        .is_untouched = call->is_untouched,
+        .text = call->text,
+    };
+}
+
+bool fletch_grpc_connection_next(struct fletch_grpc_connection *connection,
+                                 struct fletch_grpc_event *out_event)
+{
+    for (;;) {
+        struct fletch_http2_event event;
+        if (!fletch_http2_link_is_alone(&connection->todo)) {
+            tell_todo(connection, out_event);
+            return true;
+        }
+        if (!fletch_http2_connection_next(connection->http2, &event))
+            return false;
+        if (fletch_grpc_receive(connection, &event, out_event))
+            return true;
+    }
+}
+
+/* ---- time ---- */
+
+static void expire(struct fletch_grpc_call *call)
+{
+    call->deadline_ns = UINT64_MAX;
+    if (call->is_ended || call->is_released)
+        return;
+    fletch_grpc_call_cancel(call);
+    call->is_ended = false;
+    fletch_grpc_call_end(call, FLETCH_DEADLINE_EXCEEDED, "the deadline of the call has passed");
+}
+
+void fletch_grpc_connection_tick(struct fletch_grpc_connection *connection, uint64_t now_ns)
+{
+    connection->now_ns = now_ns;
+    fletch_http2_connection_tick(connection->http2, now_ns);
+    if (now_ns < connection->deadline_ns)
+        return;
+    connection->deadline_ns = UINT64_MAX;
+    struct fletch_http2_link *link = connection->all.next;
+    for (; link != &connection->all; link = link->next) {
+        struct fletch_grpc_call *call = FLETCH_HTTP2_OF_LINK(link, struct fletch_grpc_call, all);
+        if (call->deadline_ns <= now_ns)
+            expire(call);
+        if (call->deadline_ns < connection->deadline_ns)
+            connection->deadline_ns = call->deadline_ns;
+    }
+}
+
+uint64_t fletch_grpc_connection_deadline(const struct fletch_grpc_connection *connection)
+{
+    uint64_t deadline_ns = fletch_http2_connection_deadline(connection->http2);
+    return deadline_ns < connection->deadline_ns ? deadline_ns : connection->deadline_ns;
+}
+
+/* ---- calling ---- */
+
+static enum fletch_status build_request(struct fletch_grpc_connection *connection,
+                                        const struct fletch_grpc_request *request,
+                                        struct fletch_error *error)
+{
+    char timeout[FLETCH_GRPC_TIMEOUT_BYTES];
+    const char *scheme = request->scheme == NULL ? "http" : request->scheme;
+    fletch_grpc_timeout_write(request->timeout_ns, timeout);
+    fletch_grpc_fields_begin(connection);
+    bool is_built = fletch_grpc_fields_add(connection, ":method", "POST") &&
+                    fletch_grpc_fields_add(connection, ":scheme", scheme) &&
+                    fletch_grpc_fields_add(connection, ":path", request->path);
+    if (is_built && request->authority != NULL)
+        is_built = fletch_grpc_fields_add(connection, ":authority", request->authority);
+    is_built = is_built && fletch_grpc_fields_add(connection, "te", "trailers") &&
+               fletch_grpc_fields_add(connection, "content-type", "application/grpc");
+    if (is_built && request->timeout_ns != 0)
+        is_built = fletch_grpc_fields_add(connection, "grpc-timeout", timeout);
+    if (!is_built)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for the headers of a call");
+    return fletch_grpc_fields_add_metadata(connection, &request->metadata, error);
+}
+
+enum fletch_status fletch_grpc_connection_call(struct fletch_grpc_connection *connection,
+                                               const struct fletch_grpc_request *request,
+                                               struct fletch_grpc_call **out_call,
+                                               struct fletch_error *error)
+{
+    struct fletch_http2_stream *stream = NULL;
+    enum fletch_status status = build_request(connection, request, error);
+    if (status != FLETCH_OK)
+        return status;
+    const struct fletch_http2_request headers = {
+        .fields = fletch_field_list_fields(&connection->scratch),
+        .field_count = connection->scratch.count,
+    };
+    status = fletch_http2_connection_open(connection->http2, &headers, &stream, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_grpc_call *call = fletch_grpc_call_make(connection, stream);
+    if (call == NULL) {
+        fletch_http2_stream_release(stream);
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a call");
+    }
+    if (request->timeout_ns != 0)
+        call->deadline_ns = fletch_saturating_add_u64(connection->now_ns, request->timeout_ns);
+    if (call->deadline_ns < connection->deadline_ns)
+        connection->deadline_ns = call->deadline_ns;
+    *out_call = call;
+    return FLETCH_OK;
+}
