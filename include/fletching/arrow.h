@@ -73,9 +73,9 @@ struct ArrowArrayStream {
 
 /** Takes the schema of record batches: a struct, its children the columns. Memory for it comes from
  *  `allocator` (NULL: the default one). Success: `*out_schema` with one reference.
- *  INVALID_ARGUMENT: released or moved, no struct, or not as the format has it; UNIMPLEMENTED: a
- *  type that is not carried, or a dictionary in a dictionary; RESOURCE_EXHAUSTED. Messages name the
- *  field's path. Any thread; does not block. */
+ *  INVALID_ARGUMENT: released or moved, no struct, not as the format has it, or nested deeper than
+ *  64; UNIMPLEMENTED: a dictionary whose values are dictionary-encoded themselves;
+ *  RESOURCE_EXHAUSTED. Messages name the field's path. Any thread; does not block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_schema_import(struct ArrowSchema *source, const struct fletch_allocator *allocator,
                      struct fletch_schema **out_schema, struct fletch_error *error);

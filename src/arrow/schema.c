@@ -72,28 +72,6 @@ size_t fletch_schema_find_column(const struct fletch_schema *schema, const char 
     return count;
 }
 
-enum fletch_status fletch_schema_check_simple(const struct fletch_schema *schema, const char *doing,
-                                              struct fletch_error *error)
-{
-    enum fletch_status status = FLETCH_OK;
-    for (uint32_t row = 0; row < schema->field_count; row++)
-        if (schema->fields[row].type.id >= FLETCH_TYPE_UTF8_VIEW)
-            return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
-                                    "field '%s': type %s is not implemented %s",
-                                    fletch_field_path_of(schema, row).text,
-                                    fletch_type_layout(&schema->fields[row].type)->name, doing);
-    for (uint32_t i = 0; status == FLETCH_OK && i < schema->dictionary_count; i++) {
-        const struct fletch_schema_dictionary *dictionary = &schema->dictionaries[i];
-        if (dictionary->values->dictionary_count > 0)
-            return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
-                                    "field '%s': a dictionary within a dictionary is not "
-                                    "implemented %s",
-                                    fletch_field_path_of(schema, dictionary->field).text, doing);
-        status = fletch_schema_check_simple(dictionary->values, doing, error);
-    }
-    return status;
-}
-
 void fletch_field_path_add(struct fletch_field_path *path, const char *name, size_t name_bytes)
 {
     static const char cut_mark[] = "…";

@@ -111,12 +111,6 @@ static inline bool fletch_schema_name_counts(const struct fletch_schema *schema,
             schema->fields[parent->parent].type.id != FLETCH_TYPE_MAP);
 }
 
-/* For what cannot do with all types yet: UNIMPLEMENTED names the first field of a view, list view,
- * fixed-size list, union or run-end encoding, or a dictionary with dictionaries in it. `doing` ends
- * the message: "by the ipc encoder". */
-enum fletch_status fletch_schema_check_simple(const struct fletch_schema *schema, const char *doing,
-                                              struct fletch_error *error);
-
 /* Bytes that are enough for a path as messages show it, the NUL included; a longer one is cut. */
 enum { FLETCH_PATH_BYTES = 160 };
 

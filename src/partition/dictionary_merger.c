@@ -577,33 +577,66 @@ enum fletch_status fletch_merger_take_snapshot(struct fletch_dictionary_merger *
     return create_snapshot(dictionary, validity, error);
 }
 
-/* The largest of `count` unsigned integers; signed ones below zero are large here. */
-static inline uint64_t largest(const uint8_t *integers, size_t count, size_t width)
-{
-    uint64_t most = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t integer = 0;
-        memcpy(&integer, integers + i * width, width);
-        most = integer > most ? integer : most;
-    }
-    return most;
-}
+/* Registers of integers, for each width. */
+typedef uint8_t vector_of_1 __attribute__((vector_size(32)));
+typedef uint16_t vector_of_2 __attribute__((vector_size(32)));
+typedef uint32_t vector_of_4 __attribute__((vector_size(32)));
+typedef uint64_t vector_of_8 __attribute__((vector_size(32)));
 
-/* Whether all indices are below `count`, those of nulls too: what is found at a glance. */
+/* Whether all indices of a width are below `limit`, which has no more than half of its bits' numbers:
+ * less the limit they are negative, and they themselves are not. Those of the rest that fills no
+ * register are looked at one by one. */
+#define DEFINE_ARE_BELOW(width, integer) \
+    static bool are_below_##width(const uint8_t *indices, size_t count, integer limit) \
+    { \
+        enum { EACH = 32 / (width) }; \
+        vector_of_##width differences = ~(vector_of_##width){0}; \
+        vector_of_##width all = {0}; \
+        integer rest_differences = (integer) ~(integer)0; \
+        integer rest = 0; \
+        size_t at = 0; \
+        for (; at + EACH <= count; at += EACH) { \
+            vector_of_##width some; \
+            memcpy(&some, indices + at * (width), sizeof some); \
+            differences &= some - limit; \
+            all |= some; \
+        } \
+        for (size_t i = 0; i < EACH; i++) { \
+            rest_differences &= differences[i]; \
+            rest |= all[i]; \
+        } \
+        for (; at < count; at++) { \
+            integer index; \
+            memcpy(&index, indices + at * (width), sizeof index); \
+            rest_differences &= (integer)(index - limit); \
+            rest |= index; \
+        } \
+        return (rest_differences & ~rest) >> (8 * (width)-1) & 1; \
+    }
+
+DEFINE_ARE_BELOW(1, uint8_t)
+DEFINE_ARE_BELOW(2, uint16_t)
+DEFINE_ARE_BELOW(4, uint32_t)
+DEFINE_ARE_BELOW(8, uint64_t)
+
+/* Whether all indices are below `count`, those of nulls too: what is found at a glance. False: that
+ * is not known. */
 static bool indices_are_below(const struct fletch_node_view *column, int64_t length, int64_t count)
 {
     size_t width = fletch_type_byte_width(&column->field->type);
     const uint8_t *first = column->values + (size_t)column->offset * width;
     size_t indices = (size_t)length;
+    if (width < 8 && count > (int64_t)1 << (8 * width - 1))
+        return false;
     switch (width) {
     case 1:
-        return largest(first, indices, 1) < (uint64_t)count;
+        return are_below_1(first, indices, (uint8_t)count);
     case 2:
-        return largest(first, indices, 2) < (uint64_t)count;
+        return are_below_2(first, indices, (uint16_t)count);
     case 4:
-        return largest(first, indices, 4) < (uint64_t)count;
+        return are_below_4(first, indices, (uint32_t)count);
     default:
-        return largest(first, indices, 8) < (uint64_t)count;
+        return are_below_8(first, indices, (uint64_t)count);
     }
 }
 

@@ -11,7 +11,7 @@
 #include "partition/node_view.h"
 
 /* On the stack once for each level that is walked down. */
-enum { FLETCH_RANGES_MOST = 64 };
+enum { FLETCH_RANGES_MOST = 128 };
 
 struct fletch_element_ranges {
     uint32_t count;

@@ -27,17 +27,19 @@ static size_t region_bytes(const struct fletch_frame_plan *plan, const struct fl
                            uint32_t row, enum fletch_span_kind kind)
 {
     size_t count = (size_t)plan->element_capacity[row];
-    bool is_nested = field->parent != FLETCH_NO_INDEX;
+    /* What is copied in ranges is written some bytes at a time. */
+    bool is_ranged = field->parent != FLETCH_NO_INDEX || fletch_type_is_list(field->type.id);
+    size_t slack = is_ranged ? FLETCH_GATHER_SLACK : 0;
     switch (kind) {
     case FLETCH_SPAN_VALIDITY:
     case FLETCH_SPAN_BITS:
         return (count + 7) / 8 + FLETCH_BIT_RUN_SLACK;
     case FLETCH_SPAN_VALUES:
-        return count * fletch_type_byte_width(&field->type) + (is_nested ? FLETCH_GATHER_SLACK : 0);
+        return count * fletch_type_byte_width(&field->type) + slack;
     case FLETCH_SPAN_OFFSETS32:
-        return (count + 1) * 4;
+        return (count + 1) * 4 + slack;
     case FLETCH_SPAN_OFFSETS64:
-        return (count + 1) * 8;
+        return (count + 1) * 8 + slack;
     case FLETCH_SPAN_VIEWS:
         return count * sizeof(struct fletch_string_view);
     case FLETCH_SPAN_STARTS32:

@@ -316,9 +316,9 @@ static void sort_block(struct fletch_partition_writer *writer)
     else
         fletch_partitioner_assign_checked(writer->partitioner, writer->batch, range,
                                           writer->partitions, writer->hashes);
-    for (size_t i = 0; writer->hashes != NULL && i < range.count; i++)
-        writer->key_sum += writer->hashes[i];
     fletch_row_lists_sort(&writer->lists, partitions, writer->hashes, range.count);
+    for (uint32_t i = 0; writer->hashes != NULL && i < writer->lists.run_count; i++)
+        writer->key_sum += writer->lists.runs[i].hash_sum;
     writer->block.lists = &writer->lists;
     writer->block.row_count = (int64_t)range.count;
     writer->block.hashes = writer->hashes;

@@ -104,12 +104,30 @@ static void use_writer(struct scene *scene)
     take_frames(scene);
 }
 
-static void open_scene(struct scene *scene, uint64_t rows_of_a_batch)
+/* The schema of the writer and one whose encodings differ. */
+struct schemas {
+    const char *of_writer;
+    const char *other;
+};
+
+static const struct schemas plain = {
+    "a=l b=u c=b d=i<u> e=+l(item=U) f=+s(x=g y=z)",
+    "a=l b=s<u> c=b d=u e=+l(item=i<U>) f=+s(x=g y=z)",
+};
+/* Of whatever is written anew, and a dictionary of lists with a dictionary in it. */
+static const struct schemas nested = {
+    "a=l b=vu c=+vl(item=vz) d=i<+l(item=s<u>)> e=+ud:5,0(x=i y=vu) f=+r(run_ends=i values=u) "
+    "g=+w:2(item=i<u>) h=+us:1(x=vu)",
+    "a=l b=vu c=+vl(item=vz) d=+l(item=s<u>) e=+ud:5,0(x=i y=vu) f=+r(run_ends=i values=s<u>) "
+    "g=+w:2(item=u) h=+us:1(x=vu)",
+};
+
+static void open_scene(struct scene *scene, const struct schemas *schemas, uint64_t rows_of_a_batch)
 {
     struct fletch_random random = fletch_random_from_seed(4);
     scene->pool = test_pool_make();
-    scene->schema = schema_new("a=l b=u c=b d=i<u> e=+l(item=U) f=+s(x=g y=z)");
-    struct fletch_schema *other = schema_new("a=l b=s<u> c=b d=u e=+l(item=i<U>) f=+s(x=g y=z)");
+    scene->schema = schema_new(schemas->of_writer);
+    struct fletch_schema *other = schema_new(schemas->other);
     for (size_t i = 0; i < BATCHES; i++)
         scene->batches[i] =
             random_batch(&random, scene->pool.cache, i == RECODED ? other : scene->schema,
@@ -154,11 +172,10 @@ static bool fail_once(struct scene *scene, uint64_t n)
     return scene->failing.failures > 0;
 }
 
-static void every_request_may_fail_once(void **state)
+static void fail_each_request(const struct schemas *schemas, uint64_t rows)
 {
-    (void)state;
     struct scene scene = {.rows = 0};
-    open_scene(&scene, 1500);
+    open_scene(&scene, schemas, rows);
     uint64_t n = 1;
     while (n < TRIES_MOST && fail_once(&scene, n))
         n++;
@@ -167,13 +184,25 @@ static void every_request_may_fail_once(void **state)
     close_scene(&scene);
 }
 
+static void every_request_may_fail_once(void **state)
+{
+    (void)state;
+    fail_each_request(&plain, 1500);
+}
+
+static void every_request_for_nested_columns_may_fail_once(void **state)
+{
+    (void)state;
+    fail_each_request(&nested, 300);
+}
+
 /* Once buffers come back, nothing is asked of the system any more. */
 static void the_steady_state_asks_for_nothing(void **state)
 {
     (void)state;
     struct scene scene = {.rows = 0};
     struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
-    open_scene(&scene, 3000);
+    open_scene(&scene, &plain, 3000);
     failing_allocator_start(&scene.failing, 0);
     assert_ok(fletch_buffer_pool_create(&options, &scene.failing.allocator, &scene.frames, NULL));
     assert_ok(fletch_buffer_cache_open(scene.frames, &scene.cache, NULL));
@@ -195,6 +224,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_request_may_fail_once),
+        cmocka_unit_test(every_request_for_nested_columns_may_fail_once),
         cmocka_unit_test(the_steady_state_asks_for_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,6 +286,41 @@ class ScatterTest(unittest.TestCase):
             self.check([batch, batch.slice(2000)], ROUND_ROBIN, [], partitions, 4096)
             self.check([batch], HASH, [1], partitions, 4096)
 
+    def test_rows_that_outgrow_their_run_ends(self):
+        """Lists that share elements have copies of their own in a frame."""
+        runs = pa.RunEndEncodedArray.from_arrays(pa.array([20000], pa.int16()), pa.array(["x"]))
+        lists = pa.ListViewArray.from_arrays(pa.array([0, 0, 1], pa.int32()),
+                                             pa.array([20000, 20000, 12000], pa.int32()), runs)
+        fitting = pa.RecordBatch.from_arrays([pa.array(range(3)), lists], ["row", "lists"])
+        self.check([fitting], ROUND_ROBIN, [], 1, 4096)
+        outer = pa.ListArray.from_arrays(pa.array([0, 2, 3], pa.int32()), lists)
+        batch = pa.RecordBatch.from_arrays([pa.array(range(2)), outer], ["row", "lists"])
+        with self.assertRaisesRegex(fletching.Failure, "a row has 40000 elements, and a frame can "
+                                                       "count 32767"):
+            self.check([batch], ROUND_ROBIN, [], 1, 4096)
+        second = batch.slice(1).set_column(0, "row", pa.array([0]))
+        self.check([second], ROUND_ROBIN, [], 1, 4096)
+
+    def test_views_of_twelve_and_thirteen_bytes(self):
+        """What is too long for a view is in the frame, and nothing else of what it lay in."""
+        texts = pa.array(["a" * 12, "b" * 13, None, "", "c" * 1000] * 200, pa.string_view())
+        batch = pa.RecordBatch.from_arrays([pa.array(range(1000)), texts], ["row", "texts"])
+        self.check([batch], HASH, [1], 3, 4096)
+        (_, frame), = self.scattered([batch.slice(1, 2)], ROUND_ROBIN, [], 1, 1 << 16)
+        self.assertEqual([buffer.size for buffer in frame.column(1).buffers()[2:]], [13])
+        (_, frame), = self.scattered([batch.slice(2, 2)], ROUND_ROBIN, [], 1, 1 << 16)
+        self.assertEqual(len(frame.column(1).buffers()), 2)
+
+    def test_no_elements_and_no_rows(self):
+        nothing = pa.array([], pa.string_view())
+        zeros = pa.array([0] * 50, pa.int32())
+        lists = pa.ListViewArray.from_arrays(zeros, zeros, nothing)
+        union = pa.UnionArray.from_dense(pa.array([1] * 50, pa.int8()),
+                                         pa.array(range(50), pa.int32()), [nothing, pa.nulls(50)])
+        batch = pa.RecordBatch.from_arrays([pa.array(range(50)), lists, union], ["row", "e", "u"])
+        self.check([batch.slice(0, 0), batch], ROUND_ROBIN, [], 2, 4096)
+        self.assertEqual(self.scattered([batch.slice(7, 0)], HASH, [1, 2], 2, 4096), [])
+
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]

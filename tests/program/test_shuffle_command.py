@@ -20,7 +20,7 @@ except ImportError as missing:
     print(f"skipped: {missing}; scripts/install-python.sh installs it")
     sys.exit(77)
 
-from random_tables import Generator  # noqa: E402
+from random_tables import OTHER_TYPES, Generator  # noqa: E402
 
 
 class ShuffleTest(ProgramTest):
@@ -182,6 +182,21 @@ class ShuffleTest(ProgramTest):
     def test_every_type(self):
         path = write(self.folder / "b.arrow", Generator(5).batch(700))
         self.shuffle("--round-robin", "--sums", "rows", inputs=[path], partitions=5)
+
+    def test_every_layout(self):
+        """Views, list views, fixed-size lists, unions, runs, dictionaries in dictionaries."""
+        batch = Generator(6).batch(700, OTHER_TYPES)
+        batch = pa.record_batch([pa.array(range(700)), *batch.columns],
+                                ["row", *(f"c{i}" for i in range(batch.num_columns))])
+        path = write(self.folder / "b.arrow", batch)
+        expected = batch.to_pylist()
+        for keys in ("row", "c0,c1", ",".join(batch.schema.names[1:])):
+            self.shuffle("--by", keys, "--sums", "rows", "--replace", inputs=[path], partitions=5)
+            found = [row for part in self.parts(5) for row in part.to_pylist()]
+            self.assertEqual(repr(sorted(found, key=lambda row: row["row"])), repr(expected))
+        self.shuffle("--by", "row", "--sums", "rows", "--replace", "--memory", "1MiB",
+                     "--spill-dir", self.folder, "--compress", "zstd", inputs=[path] * 8,
+                     partitions=5)
 
     def test_wide(self):
         batch = pa.record_batch({f"c{i}": pa.array(range(20), pa.int32()) for i in range(3000)})

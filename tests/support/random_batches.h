@@ -5,9 +5,9 @@
 #include "base/random.h"
 #include "memory/batch.h"
 
-/* Seeded schemas of every type that is carried, and batches of any schema: nulls of all kinds,
- * offsets that are no multiple of 8, empty and all-null arrays, garbage where nothing may look.
- * What fails ends the program. */
+/* Seeded schemas of every type, and batches of any schema: nulls of all kinds, offsets that are no
+ * multiple of 8, empty and all-null arrays, garbage where nothing may look. What fails ends the
+ * program. */
 
 struct random_schema_options {
     uint32_t columns_max; /* 0 to this many columns */

@@ -49,6 +49,7 @@ OTHER_TYPES = [
 ]
 
 
+ALL_TYPES = FLAT_TYPES + NESTED_TYPES + OTHER_TYPES
 LIST_CLASSES = (pa.ListType, pa.LargeListType, pa.FixedSizeListType, pa.ListViewType,
                 pa.LargeListViewType)
 
@@ -198,9 +199,9 @@ class Generator:
                         data_type)
 
     def batch(self, length, types=None):
-        """Each type once, with metadata, and names that are empty or repeat."""
+        """Every type once, with metadata, and names that are empty or repeat."""
         fields, arrays = [], []
-        for number, data_type in enumerate(types or FLAT_TYPES + NESTED_TYPES):
+        for number, data_type in enumerate(types or ALL_TYPES):
             nullable = pa.types.is_null(data_type) or self.random.random() < 0.8
             name = self.random.choice(["", "twice", f"f{number}", "äöü"])
             metadata = {"unit": "m", "": "empty"} if self.random.random() < 0.2 else None

@@ -99,6 +99,32 @@ static void every_type_passes(void **state)
     test_pool_end(&pool);
 }
 
+/* Layouts of all kinds in each other, as deep as a schema may be, in dictionaries too. */
+static void every_layout_passes_64_deep(void **state)
+{
+    (void)state;
+    static const char *const layers[] = {"+l(",    "+w:1(",           "+s(",  "c<+vl(", "+ud:3(",
+                                         "+us:0(", "+r(run_ends=i! ", "+vL(", "i<+L("};
+    enum { LAYERS = sizeof layers / sizeof layers[0], DEPTH = 64 };
+    struct test_pool pool = test_pool_make();
+    struct fletch_random random = fletch_random_from_seed(arguments.seed);
+    for (uint32_t first = 0; first < LAYERS; first++) {
+        char text[2048] = "a=";
+        for (uint32_t level = 1; level < DEPTH; level++) {
+            strcat(text, layers[(first + level) % LAYERS]);
+            strcat(text, "x=");
+        }
+        strcat(text, first % 2 == 0 ? "vu" : "c<u>");
+        for (uint32_t level = DEPTH - 1; level >= 1; level--)
+            strcat(text, strchr(layers[(first + level) % LAYERS], '<') != NULL ? ")>" : ")");
+        struct fletch_schema *schema = schema_new(text);
+        assert_int_equal(schema->depth, DEPTH);
+        try_schema(&pool, &random, schema, 20);
+        fletch_schema_release(schema);
+    }
+    test_pool_end(&pool);
+}
+
 /* Nothing is asked of the system for a batch once the first ones have been here. */
 static void steady_traffic_asks_for_no_memory(void **state)
 {
@@ -125,6 +151,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_schemas_pass),
         cmocka_unit_test(every_type_passes),
+        cmocka_unit_test(every_layout_passes_64_deep),
         cmocka_unit_test(steady_traffic_asks_for_no_memory),
     };
     arguments = test_arguments_read(argc, argv);
