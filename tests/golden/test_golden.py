@@ -1,6 +1,7 @@
 """Reads files of other implementations and compares them with what their JSON says is in them;
 writes them again and reads that."""
 
+import copy
 import gzip
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from arrow_json import expected_of  # noqa: E402
+from arrow_json_writer import json_of  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -149,6 +151,8 @@ def source_of(path):
 
 def check(tool, path, failures):
     expected = load(path)
+    if expected_of(json_of(copy.deepcopy(expected))) != expected:
+        failures.add(path, "is not what it was once it has been written as JSON")
     source = source_of(path)
     if not expect_dump(tool, source, expected, failures, path):
         return
