@@ -19,7 +19,7 @@ build-preset = cmake --preset $(1) $(2) && cmake --build --preset $(1) --paralle
 test-preset = ctest --preset $(1) --parallel $(JOBS) $(CTEST_ARGS)
 
 .PHONY: help demo test test-release test-tsan build-aarch64 coverage fuzz bench bench-build \
-        bench-python install \
+        bench-python install interop \
         tidy format model-deep stress-deep soak clean
 .DELETE_ON_ERROR:
 
@@ -81,6 +81,12 @@ install: $(STAMPS)-compile ## install below PREFIX (default /usr/local), staged 
 	    -DCMAKE_INSTALL_PREFIX=$(PREFIX)
 	cmake --build build/install --parallel $(JOBS)
 	DESTDIR=$(DESTDIR) cmake --install build/install
+
+interop: $(STAMPS)-test $(PYTHON) ## compare IPC with Arrow's integration tools of Go
+	scripts/install-go-tools.sh
+	$(call build-preset,dev) --target ipc_tool
+	FLETCH_ARROW_GO_TOOLS=$(CURDIR)/build/interop ctest --preset dev --output-on-failure \
+	    --tests-regex '^golden/arrow_go$$' $(CTEST_ARGS)
 
 tidy: $(STAMPS)-test $(STAMPS)-format ## check the rules of the tree
 	$(call build-preset,dev)

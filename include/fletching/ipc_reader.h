@@ -2,8 +2,8 @@
 #define FLETCHING_IPC_READER_H
 
 /** Reads Arrow IPC: record batches as bytes, in streams and files; metadata versions V4 and V5,
- *  with and without the continuation marker. Bytes from outside are checked before they are used;
- *  what is wrong, and where, stands in the error.
+ *  with and without the continuation marker, big-endian data converted. Bytes from outside are
+ *  checked before they are used; what is wrong, and where, stands in the error.
  *
  *  Threads: a reader belongs to one thread at a time, and so does its cache; batches that it gave
  *  may be used and released anywhere, before and after it is closed. */

@@ -80,7 +80,7 @@ enum fletch_status fletch_ipc_batch_count(const struct fletch_schema *schema,
         return status;
     uint64_t expected = (uint64_t)schema->span_count + data_buffers;
     *out_span_count = (uint32_t)expected;
-    for (uint32_t row = 0; row < schema->field_count; row++)
+    for (uint32_t row = 0; header->version < FLETCH_IPC_V5 && row < schema->field_count; row++)
         expected += has_old_validity(header, &schema->fields[row]);
     if (header->buffers.count != expected)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,

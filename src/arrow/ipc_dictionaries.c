@@ -138,6 +138,7 @@ enum fletch_status fletch_ipc_dictionaries_init(struct fletch_ipc_dictionaries *
     dictionaries->entry_count = 0;
     dictionaries->growth_count = 0;
     dictionaries->place_count = count;
+    dictionaries->changes = 1;
     if (count == 0)
         return FLETCH_OK;
     dictionaries->entries = fletch_allocate(allocator, count * sizeof *dictionaries->entries,
@@ -217,6 +218,7 @@ void fletch_ipc_dictionaries_set(struct fletch_ipc_dictionaries *dictionaries,
     entry->batch = batch;
     entry->has_come = true;
     entry->is_checked = false;
+    dictionaries->changes++;
 }
 
 void fletch_ipc_dictionaries_forget(struct fletch_ipc_dictionaries *dictionaries)
@@ -344,6 +346,9 @@ enum fletch_status fletch_ipc_dictionaries_bind(struct fletch_ipc_dictionaries *
 {
     uint32_t count = entry->values->dictionary_count;
     enum fletch_status status = FLETCH_OK;
+    /* Small batches are not to cost a walk through what a large schema has in its dictionaries. */
+    if (entry->settled_at == dictionaries->changes)
+        return FLETCH_OK;
     if (entry->batch == NULL)
         status = fletch_ipc_dictionaries_empty(dictionaries, entry->values, &entry->batch, error);
     if (count == 0 || status != FLETCH_OK)
@@ -370,5 +375,7 @@ enum fletch_status fletch_ipc_dictionaries_bind(struct fletch_ipc_dictionaries *
         status = check_bound(dictionaries, entry, error);
         entry->is_checked = status == FLETCH_OK;
     }
+    if (status == FLETCH_OK)
+        entry->settled_at = dictionaries->changes;
     return status;
 }

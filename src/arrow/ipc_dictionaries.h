@@ -29,6 +29,7 @@ struct fletch_ipc_dictionary {
     const uint32_t *below;              /* entries of the values' own dictionaries */
     struct fletch_batch *batch;         /* counted; NULL: none has come or been made yet */
     bool has_come;                      /* false: `batch` is an empty one, for nulls */
+    uint64_t settled_at;                /* of `changes`, when nothing was left to do for it */
     bool is_checked;                    /* together with what it is bound to */
     struct fletch_ipc_growth *growth; /* one for each span of `values`, and for each view's data */
     const struct fletch_batch *seen;  /* an encoder's: the values in the batch of now */
@@ -38,6 +39,7 @@ struct fletch_ipc_dictionaries {
     struct fletch_allocator allocator;
     struct fletch_buffer_cache *cache;
     struct fletch_account *account;
+    uint64_t changes;                      /* that any of them has had, and one */
     enum fletch_validation validation;     /* of values with dictionaries, once they are bound */
     struct fletch_ipc_dictionary *entries; /* in the order of their ids */
     uint32_t *entry_of;                    /* by the schema's dictionaries, then those below */

@@ -514,6 +514,7 @@ static enum fletch_status join(struct appending *appending, struct fletch_ipc_di
         fletch_batch_release(dictionaries->cache, entry->batch);
         entry->batch = joined;
         entry->is_checked = false;
+        dictionaries->changes++;
     }
     return status;
 }

@@ -420,6 +420,8 @@ static enum fletch_status check_parts(const struct fletch_schema *schema,
                                       const struct fletch_batch *batch, const char *what,
                                       struct fletch_error *error)
 {
+    if (batch->schema == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "%s without a schema", what);
     bool has_spans = schema->view_count == 0 ? batch->span_count == schema->span_count
                                              : batch->span_count >= schema->span_count;
     if (batch->node_count == schema->field_count && has_spans &&
@@ -541,14 +543,19 @@ static enum fletch_status walk_entry(struct dictionary_walk *walk,
                                      struct fletch_ipc_dictionary *entry,
                                      struct fletch_batch *values)
 {
+    const struct fletch_ipc_dictionaries *dictionaries = &walk->encoder->dictionaries;
     enum fletch_status status = check_parts(entry->values, values, "dictionary", walk->error);
     if (status == FLETCH_OK)
         status = check_shared(walk, entry, values);
+    if (entry->batch == values && entry->settled_at == dictionaries->changes)
+        return status;
     if (status == FLETCH_OK)
         status =
             walk_dictionaries(walk, entry->below, values->dictionary_count, values->dictionaries);
     if (status == FLETCH_OK && walk->update.entry == NULL)
         status = find_update(walk, entry, values);
+    if (status == FLETCH_OK && walk->update.entry == NULL)
+        entry->settled_at = dictionaries->changes;
     return status;
 }
 

@@ -1,6 +1,7 @@
 """Makes the files of data/ with pyarrow, and beside each what is in it, as ipc_tool prints it. Run
 by hand when a case is added: python3 make_golden.py"""
 
+import bisect
 import ctypes
 import json
 import random
@@ -11,7 +12,7 @@ sys.dont_write_bytecode = True
 
 import pyarrow as pa  # noqa: E402
 
-from test_pyarrow import columns_of, write  # noqa: E402
+from test_pyarrow import columns_of, layouts_of, write  # noqa: E402
 
 DATA = Path(__file__).resolve().parent / "data"
 FLAG_ORDERED, FLAG_NULLABLE, FLAG_SORTED = 1, 2, 4
@@ -59,8 +60,37 @@ def field(arrow_field):
     return told
 
 
+def numbers_in(array, index, kind):
+    """A buffer of a union: pyarrow 26 gives codes and offsets of a slice without its offset."""
+    return pa.Array.from_buffers(kind, len(array), [None, array.buffers()[index]],
+                                 offset=array.offset).to_pylist()
+
+
+def union_values(array):
+    members = {code: values_of(array.field(i)) for i, code in enumerate(array.type.type_codes)}
+    codes = numbers_in(array, 1, pa.int8())
+    is_dense = array.type.mode == "dense"
+    places = numbers_in(array, 2, pa.int32()) if is_dense else range(len(array))
+    return [[code, members[code][place]] for code, place in zip(codes, places)]
+
+
+def run_values(array):
+    values = values_of(array.values)
+    ends = array.run_ends.to_pylist()
+    return [values[bisect.bisect_right(ends, array.offset + i)] for i in range(len(array))]
+
+
+def list_values(array, valid):
+    """Of list views and fixed-size lists."""
+    return [values_of(array[i].values) if ok else None for i, ok in enumerate(valid)]
+
+
 def values_of(array):
     kind = array.type
+    if pa.types.is_union(kind):
+        return union_values(array)
+    if pa.types.is_run_end_encoded(kind):
+        return run_values(array)
     valid = array.is_valid().to_pylist()
     if pa.types.is_null(kind):
         return [None] * len(array)
@@ -76,12 +106,14 @@ def values_of(array):
         items = [list(pair) for pair in zip(values_of(array.keys), values_of(array.items))]
         offsets = array.offsets.to_pylist()
         return [items[offsets[i]:offsets[i + 1]] if ok else None for i, ok in enumerate(valid)]
+    if pa.types.is_fixed_size_list(kind) or str(kind).startswith(("list_view", "large_list_view")):
+        return list_values(array, valid)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         items, offsets = values_of(array.values), array.offsets.to_pylist()
         return [items[offsets[i]:offsets[i + 1]] if ok else None for i, ok in enumerate(valid)]
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
         return [None if text is None else text.encode().hex() for text in array.to_pylist()]
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or kind == pa.binary_view():
         return [None if blob is None else blob.hex() for blob in array.to_pylist()]
     width, data = kind.bit_width // 8, array.buffers()[1].to_pybytes()
     at = [(array.offset + i) * width for i in range(len(array))]
@@ -112,6 +144,11 @@ def every_type(seed, count):
     return batch.replace_schema_metadata({"key": "value", "empty": ""})
 
 
+def every_layout(seed, count):
+    arrays = layouts_of(random.Random(seed), count)
+    return pa.RecordBatch.from_arrays(arrays, [f"c{i}" for i in range(len(arrays))])
+
+
 def dictionary(indices, values):
     return pa.RecordBatch.from_arrays(
         [pa.DictionaryArray.from_arrays(pa.array(indices, pa.int8()), pa.array(values)),
@@ -131,6 +168,9 @@ def main():
     save("dictionary_replaced", [*grown, dictionary([0, 0], ["x"])], kinds=("stream",))
     save("no_rows", [batch.slice(0, 0)])
     save("no_columns", [pa.record_batch([pa.array([1, 2])], names=["a"]).select([])])
+    layouts = every_layout(3, 12)
+    save("layouts", [layouts, layouts.slice(2, 5), layouts.slice(0, 0)])
+    save("layouts_v4", [layouts, layouts.slice(2, 5)], **old)
     for codec in ("lz4", "zstd"):
         save(f"compressed_{codec}", [every_type(2, 60), every_type(2, 60).slice(7, 30)],
              compression=codec)

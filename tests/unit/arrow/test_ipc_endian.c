@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrow/batch_compact.h"
 #include "arrow/ipc_decoder.h"
 #include "arrow/ipc_encoder.h"
 #include "support/cmocka_tests.h"
@@ -254,6 +255,60 @@ static void big_endian_streams_are_read(void **state)
     }
 }
 
+/* The batch in memory of its own, whose numbers are turned there: of fields without children. */
+static struct fletch_batch *turned_copy(struct test_pool *pool, struct fletch_batch *batch)
+{
+    const struct fletch_batch_place place = {.cache = pool->cache};
+    struct fletch_batch *copy = NULL;
+    assert_ok(fletch_batch_compact(&place, batch, &copy));
+    for (uint32_t row = 0; row < copy->node_count; row++) {
+        const struct fletch_field *field = &copy->schema->fields[row];
+        for (uint32_t i = 0; i < field->span_count; i++) {
+            const struct fletch_batch_span *span = &copy->spans[field->first_span + i];
+            turn_span(&field->type,
+                      (enum fletch_span_kind)fletch_type_layout(&field->type)->spans[i],
+                      (uint8_t *)(uintptr_t)span->data, span->bytes);
+        }
+    }
+    return copy;
+}
+
+/* What was decompressed is turned where it lies; what is as it is, in a copy. */
+static void compressed_bodies_are_turned_too(void **state)
+{
+    (void)state;
+    for (int codec = FLETCH_CODEC_LZ4_FRAME; codec <= FLETCH_CODEC_ZSTD; codec++) {
+        struct stream stream = {.pool = test_pool_make(),
+                                .schema = schema_new("a=l b=i! c=d:38,10 d=tin e=w:3 f=s")};
+        struct fletch_random random = fletch_random_from_seed(70);
+        struct fletch_ipc_encoder *encoder = NULL;
+        const struct fletch_ipc_encoder_options options = {.schema = stream.schema,
+                                                           .cache = stream.pool.cache,
+                                                           .alignment = 8,
+                                                           .codec = (enum fletch_codec)codec};
+        stream.batch = random_batch(&random, stream.pool.cache, stream.schema, 10 * ROWS);
+        struct fletch_batch *turned = turned_copy(&stream.pool, stream.batch);
+        assert_ok(fletch_ipc_encoder_create(&options, NULL, &encoder, NULL));
+        assert_ok(fletch_ipc_encoder_schema(encoder, &stream.messages[0], NULL));
+        assert_ok(fletch_ipc_encoder_batch(encoder, turned, NULL, &stream.messages[1], NULL));
+        stream.count = 2;
+        turn_message(&stream, 0);
+        stream.bodies[1] = buffer_filled(&stream.pool, stream.messages[1].body_bytes, 0);
+        uint8_t *to = fletch_buffer_mutable_data(stream.bodies[1]);
+        for (uint32_t i = 1; i < stream.messages[1].span_count; i++) {
+            const struct fletch_batch_span *span = &stream.messages[1].spans[i];
+            memcpy(to, span->data, span->bytes);
+            to += span->bytes;
+        }
+        struct fletch_batch *batch = stream_read(&stream);
+        assert_true(batches_equal(stream.batch, batch));
+        fletch_batch_release(stream.pool.cache, batch);
+        fletch_batch_release(stream.pool.cache, turned);
+        fletch_ipc_encoder_destroy(encoder);
+        stream_end(&stream);
+    }
+}
+
 /* What has no order stays in the body, where it lies. */
 static void bytes_are_not_copied(void **state)
 {
@@ -310,6 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans_are_turned_number_by_number),
         cmocka_unit_test(big_endian_streams_are_read),
+        cmocka_unit_test(compressed_bodies_are_turned_too),
         cmocka_unit_test(bytes_are_not_copied),
         cmocka_unit_test(buffers_that_overlap_are_not_turned_again_and_again),
     };

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Builds Arrow's integration tools of Go into a folder, from the Go module proxy: a JSON of theirs to
+# a file and back, files to streams and back. Needs Go 1.24 or newer; some minutes the first time.
+#
+#   scripts/install-go-tools.sh [folder]    default: build/interop
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+folder=${1:-$root/build/interop}
+version=v18.8.0
+package=github.com/apache/arrow-go/v18/arrow/ipc/cmd
+
+command -v go >/dev/null || {
+    echo "there is no Go: https://go.dev/dl" >&2
+    exit 1
+}
+mkdir -p "$folder"
+for tool in arrow-json-integration-test arrow-file-to-stream arrow-stream-to-file; do
+    [ -x "$folder/$tool" ] || GOBIN=$(realpath "$folder") go install "$package/$tool@$version"
+done
