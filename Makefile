@@ -63,7 +63,7 @@ fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed IPC and HTTP/2 what a fuzzer thinks 
 	    -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/golden/data
 	mkdir -p build/fuzz/corpus-http2 build/fuzz/talks-http2
 	build/fuzz/tests/fuzz/mutations_http2 1 64 build/fuzz/talks-http2
-	build/fuzz/tests/fuzz/fuzz_http2 -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
+	build/fuzz/tests/fuzz/fuzz_http2 -max_total_time=$(FUZZ_SECONDS) -max_len=8192 \
 	    -print_final_stats=1 \
 	    -artifact_prefix=build/fuzz/ build/fuzz/corpus-http2 build/fuzz/talks-http2
 

@@ -8,7 +8,6 @@ enum { DIGITS_MOST = 18 };
 enum pseudo { METHOD = 1, SCHEME = 2, AUTHORITY = 4, PATH = 8, STATUS = 16 };
 
 struct walk {
-    const struct fletch_http2_field *fields;
     enum fletch_http2_part part;
     struct fletch_http2_facts *facts;
     uint32_t seen;
@@ -166,7 +165,7 @@ const char *fletch_http2_fields_check(const struct fletch_http2_field *fields, s
                                       enum fletch_http2_part part,
                                       struct fletch_http2_facts *out_facts)
 {
-    struct walk walk = {.fields = fields, .part = part, .facts = out_facts};
+    struct walk walk = {.part = part, .facts = out_facts};
     *out_facts = (struct fletch_http2_facts){.content_length = -1};
     for (size_t i = 0; i < count; i++) {
         const struct fletch_http2_field *field = &fields[i];

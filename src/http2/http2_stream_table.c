@@ -180,11 +180,14 @@ static void close_stream(struct fletch_http2_stream *stream)
 
 void fletch_http2_stream_stop_peer(struct fletch_http2_stream *stream)
 {
-    const struct fletch_http2_reset reset = {FLETCH_HTTP2_NO_ERROR, FLETCH_HTTP2_BY_US, ""};
     struct fletch_http2_connection *connection = stream->connection;
+    /* A server has said all there is to say (8.1); a client gives up. */
+    enum fletch_http2_code code =
+        connection->options.is_server ? FLETCH_HTTP2_NO_ERROR : FLETCH_HTTP2_CANCEL;
+    const struct fletch_http2_reset reset = {code, FLETCH_HTTP2_BY_US, ""};
     uint32_t id = stream->id;
     fletch_http2_stream_drop(stream, &reset);
-    fletch_http2_queue_reset(connection, id, FLETCH_HTTP2_NO_ERROR);
+    fletch_http2_queue_reset(connection, id, code);
 }
 
 void fletch_http2_stream_end_local(struct fletch_http2_stream *stream)

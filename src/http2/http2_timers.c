@@ -1,6 +1,7 @@
 #include "http2/http2_timers.h"
 
 #include "http2/http2_control.h"
+#include "http2/http2_input.h"
 #include "http2/http2_machine.h"
 
 enum { TIMERS = 7 };
@@ -70,7 +71,9 @@ void fletch_http2_connection_tick(struct fletch_http2_connection *connection, ui
         connection->heard_ns = connection->now_ns;
         connection->idle_since_ns = connection->now_ns;
     }
-    if (connection->stream_count == 0 && connection->input.moved != NULL) {
+    uint8_t *unread;
+    bool is_read = fletch_http2_input_peek(&connection->input, &unread) == 0;
+    if (is_read && connection->stream_count == 0 && connection->input.moved != NULL) {
         fletch_buffer_release(connection->options.cache, connection->input.moved);
         connection->input.moved = NULL;
     }

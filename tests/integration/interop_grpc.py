@@ -94,7 +94,7 @@ class OurServer(unittest.TestCase):
     @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
     def test_curl(self):
         self.assertRegex(self.curl("--http2-prior-knowledge"), r"^HTTP/2 405")
-        self.assertRegex(self.curl("--http2-prior-knowledge", "-d", "x=y"), r"^HTTP/2 415")
+        self.assertRegex(self.curl("--http2-prior-knowledge", "-X", "POST"), r"^HTTP/2 415")
         answer = self.curl("--http1.1")
         self.assertRegex(answer, r"^HTTP/1.1 505 ")
         self.assertIn("speaks HTTP/2 only", answer)

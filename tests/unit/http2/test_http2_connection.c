@@ -337,6 +337,25 @@ static void test_early_answer_stops_the_client(void **state)
     http2_user_end(&user);
 }
 
+/* A client that lets go of a call that it has ended: the rest is sent, then it gives up. */
+static void test_client_lets_go(void **state)
+{
+    (void)state;
+    struct http2_user user;
+    struct fletch_http2_head head;
+    const uint8_t *payload;
+    http2_user_ready(&user, NULL);
+    struct fletch_http2_stream *stream = http2_user_open(&user, false);
+    fletch_http2_stream_send(stream, test_data(100, 0, true));
+    fletch_http2_stream_release(stream);
+    http2_user_collect(&user, 0);
+    assert_true(wire_find(&user.sent, FLETCH_HTTP2_DATA, 0, &head, &payload));
+    assert_int_equal(head.flags, FLETCH_HTTP2_END_STREAM);
+    assert_true(wire_find(&user.sent, FLETCH_HTTP2_RST_STREAM, 0, &head, &payload));
+    assert_int_equal(fletch_http2_read_u32(payload), FLETCH_HTTP2_CANCEL);
+    http2_user_end(&user);
+}
+
 /* Each call of a stream in each of its states brings the sender's data back exactly once. */
 static void test_data_is_done_once(void **state)
 {
@@ -577,6 +596,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_goaway_of_the_peer),
         cmocka_unit_test(test_shutdown_in_two_steps),
         cmocka_unit_test(test_early_answer_stops_the_client),
+        cmocka_unit_test(test_client_lets_go),
         cmocka_unit_test(test_data_is_done_once),
         cmocka_unit_test(test_small_messages_share_a_frame),
         cmocka_unit_test(test_timeouts),
