@@ -57,7 +57,8 @@ static void on_received(void *context, size_t bytes)
 static size_t certain_bytes(void *context)
 {
     const struct stream_end *end = context;
-    return (size_t)end->told_certain;
+    uint64_t left = end->to_receive - end->received;
+    return (size_t)(left < end->told_certain ? left : end->told_certain);
 }
 
 static void on_ended(void *context, const struct fletch_error *cause)

@@ -20,7 +20,7 @@ struct stream_end {
     uint64_t sent;
     uint64_t received;
     uint64_t room_total;    /* of the last `where` */
-    uint64_t told_certain;  /* 0: nothing is certain */
+    uint64_t told_certain;  /* of what is left to receive, at most; 0: nothing */
     bool is_paused;         /* wants no bytes */
     bool stays;             /* is not over when the peer has ended */
     bool is_over;           /* at once */
