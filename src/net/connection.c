@@ -30,6 +30,7 @@ struct fletch_connection {
     bool is_readable; /* no EAGAIN since the last edge */
     bool is_writable;
     bool peer_has_ended; /* the system has told so: read to the end */
+    bool is_hung_up;     /* both ways */
     bool has_ended;      /* the handler has been told */
     bool cannot_send;    /* a failure, which `cause` tells */
     bool is_in_turn;
@@ -102,6 +103,8 @@ static bool receive_some(struct fletch_connection *connection)
 {
     struct iovec spans[FLETCH_CONNECTION_SPANS];
     size_t budget = FLETCH_CONNECTION_TURN_BYTES;
+    if (connection->has_ended)
+        connection->is_readable = false;
     while (connection->is_readable && !connection->is_closing) {
         size_t count = connection->handler->where(connection->context, spans);
         if (count == 0 || connection->is_closing)
@@ -267,6 +270,10 @@ static void work(struct fletch_connection *connection)
         connection->is_closing = true;
     } else if (handler->is_over(connection->context)) {
         begin_to_linger(connection);
+    } else if (connection->has_ended && connection->is_hung_up) {
+        /* Nothing could be sent either: the handler need not go on for nobody. */
+        (void)fletch_net_failure(&connection->cause, EPIPE, "sending to", connection->peer.text);
+        connection->is_closing = true;
     } else {
         set_low_water(connection);
         fletch_timer_wheel_set(fletch_event_loop_wheel(connection->loop), &connection->deadline,
@@ -295,6 +302,7 @@ static void on_ready(void *context, uint32_t events)
     connection->is_readable |= is_broken || (events & (EPOLLIN | EPOLLRDHUP)) != 0;
     connection->is_writable |= is_broken || (events & EPOLLOUT) != 0;
     connection->peer_has_ended |= is_broken || (events & EPOLLRDHUP) != 0;
+    connection->is_hung_up |= (events & EPOLLHUP) != 0;
     turn(connection);
 }
 

@@ -50,7 +50,8 @@ struct fletch_connection_handler {
     /* So many bytes will come for certain, so that the socket need not tell of fewer; 0 where that
      * is not known. */
     size_t (*certain_bytes)(void *context);
-    /* No more bytes will come. NULL: the peer has ended its side. Once. */
+    /* No more bytes will come, and no places are asked for. NULL: the peer has ended its side.
+     * Once. */
     void (*ended)(void *context, const struct fletch_error *cause);
     /* Writes up to `capacity` slices, which stay where they are until all of them are sent, and
      * returns how many. 0: nothing is to be sent before the next event or kick. */

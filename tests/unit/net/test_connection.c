@@ -213,6 +213,24 @@ static void a_reset_is_told_with_its_cause(void **state)
     }
 }
 
+/* Who only waits for something to send learns of it too, so that it need not go on for nobody. */
+static void a_reset_after_the_end_is_told(void **state)
+{
+    (void)state;
+    stream_end_start(&ends[0], 1, 0, 1000);
+    ends[0].stays = true;
+    int peer = connect_one(true);
+    shutdown(peer, SHUT_WR);
+    turns(4);
+    assert_int_equal(ends[0].ended_calls, 1);
+    assert_int_equal(ends[0].closed_calls, 0);
+    reset_by_peer(peer);
+    turns(4);
+    assert_int_equal(ends[0].ended_calls, 1);
+    assert_int_equal(ends[0].closed_calls, 1);
+    assert_int_equal(ends[0].closed_cause.status, FLETCH_UNAVAILABLE);
+}
+
 /* A peer that says why it hangs up is heard, though sending has failed already. */
 static void what_came_before_a_reset_is_received(void **state)
 {
@@ -365,6 +383,7 @@ int main(void)
         cmocka_unit_test(deadlines_make_turns),
         cmocka_unit_test(half_a_connection_goes_on),
         cmocka_unit_test(a_reset_is_told_with_its_cause),
+        cmocka_unit_test(a_reset_after_the_end_is_told),
         cmocka_unit_test(what_came_before_a_reset_is_received),
         cmocka_unit_test(last_bytes_are_not_lost_to_a_reset),
         cmocka_unit_test(lingering_ends_after_a_while),
