@@ -182,7 +182,8 @@ static int low_water_for(size_t certain_bytes)
     return low_water;
 }
 
-/* Has the system tell only of so many bytes as are certain to come: fewer calls for as much. */
+/* Has the system tell only of so many bytes as are certain to come: fewer calls for as much. It
+ * looks whether there are so many when it is told, so nothing is missed that has come since. */
 static void set_low_water(struct fletch_connection *connection)
 {
     if (connection->is_readable || connection->has_ended)
