@@ -1,6 +1,6 @@
-"""Arrow's integration tools of Go, on our files and we on theirs: what a JSON says is in a file that
-we wrote, their files of that JSON have for us, and streams and files that they turned into each
-other. Skipped where the tools are not there: FLETCH_ARROW_GO_TOOLS names their folder, which
+"""Arrow's integration tools of Go, on our files and we on theirs: what a JSON says is in a file
+that we wrote, their files of that JSON have for us, and streams and files that they turned into
+each other. Skipped where the tools are not there: FLETCH_ARROW_GO_TOOLS names their folder, which
 `make interop` fills."""
 
 import copy
