@@ -55,12 +55,11 @@ coverage: $(STAMPS)-test $(PYTHON) $(STAMPS)-coverage ## which lines and branche
 	gcovr --root . --filter src/ --object-directory build/coverage --exclude-throw-branches \
 	    --html-details build/coverage/report/index.html --print-summary
 
-fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed the IPC reader what a fuzzer thinks of, for a minute
+FUZZ_TARGETS ?= stream file codec import partition
+
+fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed each target what a fuzzer thinks of, FUZZ_SECONDS long
 	$(call build-preset,fuzz)
-	mkdir -p build/fuzz/corpus
-	build/fuzz/tests/fuzz/fuzz_ipc -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
-	    -print_final_stats=1 \
-	    -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/golden/data
+	@scripts/run-fuzzers.sh build/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 bench: bench-build $(BENCH_PYTHON) ## run every benchmark against its peers
 	@PATH="$(CURDIR)/build/venv/bin:$$PATH" scripts/run-benchmarks.sh build/bench/bench all
