@@ -31,7 +31,7 @@ function(fletch_target_options target)
     target_compile_options(${target} PRIVATE -fsanitize=${FLETCH_SANITIZE}
                            -fno-sanitize-recover=all
                            # Clang's finds that null + 0 is undefined before C2y, too: the address
-                           # of no element of no array, which is never followed.
+                           # of no element of no array, which nobody follows.
                            $<$<C_COMPILER_ID:Clang>:-fno-sanitize=pointer-overflow>)
     target_link_options(${target} PRIVATE -fsanitize=${FLETCH_SANITIZE})
     # ThreadSanitizer does not see fences, and gcc says so. Ours publish no data (they only order an
