@@ -268,7 +268,7 @@ static void spoil_schema(struct hostile *hostile, struct hostile_node *node)
         schema->name = "\xff\xfe";
         break;
     case 4:
-        schema->flags = (int64_t)place << 56 | place;
+        schema->flags = (int64_t)((uint64_t)place << 56 | place);
         break;
     default:
         schema->release = NULL;
