@@ -60,8 +60,7 @@ static uint64_t index_at(const struct fletch_column *column, int64_t index)
     }
 }
 
-/* The same as a signed number, where the type is signed. */
-static int64_t signed_index_at(const struct fletch_column *column, int64_t index)
+int64_t fletch_validate_index(const struct fletch_column *column, int64_t index)
 {
     const uint64_t value = index_at(column, index);
     switch (column->field->type.id) {
@@ -120,7 +119,7 @@ static enum fletch_status check_indices(const struct fletch_validated *validated
                                         "element %" PRId64 " has index %" PRId64
                                         ", expected 0 or more and below the dictionary's %" PRIu64
                                         " values",
-                                        i, signed_index_at(column, i), count);
+                                        i, fletch_validate_index(column, i), count);
     return FLETCH_OK;
 }
 
