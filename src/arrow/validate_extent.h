@@ -11,7 +11,7 @@
 #define FLETCH_EXTENT_ELEMENTS_MAX (UINT64_C(1) << 36)
 
 /* The same for what can only be counted one by one: places where something nested is shared. */
-#define FLETCH_EXTENT_STEPS_MAX (UINT64_C(1) << 24)
+#define FLETCH_EXTENT_STEPS_MAX (UINT64_C(1) << 25)
 
 /* Once level 2 has found nothing else in the batch and its dictionaries. */
 enum fletch_status fletch_validate_extent(const struct fletch_validated *validated);
