@@ -7,7 +7,7 @@
 
 /* Whether the rows of a batch stand for no more than `most` elements in all, those of children and
  * dictionaries counted as often as they are used. The batch is valid (level 2). A small valid batch
- * can stand for endlessly many, which whoever looks at each would look at. */
+ * can stand for very many, which whoever looks at each would look at. */
 bool walk_is_short(const struct fletch_batch *batch, int64_t most);
 
 #endif
