@@ -24,7 +24,7 @@ struct fletch_rpc_end {
 };
 
 /* What is told of a call. `context` is the call's. None is called from within another function of
- * this folder. */
+ * this folder, but those that destroy. */
 struct fletch_rpc_handler {
     /* Client: the server's first answer. NULL allowed. */
     void (*headers)(void *context, struct fletch_rpc_call *call,

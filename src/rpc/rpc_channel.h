@@ -46,7 +46,7 @@ struct fletch_rpc_calling {
 
 struct fletch_rpc_channel_statistics {
     uint64_t connected;   /* connections that were made */
-    uint64_t failed;      /* attempts, and connections that were lost */
+    uint64_t failed;      /* attempts to make one */
     uint64_t connections; /* now: one, and those whose server is going away */
     uint64_t calls;
 };
@@ -63,8 +63,9 @@ void fletch_rpc_channel_destroy(struct fletch_rpc_channel *channel);
 
 enum fletch_rpc_channel_state fletch_rpc_channel_state(const struct fletch_rpc_channel *channel);
 
-/* Begins a call. UNAVAILABLE: not connected, with what went wrong last; RESOURCE_EXHAUSTED: the
- * server takes no more just now, or no memory; INVALID_ARGUMENT: path or metadata. */
+/* Begins a call. It does not wait: UNAVAILABLE: not connected, with what went wrong last;
+ * RESOURCE_EXHAUSTED: the server takes no more before one ends, or no memory; INVALID_ARGUMENT:
+ * path or metadata. */
 enum fletch_status fletch_rpc_channel_call(struct fletch_rpc_channel *channel,
                                            const struct fletch_rpc_calling *calling,
                                            struct fletch_rpc_call **out_call,

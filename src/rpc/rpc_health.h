@@ -4,8 +4,7 @@
 /* The standard service grpc.health.v1.Health: Check and Watch. The thread of one loop; a server of
  * it is given one. */
 
-#include <fletching/allocator.h>
-#include <fletching/status.h>
+#include "rpc/rpc_method.h"
 
 struct fletch_rpc_health;
 
@@ -16,7 +15,7 @@ enum fletch_rpc_serving {
     FLETCH_RPC_SERVICE_UNKNOWN
 };
 
-/* Bytes of a service's name, the terminating NUL included. */
+/* More than the bytes of any service's name, the terminating NUL included. */
 enum { FLETCH_RPC_SERVICE_BYTES = 256 };
 
 /* With the service "" (the whole server), which is served. RESOURCE_EXHAUSTED: no memory. */
@@ -33,7 +32,12 @@ enum fletch_status fletch_rpc_health_set(struct fletch_rpc_health *health, const
                                          enum fletch_rpc_serving serving,
                                          struct fletch_error *error);
 
-/* From now on nothing is served, whatever is set. */
+/* From now on nothing is served, whatever is set. Those who watch are told, and their calls are
+ * finished by UNAVAILABLE, so that a server that drains need not wait for them. */
 void fletch_rpc_health_shutdown(struct fletch_rpc_health *health);
+
+/* For a server: NULL: no path of this service. */
+const struct fletch_rpc_method *fletch_rpc_health_method(const struct fletch_rpc_health *health,
+                                                         const char *path);
 
 #endif

@@ -6,27 +6,11 @@
 
 #include "net/event_loop.h"
 #include "net/socket.h"
-#include "rpc/rpc_call.h"
 #include "rpc/rpc_health.h"
 
 struct fletch_rpc_server;
 
 #define FLETCH_RPC_CONNECTIONS_DEFAULT 10000
-
-struct fletch_rpc_request {
-    const char *path;
-    struct fletch_grpc_metadata metadata; /* these: until `begin` returns */
-    uint64_t timeout_ns;                  /* UINT64_MAX: none */
-};
-
-struct fletch_rpc_method {
-    const char *path; /* "/package.Service/Method" */
-    /* A call begins. May send, finish, and give the call a context. NULL allowed. */
-    void (*begin)(void *context, struct fletch_rpc_call *call,
-                  const struct fletch_rpc_request *request);
-    const struct fletch_rpc_handler *handler;
-    void *context; /* the call's at first */
-};
 
 struct fletch_rpc_server_options {
     struct fletch_event_loop *loop;
