@@ -176,6 +176,11 @@ enum fletch_status fletch_grpc_call_send(struct fletch_grpc_call *call,
     return FLETCH_OK;
 }
 
+size_t fletch_grpc_call_queued_bytes(const struct fletch_grpc_call *call)
+{
+    return fletch_http2_stream_queued_bytes(call->stream);
+}
+
 void fletch_grpc_call_half_close(struct fletch_grpc_call *call)
 {
     FLETCH_ASSERT(!call->connection->options.http2.is_server);

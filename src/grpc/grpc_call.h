@@ -39,6 +39,9 @@ enum fletch_status fletch_grpc_call_send(struct fletch_grpc_call *call,
                                          struct fletch_grpc_message *message,
                                          struct fletch_error *error);
 
+/* Bytes that are queued and not on their way yet. */
+size_t fletch_grpc_call_queued_bytes(const struct fletch_grpc_call *call);
+
 /* The client sends no more messages. Again, or when the call has ended: nothing. */
 void fletch_grpc_call_half_close(struct fletch_grpc_call *call);
 

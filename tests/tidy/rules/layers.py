@@ -14,13 +14,14 @@ LAYERS = {
     "net": ("base", "sync", "memory"),
     "http2": ("base", "memory"),
     "grpc": ("base", "memory", "http2"),
-    "flight": ("base", "memory", "sync", "arrow", "net", "http2", "grpc"),
+    "rpc": ("base", "memory", "net", "http2", "grpc"),
+    "flight": ("base", "memory", "sync", "arrow", "net", "http2", "grpc", "rpc"),
     "shm": ("base", "sync", "memory", "arrow"),
     "spill": ("base", "sync", "memory", "arrow"),
-    "shuffle": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "flight",
-                "shm", "spill"),
-    "flow": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "flight",
-             "shm", "spill", "shuffle"),
+    "shuffle": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
+                "flight", "shm", "spill"),
+    "flow": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
+             "flight", "shm", "spill", "shuffle"),
 }
 
 # Third-party headers, and the one file or folder of src/ that may include them.

@@ -1,0 +1,88 @@
+#ifndef FLETCH_RPC_RPC_LINK_H
+#define FLETCH_RPC_RPC_LINK_H
+
+/* A connection of gRPC that is bound to one of a socket: the inside of servers and channels. It
+ * drives the machine with what the socket brings, and tells handlers of calls what the machine says.
+ * It ends itself, when the socket is gone. */
+
+#include "http2/http2_link.h"
+#include "net/connection.h"
+#include "rpc/rpc_method.h"
+
+struct fletch_rpc_link;
+
+/* Who has made it, told outside of the machine; may destroy nothing. */
+struct fletch_rpc_link_owner {
+    /* Server: NULL: no such method. */
+    const struct fletch_rpc_method *(*find)(void *context, const char *path);
+    /* The peer takes no new calls, or the connection has ended. NULL allowed. */
+    void (*going_away)(void *context, struct fletch_rpc_link *link,
+                       const struct fletch_error *cause);
+    /* It is gone, and so are its calls. */
+    void (*closed)(void *context, struct fletch_rpc_link *link);
+};
+
+struct fletch_rpc_link {
+    struct fletch_http2_link siblings; /* for the owner's list */
+    const struct fletch_rpc_link_owner *owner;
+    void *context; /* the owner's */
+    struct fletch_event_loop *loop;
+    struct fletch_connection *connection; /* NULL: gone */
+    struct fletch_grpc_connection *grpc;
+    struct fletch_http2_connection *http2;
+    struct fletch_allocator allocator;
+    struct fletch_buffer_cache *cache;
+    struct fletch_http2_link refused; /* calls that wait for room */
+    size_t send_queue_bytes;
+    struct fletch_error cause; /* of the end; OK: none is known */
+    bool is_driven;            /* in a turn, which sends what is there */
+};
+
+struct fletch_rpc_call {
+    struct fletch_rpc_link *link;
+    struct fletch_grpc_call *grpc;
+    const struct fletch_rpc_handler *handler;
+    void *context;
+    struct fletch_http2_link refused;
+    bool is_ended; /* within its last call */
+};
+
+struct fletch_rpc_link_options {
+    const struct fletch_rpc_link_owner *owner;
+    void *context;
+    struct fletch_event_loop *loop;
+    int fd;
+    const struct fletch_socket_address *peer;
+    const struct fletch_grpc_options *grpc;
+};
+
+/* On failure the descriptor is the caller's. */
+enum fletch_status fletch_rpc_link_create(const struct fletch_rpc_link_options *options,
+                                          struct fletch_rpc_link **out_link,
+                                          struct fletch_error *error);
+
+/* Now, or at the end of the turn that it is in. */
+void fletch_rpc_link_close(struct fletch_rpc_link *link, const struct fletch_error *cause);
+
+/* Lets calls that are there go on and takes no new ones; then it ends. */
+void fletch_rpc_link_shutdown(struct fletch_rpc_link *link);
+
+/* Something was done to its machine. */
+void fletch_rpc_link_kick(struct fletch_rpc_link *link);
+
+/* Begins a call, as a client. */
+enum fletch_status fletch_rpc_link_call(struct fletch_rpc_link *link,
+                                        const struct fletch_grpc_request *request,
+                                        struct fletch_grpc_call **out_grpc,
+                                        struct fletch_error *error);
+
+/* A call of this link; NULL: no memory. */
+struct fletch_rpc_call *fletch_rpc_call_make(struct fletch_rpc_link *link,
+                                             struct fletch_grpc_call *grpc,
+                                             const struct fletch_rpc_handler *handler,
+                                             void *context);
+
+/* Lets go of it, here and in the machine. */
+void fletch_rpc_call_forget(struct fletch_rpc_call *call);
+
+#endif
