@@ -35,6 +35,7 @@ bench               libxenium-dev          header xenium/ramalhete_queue.hpp
 bench               libatomic-queue-dev    header atomic_queue/atomic_queue.h
 bench               libmimalloc-dev        header mimalloc.h
 bench               libjemalloc-dev        header jemalloc/jemalloc.h
+bench               libgrpc++-dev          module grpc++
 bench               maven                  command mvn
 bench               default-jdk-headless   command javac
 format              clang-format           command clang-format
