@@ -82,7 +82,7 @@ install: $(STAMPS)-compile ## install below PREFIX (default /usr/local), staged 
 	cmake --build build/install --parallel $(JOBS)
 	DESTDIR=$(DESTDIR) cmake --install build/install
 
-interop: $(STAMPS)-test $(PYTHON) ## compare IPC with Arrow's tools of Go and Java
+interop: $(STAMPS)-test $(STAMPS)-interop $(PYTHON) ## compare IPC with Arrow's tools of Go and Java
 	scripts/install-go-tools.sh
 	scripts/install-java-tools.sh
 	$(call build-preset,dev) --target ipc_tool

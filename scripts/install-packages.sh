@@ -3,7 +3,7 @@
 # that is there already. Where there is no apt, it names what is missing and fails.
 #
 #   scripts/install-packages.sh <set>...        sets: compile demo test bench format coverage cross
-#                                               fuzz
+#                                               fuzz interop
 set -euo pipefail
 
 # One line for each package: sets, name, and how to see that it is there if dpkg does not know it.
@@ -35,8 +35,8 @@ bench               libxenium-dev          header xenium/ramalhete_queue.hpp
 bench               libatomic-queue-dev    header atomic_queue/atomic_queue.h
 bench               libmimalloc-dev        header mimalloc.h
 bench               libjemalloc-dev        header jemalloc/jemalloc.h
-bench               maven                  command mvn
-bench               default-jdk-headless   command javac
+bench,interop       maven                  command mvn
+bench,interop       default-jdk-headless   command javac
 format              clang-format           command clang-format
 coverage            gcovr                  command gcovr
 fuzz                clang                  command clang
