@@ -35,8 +35,8 @@ bench               libxenium-dev          header xenium/ramalhete_queue.hpp
 bench               libatomic-queue-dev    header atomic_queue/atomic_queue.h
 bench               libmimalloc-dev        header mimalloc.h
 bench               libjemalloc-dev        header jemalloc/jemalloc.h
-bench,interop       maven                  command mvn
-bench,interop       default-jdk-headless   command javac
+bench               maven                  command mvn
+bench               default-jdk-headless   command javac
 format              clang-format           command clang-format
 coverage            gcovr                  command gcovr
 fuzz                clang                  command clang
@@ -44,6 +44,8 @@ fuzz                libclang-rt-dev        fuzzer clang
 cross               gcc-aarch64-linux-gnu  command aarch64-linux-gnu-gcc
 cross               libc6-dev-arm64-cross  command aarch64-linux-gnu-gcc
 cross               qemu-user              command qemu-aarch64
+interop             maven                  command mvn
+interop             default-jdk-headless   command javac
 TABLE
 }
 
