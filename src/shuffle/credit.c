@@ -425,6 +425,28 @@ bool fletch_credit_request_give_up(struct fletch_credit_request *request,
     return false;
 }
 
+bool fletch_credit_request_obtain(struct fletch_credit_request *request, uint64_t bytes,
+                                  uint64_t barrier, bool asks,
+                                  enum fletch_credit_source *out_source)
+{
+    /* One look decides, since the serial may grant at any time: a request that waited then is not
+     * asked with again, whatever it is now. relaxed: the state says all that is needed */
+    switch (state_of(load_relaxed(&request->word))) {
+    case FLETCH_REQUEST_WAITING:
+        return false;
+    case FLETCH_REQUEST_GRANTED:
+        return fletch_credit_request_granted(request, out_source);
+    default:
+        break;
+    }
+    if (fletch_credit_try(request->credit, bytes, barrier, out_source))
+        return true;
+    if (!asks)
+        return false;
+    fletch_credit_request_submit(request, bytes, barrier);
+    return fletch_credit_request_granted(request, out_source);
+}
+
 bool fletch_credit_request_is_waiting(struct fletch_credit_request *request)
 {
     /* relaxed: a look ahead */

@@ -159,6 +159,13 @@ void fletch_credit_request_submit(struct fletch_credit_request *request, uint64_
 bool fletch_credit_request_granted(struct fletch_credit_request *request,
                                    enum fletch_credit_source *out_source);
 
+/* Credit for a frame of `bytes` bytes behind `barrier`, for which the request may have asked before
+ * with the same numbers: what was granted, or by fletch_credit_try; failing that, asks if `asks`.
+ * False: none yet. Owner's; does not block. */
+bool fletch_credit_request_obtain(struct fletch_credit_request *request, uint64_t bytes,
+                                  uint64_t barrier, bool asks,
+                                  enum fletch_credit_source *out_source);
+
 /* Stops waiting. True: it was granted meanwhile, as for fletch_credit_request_granted. False: the
  * caller has nothing, and its turn goes to the next. Idle: false. Owner's; does not block. */
 bool fletch_credit_request_give_up(struct fletch_credit_request *request,

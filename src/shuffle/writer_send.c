@@ -116,20 +116,12 @@ void fletch_writer_forget_idle_channels(struct fletch_shuffle_writer *writer)
 static bool send_line(struct fletch_shuffle_writer *writer, struct fletch_channel *channel,
                       bool asks)
 {
-    struct fletch_credit *credit = channel->request.credit;
     enum fletch_credit_source source = FLETCH_CREDIT_NONE;
     bool has_sent = false;
     while (channel->first_waiting != NULL) {
         const struct fletch_frame *frame = channel->first_waiting;
-        bool has_credit = fletch_credit_request_granted(&channel->request, &source);
-        if (!has_credit && !fletch_credit_request_is_waiting(&channel->request)) {
-            has_credit = fletch_credit_try(credit, frame->kept_bytes, frame->barrier, &source);
-            if (!has_credit && asks) {
-                fletch_credit_request_submit(&channel->request, frame->kept_bytes, frame->barrier);
-                has_credit = fletch_credit_request_granted(&channel->request, &source);
-            }
-        }
-        if (!has_credit)
+        if (!fletch_credit_request_obtain(&channel->request, frame->kept_bytes, frame->barrier,
+                                          asks, &source))
             break;
         push_frame(writer, leave_line(channel), source);
         has_sent = true;

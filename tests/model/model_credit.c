@@ -8,7 +8,8 @@
  *   PASS       one asks behind a barrier while another says that it was reached
  *   TRY        two try the pool while a third asks for it
  *   LEND       two ask for both partitions' second frames; GIVES: and give back what they get
- *   DROP       one that waits gives up and frees its request, while another gives back */
+ *   DROP       one that waits gives up and frees its request, while another gives back
+ *   OBTAIN     one that waits looks whether it has credit and would ask, while another gives back */
 
 #include "shuffle/credit.h"
 
@@ -16,7 +17,7 @@
 
 #include "harness.h"
 
-enum { SUBMIT, TWO_BACK, DEADLINE, AGAIN, PASS, TRY, LEND, DROP };
+enum { SUBMIT, TWO_BACK, DEADLINE, AGAIN, PASS, TRY, LEND, DROP, OBTAIN };
 #ifndef PLAN
 #define PLAN SUBMIT
 #endif
@@ -97,6 +98,13 @@ static void *give_up_and_free(void *argument)
         harness_pause();
     free(request);
     return NULL;
+}
+
+static void *obtain(void *unused)
+{
+    if (!fletch_credit_request_obtain(&requests[0][0], 1, 0, true, &got[0][0]))
+        got[0][0] = FLETCH_CREDIT_NONE;
+    return unused;
 }
 
 static void *try_pool(void *argument)
@@ -301,12 +309,22 @@ static void plan_drop(void)
     return_frames(1);
 }
 
+static void plan_obtain(void)
+{
+    make(0, true);
+    ask(0, 0, 0);
+    run(obtain, NULL, give_back, (void *)(intptr_t)FLETCH_CREDIT_OWN);
+    collect(0, 0, FLETCH_CREDIT_OWN);
+    fletch_credit_return(&credits[0], FLETCH_CREDIT_LENT, 1);
+    return_frames(1);
+}
+
 void harness(void)
 {
     static void (*const plans[])(void) = {
         [SUBMIT] = plan_submit, [TWO_BACK] = plan_two_back, [DEADLINE] = plan_deadline,
         [AGAIN] = plan_again,   [PASS] = plan_pass,         [TRY] = plan_try,
-        [LEND] = plan_lend,     [DROP] = plan_drop,
+        [LEND] = plan_lend,     [DROP] = plan_drop,         [OBTAIN] = plan_obtain,
     };
     if (PARK)
         harness_assert(fletch_eventcount_create(NULL, &sleeper, NULL) == FLETCH_OK);

@@ -257,6 +257,7 @@ fletch_add_model(credit lend_gives DEFINES PLAN=LEND GIVES=1 ARGS --random 1 200
 fletch_add_model(credit lend_gives_long DEFINES PLAN=LEND GIVES=1
                  ARGS --random 2 2000000 --no-spurious DEEP)
 fletch_add_model(credit drop DEFINES PLAN=DROP ARGS --no-spurious)
+fletch_add_model(credit obtain DEFINES PLAN=OBTAIN ARGS --no-spurious)
 
 # Plans: see model_coordinator.c.
 fletch_add_model(coordinator answer ARGS --no-spurious)
