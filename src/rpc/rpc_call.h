@@ -1,7 +1,8 @@
 #ifndef FLETCH_RPC_RPC_CALL_H
 #define FLETCH_RPC_RPC_CALL_H
 
-/* A call of gRPC over a socket, at a server (rpc_server.h) or a client (rpc_channel.h): docs/RPC.md.
+/* A call of gRPC over a socket, of a server (rpc_server.h) or a channel (rpc_channel.h):
+ * docs/RPC.md.
  *
  * Life. A call ends exactly once: by fletch_rpc_call_finish (server) or fletch_rpc_call_cancel, or
  * by its handler's `ended`; it is gone when that returns, and no function of the handler is called

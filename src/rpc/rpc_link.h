@@ -2,8 +2,8 @@
 #define FLETCH_RPC_RPC_LINK_H
 
 /* A connection of gRPC that is bound to one of a socket: the inside of servers and channels. It
- * drives the machine with what the socket brings, and tells handlers of calls what the machine says.
- * It ends itself, when the socket is gone. */
+ * drives the machine with what the socket brings, and tells handlers of calls what the machine
+ * says. It ends itself, when the socket is gone. */
 
 #include "http2/http2_link.h"
 #include "net/connection.h"

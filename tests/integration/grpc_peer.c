@@ -1,295 +1,213 @@
-/* gRPC over TCP by the state machines and plain poll, for other implementations to talk to.
+/* Server and client of gRPC over TCP, for other implementations to talk to.
  *
- *   grpc_peer serve                      says its port, sends each message back, until killed
+ *   grpc_peer serve                      says its port, sends each message back; drains on SIGTERM
  *   grpc_peer call PORT PATH FILE...     one call with the files as messages; says what came:
- *                                        messages, bytes, status, text */
+ *                                        messages, bytes, status, text, first message in hex */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "grpc/grpc_connection.h"
+#include "rpc/rpc_channel.h"
+#include "rpc/rpc_server.h"
 
-enum { PEERS_MOST = 16, SLICES = 64 };
+#define FLIGHT "/arrow.flight.protocol.FlightService/"
+#define SECOND_NS UINT64_C(1000000000)
 
-struct peer {
-    int fd; /* -1: none */
-    struct fletch_grpc_connection *grpc;
-    struct fletch_http2_connection *http2;
-};
+enum { HEX_MOST = 32 };
 
 struct program {
+    struct fletch_event_loop *loop;
     struct fletch_buffer_pool *pool;
     struct fletch_buffer_cache *cache;
-    struct peer peers[PEERS_MOST];
     size_t messages;
     size_t bytes;
-    int status; /* of the call; -1: it goes on */
+    char hex[2 * HEX_MOST + 1];
+    bool is_over;
+    int status;
     char text[512];
 };
 
-struct owned {
-    struct fletch_grpc_message message; /* first */
-    struct iovec slices[2];
-    struct fletch_buffer *buffer; /* or bytes of its own */
-    struct fletch_buffer_cache *cache;
-    char *bytes;
-};
+static volatile sig_atomic_t has_been_told_to_end;
 
-static void stop(const char *what)
+static void check(enum fletch_status status, const struct fletch_error *error)
 {
-    perror(what);
+    if (status == FLETCH_OK)
+        return;
+    fprintf(stderr, "grpc_peer: %s\n", error->message);
     exit(1);
 }
 
-static void end_owned(struct fletch_grpc_message *message, bool is_sent)
-{
-    struct owned *owned = (struct owned *)(void *)message;
-    (void)is_sent;
-    fletch_buffer_release(owned->cache, owned->buffer);
-    free(owned->bytes);
-    free(owned);
-}
+/* ---- serving ---- */
 
-static void send_owned(struct fletch_grpc_call *call, struct owned *owned)
-{
-    owned->message =
-        (struct fletch_grpc_message){.slices = owned->slices, .slice_count = 2, .done = end_owned};
-    if (fletch_grpc_call_send(call, &owned->message, NULL) != FLETCH_OK)
-        end_owned(&owned->message, false);
-}
-
-/* ---- events ---- */
-
-static void echo(struct program *program, const struct fletch_grpc_event *event)
-{
-    struct owned *owned = calloc(1, sizeof *owned);
-    owned->cache = program->cache;
-    owned->buffer = event->buffer;
-    if (event->buffer != NULL)
-        owned->slices[1] = (struct iovec){(void *)(uintptr_t)fletch_buffer_data(event->buffer),
-                                          event->message_bytes};
-    send_owned(event->call, owned);
-}
-
-static void serve_event(struct program *program, const struct fletch_grpc_event *event)
+static void finish(void *context, struct fletch_rpc_call *call)
 {
     const struct fletch_grpc_ending ending = {.status = FLETCH_OK};
-    const struct fletch_grpc_ending unknown = {.status = FLETCH_UNIMPLEMENTED,
-                                               .text = "no method '%' of ours"};
-    if (event->kind == FLETCH_GRPC_EVENT_CALL && strstr(event->path, "ListActions") != NULL) {
-        (void)fletch_grpc_call_finish(event->call, &unknown, NULL);
-        fletch_grpc_call_release(event->call);
-    }
-    if (event->kind == FLETCH_GRPC_EVENT_MESSAGE) {
-        echo(program, event);
-        fletch_grpc_call_take(event->call);
-    }
-    if (event->kind == FLETCH_GRPC_EVENT_HALF_CLOSED)
-        (void)fletch_grpc_call_finish(event->call, &ending, NULL);
-    if (event->kind == FLETCH_GRPC_EVENT_HALF_CLOSED || event->kind == FLETCH_GRPC_EVENT_ENDED)
-        fletch_grpc_call_release(event->call);
+    (void)context;
+    (void)fletch_rpc_call_finish(call, &ending, NULL);
 }
 
-static void call_event(struct program *program, const struct fletch_grpc_event *event)
+static void echo(void *context, struct fletch_rpc_call *call, struct fletch_buffer *buffer,
+                 size_t bytes)
 {
-    if (event->kind == FLETCH_GRPC_EVENT_MESSAGE) {
-        program->messages++;
-        program->bytes += event->message_bytes;
-        fletch_buffer_release(program->cache, event->buffer);
-        fletch_grpc_call_take(event->call);
-    }
-    if (event->kind != FLETCH_GRPC_EVENT_ENDED)
-        return;
-    program->status = (int)event->status;
-    (void)snprintf(program->text, sizeof program->text, "%s", event->text);
-    fletch_grpc_call_release(event->call);
+    struct program *program = context;
+    enum fletch_status status = bytes == 0 ? fletch_rpc_call_send_copy(call, NULL, 0, NULL)
+                                           : fletch_rpc_call_send_buffer(call, buffer, NULL);
+    if (status != FLETCH_OK)
+        fletch_buffer_release(program->cache, buffer);
+    fletch_rpc_call_take(call);
 }
 
-static void take_events(struct program *program, struct peer *peer, bool is_server)
+static void echo_ended(void *context, struct fletch_rpc_call *call,
+                       const struct fletch_rpc_end *end)
 {
-    struct fletch_grpc_event event;
-    while (fletch_grpc_connection_next(peer->grpc, &event)) {
-        if (is_server)
-            serve_event(program, &event);
-        else
-            call_event(program, &event);
-    }
+    (void)context;
+    (void)call;
+    (void)end;
 }
 
-/* ---- sockets ---- */
-
-static void add_peer(struct program *program, int fd, bool is_server)
+static void refuse(void *context, struct fletch_rpc_call *call,
+                   const struct fletch_rpc_request *request)
 {
-    const struct fletch_grpc_options options = {
-        .struct_size = sizeof options,
-        .http2 = {.is_server = is_server, .cache = program->cache},
-    };
-    struct peer *peer = program->peers;
-    while (peer < program->peers + PEERS_MOST && peer->fd >= 0)
-        peer++;
-    if (peer == program->peers + PEERS_MOST) {
-        close(fd);
-        return;
-    }
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 ||
-        fletch_grpc_connection_create(&options, &peer->grpc, NULL) != FLETCH_OK)
-        stop("connection");
-    peer->fd = fd;
-    peer->http2 = fletch_grpc_connection_http2(peer->grpc);
-    fletch_grpc_connection_tick(peer->grpc, fletch_clock_now_ns());
+    const struct fletch_grpc_ending ending = {.status = FLETCH_UNIMPLEMENTED,
+                                              .text = "no method '%' of ours"};
+    (void)context;
+    (void)request;
+    (void)fletch_rpc_call_finish(call, &ending, NULL);
 }
 
-static void drop_peer(struct peer *peer)
+static void drained(void *context)
 {
-    fletch_grpc_connection_destroy(peer->grpc);
-    close(peer->fd);
-    peer->fd = -1;
+    struct program *program = context;
+    program->is_over = true;
 }
 
-static void receive(struct program *program, struct peer *peer, bool is_server)
+static void told_to_end(int number)
 {
-    struct iovec spans[FLETCH_HTTP2_ROOM_SPANS];
-    struct msghdr message = {.msg_iov = spans};
-    message.msg_iovlen = fletch_http2_connection_room(peer->http2, spans);
-    if (message.msg_iovlen == 0)
-        return;
-    ssize_t bytes = recvmsg(peer->fd, &message, 0);
-    if (bytes > 0)
-        fletch_http2_connection_received(peer->http2, (size_t)bytes);
-    else if (bytes == 0 || (errno != EAGAIN && errno != EINTR))
-        fletch_http2_connection_ended(peer->http2);
-    take_events(program, peer, is_server);
-}
-
-/* Returns whether there is more than the socket takes. */
-static bool transmit(struct peer *peer)
-{
-    struct iovec slices[SLICES];
-    struct msghdr message = {.msg_iov = slices};
-    while ((message.msg_iovlen = fletch_http2_connection_output(peer->http2, slices, SLICES)) !=
-           0) {
-        ssize_t bytes = sendmsg(peer->fd, &message, MSG_NOSIGNAL);
-        if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
-            return true;
-        if (bytes < 0) {
-            fletch_http2_connection_ended(peer->http2);
-            return false;
-        }
-        fletch_http2_connection_sent(peer->http2, (size_t)bytes);
-    }
-    return false;
-}
-
-/* One turn of the loop. `listener` is -1 at a client. */
-static void turn(struct program *program, int listener)
-{
-    struct pollfd fds[PEERS_MOST + 1] = {{.fd = listener, .events = POLLIN}};
-    bool is_server = listener >= 0;
-    for (size_t i = 0; i < PEERS_MOST; i++) {
-        struct peer *peer = &program->peers[i];
-        fds[i + 1].fd = peer->fd;
-        if (peer->fd < 0)
-            continue;
-        bool is_full = transmit(peer);
-        take_events(program, peer, is_server);
-        if (fletch_http2_connection_is_over(peer->http2)) {
-            drop_peer(peer);
-            fds[i + 1].fd = -1;
-            continue;
-        }
-        fds[i + 1].events = (short)(is_full ? POLLIN | POLLOUT : POLLIN);
-    }
-    if (poll(fds, PEERS_MOST + 1, 1000) < 0 && errno != EINTR)
-        stop("poll");
-    for (size_t i = 0; i < PEERS_MOST; i++) {
-        struct peer *peer = &program->peers[i];
-        if (fds[i + 1].fd < 0)
-            continue;
-        fletch_grpc_connection_tick(peer->grpc, fletch_clock_now_ns());
-        if (fds[i + 1].revents & (POLLIN | POLLHUP | POLLERR))
-            receive(program, peer, is_server);
-        take_events(program, peer, is_server);
-    }
-    if (fds[0].revents & POLLIN)
-        add_peer(program, accept(listener, NULL, NULL), true);
-}
-
-static struct sockaddr_in loopback(uint16_t port)
-{
-    return (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    (void)number;
+    has_been_told_to_end = 1;
 }
 
 static void serve(struct program *program)
 {
-    struct sockaddr_in address = loopback(0);
-    socklen_t bytes = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, bytes) != 0 ||
-        listen(listener, 16) != 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &bytes) != 0)
-        stop("listen");
-    printf("%u\n", (unsigned)ntohs(address.sin_port));
+    static const struct fletch_rpc_handler echoing = {
+        .message = echo, .half_closed = finish, .ended = echo_ended};
+    const struct fletch_rpc_method methods[] = {
+        {FLIGHT "DoAction", NULL, &echoing, program},
+        {FLIGHT "DoExchange", NULL, &echoing, program},
+        {FLIGHT "ListActions", refuse, &echoing, program},
+    };
+    struct fletch_rpc_server_options options = {
+        .loop = program->loop,
+        .methods = methods,
+        .method_count = sizeof methods / sizeof methods[0],
+        .grpc = {.struct_size = sizeof options.grpc, .http2 = {.cache = program->cache}},
+    };
+    struct fletch_rpc_drain drain = {.drained = drained, .context = program};
+    struct fletch_rpc_server *server;
+    struct fletch_error error;
+    check(fletch_socket_address_parse("127.0.0.1:0", &options.address, &error), &error);
+    check(fletch_rpc_health_create(NULL, &options.health, &error), &error);
+    check(fletch_rpc_server_create(&options, &server, &error), &error);
+    signal(SIGTERM, told_to_end);
+    printf("%u\n", (unsigned)fletch_socket_address_port(fletch_rpc_server_address(server)));
     fflush(stdout);
-    for (;;)
-        turn(program, listener);
+    while (!program->is_over) {
+        (void)fletch_event_loop_turn(program->loop, SECOND_NS / 20);
+        if (has_been_told_to_end && drain.deadline_ns == 0) {
+            drain.deadline_ns = fletch_clock_now_ns() + SECOND_NS;
+            fletch_rpc_server_drain(server, &drain);
+        }
+    }
+    fletch_rpc_server_destroy(server);
+    fletch_rpc_health_destroy(options.health);
 }
 
-static struct owned *load(struct program *program, const char *path)
+/* ---- calling ---- */
+
+static void take(void *context, struct fletch_rpc_call *call, struct fletch_buffer *buffer,
+                 size_t bytes)
 {
-    struct owned *owned = calloc(1, sizeof *owned);
+    struct program *program = context;
+    for (size_t i = 0; program->messages == 0 && i < bytes && i < HEX_MOST; i++)
+        (void)snprintf(program->hex + 2 * i, 3, "%02x", (unsigned)fletch_buffer_data(buffer)[i]);
+    program->messages++;
+    program->bytes += bytes;
+    fletch_buffer_release(program->cache, buffer);
+    fletch_rpc_call_take(call);
+}
+
+static void call_ended(void *context, struct fletch_rpc_call *call,
+                       const struct fletch_rpc_end *end)
+{
+    struct program *program = context;
+    (void)call;
+    program->is_over = true;
+    program->status = (int)end->status;
+    (void)snprintf(program->text, sizeof program->text, "%s", end->text);
+}
+
+static void send_file(struct fletch_rpc_call *call, const char *path)
+{
+    struct fletch_error error;
     FILE *file = fopen(path, "rb");
     long size = -1;
-    if (file == NULL || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0)
-        stop(path);
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0) {
+        perror(path);
+        exit(1);
+    }
     rewind(file);
-    owned->cache = program->cache;
-    owned->bytes = malloc((size_t)size + 1);
-    if (fread(owned->bytes, 1, (size_t)size, file) != (size_t)size)
-        stop(path);
+    char *bytes = malloc((size_t)size + 1);
+    if (bytes == NULL || fread(bytes, 1, (size_t)size, file) != (size_t)size)
+        exit(1);
     fclose(file);
-    owned->slices[1] = (struct iovec){owned->bytes, (size_t)size};
-    return owned;
+    check(fletch_rpc_call_send_copy(call, bytes, (size_t)size, &error), &error);
+    free(bytes);
 }
 
 static void call(struct program *program, int argc, char **argv)
 {
-    struct sockaddr_in address = loopback((uint16_t)atoi(argv[2]));
-    const struct fletch_grpc_request request = {.path = argv[3], .authority = "localhost"};
-    struct fletch_grpc_call *made = NULL;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-        stop("connect");
-    add_peer(program, fd, false);
-    if (fletch_grpc_connection_call(program->peers[0].grpc, &request, &made, NULL) != FLETCH_OK)
-        stop("call");
+    static const struct fletch_rpc_handler taking = {.message = take, .ended = call_ended};
+    const struct fletch_rpc_calling calling = {
+        .path = argv[3], .timeout_ns = 50 * SECOND_NS, .handler = &taking, .context = program};
+    struct fletch_socket_address address;
+    const struct fletch_rpc_channel_options options = {
+        .loop = program->loop,
+        .addresses = &address,
+        .address_count = 1,
+        .grpc = {.struct_size = sizeof options.grpc, .http2 = {.cache = program->cache}},
+    };
+    struct fletch_rpc_channel *channel;
+    struct fletch_rpc_call *made;
+    struct fletch_error error;
+    char text[32];
+    (void)snprintf(text, sizeof text, "127.0.0.1:%s", argv[2]);
+    check(fletch_socket_address_parse(text, &address, &error), &error);
+    check(fletch_rpc_channel_create(&options, &channel, &error), &error);
+    while (fletch_rpc_channel_state(channel) == FLETCH_RPC_CONNECTING)
+        (void)fletch_event_loop_turn(program->loop, SECOND_NS);
+    check(fletch_rpc_channel_call(channel, &calling, &made, &error), &error);
     for (int i = 4; i < argc; i++)
-        send_owned(made, load(program, argv[i]));
-    fletch_grpc_call_half_close(made);
-    while (program->status < 0)
-        turn(program, -1);
-    if (program->peers[0].fd >= 0)
-        drop_peer(&program->peers[0]);
-    printf("%zu %zu %d %s\n", program->messages, program->bytes, program->status, program->text);
+        send_file(made, argv[i]);
+    fletch_rpc_call_half_close(made);
+    while (!program->is_over)
+        (void)fletch_event_loop_turn(program->loop, SECOND_NS);
+    fletch_rpc_channel_destroy(channel);
+    printf("%zu %zu %d %s\n%s\n", program->messages, program->bytes, program->status, program->text,
+           program->hex);
 }
 
 int main(int argc, char **argv)
 {
-    static struct program program = {.status = -1};
+    static struct program program;
     const struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
-    for (size_t i = 0; i < PEERS_MOST; i++)
-        program.peers[i].fd = -1;
-    if (fletch_buffer_pool_create(&options, NULL, &program.pool, NULL) != FLETCH_OK ||
-        fletch_buffer_cache_open(program.pool, &program.cache, NULL) != FLETCH_OK)
-        stop("pool");
+    struct fletch_error error;
+    check(fletch_buffer_pool_create(&options, NULL, &program.pool, &error), &error);
+    check(fletch_buffer_cache_open(program.pool, &program.cache, &error), &error);
+    check(fletch_event_loop_create(NULL, &program.loop, &error), &error);
     if (argc == 2 && strcmp(argv[1], "serve") == 0) {
         serve(&program);
     } else if (argc >= 4 && strcmp(argv[1], "call") == 0) {
@@ -298,6 +216,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: grpc_peer serve | call PORT PATH FILE...\n");
         return 2;
     }
+    fletch_event_loop_destroy(program.loop);
     fletch_buffer_cache_close(program.cache);
     return fletch_buffer_pool_destroy(program.pool, NULL) == FLETCH_OK ? 0 : 1;
 }

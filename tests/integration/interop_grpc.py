@@ -1,5 +1,6 @@
 """gRPC with other implementations over TCP, both ways: gRPC C++ (as pyarrow's Flight brings it
-along), and curl, which speaks HTTP/2 by nghttp2. Argument: the program grpc_peer."""
+along), grpcio where it is installed, and curl, which speaks HTTP/2 by nghttp2. Argument: the
+program grpc_peer."""
 
 import os
 import shutil
@@ -8,6 +9,7 @@ import sys
 import tempfile
 import threading
 import unittest
+from concurrent import futures
 
 SKIPPED = 77
 
@@ -18,9 +20,15 @@ except ImportError as missing:
     print(f"skipped: {missing}; scripts/install-python.sh installs it")
     sys.exit(SKIPPED)
 
+try:
+    import grpc
+except ImportError:
+    grpc = None
+
 PROGRAM = ""
 HOST = "127.0.0.1"
 SERVICE = "/arrow.flight.protocol.FlightService/"
+HEALTH = "/grpc.health.v1.Health/"
 SECONDS = 60
 
 
@@ -49,8 +57,8 @@ class OurServer(unittest.TestCase):
         self.port = int(self.server.stdout.readline())
 
     def tearDown(self):
-        self.server.terminate()
-        self.server.wait(SECONDS)
+        self.server.terminate()  # it drains, and says whether all its memory has come back
+        self.assertEqual(self.server.wait(SECONDS), 0)
         self.server.stdout.close()
 
     def test_calls_of_grpc_cpp(self):
@@ -102,6 +110,42 @@ class OurServer(unittest.TestCase):
         self.assertRegex(self.curl("--http2"), r"^HTTP/1.1 505 ")  # asks for an upgrade
 
 
+    @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
+    def test_health_by_curl(self):
+        with tempfile.NamedTemporaryFile() as request, tempfile.NamedTemporaryFile() as answer:
+            request.write(bytes(5))  # a message without bytes: the whole server
+            request.flush()
+            url = f"http://{HOST}:{self.port}/grpc.health.v1.Health/Check"
+            head = subprocess.run(
+                ["curl", "-sS", "--http2-prior-knowledge", "--max-time", str(SECONDS), "-D", "-",
+                 "-H", "content-type: application/grpc", "-H", "te: trailers",
+                 "--data-binary", "@" + request.name, "-o", answer.name, url],
+                capture_output=True, text=True, check=True).stdout
+            self.assertRegex(head, r"^HTTP/2 200")
+            self.assertIn("grpc-status: 0", head)
+            self.assertEqual(answer.read(), b"\0\0\0\0\x02\x08\x01")
+
+    @unittest.skipIf(grpc is None, "grpcio is not installed")
+    def test_health_by_grpcio(self):
+        with grpc.insecure_channel(f"{HOST}:{self.port}") as channel:
+            check = channel.unary_unary(HEALTH + "Check")
+            self.assertEqual(check(b"", timeout=SECONDS), b"\x08\x01")
+            with self.assertRaises(grpc.RpcError) as refused:
+                check(b"\x0a\x02no", timeout=SECONDS)
+            self.assertEqual(refused.exception.code(), grpc.StatusCode.NOT_FOUND)
+            watch = channel.unary_stream(HEALTH + "Watch")(b"\x0a\x02no", timeout=SECONDS)
+            self.assertEqual(next(watch), b"\x08\x03")
+            watch.cancel()
+            self.assertEqual(check(b"", timeout=SECONDS), b"\x08\x01")
+
+    @unittest.skipIf(grpc is None, "grpcio is not installed")
+    def test_calls_of_grpcio(self):
+        messages = [bytes([i]) * (i * 5000) for i in range(100)]
+        with grpc.insecure_channel(f"{HOST}:{self.port}") as channel:
+            echo = channel.stream_stream(SERVICE + "DoExchange")
+            self.assertEqual(list(echo(iter(messages), timeout=SECONDS)), messages)
+
+
 class ActionServer(flight.FlightServerBase):
     """Answers an Action with as many results as its type says, each its body."""
 
@@ -126,7 +170,7 @@ class OurClient(unittest.TestCase):
             answer = subprocess.run(
                 [PROGRAM, "call", str(self.server.port), SERVICE + "DoAction", file.name],
                 capture_output=True, text=True, check=True, timeout=SECONDS, env=environment())
-        messages, size, status, text = answer.stdout.split(" ", 3)
+        messages, size, status, text = answer.stdout.splitlines()[0].split(" ", 3)
         return int(messages), int(size), int(status), text
 
     def test_results_of_grpc_cpp(self):
@@ -147,6 +191,29 @@ class OurClient(unittest.TestCase):
                 [PROGRAM, "call", str(self.server.port), "/no.Such/Method", file.name],
                 capture_output=True, text=True, check=True, timeout=SECONDS, env=environment())
         self.assertEqual(answer.stdout.split(" ")[2], "12")
+
+
+@unittest.skipIf(grpc is None, "grpcio is not installed")
+class OurClientOfGrpcio(unittest.TestCase):
+    def test_health(self):
+        def check(request, context):
+            self.assertEqual(request, b"\x0a\x03one")
+            return b"\x08\x02"
+
+        handler = grpc.method_handlers_generic_handler(
+            "grpc.health.v1.Health", {"Check": grpc.unary_unary_rpc_method_handler(check)})
+        server = grpc.server(futures.ThreadPoolExecutor(1))
+        server.add_generic_rpc_handlers((handler,))
+        port = server.add_insecure_port(f"{HOST}:0")
+        server.start()
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"\x0a\x03one")
+            file.flush()
+            answer = subprocess.run([PROGRAM, "call", str(port), HEALTH + "Check", file.name],
+                                    capture_output=True, text=True, check=True, timeout=SECONDS,
+                                    env=environment())
+        server.stop(None)
+        self.assertEqual(answer.stdout.split(), ["1", "2", "0", "0802"])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include "support/pools.h"
 
 struct rpc_scene {
+    const struct fletch_allocator *allocator; /* NULL: the default one */
     struct fletch_event_loop *loop;
     struct test_pool pool;
     struct fletch_rpc_server *server;
@@ -61,6 +62,9 @@ struct rpc_probe {
     bool is_untouched;
     char text[FLETCH_ERROR_MESSAGE_BYTES];
 };
+
+/* A loop and what servers and channels need, without any. */
+void rpc_scene_prepare(struct rpc_scene *scene, const struct fletch_allocator *allocator);
 
 /* `address`: NULL: a free port of TCP. Options may change what grpc options both sides have. */
 void rpc_scene_start(struct rpc_scene *scene, const char *address);
