@@ -55,17 +55,11 @@ coverage: $(STAMPS)-test $(PYTHON) $(STAMPS)-coverage ## which lines and branche
 	gcovr --root . --filter src/ --object-directory build/coverage --exclude-throw-branches \
 	    --html-details build/coverage/report/index.html --print-summary
 
-fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed IPC and HTTP/2 what a fuzzer thinks of, a minute each
+FUZZ_TARGETS ?= stream file codec import partition http2
+
+fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed each target what a fuzzer thinks of, FUZZ_SECONDS long
 	$(call build-preset,fuzz)
-	mkdir -p build/fuzz/corpus
-	build/fuzz/tests/fuzz/fuzz_ipc -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
-	    -print_final_stats=1 \
-	    -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/golden/data
-	mkdir -p build/fuzz/corpus-http2 build/fuzz/talks-http2
-	build/fuzz/tests/fuzz/mutations_http2 1 64 build/fuzz/talks-http2
-	build/fuzz/tests/fuzz/fuzz_http2 -max_total_time=$(FUZZ_SECONDS) -max_len=8192 \
-	    -print_final_stats=1 \
-	    -artifact_prefix=build/fuzz/ build/fuzz/corpus-http2 build/fuzz/talks-http2
+	@scripts/run-fuzzers.sh build/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 bench: bench-build $(BENCH_PYTHON) ## run every benchmark against its peers
 	@PATH="$(CURDIR)/build/venv/bin:$$PATH" scripts/run-benchmarks.sh build/bench/bench all
@@ -82,11 +76,13 @@ install: $(STAMPS)-compile ## install below PREFIX (default /usr/local), staged 
 	cmake --build build/install --parallel $(JOBS)
 	DESTDIR=$(DESTDIR) cmake --install build/install
 
-interop: $(STAMPS)-test $(PYTHON) ## compare IPC with Arrow's integration tools of Go
+interop: $(STAMPS)-test $(STAMPS)-interop $(PYTHON) ## compare IPC with Arrow's tools of Go and Java
 	scripts/install-go-tools.sh
+	scripts/install-java-tools.sh
 	$(call build-preset,dev) --target ipc_tool
-	FLETCH_ARROW_GO_TOOLS=$(CURDIR)/build/interop ctest --preset dev --output-on-failure \
-	    --tests-regex '^golden/arrow_go$$' $(CTEST_ARGS)
+	FLETCH_ARROW_GO_TOOLS=$(CURDIR)/build/interop \
+	FLETCH_ARROW_JAVA_TOOLS=$(CURDIR)/build/interop/java \
+	ctest --preset dev --output-on-failure --tests-regex '^golden/arrow_(go|java)$$' $(CTEST_ARGS)
 
 tidy: $(STAMPS)-test $(STAMPS)-format ## check the rules of the tree
 	$(call build-preset,dev)

@@ -35,7 +35,8 @@ constexpr std::uint64_t kBlockBytes = 4096;
 class Spill
 {
   public:
-    Spill(std::int64_t rows, bool compresses) : rounds_(spill_rounds_open(".", rows, compresses))
+    Spill(std::int64_t rows, fletch_spill_codec codec)
+        : rounds_(spill_rounds_open(".", rows, codec))
     {
         if (rounds_ == nullptr)
             std::exit(1);
@@ -129,8 +130,8 @@ template <class Disk> Sample time_turns(Disk &disk, std::uint64_t items, std::in
     return sample;
 }
 
-template <class Disk>
-Contestant contestant(const char *name, Role role, std::int64_t rows, bool choice)
+template <class Disk, class Choice>
+Contestant contestant(const char *name, Role role, std::int64_t rows, Choice choice)
 {
     auto disk = std::make_shared<Disk>(rows, choice);
     for (int i = 0; i < 2 * SPILL_ROUNDS_DEPTH; ++i)
@@ -144,10 +145,11 @@ Case frames(const char *name, std::int64_t rows)
 {
     return {std::string(name) + " to disk and back, bytes",
             {metric(kItems, "bytes_per_second", kNone)},
-            {contestant<Spill>("fletching", Role::kOurs, rows, false),
+            {contestant<Spill>("fletching", Role::kOurs, rows, FLETCH_SPILL_PLAIN),
              contestant<Bare>("pwrite, pread", Role::kPeer, rows, false),
              contestant<Bare>("pwrite, pread, hole punched", Role::kPeer, rows, true),
-             contestant<Spill>("fletching, LZ4", Role::kReference, rows, true)}};
+             contestant<Spill>("fletching, LZ4", Role::kReference, rows, FLETCH_SPILL_LZ4),
+             contestant<Spill>("fletching, ZSTD", Role::kReference, rows, FLETCH_SPILL_ZSTD)}};
 }
 
 std::vector<Case> make_cases()

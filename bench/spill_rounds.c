@@ -24,7 +24,7 @@ struct spill_rounds {
 };
 
 ROUNDS_EXPORT struct spill_rounds *spill_rounds_open(const char *directory, int64_t rows,
-                                                     int compresses);
+                                                     enum fletch_spill_codec codec);
 ROUNDS_EXPORT void spill_rounds_close(struct spill_rounds *rounds);
 ROUNDS_EXPORT int spill_rounds_turn(struct spill_rounds *rounds);
 
@@ -89,7 +89,7 @@ static bool fill(struct spill_rounds *rounds)
 }
 
 static enum fletch_status make_parts(struct spill_rounds *rounds, const char *directory,
-                                     int compresses, struct fletch_error *error)
+                                     enum fletch_spill_codec codec, struct fletch_error *error)
 {
     const struct fletch_buffer_pool_options pool = {.struct_size = sizeof pool};
     enum fletch_status status = fletch_buffer_pool_create(&pool, NULL, &rounds->pool, error);
@@ -99,23 +99,22 @@ static enum fletch_status make_parts(struct spill_rounds *rounds, const char *di
         status = make_schema(rounds, error);
     if (status == FLETCH_OK)
         status = make_batch(rounds, error);
-    const struct fletch_spill_options options = {.directory = directory,
-                                                 .schema = rounds->schema,
-                                                 .cache = rounds->cache,
-                                                 .compresses = compresses != 0};
+    const struct fletch_spill_options options = {
+        .directory = directory, .schema = rounds->schema, .cache = rounds->cache, .codec = codec};
     if (status == FLETCH_OK)
         status = fletch_spill_segment_create(&options, &rounds->segment, error);
     return status;
 }
 
-struct spill_rounds *spill_rounds_open(const char *directory, int64_t rows, int compresses)
+struct spill_rounds *spill_rounds_open(const char *directory, int64_t rows,
+                                       enum fletch_spill_codec codec)
 {
     struct fletch_error error;
     struct spill_rounds *rounds = calloc(1, sizeof *rounds);
     if (rounds == NULL)
         return NULL;
     rounds->rows = rows;
-    if (fill(rounds) && make_parts(rounds, directory, compresses, &error) == FLETCH_OK)
+    if (fill(rounds) && make_parts(rounds, directory, codec, &error) == FLETCH_OK)
         return rounds;
     fprintf(stderr, "spilling: %s\n", error.message);
     return NULL;

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <fletching/shuffle.h>
+
 /** Frames spilled and read back by the library's own calls, which are not public and no C++: in a
  *  shared object that shows nothing else. */
 
@@ -15,7 +17,8 @@ struct spill_rounds;
 
 /** Frames of `rows` rows of int64 (counted) and float64 (any bits), in `directory`. NULL: told why
  *  on standard error. */
-struct spill_rounds *spill_rounds_open(const char *directory, int64_t rows, int compresses);
+struct spill_rounds *spill_rounds_open(const char *directory, int64_t rows,
+                                       enum fletch_spill_codec codec);
 void spill_rounds_close(struct spill_rounds *rounds);
 
 /** Spills a frame; reads the one that was spilled `depth` calls before, and lets it go. Returns 0,

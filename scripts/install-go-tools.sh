@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds Arrow's integration tools of Go into a folder, from the Go module proxy: a JSON of theirs to
-# a file and back, files to streams and back. Needs Go 1.24 or newer; some minutes the first time.
+# Builds Arrow's integration tools of Go into a folder, from the Go module proxy: a JSON of theirs
+# to a file and back, files to streams and back. Needs Go 1.24 or newer; some minutes at first.
 #
 #   scripts/install-go-tools.sh [folder]    default: build/interop
 set -euo pipefail
@@ -11,7 +11,7 @@ version=v18.8.0
 package=github.com/apache/arrow-go/v18/arrow/ipc/cmd
 
 command -v go >/dev/null || {
-    echo "there is no Go: https://go.dev/dl" >&2
+    echo "there is no go command; version 1.24 or newer is needed" >&2
     exit 1
 }
 mkdir -p "$folder"

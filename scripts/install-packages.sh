@@ -3,7 +3,7 @@
 # that is there already. Where there is no apt, it names what is missing and fails.
 #
 #   scripts/install-packages.sh <set>...        sets: compile demo test bench format coverage cross
-#                                               fuzz
+#                                               fuzz interop
 set -euo pipefail
 
 # One line for each package: sets, name, and how to see that it is there if dpkg does not know it.
@@ -45,6 +45,8 @@ fuzz                libclang-rt-dev        fuzzer clang
 cross               gcc-aarch64-linux-gnu  command aarch64-linux-gnu-gcc
 cross               libc6-dev-arm64-cross  command aarch64-linux-gnu-gcc
 cross               qemu-user              command qemu-aarch64
+interop             maven                  command mvn
+interop             default-jdk-headless   command javac
 TABLE
 }
 

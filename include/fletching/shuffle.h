@@ -41,7 +41,9 @@ enum fletch_retention {
                                         partition sees all of it again */
 };
 
-enum fletch_spill_codec { FLETCH_SPILL_PLAIN = 0, FLETCH_SPILL_LZ4 = 1 };
+/** What is spilled is compressed by. Each writer needs scratch, which the budget is charged for:
+ *  640 KiB with LZ4, 1.25 MiB with ZSTD (level 1). */
+enum fletch_spill_codec { FLETCH_SPILL_PLAIN = 0, FLETCH_SPILL_LZ4 = 1, FLETCH_SPILL_ZSTD = 2 };
 
 /** Zero means default in every field but name, schema and partitioner. Everything is copied. */
 struct fletch_shuffle_options {
@@ -93,7 +95,7 @@ struct fletch_shuffle_options {
  *  INVALID_ARGUMENT: an option, named with its value and limit, or a spill directory that cannot be
  *  written; RESOURCE_EXHAUSTED: no memory, or a budget below the minimum of
  *  4 KiB · P · (2 + producers), and, with a spill directory, of what each producer needs to spill,
- *  with the numbers; UNIMPLEMENTED: FLETCH_SPILL_LZ4 in a build without LZ4. Any thread;
+ *  with the numbers; UNIMPLEMENTED: a spill codec that the build is without. Any thread;
  *  lock-free. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_register(struct fletch_transport *transport,

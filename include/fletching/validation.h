@@ -15,7 +15,8 @@ enum fletch_validation {
      *  of columns. Offsets and dictionary indices may still point anywhere. */
     FLETCH_VALIDATION_STRUCTURE = 1,
     /** Offsets do not decrease and stay inside what they point into; dictionaries are there. After
-     *  this no variable-length value or list lies outside its buffers. */
+     *  this no variable-length value or list lies outside its buffers, and no column stands for
+     *  more elements, by runs, nulls or what is shared, than anybody could go through. */
     FLETCH_VALIDATION_OFFSETS = 2,
     /** Strings are UTF-8, dictionary indices have values, decimals have no more digits than their
      *  precision, null counts are right. */

@@ -48,19 +48,25 @@ static enum outcome check_sums(struct shuffle_job *job)
 
 static enum outcome check_compression(struct shuffle_settings *settings)
 {
-    static const struct {
-        const char *word;
-        enum fletch_ipc_compression compression;
-    } known[] = {{"lz4", FLETCH_IPC_COMPRESSION_LZ4}, {"zstd", FLETCH_IPC_COMPRESSION_ZSTD}};
-    if (settings->compress_word == NULL)
+    const char *parts = settings->compress_word, *spilled = settings->compress_spill_word;
+    if (parts != NULL && strcmp(parts, "lz4") == 0)
+        settings->compression = FLETCH_IPC_COMPRESSION_LZ4;
+    else if (parts != NULL && strcmp(parts, "zstd") == 0)
+        settings->compression = FLETCH_IPC_COMPRESSION_ZSTD;
+    else if (parts != NULL)
+        return options_refuse(settings->usage, "--compress is '%s', expected lz4 or zstd", parts);
+    if (spilled == NULL)
         return OUTCOME_DONE;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strcmp(settings->compress_word, known[i].word) == 0) {
-            settings->compression = known[i].compression;
-            return OUTCOME_DONE;
-        }
-    return options_refuse(settings->usage, "--compress is '%s', expected lz4 or zstd",
-                          settings->compress_word);
+    if (strcmp(spilled, "lz4") == 0)
+        settings->spill_codec = FLETCH_SPILL_LZ4;
+    else if (strcmp(spilled, "zstd") == 0)
+        settings->spill_codec = FLETCH_SPILL_ZSTD;
+    else
+        return options_refuse(settings->usage, "--compress-spill is '%s', expected lz4 or zstd",
+                              spilled);
+    if (settings->spill_directory == NULL)
+        return options_refuse(settings->usage, "--compress-spill is of --spill-dir");
+    return OUTCOME_DONE;
 }
 
 static enum outcome check_count(const struct shuffle_settings *settings, const char *name,
@@ -92,8 +98,6 @@ static enum outcome check_method(const struct shuffle_settings *settings)
         return options_refuse(settings->usage, "--bounds are of --range");
     if (settings->save_bounds_path != NULL && (!settings->is_range || settings->bounds_path))
         return options_refuse(settings->usage, "--save-bounds is of --range without --bounds");
-    if (settings->compresses_spill && settings->spill_directory == NULL)
-        return options_refuse(settings->usage, "--compress-spill is of --spill-dir");
     return OUTCOME_DONE;
 }
 
@@ -197,19 +201,19 @@ static enum outcome register_shuffle(struct shuffle_job *job)
                                                  .budget_bytes = FLETCH_BUDGET_BYTES_MAX,
                                                  .delivered_bytes = delivered_bytes};
     struct fletch_partitioner_options partitioner = shuffle_plan_partitioner(job);
-    struct fletch_shuffle_options options = {
-        .struct_size = sizeof options,
-        .name = name,
-        .name_bytes = sizeof name - 1,
-        .schema = job->schema,
-        .partitioner = &partitioner,
-        .producer_count = (uint32_t)settings->producer_count,
-        .budget_bytes = settings->memory_bytes - delivered_bytes,
-        .linger_ns = FLETCH_OFF,
-        .sums = job->sums,
-        .barrier_limit = 1, /* none is sent */
-        .spill_directory = settings->spill_directory,
-        .spill_codec = settings->compresses_spill ? FLETCH_SPILL_LZ4 : FLETCH_SPILL_PLAIN};
+    struct fletch_shuffle_options options = {.struct_size = sizeof options,
+                                             .name = name,
+                                             .name_bytes = sizeof name - 1,
+                                             .schema = job->schema,
+                                             .partitioner = &partitioner,
+                                             .producer_count = (uint32_t)settings->producer_count,
+                                             .budget_bytes =
+                                                 settings->memory_bytes - delivered_bytes,
+                                             .linger_ns = FLETCH_OFF,
+                                             .sums = job->sums,
+                                             .barrier_limit = 1, /* none is sent */
+                                             .spill_directory = settings->spill_directory,
+                                             .spill_codec = settings->spill_codec};
     if (fletch_transport_create(&transport, NULL, &job->transport, &error) != FLETCH_OK ||
         fletch_shuffle_register(job->transport, &options, &job->shuffle, &error) != FLETCH_OK)
         return outcome_tell(error.status == FLETCH_INVALID_ARGUMENT ? OUTCOME_USAGE
@@ -467,8 +471,8 @@ enum outcome shuffle_command(char **words)
         {"spill-dir", OPTION_TEXT, "DIR", "where rows go that there is no room for",
          &to->spill_directory},
         {"compress", OPTION_TEXT, "CODEC", "the parts: lz4 or zstd", &to->compress_word},
-        {"compress-spill", OPTION_FLAG, NULL, "what is spilled, by LZ4; not the parts",
-         &to->compresses_spill},
+        {"compress-spill", OPTION_TEXT, "CODEC", "what is spilled, not the parts: lz4 or zstd",
+         &to->compress_spill_word},
         {"sums", OPTION_TEXT, "LEVEL", "what is verified: keys (default), rows, counts, off",
          &to->sums_word},
         {"no-sync", OPTION_FLAG, NULL, "do not wait until the parts are on the disk",

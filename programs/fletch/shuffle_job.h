@@ -26,13 +26,14 @@ struct shuffle_settings {
     const char *sums_word;
     const char *compress_word; /* NULL: parts are not compressed */
     enum fletch_ipc_compression compression;
+    const char *compress_spill_word; /* NULL: what is spilled is not compressed */
+    enum fletch_spill_codec spill_codec;
     uint64_t partition_count;
     uint64_t producer_count;
     uint64_t thread_count;
     uint64_t memory_bytes;
     bool is_range;
     bool is_round_robin;
-    bool compresses_spill;
     bool replaces;
     bool is_unsynced;
     bool is_quiet;

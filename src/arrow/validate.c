@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arrow/validate_extent.h"
 #include "arrow/validate_offsets.h"
 #include "arrow/validate_values.h"
 
@@ -307,6 +308,8 @@ static enum fletch_status validate(const struct fletch_batch *batch, enum fletch
     /* Before the indices into them, which level 3 follows. */
     if (status == FLETCH_OK && with_dictionaries)
         status = check_dictionaries(&validated, level);
+    if (status == FLETCH_OK && level >= FLETCH_VALIDATION_OFFSETS)
+        status = fletch_validate_extent(&validated);
     if (status == FLETCH_OK && level >= FLETCH_VALIDATION_FULL)
         status = check_rows(&validated, fletch_validate_values);
     return status;

@@ -2,7 +2,8 @@
 #define FLETCH_ARROW_VALIDATE_H
 
 /* Validation of batches: fletching/validation.h says what each level promises. Walks the flat table
- * of the schema, so there is no recursion but the one step into a dictionary. */
+ * of the schema; recursion, into dictionaries and where elements are counted that are shared, goes
+ * as deep as the schema, which is bounded by FLETCH_SCHEMA_DEPTH_MAX. */
 
 #include <fletching/validation.h>
 

@@ -43,7 +43,7 @@ static enum fletch_status check_strings(const struct fletch_validated *validated
     return FLETCH_OK;
 }
 
-/* Index `index` without its sign: a negative one is beyond any dictionary. */
+/* Index `index` without its sign: a negative one is beyond any index_limit. */
 static uint64_t index_at(const struct fletch_column *column, int64_t index)
 {
     const void *values = column->spans[1].data;
@@ -60,8 +60,7 @@ static uint64_t index_at(const struct fletch_column *column, int64_t index)
     }
 }
 
-/* The same as a signed number, where the type is signed. */
-static int64_t signed_index_at(const struct fletch_column *column, int64_t index)
+int64_t fletch_validate_index(const struct fletch_column *column, int64_t index)
 {
     const uint64_t value = index_at(column, index);
     switch (column->field->type.id) {
@@ -107,20 +106,38 @@ static uint64_t largest_index(const struct fletch_column *column)
     }
 }
 
+/* What the bits of an index are below if it has a value. Of a narrow type those of a negative one
+ * are no number beyond any dictionary. */
+static uint64_t index_limit(const struct fletch_column *column, uint64_t count)
+{
+    const enum fletch_type_id id = column->field->type.id;
+    if (id == FLETCH_TYPE_INT32 && count > INT32_MAX)
+        return (uint64_t)INT32_MAX + 1;
+    if (id == FLETCH_TYPE_INT8 && count > INT8_MAX)
+        return INT8_MAX + 1;
+    return id == FLETCH_TYPE_INT16 && count > INT16_MAX ? INT16_MAX + 1 : count;
+}
+
 static enum fletch_status check_indices(const struct fletch_validated *validated, uint32_t row,
                                         const struct fletch_column *column)
 {
     const struct fletch_batch *values = validated->batch->dictionaries[column->field->dictionary];
     const uint64_t count = values == NULL ? 0 : (uint64_t)values->row_count;
-    if (column->node->length == 0 || largest_index(column) < count)
+    const uint64_t limit = index_limit(column, count);
+    if (column->node->length == 0 || largest_index(column) < limit)
         return FLETCH_OK;
-    for (int64_t i = 0; i < column->node->length; i++)
-        if (index_at(column, i) >= count && fletch_column_is_valid(column, i))
-            return fletch_validate_fail(validated, row,
-                                        "element %" PRId64 " has index %" PRId64
-                                        ", expected 0 or more and below the dictionary's %" PRIu64
-                                        " values",
-                                        i, signed_index_at(column, i), count);
+    for (int64_t i = 0; i < column->node->length; i++) {
+        const uint64_t index = index_at(column, i);
+        const int64_t number = fletch_validate_index(column, i);
+        if (index < limit || !fletch_column_is_valid(column, i))
+            continue;
+        const bool is_negative = number < 0 && column->field->type.id != FLETCH_TYPE_UINT64;
+        return fletch_validate_fail(
+            validated, row,
+            "element %" PRId64 " has index %s%" PRIu64
+            ", expected 0 or more and below the dictionary's %" PRIu64 " values",
+            i, is_negative ? "-" : "", is_negative ? -(uint64_t)number : index, count);
+    }
     return FLETCH_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "flow/flow_call.h"
 
+#include "base/inlining.h"
 #include "base/status.h"
 #include "flow/flow_abort.h"
 #include "flow/flow_task.h"
@@ -43,14 +44,12 @@ enum fletch_status fletch_call_produce(struct fletch_flow_context *context, bool
 
 /* ---- that may be made again ---- */
 
-static enum fletch_status process(struct fletch_flow_context *context,
-                                  struct fletch_flow_inlet *inlet, struct fletch_batch *batch)
+/* A batch that was or is now refused: it waits on, or waits no more. */
+static FLETCH_NEVER_INLINE enum fletch_status settle_owed(struct fletch_flow_context *context,
+                                                          struct fletch_flow_inlet *inlet,
+                                                          struct fletch_batch *batch,
+                                                          enum fletch_status status)
 {
-    struct fletch_error *error = begin(context);
-    context->may_wait = true;
-    enum fletch_status status =
-        fletch_call_end(context, context->node->functions.process(context, context->state,
-                                                                  inlet->input, batch, error));
     if (status == FLETCH_OK && context->owed.is_there) {
         context->owed.item = (struct fletch_flow_item){.kind = FLETCH_ITEM_BATCH, .batch = batch};
         context->owed.inlet = inlet;
@@ -58,6 +57,21 @@ static enum fletch_status process(struct fletch_flow_context *context,
     }
     if (context->owed.since_ns != 0) /* it had been refused */
         context->owed = (struct fletch_flow_owed){.is_there = false};
+    fletch_batch_release(context->task->cache, batch);
+    return status;
+}
+
+static FLETCH_ALWAYS_INLINE enum fletch_status process(struct fletch_flow_context *context,
+                                                       struct fletch_flow_inlet *inlet,
+                                                       struct fletch_batch *batch)
+{
+    struct fletch_error *error = begin(context);
+    context->may_wait = true;
+    enum fletch_status status =
+        fletch_call_end(context, context->node->functions.process(context, context->state,
+                                                                  inlet->input, batch, error));
+    if (__builtin_expect(context->owed.is_there || context->owed.since_ns != 0, 0))
+        return settle_owed(context, inlet, batch, status);
     fletch_batch_release_inline(context->task->cache, batch);
     return status;
 }
@@ -65,11 +79,8 @@ static enum fletch_status process(struct fletch_flow_context *context,
 enum fletch_status fletch_call_process(struct fletch_flow_context *context,
                                        struct fletch_flow_inlet *inlet, struct fletch_batch *batch)
 {
-    uint64_t rows = (uint64_t)batch->row_count;
     fletch_flow_count(&inlet->batches, 1);
-    fletch_flow_count(&inlet->rows, rows);
-    fletch_flow_count(&context->batches_in, 1);
-    fletch_flow_count(&context->rows_in, rows);
+    fletch_flow_count(&inlet->rows, (uint64_t)batch->row_count);
     return process(context, inlet, batch);
 }
 

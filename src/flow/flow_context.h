@@ -124,8 +124,6 @@ struct fletch_flow_context {
     _Atomic uint64_t barrier_count;
     _Atomic uint64_t abort_count;
     _Atomic int64_t watermark_told;
-    _Atomic uint64_t batches_in;
-    _Atomic uint64_t rows_in;
     _Atomic uint64_t batches_out;
     _Atomic uint64_t busy_ns;
     _Atomic uint64_t input_wait_ns;

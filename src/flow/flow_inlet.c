@@ -3,24 +3,6 @@
 #include "flow/flow_task.h"
 #include "shuffle/shuffle_reader.h"
 
-static bool pop_from_queue(struct fletch_item_queue *queue, struct fletch_flow_item *out_item)
-{
-    if (queue->count == 0)
-        return false;
-    *out_item = fletch_item_queue_pop(queue);
-    return true;
-}
-
-static bool pop_from_ring(struct fletch_flow_context *context, struct fletch_flow_inlet *inlet,
-                          struct fletch_flow_item *out_item)
-{
-    if (fletch_spsc_ring_try_pop(inlet->ring, out_item) != FLETCH_DONE)
-        return false;
-    if (context->flow->sleeps)
-        fletch_eventcount_notify_inline(inlet->wakes, 1);
-    return true;
-}
-
 /* False: an event that says nothing to a flow. */
 static bool item_of(const struct fletch_shuffle_event *event, struct fletch_flow_item *out_item)
 {
@@ -72,7 +54,6 @@ enum fletch_status fletch_inlet_take(struct fletch_flow_context *context,
 {
     if (inlet->reader != NULL)
         return read_shuffle(context, inlet, out_item, out_has_item, error);
-    *out_has_item = inlet->from != NULL ? pop_from_queue(&inlet->from->waiting, out_item)
-                                        : pop_from_ring(context, inlet, out_item);
+    *out_has_item = fletch_inlet_pop(context, inlet, out_item);
     return FLETCH_OK;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/assert.h"
+#include "base/inlining.h"
 #include "base/status.h"
 #include "flow/flow_abort.h"
 #include "flow/flow_call.h"
@@ -94,7 +95,7 @@ static enum fletch_status take_watermark(struct fletch_flow_context *context,
 /* Whether all producers of a shuffle are idle or ended: to be asked before its reader is. */
 static bool are_producers_quiet(const struct fletch_flow_inlet *inlet)
 {
-    return inlet->reader != NULL && load_acquire(&inlet->link->active) == 0; /* F7 acquire */
+    return load_acquire(&inlet->link->active) == 0; /* F7 acquire */
 }
 
 /* ---- taking ---- */
@@ -132,8 +133,9 @@ static enum fletch_status end_inlet(struct fletch_flow_context *context,
 
 /* A stage between has emitted while all was to wait: its batch can neither be processed nor stay
  * before the barrier that comes behind it. */
-static enum fletch_status refuse_early(struct fletch_flow_context *context,
-                                       struct fletch_flow_inlet *inlet, struct fletch_batch *batch)
+static FLETCH_NEVER_INLINE enum fletch_status refuse_early(struct fletch_flow_context *context,
+                                                           struct fletch_flow_inlet *inlet,
+                                                           struct fletch_batch *batch)
 {
     const struct fletch_flow *flow = context->flow;
     fletch_batch_release(context->task->cache, batch);
@@ -147,8 +149,9 @@ static enum fletch_status refuse_early(struct fletch_flow_context *context,
                          load_relaxed(&context->current_input)));
 }
 
-static enum fletch_status take_batch(struct fletch_flow_context *context,
-                                     struct fletch_flow_inlet *inlet, struct fletch_batch *batch)
+static FLETCH_ALWAYS_INLINE enum fletch_status take_batch(struct fletch_flow_context *context,
+                                                          struct fletch_flow_inlet *inlet,
+                                                          struct fletch_batch *batch)
 {
     if (fletch_inlet_is_early(context, inlet))
         return refuse_early(context, inlet, batch);
@@ -164,9 +167,9 @@ static enum fletch_status take_batch(struct fletch_flow_context *context,
     return fletch_call_process(context, inlet, batch);
 }
 
-static enum fletch_status take_in(struct fletch_flow_context *context,
-                                  struct fletch_flow_inlet *inlet,
-                                  const struct fletch_flow_item *item)
+static FLETCH_NEVER_INLINE enum fletch_status take_in(struct fletch_flow_context *context,
+                                                      struct fletch_flow_inlet *inlet,
+                                                      const struct fletch_flow_item *item)
 {
     switch ((enum fletch_flow_item_kind)item->kind) {
     case FLETCH_ITEM_BATCH:
@@ -183,28 +186,52 @@ static enum fletch_status take_in(struct fletch_flow_context *context,
     return end_inlet(context, inlet);
 }
 
-/* False: nothing has come. */
-static bool take_of(struct fletch_flow_context *context, struct fletch_flow_inlet *inlet)
+static FLETCH_NEVER_INLINE void take_kept(struct fletch_flow_context *context,
+                                          struct fletch_flow_inlet *inlet)
+{
+    struct fletch_batch *batch = inlet->kept;
+    inlet->kept = NULL;
+    (void)take_batch(context, inlet, batch);
+}
+
+/* False: nothing has come, as below. */
+static FLETCH_NEVER_INLINE bool take_of_shuffle(struct fletch_flow_context *context,
+                                                struct fletch_flow_inlet *inlet)
 {
     struct fletch_flow_item item;
     bool has_item = false, is_quiet = are_producers_quiet(inlet);
-    if (inlet->kept != NULL) {
-        struct fletch_batch *batch = inlet->kept;
-        inlet->kept = NULL;
-        (void)take_batch(context, inlet, batch);
-        return true;
-    }
     enum fletch_status status =
         fletch_inlet_take(context, inlet, &item, &has_item, &context->task->error);
     if (status != FLETCH_OK)
         (void)fletch_call_end(context, status);
     else if (has_item)
         (void)take_in(context, inlet, &item);
-    else if (inlet->reader != NULL && is_quiet != inlet->is_idle &&
+    else if (is_quiet != inlet->is_idle &&
              (!is_quiet || fletch_shuffle_reader_is_empty(inlet->reader)))
         (void)set_inlet_idle(context, inlet, is_quiet);
     else
         return false;
+    return true;
+}
+
+/* Of a FORWARD edge the batch is all that is in one function: a call for each step of it would cost
+ * more than the step. */
+static FLETCH_ALWAYS_INLINE bool take_of(struct fletch_flow_context *context,
+                                         struct fletch_flow_inlet *inlet)
+{
+    struct fletch_flow_item item;
+    if (__builtin_expect(inlet->kept != NULL, 0)) {
+        take_kept(context, inlet);
+        return true;
+    }
+    if (inlet->reader != NULL)
+        return take_of_shuffle(context, inlet);
+    if (!fletch_inlet_pop(context, inlet, &item))
+        return false;
+    if (__builtin_expect(item.kind == FLETCH_ITEM_BATCH, 1))
+        (void)take_batch(context, inlet, item.batch);
+    else
+        (void)take_in(context, inlet, &item);
     return true;
 }
 

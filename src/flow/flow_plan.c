@@ -28,7 +28,7 @@ static enum fletch_status check_inputs(const struct fletch_flow *flow, struct fl
 /* ---- order ---- */
 
 /* While the order is found, of each stage: edges from stages that have no place yet. */
-enum { PLACED = UINT32_MAX };
+#define PLACED UINT32_MAX
 
 static void count_open(const struct fletch_flow *flow, uint32_t *open)
 {

@@ -16,8 +16,10 @@ static void add_instance(const struct fletch_flow_context *context,
     sum->instances++;
     /* relaxed: statistics, all of them */
     sum->instances_ended += load_relaxed(&context->doing) == FLETCH_DOING_NOTHING;
-    sum->batches_in += load_relaxed(&context->batches_in);         /* relaxed: as above */
-    sum->rows_in += load_relaxed(&context->rows_in);               /* relaxed: as above */
+    for (uint32_t i = 0; i < context->inlet_count; i++) {
+        sum->batches_in += load_relaxed(&context->inlets[i].batches); /* relaxed: as above */
+        sum->rows_in += load_relaxed(&context->inlets[i].rows);       /* relaxed: as above */
+    }
     sum->batches_out += load_relaxed(&context->batches_out);       /* relaxed: as above */
     sum->busy_ns += load_relaxed(&context->busy_ns);               /* relaxed: as above */
     sum->input_wait_ns += load_relaxed(&context->input_wait_ns);   /* relaxed: as above */

@@ -55,8 +55,6 @@ static void drop_owed(struct fletch_flow_context *context)
     uint64_t rows = (uint64_t)owed.item.batch->row_count;
     fletch_flow_count(&owed.inlet->batches, 0 - UINT64_C(1));
     fletch_flow_count(&owed.inlet->rows, 0 - rows);
-    fletch_flow_count(&context->batches_in, 0 - UINT64_C(1));
-    fletch_flow_count(&context->rows_in, 0 - rows);
     drop_batch(context, owed.inlet, owed.item.batch);
 }
 

@@ -52,7 +52,7 @@ static inline struct fletch_flow_item fletch_item_queue_pop(struct fletch_item_q
     return item;
 }
 
-/* Where one was taken out before: there is room. */
+/* Where there is room. */
 static inline void fletch_item_queue_push_back(struct fletch_item_queue *queue,
                                                const struct fletch_flow_item *item)
 {

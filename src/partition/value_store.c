@@ -249,13 +249,26 @@ static enum fletch_status make_plan(struct fletch_value_store *store,
     return FLETCH_OK;
 }
 
+/* Of the dictionaries among the values, which have none yet where no values ever came. */
+static enum fletch_status take_snapshots(struct fletch_value_store *store,
+                                         struct fletch_error *error)
+{
+    enum fletch_status status = FLETCH_OK;
+    for (uint32_t i = 0; status == FLETCH_OK && i < store->scatter.source.schema->dictionary_count;
+         i++)
+        status = fletch_merger_take_snapshot(&store->dictionaries[i], error);
+    return status;
+}
+
 static enum fletch_status make_kept(struct fletch_value_store *store, struct fletch_error *error)
 {
     struct fletch_scatter *scatter = &store->scatter;
     struct fletch_frame_builder frame = {.slab = NULL};
     struct fletch_frame_plan *plan = NULL;
     struct fletch_batch *kept = NULL;
-    enum fletch_status status = make_plan(store, &plan, error);
+    enum fletch_status status = take_snapshots(store, error);
+    if (status == FLETCH_OK)
+        status = make_plan(store, &plan, error);
     if (status != FLETCH_OK)
         return status;
     status = fletch_builder_open(&frame, &scatter->source, plan, error);

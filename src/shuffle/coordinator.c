@@ -16,10 +16,12 @@
 #define QUEUED_MARK (1u << 2)    /* the task is with the serial */
 #define NOTIFYING_MARK (1u << 3) /* the serial is about to carry it out and notify the sleeper */
 
+enum producer_end { OPEN, ENDED, ABORTED };
+
 struct producer {
     uint64_t named;  /* the largest barrier that it was answered OK, or waited for */
     uint64_t passed; /* no barrier up to this one awaits it */
-    enum { OPEN, ENDED, ABORTED } end;
+    enum producer_end end;
 };
 
 /* One for each barrier that may be in flight. */
@@ -170,7 +172,7 @@ static enum fletch_status check_producer(const struct fletch_coordinator *coordi
         return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
                                 "OUT_OF_RANGE: producer %" PRIu32 " of %" PRIu32 " producers",
                                 operation->producer, coordinator->producer_count);
-    int end = coordinator->producers[operation->producer].end;
+    const enum producer_end end = coordinator->producers[operation->producer].end;
     if (end != OPEN && !(end == ABORTED && operation->kind == FLETCH_CONTROL_ABORT))
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "FAILED_PRECONDITION: producer %" PRIu32 " %s", operation->producer,

@@ -15,7 +15,7 @@ enum fletch_status fletch_reader_open_segment(struct fletch_shuffle_reader *read
         .account =
             shuffle->transport->account, /* a shuffle that is full can be read all the same */
         .allocator = &shuffle->allocator,
-        .compresses = shuffle->specification.spill_codec == FLETCH_SPILL_LZ4,
+        .codec = shuffle->specification.spill_codec,
         .io = shuffle->transport->spill_io,
     };
     if (options.directory == NULL || shuffle->retained == NULL)

@@ -168,7 +168,7 @@ static enum fletch_status set_choices(struct fletch_shuffle_specification *speci
     const struct rule rules[] = {
         {"sums", FLETCH_SUMS_KEYS, FLETCH_SUMS_KEYS, FLETCH_SUMS_OFF},
         {"retention", FLETCH_RETENTION_NONE, FLETCH_RETENTION_NONE, FLETCH_RETENTION_UNTIL_CLOSE},
-        {"spill_codec", FLETCH_SPILL_PLAIN, FLETCH_SPILL_PLAIN, FLETCH_SPILL_LZ4},
+        {"spill_codec", FLETCH_SPILL_PLAIN, FLETCH_SPILL_PLAIN, FLETCH_SPILL_ZSTD},
         {"barrier_limit", BARRIER_LIMIT_DEFAULT, 1, BARRIER_LIMIT_MOST},
         {"strict_schema", 0, 0, 1},
     };
@@ -330,7 +330,7 @@ static enum fletch_status set_scratch(struct fletch_shuffle_specification *speci
     struct fletch_spill_options options = {
         .schema = specification->schema,
         .allocator = &transport->allocator,
-        .compresses = specification->spill_codec == FLETCH_SPILL_LZ4,
+        .codec = specification->spill_codec,
     };
     if (specification->spill_directory == NULL)
         return FLETCH_OK;

@@ -15,7 +15,7 @@ enum fletch_status fletch_writer_open_segment(struct fletch_shuffle_writer *writ
         .cache = writer->cache,
         .account = writer->shuffle->account,
         .allocator = &writer->shuffle->allocator,
-        .compresses = specification->spill_codec == FLETCH_SPILL_LZ4,
+        .codec = specification->spill_codec,
         .io = writer->shuffle->transport->spill_io,
     };
     return fletch_spill_segment_create(&options, &writer->segment, error);

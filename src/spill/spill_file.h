@@ -12,6 +12,7 @@
 #include "base/atomic.h"
 #include "base/crc32c.h"
 #include "memory/shared.h"
+#include "spill/spill_codec.h"
 #include "spill/spill_io.h"
 
 enum fletch_spill_state {
@@ -28,7 +29,7 @@ struct fletch_spill_medium {
     struct fletch_allocator allocator;
     struct fletch_schema *schema; /* counted */
     const char *path;             /* of the directory, for messages */
-    bool compresses;
+    enum fletch_spill_codec codec;
     _Atomic uint32_t state; /* enum fletch_spill_state: only grows */
     _Atomic uint64_t frames_written;
     _Atomic uint64_t frames_read;

@@ -8,7 +8,7 @@
 
 #define FLETCH_SPILL_MAGIC 0x31505346U /* "FSP1" */
 
-enum { FLETCH_SPILL_FLAG_LZ4 = 1 }; /* flags */
+enum { FLETCH_SPILL_FLAG_LZ4 = 1, FLETCH_SPILL_FLAG_ZSTD = 2 }; /* flags */
 
 /* Behind each frame. */
 struct fletch_spill_trailer {
@@ -22,7 +22,7 @@ struct fletch_spill_trailer {
 
 _Static_assert(sizeof(struct fletch_spill_trailer) == 32, "without gaps");
 
-/* Before each LZ4 block. */
+/* Before each compressed block. */
 struct fletch_spill_block {
     uint32_t stored_bytes; /* as many as the piece: not compressed */
     uint32_t piece_bytes;

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "arrow/codec_lz4.h"
 #include "arrow/ipc_encoder.h"
 #include "base/allocator.h"
 #include "memory/size_class.h"
@@ -25,7 +24,8 @@ struct fletch_spill_segment {
     struct fletch_buffer_cache *cache;
     struct fletch_account *account;
     uint64_t reserved_bytes;       /* at the account, for the encoder's blocks */
-    struct fletch_buffer *scratch; /* of LZ4, or NULL */
+    struct fletch_buffer *scratch; /* the packer's; NULL: nothing is compressed */
+    struct fletch_spill_packer packer;
     char path[];
 };
 
@@ -108,15 +108,6 @@ static enum fletch_status reserve_scratch(struct fletch_spill_segment *segment,
     return status;
 }
 
-static enum fletch_status check_codec(const struct fletch_spill_options *options,
-                                      struct fletch_error *error)
-{
-    if (!options->compresses || fletch_lz4_exists())
-        return FLETCH_OK;
-    return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
-                            "spilling with LZ4: this build has no liblz4");
-}
-
 static enum fletch_status make_encoder(const struct fletch_spill_options *options,
                                        struct fletch_ipc_encoder **out_encoder,
                                        struct fletch_error *error)
@@ -135,15 +126,17 @@ enum fletch_status fletch_spill_scratch_bytes(const struct fletch_spill_options 
 {
     struct fletch_ipc_encoder *encoder = NULL;
     size_t bytes = 0;
-    enum fletch_status status = check_codec(options, error);
+    enum fletch_status status = fletch_spill_codec_check(options->codec, error);
     if (status == FLETCH_OK)
         status = make_encoder(options, &encoder, error);
     if (status == FLETCH_OK)
         status = fletch_ipc_encoder_measure(encoder, NULL, &bytes, error);
     fletch_ipc_encoder_destroy(encoder);
     if (status == FLETCH_OK)
-        *out_bytes = charge_of(bytes) +
-                     (options->compresses ? charge_of(fletch_spill_sink_scratch_bytes()) : 0);
+        *out_bytes =
+            charge_of(bytes) + (options->codec == FLETCH_SPILL_PLAIN
+                                    ? 0
+                                    : charge_of(fletch_spill_packer_bytes(options->codec)));
     return status;
 }
 
@@ -162,9 +155,13 @@ static enum fletch_status make_writer(struct fletch_spill_segment *segment,
         status = make_encoder(options, &segment->encoder, error);
     if (status == FLETCH_OK)
         status = reserve_scratch(segment, NULL, error);
-    if (status == FLETCH_OK && medium->compresses)
-        status = fletch_buffer_allocate(segment->cache, fletch_spill_sink_scratch_bytes(),
-                                        segment->account, &segment->scratch, error);
+    if (status != FLETCH_OK || medium->codec == FLETCH_SPILL_PLAIN)
+        return status;
+    status = fletch_buffer_allocate(segment->cache, fletch_spill_packer_bytes(medium->codec),
+                                    segment->account, &segment->scratch, error);
+    if (status == FLETCH_OK)
+        fletch_spill_packer_init(&segment->packer, medium->codec,
+                                 fletch_buffer_mutable_data(segment->scratch));
     return status;
 }
 
@@ -172,7 +169,7 @@ enum fletch_status fletch_spill_segment_create(const struct fletch_spill_options
                                                struct fletch_spill_segment **out_segment,
                                                struct fletch_error *error)
 {
-    enum fletch_status status = check_codec(options, error);
+    enum fletch_status status = fletch_spill_codec_check(options->codec, error);
     if (status != FLETCH_OK)
         return status;
     size_t path_bytes = strlen(options->directory) + 1;
@@ -187,7 +184,7 @@ enum fletch_status fletch_spill_segment_create(const struct fletch_spill_options
                    .allocator = fletch_allocator_or_default(options->allocator),
                    .schema = fletch_schema_acquire(options->schema),
                    .path = segment->path,
-                   .compresses = options->compresses},
+                   .codec = options->codec},
         .directory = -1,
         .file_bytes = options->file_bytes,
         .cache = options->cache,
@@ -351,9 +348,7 @@ static enum fletch_status write_frame(struct fletch_spill_segment *segment,
                                       uint64_t *out_stored_bytes, struct fletch_error *error)
 {
     struct fletch_spill_file *file = segment->file;
-    uint8_t *scratch =
-        segment->scratch == NULL ? NULL : fletch_buffer_mutable_data(segment->scratch);
-    fletch_spill_sink_begin(sink, file, scratch);
+    fletch_spill_sink_begin(sink, file, segment->scratch == NULL ? NULL : &segment->packer);
     enum fletch_status status = put_dictionaries(segment, sink, batch, error);
     if (status == FLETCH_OK)
         status = put_batch(segment, sink, batch, out_stored_bytes, error);

@@ -23,7 +23,7 @@ struct fletch_spill_options {
     const struct fletch_allocator *allocator; /* NULL: the default one */
     uint64_t file_bytes; /* a file that has so many is followed by another; 0: 64 MiB where the */
                          /* file system has no holes, 1 TiB where it does */
-    bool compresses;     /* frames are stored as LZ4 blocks */
+    enum fletch_spill_codec codec;    /* of the blocks that frames are stored as */
     const struct fletch_spill_io *io; /* NULL: the system's; must outlive the segment */
 };
 
@@ -35,7 +35,7 @@ enum fletch_status fletch_spill_directory_check(const char *directory,
                                                 struct fletch_error *error);
 
 /* What a segment with these options reserves at its account when it is made. The directory need not
- * be there. UNIMPLEMENTED: LZ4 in a build without it, or a schema that cannot be written;
+ * be there. UNIMPLEMENTED: a codec that the build is without, or a schema that cannot be written;
  * RESOURCE_EXHAUSTED: no memory. */
 enum fletch_status fletch_spill_scratch_bytes(const struct fletch_spill_options *options,
                                               uint64_t *out_bytes, struct fletch_error *error);
@@ -43,7 +43,7 @@ enum fletch_status fletch_spill_scratch_bytes(const struct fletch_spill_options 
 /* Makes a segment with its first file and one reference, the writer's. Scratch for any frame that
  * is no slice is reserved at the account from here on, so that appending such a frame needs no room
  * in a budget that is full. Errors as fletch_spill_directory_check; RESOURCE_EXHAUSTED: no memory,
- * or the account is full; UNIMPLEMENTED: LZ4 in a build without it. */
+ * or the account is full; UNIMPLEMENTED: a codec that the build is without. */
 enum fletch_status fletch_spill_segment_create(const struct fletch_spill_options *options,
                                                struct fletch_spill_segment **out_segment,
                                                struct fletch_error *error);

@@ -2,16 +2,8 @@
 
 #include <string.h>
 
-#include "arrow/codec_lz4.h"
-
-size_t fletch_spill_sink_scratch_bytes(void)
-{
-    return FLETCH_SPILL_PIECE_BYTES + sizeof(struct fletch_spill_block) +
-           fletch_lz4_bound(FLETCH_SPILL_PIECE_BYTES);
-}
-
 void fletch_spill_sink_begin(struct fletch_spill_sink *sink, const struct fletch_spill_file *file,
-                             uint8_t *scratch)
+                             const struct fletch_spill_packer *packer)
 {
     sink->file = file;
     sink->position = file->end;
@@ -20,8 +12,7 @@ void fletch_spill_sink_begin(struct fletch_spill_sink *sink, const struct fletch
     sink->crc = 0;
     sink->failure = 0;
     sink->piece_count = 0;
-    sink->chunk = scratch;
-    sink->packed = scratch == NULL ? NULL : scratch + FLETCH_SPILL_PIECE_BYTES;
+    sink->packer = packer;
     sink->chunk_bytes = 0;
 }
 
@@ -60,20 +51,22 @@ static void store(struct fletch_spill_sink *sink, const void *bytes, size_t size
 static void pack(struct fletch_spill_sink *sink, const uint8_t *bytes, size_t size)
 {
     struct fletch_spill_block block = {.piece_bytes = (uint32_t)size};
-    uint8_t *to = sink->packed + sizeof block;
+    uint8_t *packed = sink->packer->packed;
+    uint8_t *to = packed + sizeof block;
     write_pieces(sink); /* the last block makes room */
-    size_t packed = fletch_lz4_compress(to, bytes, size);
-    if (packed == 0 || packed >= size) {
+    size_t stored = fletch_spill_packer_run(sink->packer, to, bytes, size);
+    if (stored == 0 || stored >= size) {
         memcpy(to, bytes, size);
-        packed = size;
+        stored = size;
     }
-    block.stored_bytes = (uint32_t)packed;
-    memcpy(sink->packed, &block, sizeof block);
-    store(sink, sink->packed, sizeof block + packed);
+    block.stored_bytes = (uint32_t)stored;
+    memcpy(packed, &block, sizeof block);
+    store(sink, packed, sizeof block + stored);
 }
 
 static void put_packed(struct fletch_spill_sink *sink, const uint8_t *bytes, size_t size)
 {
+    uint8_t *chunk = sink->packer->chunk;
     while (size > 0 && sink->failure == 0) {
         if (sink->chunk_bytes == 0 && size >= FLETCH_SPILL_PIECE_BYTES) {
             pack(sink, bytes, FLETCH_SPILL_PIECE_BYTES); /* from where it lies */
@@ -83,12 +76,12 @@ static void put_packed(struct fletch_spill_sink *sink, const uint8_t *bytes, siz
         }
         size_t room = FLETCH_SPILL_PIECE_BYTES - sink->chunk_bytes;
         size_t part = size < room ? size : room;
-        memcpy(sink->chunk + sink->chunk_bytes, bytes, part);
+        memcpy(chunk + sink->chunk_bytes, bytes, part);
         sink->chunk_bytes += part;
         bytes += part;
         size -= part;
         if (sink->chunk_bytes == FLETCH_SPILL_PIECE_BYTES) {
-            pack(sink, sink->chunk, FLETCH_SPILL_PIECE_BYTES);
+            pack(sink, chunk, FLETCH_SPILL_PIECE_BYTES);
             sink->chunk_bytes = 0;
         }
     }
@@ -101,7 +94,7 @@ void fletch_spill_sink_put(struct fletch_spill_sink *sink, const void *bytes, si
     sink->payload_bytes += size;
     if (size == 0)
         return;
-    if (sink->chunk != NULL)
+    if (sink->packer != NULL)
         put_packed(sink, bytes, size);
     else
         store(sink, bytes, size);
@@ -109,7 +102,7 @@ void fletch_spill_sink_put(struct fletch_spill_sink *sink, const void *bytes, si
 
 void fletch_spill_sink_flush(struct fletch_spill_sink *sink)
 {
-    if (sink->chunk == NULL) /* else it was copied */
+    if (sink->packer == NULL) /* else it was copied */
         write_pieces(sink);
 }
 
@@ -117,11 +110,11 @@ uint64_t fletch_spill_sink_end(struct fletch_spill_sink *sink, uint32_t metadata
 {
     const struct fletch_spill_file *file = sink->file;
     if (sink->chunk_bytes > 0)
-        pack(sink, sink->chunk, sink->chunk_bytes);
+        pack(sink, sink->packer->chunk, sink->chunk_bytes);
     uint64_t stored_bytes = sink->position + sink->pending_bytes - file->end;
     sink->trailer = (struct fletch_spill_trailer){
         .magic = FLETCH_SPILL_MAGIC,
-        .flags = sink->chunk != NULL ? FLETCH_SPILL_FLAG_LZ4 : 0,
+        .flags = fletch_spill_codec_flag(file->medium->codec),
         .stored_bytes = stored_bytes,
         .payload_bytes = sink->payload_bytes,
         .metadata_bytes = metadata_bytes,

@@ -19,18 +19,15 @@ struct fletch_spill_sink {
     int failure; /* error number; 0: none. Nothing is done after one */
     int piece_count;
     struct iovec pieces[FLETCH_SPILL_SINK_PIECES];
-    uint8_t *chunk;     /* what is not compressed yet; NULL: nothing is compressed */
-    uint8_t *packed;    /* the last block */
-    size_t chunk_bytes; /* in use */
+    const struct fletch_spill_packer *packer; /* its chunk: what is not compressed yet; its */
+                                              /* packed: the last block; NULL: nothing is */
+    size_t chunk_bytes;                       /* in use */
     struct fletch_spill_trailer trailer;
 };
 
-/* Scratch of a sink that compresses. */
-size_t fletch_spill_sink_scratch_bytes(void);
-
-/* `scratch`: so many bytes; NULL: nothing is compressed. */
+/* `packer`: the sink's until the end; NULL: nothing is compressed. */
 void fletch_spill_sink_begin(struct fletch_spill_sink *sink, const struct fletch_spill_file *file,
-                             uint8_t *scratch);
+                             const struct fletch_spill_packer *packer);
 
 /* Adds bytes, which must stay until the next flush. */
 void fletch_spill_sink_put(struct fletch_spill_sink *sink, const void *bytes, size_t size);

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "arrow/codec_lz4.h"
 #include "arrow/ipc_decoder.h"
 #include "spill/spill_format.h"
 
@@ -92,7 +91,8 @@ static enum fletch_status read_plain(struct source *source)
 }
 
 /* Reads a block and writes what it stands for behind the first `*made` bytes of the payload. */
-static enum fletch_status read_block(struct source *source, uint8_t *scratch, uint64_t *made)
+static enum fletch_status read_block(struct source *source,
+                                     const struct fletch_spill_unpacker *unpacker, uint64_t *made)
 {
     struct fletch_spill_block block = {0};
     uint64_t room = fletch_buffer_bytes(source->payload) - *made;
@@ -110,12 +110,12 @@ static enum fletch_status read_block(struct source *source, uint8_t *scratch, ui
         source->damage = "a block of it has sizes that do not fit";
         return FLETCH_OK;
     }
-    status = take_counted(source, scratch, block.stored_bytes);
+    status = take_counted(source, unpacker->stored, block.stored_bytes);
     if (status != FLETCH_OK)
         return status;
     if (block.stored_bytes == block.piece_bytes)
-        memcpy(to, scratch, block.piece_bytes);
-    else if (!fletch_lz4_decompress(to, block.piece_bytes, scratch, block.stored_bytes))
+        memcpy(to, unpacker->stored, block.piece_bytes);
+    else if (!fletch_spill_unpacker_run(unpacker, to, block.piece_bytes, block.stored_bytes))
         source->damage = "a block of it cannot be decompressed";
     *made += block.piece_bytes;
     return FLETCH_OK;
@@ -123,21 +123,24 @@ static enum fletch_status read_block(struct source *source, uint8_t *scratch, ui
 
 static enum fletch_status read_blocks(struct source *source)
 {
+    const enum fletch_spill_codec codec = source->medium->codec;
+    struct fletch_spill_unpacker unpacker;
     struct fletch_buffer *scratch = NULL;
     uint64_t made = 0;
-    enum fletch_status status = fletch_buffer_allocate(source->cache, FLETCH_SPILL_PIECE_BYTES,
-                                                       source->account, &scratch, source->error);
+    enum fletch_status status =
+        fletch_buffer_allocate(source->cache, fletch_spill_unpacker_bytes(codec), source->account,
+                               &scratch, source->error);
     if (status != FLETCH_OK)
         return status;
-    uint8_t *bytes = fletch_buffer_mutable_data(scratch);
+    fletch_spill_unpacker_init(&unpacker, codec, fletch_buffer_mutable_data(scratch));
     while (status == FLETCH_OK && source->damage == NULL && source->position < source->stored_bytes)
-        status = read_block(source, bytes, &made);
+        status = read_block(source, &unpacker, &made);
     if (made != fletch_buffer_bytes(source->payload) && source->damage == NULL)
         source->damage = "it has fewer bytes than were written";
     /* The CRC32C of the rest says more than what was met first. */
     while (status == FLETCH_OK && source->position < source->stored_bytes) {
         uint64_t left = source->stored_bytes - source->position;
-        status = take_counted(source, bytes,
+        status = take_counted(source, unpacker.stored,
                               left < FLETCH_SPILL_PIECE_BYTES ? (size_t)left
                                                               : (size_t)FLETCH_SPILL_PIECE_BYTES);
     }
@@ -158,7 +161,9 @@ static enum fletch_status check(struct source *source)
                                 found);
     if (source->damage != NULL)
         return lose(source, source->damage);
-    if (trailer->magic != FLETCH_SPILL_MAGIC || trailer->stored_bytes != source->stored_bytes ||
+    if (trailer->magic != FLETCH_SPILL_MAGIC ||
+        trailer->flags != fletch_spill_codec_flag(source->medium->codec) ||
+        trailer->stored_bytes != source->stored_bytes ||
         trailer->payload_bytes != source->location->frame_bytes ||
         trailer->metadata_bytes > trailer->payload_bytes)
         return lose(source, "its trailer is that of another one");
@@ -171,7 +176,8 @@ static enum fletch_status read_frame(struct source *source)
     enum fletch_status status = fletch_buffer_allocate(
         source->cache, location->frame_bytes, source->account, &source->payload, source->error);
     if (status == FLETCH_OK)
-        status = source->medium->compresses ? read_blocks(source) : read_plain(source);
+        status =
+            source->medium->codec == FLETCH_SPILL_PLAIN ? read_plain(source) : read_blocks(source);
     return status == FLETCH_OK ? check(source) : status;
 }
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "arrow/codec_lz4.h"
 #include "base/random.h"
 #include "support/cmocka_tests.h"
 #include "support/counting_allocator.h"
@@ -25,7 +24,7 @@ struct means {
     struct counting_allocator *counting; /* the same, or NULL */
     struct fletch_schema *schema;
     struct fletch_batch *batches[FRAMES];
-    bool compresses;
+    enum fletch_spill_codec codec;
 };
 
 /* What came of it. */
@@ -68,7 +67,7 @@ static struct outcome spill(const struct means *means)
         .account = means->account,
         .allocator = means->allocator,
         .file_bytes = 4000,
-        .compresses = means->compresses && fletch_lz4_exists(),
+        .codec = codec_or_plain(means->codec),
         .io = &means->disk->io,
     };
     struct outcome outcome = {.status = FLETCH_OK};
@@ -127,7 +126,7 @@ struct failing {
     bool once;
     bool has_no_holes;
     bool has_no_tmpfile;
-    bool compresses;
+    enum fletch_spill_codec codec;
 };
 
 /* Whether the status is one that this failure of the disk may have. */
@@ -144,10 +143,8 @@ static bool try_call(const struct failing *failing, uint64_t n)
 {
     struct test_pool pool = test_pool_make();
     struct test_disk disk;
-    struct means means = {.disk = &disk,
-                          .cache = pool.cache,
-                          .account = pool.account,
-                          .compresses = failing->compresses};
+    struct means means = {
+        .disk = &disk, .cache = pool.cache, .account = pool.account, .codec = failing->codec};
     test_disk_make(&disk);
     disk.has_no_holes = failing->has_no_holes;
     disk.has_no_tmpfile = failing->has_no_tmpfile;
@@ -178,9 +175,12 @@ static void each_call_may_fail(void **state)
     (void)state;
     static const struct failing failings[] = {
         {.number = EIO},
-        {.number = EIO, .once = true, .compresses = true},
+        {.number = EIO, .once = true, .codec = FLETCH_SPILL_LZ4},
         {.number = EIO, .once = true, .has_no_holes = true},
-        {.number = ENOSPC, .has_no_holes = true, .has_no_tmpfile = true, .compresses = true},
+        {.number = ENOSPC,
+         .has_no_holes = true,
+         .has_no_tmpfile = true,
+         .codec = FLETCH_SPILL_ZSTD},
         {.number = ENOSPC, .once = true},
         {.number = EACCES, .once = true, .has_no_tmpfile = true, .has_no_holes = true},
     };
@@ -194,15 +194,13 @@ static void each_call_may_fail(void **state)
 
 /* ---- memory ---- */
 
-static enum fletch_status try_request(uint64_t n, bool compresses)
+static enum fletch_status try_request(uint64_t n, enum fletch_spill_codec codec)
 {
     struct test_pool pool = test_pool_make();
     struct test_disk disk;
     struct counting_allocator counting;
-    struct means means = {.disk = &disk,
-                          .allocator = &counting.allocator,
-                          .counting = &counting,
-                          .compresses = compresses};
+    struct means means = {
+        .disk = &disk, .allocator = &counting.allocator, .counting = &counting, .codec = codec};
     const struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
     struct fletch_buffer_pool *counted = NULL;
     struct outcome outcome = {.status = FLETCH_OK};
@@ -232,9 +230,9 @@ static enum fletch_status try_request(uint64_t n, bool compresses)
 static void each_request_may_fail(void **state)
 {
     (void)state;
-    for (int compresses = 0; compresses < 2; compresses++) {
+    for (enum fletch_spill_codec codec = FLETCH_SPILL_PLAIN; codec <= FLETCH_SPILL_ZSTD; codec++) {
         uint64_t n = 1;
-        while (n <= TRIES_MOST && try_request(n, compresses != 0) != FLETCH_OK)
+        while (n <= TRIES_MOST && try_request(n, codec) != FLETCH_OK)
             n++;
         assert_true(n >= 15 && n <= TRIES_MOST);
     }
@@ -243,13 +241,13 @@ static void each_request_may_fail(void **state)
 static void each_limit_may_be_reached(void **state)
 {
     (void)state;
-    for (int compresses = 0; compresses < 2; compresses++) {
+    for (enum fletch_spill_codec codec = FLETCH_SPILL_PLAIN; codec <= FLETCH_SPILL_ZSTD; codec++) {
         struct test_pool pool = test_pool_make();
         struct test_disk disk;
-        struct means means = {.disk = &disk, .cache = pool.cache, .compresses = compresses != 0};
+        struct means means = {.disk = &disk, .cache = pool.cache, .codec = codec};
         enum fletch_status status = FLETCH_UNKNOWN;
-        /* Blocks of LZ4 need half a megabyte at once. */
-        const uint64_t step = compresses != 0 && fletch_lz4_exists() ? 4096 : LIMIT_STEP;
+        /* Blocks need half a megabyte at once, or more. */
+        const uint64_t step = codec_or_plain(codec) == FLETCH_SPILL_PLAIN ? LIMIT_STEP : 4096;
         int failures = 0;
         test_disk_make(&disk);
         make_batches(&means, &pool);

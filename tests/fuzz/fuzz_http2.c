@@ -1,10 +1,9 @@
-#include "fuzz/http2_feed.h"
-
 #include <stdbool.h>
 
-/* For libFuzzer: any bytes, as those of a peer of HTTP/2. */
+#include "fuzz/fuzz_target.h"
+#include "fuzz/http2_feed.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+/* Any bytes, as those of a peer of HTTP/2. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "arrow/ipc_decoder.h"
+#include "fuzz/fuzz_target.h"
 #include "memory/batch.h"
 
 /* Of memory: at most this many bytes for each byte of input, and these on top. */
@@ -14,12 +15,6 @@ enum { BYTES_EACH = 64, BYTES_MORE = 1 << 20, METADATA_MOST = 1 << 16, STEP = 10
 
 /* What liblz4 takes to read a frame that says its blocks have 4 MiB. */
 enum { CODEC_MOST = 9 << 20 };
-
-static void stop(const char *what, const char *why)
-{
-    fprintf(stderr, "%s: %s\n", what, why);
-    abort();
-}
 
 /* ---- memory that is counted ---- */
 
@@ -33,7 +28,7 @@ static void *counted_allocate(void *context, size_t bytes, size_t alignment)
     struct counted *counted = context;
     counted->live_bytes += bytes;
     if (counted->live_bytes > counted->limit_bytes)
-        stop("memory", "more than the input explains");
+        fuzz_stop("memory", "more than the input explains");
     return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
 }
 
@@ -52,10 +47,10 @@ void ipc_input_start(struct ipc_input *input)
     if (fletch_buffer_pool_create(&pool, NULL, &input->pool, NULL) != FLETCH_OK ||
         fletch_buffer_cache_open(input->pool, &input->cache, NULL) != FLETCH_OK ||
         fletch_budget_create(&account, NULL, &input->budget, NULL) != FLETCH_OK)
-        stop("start", "no memory");
+        fuzz_stop("start", "no memory");
     input->file = memfd_create("input", MFD_CLOEXEC);
     if (input->file < 0)
-        stop("start", "no file in memory");
+        fuzz_stop("start", "no file in memory");
 }
 
 void ipc_input_end(struct ipc_input *input)
@@ -65,7 +60,7 @@ void ipc_input_end(struct ipc_input *input)
     fletch_buffer_cache_close(input->cache);
     if (fletch_budget_destroy(input->budget, &error) != FLETCH_OK ||
         fletch_buffer_pool_destroy(input->pool, &error) != FLETCH_OK)
-        stop("end", error.message);
+        fuzz_stop("end", error.message);
 }
 
 /* ---- what was read ---- */
@@ -79,7 +74,7 @@ static void look_at(const struct fletch_batch *batch)
     for (uint32_t i = 0; i < batch->dictionary_count; i++)
         look_at(batch->dictionaries[i]);
     if (sum == UINT64_MAX)
-        stop("sum", "out of range");
+        fuzz_stop("sum", "out of range");
 }
 
 static void check_failure(const char *what, enum fletch_status status,
@@ -89,9 +84,9 @@ static void check_failure(const char *what, enum fletch_status status,
         return;
     if (status != FLETCH_INVALID_ARGUMENT && status != FLETCH_UNIMPLEMENTED &&
         status != FLETCH_DATA_LOSS)
-        stop(what, error->message);
+        fuzz_stop(what, error->message);
     if (error->status != status || strlen(error->message) < 16)
-        stop(what, "an error that says nothing");
+        fuzz_stop(what, "an error that says nothing");
 }
 
 static struct fletch_ipc_read_options options_of(struct ipc_input *input,
@@ -114,7 +109,7 @@ static void write_again(struct ipc_input *input, struct fletch_ipc_writer *write
     (void)input;
     enum fletch_status status = fletch_ipc_writer_write(writer, batch, NULL, &error);
     if (status != FLETCH_OK)
-        stop("writing again", error.message);
+        fuzz_stop("writing again", error.message);
 }
 
 static struct fletch_ipc_writer *writer_of(struct ipc_input *input, struct fletch_schema *schema)
@@ -126,7 +121,7 @@ static struct fletch_ipc_writer *writer_of(struct ipc_input *input, struct fletc
     struct fletch_ipc_writer *writer = NULL;
     struct fletch_error error;
     if (fletch_ipc_writer_open_memory(schema, &options, &writer, &error) != FLETCH_OK)
-        stop("writing again", error.message);
+        fuzz_stop("writing again", error.message);
     return writer;
 }
 
@@ -195,7 +190,7 @@ static enum fletch_status read_stream(struct ipc_input *input,
     struct fletch_ipc_decoder *decoder = NULL;
     if (fletch_ipc_read_options_copy(&known, options, error) != FLETCH_OK ||
         fletch_ipc_decoder_create(&known, &decoder, error) != FLETCH_OK)
-        stop("decoder", error->message);
+        fuzz_stop("decoder", error->message);
     enum fletch_status status = feed(input, decoder, memory, error);
     fletch_ipc_decoder_destroy(decoder);
     return status;
@@ -207,7 +202,7 @@ static size_t compare(const struct fletch_foreign_memory *memory, size_t at, con
 {
     if (bytes > memory->bytes - at ||
         (bytes != 0 && memcmp((const uint8_t *)memory->data + at, part, bytes) != 0))
-        stop("relay", "a message is not as it came");
+        fuzz_stop("relay", "a message is not as it came");
     return at + bytes;
 }
 
@@ -234,7 +229,7 @@ static enum fletch_status relay_all(struct ipc_input *input, struct fletch_ipc_r
         at = compare_buffer(memory, at, message.metadata);
         at = compare_buffer(memory, at, message.body);
         if (fletch_ipc_writer_relay(writer, &message, &other) != FLETCH_OK)
-            stop("relaying", other.message);
+            fuzz_stop("relaying", other.message);
         fletch_ipc_relayed_release(input->cache, &message);
     }
     fletch_ipc_writer_close(writer);
@@ -262,7 +257,7 @@ static enum fletch_status relay_file(struct ipc_input *input,
     if (ftruncate(fd, 0) != 0 ||
         pwrite(fd, memory->data, memory->bytes, 0) != (ssize_t)memory->bytes ||
         lseek(fd, 0, SEEK_SET) != 0)
-        stop("file", "cannot be written");
+        fuzz_stop("file", "cannot be written");
     enum fletch_status status = fletch_ipc_reader_open_fd(fd, options, &reader, error);
     return status != FLETCH_OK ? status : relay_all(input, reader, memory, error);
 }
@@ -280,7 +275,7 @@ enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, 
     struct fletch_account *account = NULL;
     if (fletch_account_open(fletch_budget_account(input->budget), &account_options, &account,
                             error) != FLETCH_OK)
-        stop("account", error->message);
+        fuzz_stop("account", error->message);
     struct fletch_ipc_read_options options = options_of(input, &allocator);
     options.account = account;
     /* A few compressed bytes may stand for many. */
@@ -288,7 +283,7 @@ enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, 
     /* A block that ends where the bytes end, so that a sanitizer sees who reads on. */
     uint8_t *copy = malloc(size == 0 ? 1 : size);
     if (copy == NULL)
-        stop("copy", "no memory");
+        fuzz_stop("copy", "no memory");
     if (size != 0)
         memcpy(copy, bytes, size);
     const struct fletch_foreign_memory memory = {.data = copy, .bytes = size};
@@ -301,14 +296,49 @@ enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, 
     enum fletch_status relayed = relay_memory(input, &options, &memory, &other);
     check_failure("relay", relayed, &other);
     if (as_stream == FLETCH_OK && relayed != FLETCH_OK)
-        stop("relay", "refuses what is read as a stream");
+        fuzz_stop("relay", "refuses what is read as a stream");
     enum fletch_status of_file = relay_file(input, &options, &memory, &other);
     check_failure("relay of a file", of_file, &other);
     if ((of_file == FLETCH_OK) != (relayed == FLETCH_OK))
-        stop("relay", "takes from memory what it refuses from a file, or the other way round");
+        fuzz_stop("relay", "takes from memory what it refuses from a file, or the other way round");
     free(copy);
     fletch_account_close(account);
     if (counted.live_bytes != 0)
-        stop("memory", "not given back");
+        fuzz_stop("memory", "not given back");
     return status;
+}
+
+/* A file whose batches are wrong each in its own way still has the others. */
+static void read_backwards(struct ipc_input *input, struct fletch_ipc_reader *reader)
+{
+    struct fletch_error error;
+    const size_t count = fletch_ipc_reader_batch_count(reader);
+    if (count == FLETCH_IPC_UNKNOWN)
+        fuzz_stop("backwards", "a file that does not know its batches");
+    for (size_t i = count; i-- > 0;) {
+        struct fletch_batch *batch = NULL;
+        const enum fletch_status status = fletch_ipc_reader_read(reader, i, &batch, &error);
+        if (status == FLETCH_FAILED_PRECONDITION)
+            return;
+        check_failure("backwards", status, &error);
+        if (batch == NULL)
+            continue;
+        look_at(batch);
+        fletch_batch_release(input->cache, batch);
+    }
+}
+
+void ipc_input_try_backwards(struct ipc_input *input, const uint8_t *bytes, size_t size)
+{
+    const struct fletch_foreign_memory memory = {.data = bytes, .bytes = size};
+    struct fletch_ipc_read_options options = options_of(input, NULL);
+    struct fletch_ipc_reader *reader = NULL;
+    struct fletch_error error;
+    options.body_limit_bytes = size * BYTES_EACH / 4 + BYTES_MORE / 4;
+    const enum fletch_status status =
+        fletch_ipc_reader_open_memory(&memory, &options, &reader, &error);
+    check_failure("opening a file", status, &error);
+    if (status == FLETCH_OK)
+        read_backwards(input, reader);
+    fletch_ipc_reader_close(reader);
 }

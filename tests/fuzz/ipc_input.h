@@ -24,4 +24,7 @@ void ipc_input_end(struct ipc_input *input);
 enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, size_t size,
                                  struct fletch_error *error);
 
+/* A file, batch by batch from the last one to the first. */
+void ipc_input_try_backwards(struct ipc_input *input, const uint8_t *bytes, size_t size);
+
 #endif

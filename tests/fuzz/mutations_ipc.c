@@ -1,5 +1,5 @@
 /* Golden files, damaged: cut at each byte, with bits flipped, with numbers replaced by extreme
- * ones.
+ * ones, and where their structure says something.
  *
  *   mutations_ipc SEED TRIALS FILE...        TRIALS: of bits and of numbers, for each file; of cuts
  *                                          20 times as many, or one at each byte */
@@ -11,8 +11,9 @@
 
 #include "base/random.h"
 #include "fuzz/ipc_input.h"
+#include "fuzz/ipc_mutator.h"
 
-enum { CUTS_EACH = 20 };
+enum { CUTS_EACH = 20, CHANGES_MOST = 4 };
 
 struct golden {
     const char *path;
@@ -97,6 +98,22 @@ static void replace(struct ipc_input *input, const struct golden *golden, uint64
     free(bytes);
 }
 
+static void change(struct ipc_input *input, const struct golden *golden, uint64_t trials,
+                   struct fletch_random *random, struct counts *counts)
+{
+    const size_t most = 2 * golden->size;
+    uint8_t *bytes = malloc(most + 8);
+    for (uint64_t i = 0; i < trials; i++) {
+        size_t size = golden->size;
+        memcpy(bytes, golden->bytes, size);
+        for (uint32_t k = fletch_random_below(random, CHANGES_MOST) + 1; k > 0 && size > 0; k--)
+            size = ipc_mutate(bytes, size, most, random);
+        if (size > 0)
+            try(input, bytes, size, counts);
+    }
+    free(bytes);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 4) {
@@ -115,6 +132,7 @@ int main(int argc, char **argv)
         cut(&input, &golden, CUTS_EACH * trials, &counts);
         flip(&input, &golden, trials, &random, &counts);
         replace(&input, &golden, trials, &random, &counts);
+        change(&input, &golden, trials, &random, &counts);
         free(golden.bytes);
     }
     ipc_input_end(&input);

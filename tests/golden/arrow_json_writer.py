@@ -107,13 +107,14 @@ class Writer:
             return self.lists(field, kind, values)
         if name in ("utf8view", "binaryview"):
             return self.views(name, values)
-        told = {"DATA": [self.value(kind, value) for value in values]}
+        told = {}
         if name in ("utf8", "largeutf8", "binary", "largebinary"):
             ends = [0]
             for value in values:
                 ends.append(ends[-1] + len(value or "") // 2)
             told["OFFSET"] = [str(end) if name.startswith("large") else end for end in ends]
-        return told
+        # Java wants the offsets first.
+        return told | {"DATA": [self.value(kind, value) for value in values]}
 
     def union(self, field, kind, values):
         members = [[] for _ in field["children"]]
@@ -233,5 +234,7 @@ def json_of(dump):
         field, values, _ = writer.values[id]
         column = writer.column(field | {"name": f"DICT{id}".encode().hex()}, values)
         data[id] = {"id": id, "data": {"count": len(values), "columns": [column]}}
-    return {"schema": schema, "dictionaries": [data[id] for id in sorted(data)],
-            "batches": batches}
+    told = {"schema": schema}
+    if data:  # Java wants none where there are none
+        told["dictionaries"] = [data[id] for id in sorted(data)]
+    return told | {"batches": batches}

@@ -215,9 +215,10 @@ class ShuffleTest(ProgramTest):
         self.assertGreater(max(p["rows"] for p in report["partitions"]), 198000)
 
     def test_small_memory_with_and_without_spilling(self):
-        # LZ4 has scratch of its own.
+        # Codecs have scratch of their own.
         spill = ["--spill-dir", self.folder]
-        for mebibytes, words in ((1, []), (1, spill), (4, [*spill, "--compress-spill"])):
+        for mebibytes, words in ((1, []), (1, spill), (4, [*spill, "--compress-spill", "lz4"]),
+                                 (8, [*spill, "--compress-spill", "zstd"])):
             report = self.shuffle("--by", "key", "--memory", f"{mebibytes}MiB", "--replace",
                                   *words)
             self.assertEqual(report["memory_bytes"], mebibytes << 20)
@@ -276,7 +277,9 @@ class ShuffleTest(ProgramTest):
                 ((*base, "--partitions", 2, "--round-robin"), "--round-robin"),
                 ((*base, "--partitions", 2, "--bounds", "x"), "--range"),
                 ((*base, "--partitions", 2, "--save-bounds", "x"), "--range"),
-                ((*base, "--partitions", 2, "--compress-spill"), "--spill-dir"),
+                ((*base, "--partitions", 2, "--compress-spill", "lz4"), "--spill-dir"),
+                ((*base, "--partitions", 2, "--spill-dir", self.folder, "--compress-spill", "lzo"),
+                 "--compress-spill is 'lzo', expected lz4 or zstd"),
                 ((*base, "--partitions", 2, "--compress", "gzip"), "'gzip', expected lz4 or zstd"),
                 ((self.input, "--by", "kay", "--partitions", 2, *out), "'kay'; there are: key"),
                 ((self.input, "--by", "key,", "--partitions", 2, *out), "''")):

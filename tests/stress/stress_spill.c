@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arrow/codec_lz4.h"
 #include "support/arguments.h"
 #include "support/cmocka_tests.h"
 #include "support/schemas.h"
@@ -24,7 +23,7 @@ struct scene {
     struct fletch_schema *schema;
     struct fletch_spill_location *locations;
     uint64_t frames;
-    bool compresses;
+    enum fletch_spill_codec codec;
     _Atomic uint64_t written; /* frames that readers may take */
     _Atomic uint64_t taken;
     _Atomic uint64_t failures;
@@ -118,7 +117,7 @@ static void run_watcher(void *context)
     } while (statistics.frames_written < scene->frames || statistics.frames_live > 0);
 }
 
-static void run_scene(bool compresses, bool has_no_holes)
+static void run_scene(enum fletch_spill_codec codec, bool has_no_holes)
 {
     struct test_disk disk;
     struct test_pool pool = test_pool_make();
@@ -127,7 +126,7 @@ static void run_scene(bool compresses, bool has_no_holes)
         .pool = &pool,
         .schema = schema_new("a=l!"),
         .frames = FRAMES * arguments.scale,
-        .compresses = compresses,
+        .codec = codec,
     };
     test_disk_make(&disk);
     disk.has_no_holes = has_no_holes;
@@ -139,7 +138,7 @@ static void run_scene(bool compresses, bool has_no_holes)
         .cache = pool.cache,
         .account = pool.account,
         .file_bytes = (uint64_t)KEPT * ROWS_MOST * 8,
-        .compresses = compresses && fletch_lz4_exists(),
+        .codec = codec_or_plain(codec),
         .io = &disk.io,
     };
     struct member members[READERS + 2];
@@ -169,19 +168,20 @@ static void run_scene(bool compresses, bool has_no_holes)
 static void readers_follow_the_writer(void **state)
 {
     (void)state;
-    run_scene(false, false);
+    run_scene(FLETCH_SPILL_PLAIN, false);
 }
 
 static void readers_follow_the_writer_who_compresses(void **state)
 {
     (void)state;
-    run_scene(true, false);
+    run_scene(FLETCH_SPILL_LZ4, false);
+    run_scene(FLETCH_SPILL_ZSTD, false);
 }
 
 static void readers_follow_the_writer_without_holes(void **state)
 {
     (void)state;
-    run_scene(false, true);
+    run_scene(FLETCH_SPILL_PLAIN, true);
 }
 
 int main(int argc, char **argv)

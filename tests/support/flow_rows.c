@@ -20,7 +20,7 @@ static struct fletch_batch *make(struct fletch_schema *schema, struct fletch_buf
     struct fletch_buffer *buffer;
     if (fletch_buffer_allocate(cache, bytes, NULL, &buffer, NULL) != FLETCH_OK)
         return NULL;
-    *out_words = (int64_t *)fletch_buffer_mutable_data(buffer);
+    *out_words = (int64_t *)(void *)fletch_buffer_mutable_data(buffer);
     for (uint32_t c = 0; c < columns; c++) {
         nodes[c] = (struct fletch_batch_node){.length = row_count};
         spans[2 * c + 1] = (struct fletch_batch_span){

@@ -2,19 +2,24 @@
 
 #include <string.h>
 
-#include "arrow/codec_lz4.h"
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
 
+enum fletch_spill_codec codec_or_plain(enum fletch_spill_codec codec)
+{
+    return fletch_spill_codec_check(codec, NULL) == FLETCH_OK ? codec : FLETCH_SPILL_PLAIN;
+}
+
 struct fletch_spill_segment *segment_make(struct test_disk *disk, struct test_pool *pool,
-                                          struct fletch_schema *schema, bool compresses)
+                                          struct fletch_schema *schema,
+                                          enum fletch_spill_codec codec)
 {
     const struct fletch_spill_options options = {
         .directory = disk->path,
         .schema = schema,
         .cache = pool->cache,
         .account = pool->account,
-        .compresses = compresses && fletch_lz4_exists(),
+        .codec = codec_or_plain(codec),
         .io = &disk->io,
     };
     struct fletch_spill_segment *segment = NULL;

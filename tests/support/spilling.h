@@ -7,8 +7,12 @@
 
 /* A writer's segment, as tests make it. What fails ends the test. */
 
+/* The codec, or PLAIN where the build is without it. */
+enum fletch_spill_codec codec_or_plain(enum fletch_spill_codec codec);
+
 struct fletch_spill_segment *segment_make(struct test_disk *disk, struct test_pool *pool,
-                                          struct fletch_schema *schema, bool compresses);
+                                          struct fletch_schema *schema,
+                                          enum fletch_spill_codec codec);
 
 struct fletch_spill_location frame_append(struct fletch_spill_segment *segment,
                                           struct fletch_batch *batch);

@@ -13,6 +13,10 @@ _fletch() {
         mapfile -t COMPREPLY < <(compgen -W 'keys rows counts off' -- "$word")
         return
         ;;
+    --compress | --compress-spill)
+        mapfile -t COMPREPLY < <(compgen -W 'lz4 zstd' -- "$word")
+        return
+        ;;
     --order)
         mapfile -t COMPREPLY < <(compgen -W 'asc desc' -- "$word")
         return

@@ -1,5 +1,6 @@
 #include "arrow/validate.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,12 +285,30 @@ static void indices_are_within_the_dictionary(void **state)
                 found(batch, 3,
                       kind == 1 ? "element 2 has index 3, expected 0 or more and below "
                                   "the dictionary's 3"
-                                : "element 2 has index ");
+                      : strcmp(texts[i], "a=L<u>") == 0
+                          ? "element 2 has index 18446744073709551615,"
+                          : "element 2 has index ");
                 continue;
             }
             assert_ok(fletch_batch_validate(batch, FLETCH_VALIDATION_FULL, NULL));
             fletch_batch_release(pool.cache, batch);
         }
+}
+
+/* Whose bits, without the sign, are a number below that of the values. */
+static void negative_indices_are_outside_of_large_dictionaries(void **state)
+{
+    (void)state;
+    static const int8_t wrong[] = {-1, -56, INT8_MIN};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char message[64];
+        struct fletch_batch *batch = zeros("a=c<u>", 300);
+        ((int8_t *)writable(batch, 1))[1] = INT8_MAX;
+        assert_ok(fletch_batch_validate(batch, FLETCH_VALIDATION_FULL, NULL));
+        ((int8_t *)writable(batch, 1))[2] = wrong[i];
+        snprintf(message, sizeof message, "element 2 has index %d, expected 0 or more", wrong[i]);
+        found(batch, 3, message);
+    }
 }
 
 static void dictionaries_are_there_and_good(void **state)
@@ -506,6 +525,7 @@ int main(void)
         cmocka_unit_test(offsets_do_not_decrease_or_leave_the_data),
         cmocka_unit_test(strings_are_utf8_where_they_count),
         cmocka_unit_test(indices_are_within_the_dictionary),
+        cmocka_unit_test(negative_indices_are_outside_of_large_dictionaries),
         cmocka_unit_test(dictionaries_are_there_and_good),
         cmocka_unit_test(decimals_have_the_digits_that_they_may),
         cmocka_unit_test(a_carry_into_the_upper_half_is_not_forgotten),

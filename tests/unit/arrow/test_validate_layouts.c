@@ -14,8 +14,8 @@ static struct test_pool pool;
 struct scene {
     const char *schema;
     int64_t rows;
-    struct fletch_batch_node nodes[6];
-    struct fletch_batch_span spans[10];
+    struct fletch_batch_node nodes[64];
+    struct fletch_batch_span spans[192];
     uint32_t view_spans[3];
 };
 
@@ -411,6 +411,91 @@ static void dictionaries_are_followed_into_each_other(void **state)
     }
 }
 
+/* ---- what little memory stands for ---- */
+
+static void nulls_and_runs_have_an_end(void **state)
+{
+    (void)state;
+    int64_t offsets[] = {0, INT64_C(1) << 36};
+    struct scene scene = {
+        .schema = "a=+L(item=n)",
+        .rows = 1,
+        .nodes = {{.length = 1}, {.length = INT64_C(1) << 40, .null_count = INT64_C(1) << 40}},
+        .spans = {{NULL, 0}, SPAN(offsets)},
+    };
+    found(&scene, 2, "field 'a' (large_list): stands for more elements than 68719476736");
+    offsets[1]--;
+    good(&scene);
+    int64_t run_end = INT64_C(1) << 37;
+    scene = (struct scene){
+        .schema = "a=+r(run_ends=l values=n)",
+        .rows = run_end,
+        .nodes = {{.length = run_end}, {.length = 1}, {.length = 1, .null_count = 1}},
+        .spans = {{NULL, 0}, SPAN(&run_end)},
+    };
+    scene.spans[1].bytes = sizeof run_end;
+    found(&scene, 2, "field 'a' (run_end_encoded): stands for more elements than ");
+    scene = (struct scene){.schema = "", .rows = (INT64_C(1) << 36) + 1};
+    found(&scene, 2, "batch of 68719476737 rows without columns, expected at most 68719476736");
+    scene.rows--;
+    good(&scene);
+}
+
+static void runs_count_for_each_element(void **state)
+{
+    (void)state;
+    const int64_t offsets[] = {0, INT64_C(1) << 20};
+    int64_t run_end = INT64_C(1) << 16;
+    struct scene scene = {
+        .schema = "a=+r(run_ends=l values=+L(item=n))",
+        .rows = run_end,
+        .nodes = {{.length = run_end}, {.length = 1}, {.length = 1}, {.length = offsets[1]}},
+        .spans = {{NULL, 0}, {(const uint8_t *)&run_end, sizeof run_end}, {NULL, 0}, SPAN(offsets)},
+    };
+    scene.nodes[3].null_count = offsets[1];
+    found(&scene, 2, "field 'a' (run_end_encoded): stands for more elements than ");
+    scene.rows = scene.nodes[0].length = 1 << 15;
+    good(&scene);
+}
+
+/* Two elements in each list, and each of them in both of the next level's. */
+static void list_views_share_no_more_than_can_be_counted(void **state)
+{
+    (void)state;
+    enum { LEVELS_MOST = 60, LEVELS_GOOD = 10 };
+    const int32_t starts[] = {0, 0};
+    const int32_t sizes[] = {2, 2};
+    char text[LEVELS_MOST * 16] = "a=";
+    for (uint32_t levels = 0; levels <= LEVELS_MOST; levels++) {
+        struct scene scene = {.schema = text, .rows = 2};
+        char ends[LEVELS_MOST + 1] = "";
+        for (uint32_t i = 0; i < levels; i++) {
+            scene.nodes[i].length = 2;
+            scene.spans[3 * i + 1] = (struct fletch_batch_span)SPAN(starts);
+            scene.spans[3 * i + 2] = (struct fletch_batch_span)SPAN(sizes);
+            ends[i] = ')';
+        }
+        scene.nodes[levels] = (struct fletch_batch_node){.length = 2, .null_count = 2};
+        const size_t bytes = strlen(text);
+        strcat(strcat(text, "n"), ends);
+        if (levels == LEVELS_GOOD)
+            good(&scene);
+        if (levels == LEVELS_MOST) {
+            struct fletch_error error = {.message = ""};
+            struct fletch_batch *batch = batch_of(&scene);
+            assert_ok(fletch_batch_validate(batch, FLETCH_VALIDATION_STRUCTURE, &error));
+            assert_int_equal(fletch_batch_validate(batch, FLETCH_VALIDATION_OFFSETS, &error),
+                             FLETCH_INVALID_ARGUMENT);
+            assert_contains(
+                error.message,
+                "field 'a' (list_view): what is nested is shared in more than 33554432 places");
+            fletch_batch_release(pool.cache, batch);
+        }
+        text[bytes] = '\0';
+        strcat(text, "+vl(item=");
+    }
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -436,6 +521,9 @@ int main(void)
         cmocka_unit_test(unions_are_checked),
         cmocka_unit_test(runs_are_checked),
         cmocka_unit_test(dictionaries_are_followed_into_each_other),
+        cmocka_unit_test(nulls_and_runs_have_an_end),
+        cmocka_unit_test(runs_count_for_each_element),
+        cmocka_unit_test(list_views_share_no_more_than_can_be_counted),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

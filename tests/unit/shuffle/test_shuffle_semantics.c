@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "arrow/codec_lz4.h"
+#include "arrow/codec_zstd.h"
 #include "shuffle/shuffle.h"
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
@@ -883,6 +884,8 @@ static void a_shuffle_that_is_registered_can_spill(void **state)
     spill_with_the_least_budget(FLETCH_SPILL_PLAIN);
     if (fletch_lz4_exists())
         spill_with_the_least_budget(FLETCH_SPILL_LZ4);
+    if (fletch_zstd_exists())
+        spill_with_the_least_budget(FLETCH_SPILL_ZSTD);
 }
 
 /* ---- schema ---- */

@@ -25,7 +25,7 @@ struct scene {
     struct fletch_spill_location location;
 };
 
-static void make_scene(struct scene *scene, bool compresses)
+static void make_scene(struct scene *scene, enum fletch_spill_codec codec)
 {
     struct fletch_random random = fletch_random_from_seed(91);
     test_disk_make(&scene->disk);
@@ -34,7 +34,7 @@ static void make_scene(struct scene *scene, bool compresses)
     struct fletch_batch *plain = random_batch(&random, scene->pool.cache, scene->schema, 40);
     scene->batch = batch_with_metadata(&scene->pool, plain, "metadata");
     fletch_batch_release(scene->pool.cache, plain);
-    scene->segment = segment_make(&scene->disk, &scene->pool, scene->schema, compresses);
+    scene->segment = segment_make(&scene->disk, &scene->pool, scene->schema, codec);
     scene->before = frame_append(scene->segment, scene->batch);
     scene->location = frame_append(scene->segment, scene->batch);
 }
@@ -81,10 +81,10 @@ static uint8_t read_byte(const struct scene *scene, uint64_t offset)
     return byte;
 }
 
-static void each_byte_may_be_wrong(bool compresses)
+static void each_byte_may_be_wrong(enum fletch_spill_codec codec)
 {
     struct scene scene;
-    make_scene(&scene, compresses);
+    make_scene(&scene, codec);
     uint64_t used = account_used_bytes(scene.pool.account);
     for (uint64_t i = 0; i < scene.location.stored_bytes; i++) {
         uint8_t byte = read_byte(&scene, i);
@@ -101,21 +101,22 @@ static void each_byte_may_be_wrong(bool compresses)
 static void each_byte_of_a_frame_may_be_wrong(void **state)
 {
     (void)state;
-    each_byte_may_be_wrong(false);
+    each_byte_may_be_wrong(FLETCH_SPILL_PLAIN);
 }
 
 static void each_byte_of_a_compressed_frame_may_be_wrong(void **state)
 {
     (void)state;
-    each_byte_may_be_wrong(true);
+    each_byte_may_be_wrong(FLETCH_SPILL_LZ4);
+    each_byte_may_be_wrong(FLETCH_SPILL_ZSTD);
 }
 
 static void file_may_be_cut_anywhere(void **state)
 {
     (void)state;
-    for (int compresses = 0; compresses < 2; compresses++) {
+    for (enum fletch_spill_codec codec = FLETCH_SPILL_PLAIN; codec <= FLETCH_SPILL_ZSTD; codec++) {
         struct scene scene;
-        make_scene(&scene, compresses != 0);
+        make_scene(&scene, codec);
         for (uint64_t i = scene.location.stored_bytes; i-- > 0;) {
             char part[64];
             snprintf(part, sizeof part, "the file ends after %" PRIu64 " bytes of it, expected ",
@@ -146,9 +147,9 @@ static void seal(const struct scene *scene)
 static void each_byte_may_be_wrong_with_a_right_crc32c(void **state)
 {
     (void)state;
-    for (int compresses = 0; compresses < 2; compresses++) {
+    for (enum fletch_spill_codec codec = FLETCH_SPILL_PLAIN; codec <= FLETCH_SPILL_ZSTD; codec++) {
         struct scene scene;
-        make_scene(&scene, compresses != 0);
+        make_scene(&scene, codec);
         uint64_t refused = 0;
         uint64_t sealed = scene.location.stored_bytes - sizeof(uint32_t);
         for (uint64_t i = 0; i < sealed; i++) {
@@ -178,7 +179,7 @@ static void frame_of_another_place_is_told(void **state)
 {
     (void)state;
     struct scene scene;
-    make_scene(&scene, false);
+    make_scene(&scene, FLETCH_SPILL_PLAIN);
     struct fletch_spill_location location = scene.location;
     struct fletch_batch *batch = NULL;
     struct fletch_error error = {0};
@@ -205,7 +206,7 @@ static void damage_quarantines(void **state)
     struct scene scene;
     struct fletch_spill_location location;
     struct fletch_error error = {0};
-    make_scene(&scene, false);
+    make_scene(&scene, FLETCH_SPILL_PLAIN);
     assert_int_equal(fletch_spill_segment_state(scene.segment), FLETCH_SPILL_OPEN);
     write_byte(&scene, 3, 0);
     expect_loss(&scene, "crc32c");

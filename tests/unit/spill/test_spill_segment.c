@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "arrow/codec_lz4.h"
+#include "arrow/codec_zstd.h"
 #include "base/random.h"
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
@@ -35,12 +36,12 @@ static struct fletch_batch *some_batch(struct fletch_random *random, struct test
 /* Appends some frames, and reads each twice, the last one first; writer and frames end in any
  * order. */
 static void round_trip(struct test_disk *disk, struct fletch_random *random,
-                       struct fletch_schema *schema, bool compresses)
+                       struct fletch_schema *schema, enum fletch_spill_codec codec)
 {
     struct test_pool pool = test_pool_make();
     struct fletch_batch *batches[FRAMES];
     struct fletch_spill_location locations[FRAMES];
-    struct fletch_spill_segment *segment = segment_make(disk, &pool, schema, compresses);
+    struct fletch_spill_segment *segment = segment_make(disk, &pool, schema, codec);
     for (int i = 0; i < FRAMES; i++) {
         batches[i] = some_batch(random, &pool, schema, i % 2 == 1);
         locations[i] = frame_append(segment, batches[i]);
@@ -75,7 +76,7 @@ static void random_frames_come_back(void **state)
         disk.has_no_tmpfile = i % 5 == 0;
         disk.is_interrupted = i % 7 == 0;
         disk.transfer_most = i % 4 == 0 ? 100 : 0;
-        round_trip(&disk, &random, schema, i % 2 == 0);
+        round_trip(&disk, &random, schema, (enum fletch_spill_codec)(i / 3 % 3));
         fletch_schema_release(schema);
     }
     test_disk_end(&disk);
@@ -88,8 +89,8 @@ static void every_type_comes_back(void **state)
     struct fletch_schema *schema = schema_of_every_layout();
     struct test_disk disk;
     test_disk_make(&disk);
-    for (int compresses = 0; compresses < 2; compresses++)
-        round_trip(&disk, &random, schema, compresses != 0);
+    for (enum fletch_spill_codec codec = FLETCH_SPILL_PLAIN; codec <= FLETCH_SPILL_ZSTD; codec++)
+        round_trip(&disk, &random, schema, codec);
     fletch_schema_release(schema);
     test_disk_end(&disk);
 }
@@ -102,10 +103,11 @@ static void batches_without_rows_or_columns_come_back(void **state)
     struct test_pool pool = test_pool_make();
     struct test_disk disk;
     test_disk_make(&disk);
-    for (size_t i = 0; i < 6; i++) {
-        struct fletch_schema *schema = schema_new(texts[i / 2]);
-        struct fletch_spill_segment *segment = segment_make(&disk, &pool, schema, i % 2 == 0);
-        int64_t rows = i / 2 == 0 ? 0 : 1000;
+    for (size_t i = 0; i < 9; i++) {
+        struct fletch_schema *schema = schema_new(texts[i / 3]);
+        enum fletch_spill_codec codec = (enum fletch_spill_codec)(i % 3);
+        struct fletch_spill_segment *segment = segment_make(&disk, &pool, schema, codec);
+        int64_t rows = i / 3 == 0 ? 0 : 1000;
         struct fletch_batch *batch = random_batch(&random, pool.cache, schema, rows);
         struct fletch_spill_location location = frame_append(segment, batch);
         frame_expect(&pool, &location, batch);
@@ -126,8 +128,8 @@ static void metadata_of_the_application_comes_back(void **state)
     struct test_pool pool = test_pool_make();
     struct test_disk disk;
     test_disk_make(&disk);
-    for (int compresses = 0; compresses < 2; compresses++) {
-        struct fletch_spill_segment *segment = segment_make(&disk, &pool, schema, compresses != 0);
+    for (enum fletch_spill_codec codec = FLETCH_SPILL_PLAIN; codec <= FLETCH_SPILL_ZSTD; codec++) {
+        struct fletch_spill_segment *segment = segment_make(&disk, &pool, schema, codec);
         struct fletch_batch *plain = random_batch(&random, pool.cache, schema, 7);
         struct fletch_batch *batch = batch_with_metadata(&pool, plain, "who cares");
         struct fletch_spill_location location = frame_append(segment, batch);
@@ -142,7 +144,7 @@ static void metadata_of_the_application_comes_back(void **state)
     test_pool_end(&pool);
 }
 
-/* Larger than a file, than many pieces, and than one of LZ4's. */
+/* Larger than a file, than many pieces, and than one of a codec's. */
 static void frame_of_72_megabytes_comes_back(void **state)
 {
     (void)state;
@@ -153,14 +155,14 @@ static void frame_of_72_megabytes_comes_back(void **state)
     disk.has_no_holes = true;
     struct fletch_batch *batch = batch_of_numbers(&pool, schema, 9 << 20, 5);
     struct fletch_batch *small = batch_of_numbers(&pool, schema, 10, 3);
-    for (int compresses = 0; compresses < 2; compresses++) {
-        struct fletch_spill_segment *segment = segment_make(&disk, &pool, schema, compresses != 0);
+    for (enum fletch_spill_codec codec = FLETCH_SPILL_PLAIN; codec <= FLETCH_SPILL_ZSTD; codec++) {
+        struct fletch_spill_segment *segment = segment_make(&disk, &pool, schema, codec);
         struct fletch_spill_location first = frame_append(segment, batch);
         struct fletch_spill_location second = frame_append(segment, small);
         frame_expect(&pool, &first, batch);
         frame_expect(&pool, &second, small);
         assert_true(first.frame_bytes >= (size_t)72 << 20);
-        if (compresses != 0 && fletch_lz4_exists())
+        if (codec_or_plain(codec) != FLETCH_SPILL_PLAIN)
             assert_true(first.stored_bytes < first.frame_bytes);
         assert_true((first.file == second.file) == (first.stored_bytes < 64 << 20));
         fletch_spill_release(&first);
@@ -185,7 +187,7 @@ static void batch_of_another_schema_is_refused(void **state)
     struct fletch_error error = {0};
     struct fletch_spill_location location;
     test_disk_make(&disk);
-    struct fletch_spill_segment *segment = segment_make(&disk, &pool, schema, false);
+    struct fletch_spill_segment *segment = segment_make(&disk, &pool, schema, FLETCH_SPILL_PLAIN);
     struct fletch_batch *batch = random_batch(&random, pool.cache, other, 5);
     assert_int_equal(fletch_spill_segment_append(segment, batch, &location, &error),
                      FLETCH_INVALID_ARGUMENT);
@@ -199,22 +201,28 @@ static void batch_of_another_schema_is_refused(void **state)
     test_pool_end(&pool);
 }
 
-static void build_without_lz4_says_so(void **state)
+static void expect_codec(enum fletch_spill_codec codec, bool exists, const char *library)
 {
-    (void)state;
     struct fletch_schema *schema = schema_new("a=l!");
     struct test_pool pool = test_pool_make();
     struct fletch_spill_segment *segment = NULL;
     struct fletch_error error = {0};
     const struct fletch_spill_options options = {
-        .directory = ".", .schema = schema, .cache = pool.cache, .compresses = true};
+        .directory = ".", .schema = schema, .cache = pool.cache, .codec = codec};
     enum fletch_status status = fletch_spill_segment_create(&options, &segment, &error);
-    assert_int_equal(status, fletch_lz4_exists() ? FLETCH_OK : FLETCH_UNIMPLEMENTED);
+    assert_int_equal(status, exists ? FLETCH_OK : FLETCH_UNIMPLEMENTED);
     if (status != FLETCH_OK)
-        assert_contains(error.message, "liblz4");
+        assert_contains(error.message, library);
     fletch_spill_segment_close(segment);
     fletch_schema_release(schema);
     test_pool_end(&pool);
+}
+
+static void build_without_a_codec_says_so(void **state)
+{
+    (void)state;
+    expect_codec(FLETCH_SPILL_LZ4, fletch_lz4_exists(), "no liblz4");
+    expect_codec(FLETCH_SPILL_ZSTD, fletch_zstd_exists(), "no libzstd");
 }
 
 /* ---- directories ---- */
@@ -295,7 +303,7 @@ int main(void)
         cmocka_unit_test(metadata_of_the_application_comes_back),
         cmocka_unit_test(frame_of_72_megabytes_comes_back),
         cmocka_unit_test(batch_of_another_schema_is_refused),
-        cmocka_unit_test(build_without_lz4_says_so),
+        cmocka_unit_test(build_without_a_codec_says_so),
         cmocka_unit_test(directory_is_looked_at),
         cmocka_unit_test(directory_that_may_not_be_written_is_refused),
     };

@@ -174,18 +174,19 @@ static void without_holes_files_follow_each_other(void **state)
 static void full_disk_makes_it_read_only(void **state)
 {
     (void)state;
-    for (int compresses = 0; compresses < 2; compresses++) {
+    for (enum fletch_spill_codec codec = FLETCH_SPILL_PLAIN; codec <= FLETCH_SPILL_ZSTD; codec++) {
         struct scene scene;
         struct fletch_spill_location location = {0};
         struct fletch_error error = {0};
         make_scene(&scene);
         struct fletch_spill_segment *segment =
-            segment_make(&scene.disk, &scene.pool, scene.schema, compresses != 0);
+            segment_make(&scene.disk, &scene.pool, scene.schema, codec);
         scene.locations[0] = frame_append(segment, scene.batch);
         uint64_t end = scene.locations[0].file->end;
         /* A part of the next one finds room. */
-        scene.disk.transfer_most = 5000;
-        scene.disk.room_bytes = scene.disk.written_bytes + 20000;
+        uint64_t frame_bytes = scene.locations[0].stored_bytes;
+        scene.disk.transfer_most = frame_bytes / 8;
+        scene.disk.room_bytes = scene.disk.written_bytes + frame_bytes / 2;
         assert_int_equal(fletch_spill_segment_append(segment, scene.batch, &location, &error),
                          FLETCH_RESOURCE_EXHAUSTED);
         assert_contains(error.message, scene.disk.path);
@@ -306,16 +307,16 @@ static void small_file_system_is_filled(void **state)
 static void full_budget_stops_no_frame(void **state)
 {
     (void)state;
-    for (int compresses = 0; compresses < 2; compresses++) {
+    for (enum fletch_spill_codec codec = FLETCH_SPILL_PLAIN; codec <= FLETCH_SPILL_ZSTD; codec++) {
         struct scene scene;
         make_scene(&scene);
         struct fletch_account *account = account_make(scene.pool.account, "shuffle", 4 << 20, 0);
         struct test_pool limited = scene.pool;
         limited.account = account;
         struct fletch_spill_segment *segment =
-            segment_make(&scene.disk, &limited, scene.schema, compresses != 0);
+            segment_make(&scene.disk, &limited, scene.schema, codec);
         uint64_t scratch = account_used_bytes(account);
-        assert_true(scratch >= 256 && scratch < (compresses != 0 ? 1 << 20 : 4096));
+        assert_true(scratch >= 256 && scratch < (codec == FLETCH_SPILL_PLAIN ? 4096 : 2 << 20));
         assert_ok(fletch_account_reserve(account, (4 << 20) - scratch, 0, NULL));
         append_all(&scene, segment);
         assert_int_equal(account_used_bytes(account), 4 << 20);

@@ -1,8 +1,7 @@
+/* Any bytes, read as a stream (or whatever they say they are) in every way there is. */
+
+#include "fuzz/fuzz_target.h"
 #include "fuzz/ipc_input.h"
-
-/* For libFuzzer: any bytes, read as IPC. */
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static struct ipc_input input;
 

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Runs fuzz targets one after the other, each for some seconds, from the golden files, the seeds and
+# what was found before. What it learns stays in BUILD/corpus, what it finds in BUILD/found.
+#
+#   run-fuzzers.sh BUILD SECONDS TARGET...
+set -eu
+
+build=$1
+seconds=$2
+shift 2
+source=$(cd "$(dirname "$0")/.." && pwd)
+seeds=$build/tests/fuzz/seeds
+programs=$build/tests/fuzz
+failures=
+
+"$programs/make_seeds" "$seeds"
+if [ -x "$programs/mutations_http2" ]; then
+    "$programs/mutations_http2" 1 64 "$seeds/http2"
+fi
+for target in "$@"; do
+    mkdir -p "$build/corpus/$target" "$build/found"
+    folders=$build/corpus/$target
+    case $target in
+    codec) folders="$folders $seeds/codec" ;;
+    http2) folders="$folders $seeds/http2" ;;
+    file) folders="$folders $seeds/file $source/tests/golden/data" ;;
+    *) folders="$folders $seeds/stream $seeds/file $source/tests/golden/data" ;;
+    esac
+    if [ -d "$source/tests/fuzz/corpus/$target" ]; then
+        folders="$folders $source/tests/fuzz/corpus/$target"
+    fi
+    echo "== $target for $seconds s"
+    # shellcheck disable=SC2086 # several folders
+    "$programs/fuzz_$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 \
+        -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
+        $folders || failures="$failures $target"
+done
+if [ -n "$failures" ]; then
+    echo "found something:$failures; it lies in $build/found" >&2
+    exit 1
+fi

@@ -1,0 +1,117 @@
+/* Hash and scatter on what was read of any bytes: of each batch, no row is lost or changed, and
+ * every frame is a valid batch. */
+
+#include "fuzz/fuzz_target.h"
+
+#include <fletching/fletching.h>
+
+#include "arrow/schema.h"
+#include "fuzz/ipc_input.h"
+#include "fuzz/walk.h"
+#include "memory/batch.h"
+
+enum { PARTITIONS = 3, KEYS_MOST = 4, ELEMENTS_MOST = 1 << 16, FRAME_BYTES = 4096 };
+
+static struct ipc_input input;
+
+/* The rows that went in or came out. */
+struct rows {
+    int64_t count;
+    uint64_t sum;
+};
+
+static void add(struct rows *rows, const struct fletch_batch *batch)
+{
+    rows->count += batch->row_count;
+    rows->sum += fletch_hash_row_sum(batch);
+}
+
+static struct fletch_partition_writer *open_writer(const struct fletch_batch *batch)
+{
+    static const uint32_t keys[KEYS_MOST] = {0, 1, 2, 3};
+    const uint32_t columns = batch->schema->column_count;
+    const struct fletch_partitioner_options options = {
+        .struct_size = sizeof options,
+        .method = columns == 0 ? FLETCH_PARTITION_ROUND_ROBIN : FLETCH_PARTITION_HASH,
+        .partition_count = PARTITIONS,
+        .key_columns = keys,
+        .key_column_count = columns < KEYS_MOST ? columns : KEYS_MOST,
+    };
+    const struct fletch_partition_writer_options writer_options = {
+        .struct_size = sizeof writer_options, .cache = input.cache, .frame_bytes = FRAME_BYTES};
+    struct fletch_partitioner *partitioner = NULL;
+    struct fletch_partition_writer *writer = NULL;
+    struct fletch_error error;
+    if (fletch_partitioner_create(batch->schema, &options, NULL, &partitioner, &error) !=
+            FLETCH_OK ||
+        fletch_partition_writer_create(batch->schema, partitioner, &writer_options, &writer,
+                                       &error) != FLETCH_OK)
+        fuzz_stop("partition writer", error.message);
+    return writer;
+}
+
+static void take_frames(struct fletch_partition_writer *writer, struct rows *out)
+{
+    struct fletch_partition_frame frame;
+    struct fletch_error error;
+    for (;;) {
+        if (fletch_partition_writer_next(writer, &frame, &error) != FLETCH_OK)
+            fuzz_stop("next frame", error.message);
+        if (frame.batch == NULL)
+            return;
+        if (fletch_batch_validate(frame.batch, FLETCH_VALIDATION_OFFSETS, &error) != FLETCH_OK)
+            fuzz_stop("frame", error.message);
+        add(out, frame.batch);
+        fletch_batch_release(input.cache, frame.batch);
+    }
+}
+
+static void scatter(struct fletch_batch *batch)
+{
+    struct fletch_partition_writer *writer = open_writer(batch);
+    struct fletch_error error;
+    struct rows in = {0};
+    struct rows out = {0};
+    add(&in, batch);
+    const enum fletch_status status = fletch_partition_writer_push(writer, batch, &error);
+    if (status == FLETCH_OK) {
+        if (fletch_partition_writer_flush(writer, &error) != FLETCH_OK)
+            fuzz_stop("flush", error.message);
+        take_frames(writer, &out);
+        if (in.count != out.count || in.sum != out.sum)
+            fuzz_stop("scatter", "other rows come out than went in");
+    } else if (status != FLETCH_INVALID_ARGUMENT && status != FLETCH_OUT_OF_RANGE) {
+        fuzz_stop("scatter", error.message);
+    }
+    fletch_partition_writer_destroy(writer);
+}
+
+static void read_all(struct fletch_ipc_reader *reader)
+{
+    struct fletch_error error;
+    struct fletch_batch *batch = NULL;
+    while (fletch_ipc_reader_next(reader, &batch, &error) == FLETCH_OK && batch != NULL) {
+        if (walk_is_short(batch, ELEMENTS_MOST))
+            scatter(batch);
+        fletch_batch_release(input.cache, batch);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    if (input.pool == NULL)
+        ipc_input_start(&input);
+    const struct fletch_foreign_memory memory = {.data = bytes, .bytes = size};
+    const struct fletch_ipc_read_options options = {
+        .struct_size = sizeof options,
+        .cache = input.cache,
+        .metadata_limit_bytes = 1 << 16,
+        .body_limit_bytes = 1 << 22,
+    };
+    struct fletch_ipc_reader *reader = NULL;
+    struct fletch_error error;
+    if (fletch_ipc_reader_open_memory(&memory, &options, &reader, &error) == FLETCH_OK)
+        read_all(reader);
+    fletch_ipc_reader_close(reader);
+    return 0;
+}
