@@ -1,5 +1,5 @@
-/* Plain TCP as an end of bench_grpc: the floor. Writes of at most 1 MiB; what comes is read into the
- * memory of one message again and again. */
+/* Plain TCP as an end of bench_grpc: the floor. Writes of at most 1 MiB; what comes is read into
+ * the memory of one message again and again. */
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
