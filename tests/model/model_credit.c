@@ -9,7 +9,7 @@
  *   TRY        two try the pool while a third asks for it
  *   LEND       two ask for both partitions' second frames; GIVES: and give back what they get
  *   DROP       one that waits gives up and frees its request, while another gives back
- *   OBTAIN     one that waits looks whether it has credit and would ask, while another gives back */
+ *   OBTAIN     one that waits looks for its grant and would ask anew, while another gives back */
 
 #include "shuffle/credit.h"
 
