@@ -33,7 +33,7 @@ SECONDS = 60
 
 
 def environment():
-    """Of a program that brings its sanitizer along."""
+    """Of a program that brings its sanitizer along, or has none."""
     return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
 
@@ -97,7 +97,8 @@ class OurServer(unittest.TestCase):
     def curl(self, *options):
         url = f"http://{HOST}:{self.port}/"
         return subprocess.run(["curl", "-sS", "-i", "--max-time", str(SECONDS), *options, url],
-                              capture_output=True, text=True, check=True).stdout
+                              capture_output=True, text=True, check=True,
+                              env=environment()).stdout
 
     @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
     def test_curl(self):
@@ -119,7 +120,7 @@ class OurServer(unittest.TestCase):
                 ["curl", "-sS", "--http2-prior-knowledge", "--max-time", str(SECONDS), "-D", "-",
                  "-H", "content-type: application/grpc", "-H", "te: trailers",
                  "--data-binary", "@" + request.name, "-o", answer.name, url],
-                capture_output=True, text=True, check=True).stdout
+                capture_output=True, text=True, check=True, env=environment()).stdout
             self.assertRegex(head, r"^HTTP/2 200")
             self.assertIn("grpc-status: 0", head)
             self.assertEqual(answer.read(), b"\0\0\0\0\x02\x08\x01")
