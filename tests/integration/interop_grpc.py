@@ -120,7 +120,7 @@ class OurServer(unittest.TestCase):
                 ["curl", "-sS", "--http2-prior-knowledge", "--max-time", str(SECONDS), "-D", "-",
                  "-H", "content-type: application/grpc", "-H", "te: trailers",
                  "--data-binary", "@" + request.name, "-o", answer.name, url],
-                capture_output=True, text=True, check=True).stdout
+                capture_output=True, text=True, check=True, env=environment()).stdout
             self.assertRegex(head, r"^HTTP/2 200")
             self.assertIn("grpc-status: 0", head)
             self.assertEqual(answer.read(), b"\0\0\0\0\x02\x08\x01")
