@@ -448,10 +448,10 @@ static void hold_dictionaries(const struct fletch_frame_source *source,
                               const struct fletch_frame_parts *parts, bool is_held)
 {
     for (uint32_t i = 0; i < source->schema->dictionary_count; i++)
-        if (is_held)
-            fletch_batch_acquire(parts->dictionaries[i]);
-        else
+        if (!is_held)
             fletch_batch_release(source->cache, parts->dictionaries[i]);
+        else if (parts->dictionaries[i] != NULL)
+            fletch_batch_acquire(parts->dictionaries[i]);
 }
 
 static enum fletch_status create_batch(const struct fletch_frame_source *source,

@@ -142,6 +142,7 @@ enum fletch_status fletch_value_store_open(struct fletch_value_store *store,
         .dictionaries = store->dictionaries,
         .cache = scatter->source.cache,
         .account = scatter->source.account,
+        .allocator = scatter->allocator,
     };
     fletch_value_store_forget(store);
     enum fletch_status status = reserve_taken(store, (size_t)values->row_count, error);
