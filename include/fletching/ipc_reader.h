@@ -44,8 +44,8 @@ struct fletch_ipc_read_options {
     enum fletch_validation validation;
     /** The most fields that a schema may have, children included. */
     uint32_t field_limit;
-    /** The most bytes of one message's metadata, of its custom metadata as it is kept, and of a
-     *  schema's names and metadata in all. */
+    /** The most bytes of one message's metadata, of its custom metadata as it is kept, of that of
+     *  all dictionaries, and of a schema's names and metadata in all. */
     size_t metadata_limit_bytes;
     /** The most bytes of one message's body, and of what its buffers become together where they are
      *  compressed. */
@@ -103,6 +103,20 @@ fletch_ipc_reader_next(struct fletch_ipc_reader *reader, struct fletch_batch **o
 /** Custom metadata of the message that the last batch came in, as the C data interface lays pairs
  *  out, or NULL. Alive until the next call. */
 FLETCH_EXPORT const char *fletch_ipc_reader_metadata(const struct fletch_ipc_reader *reader);
+
+/** Custom metadata of the message that a stream's schema came in, or of a file's footer, in the
+ *  same form, or NULL. (The schema has metadata of its own.) Alive until close. */
+FLETCH_EXPORT const char *fletch_ipc_reader_head_metadata(const struct fletch_ipc_reader *reader);
+
+/** Dictionaries of the schema, those within others too; fields that share an id share one. */
+FLETCH_EXPORT size_t fletch_ipc_reader_dictionary_count(const struct fletch_ipc_reader *reader);
+
+/** Custom metadata of the last message, whole or delta, of dictionary `index`, in the order of
+ *  their ids, or NULL; and the id. Alive until the next batch is read. Those of a file have come
+ *  when it is open, those of a stream as far as it was read. */
+FLETCH_EXPORT const char *
+fletch_ipc_reader_dictionary_metadata(const struct fletch_ipc_reader *reader, size_t index,
+                                      int64_t *out_id);
 
 /** Batches of a file, or FLETCH_IPC_UNKNOWN for a stream. */
 #define FLETCH_IPC_UNKNOWN SIZE_MAX

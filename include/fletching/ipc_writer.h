@@ -54,6 +54,9 @@ struct fletch_ipc_write_options {
     uint32_t alignment_bytes;
     const struct fletch_allocator *allocator;
     enum fletch_ipc_compression compression;
+    /** Custom metadata of the message that the schema goes out in, and of a file's footer, as the C
+     *  data interface lays pairs out, or NULL. It is copied. */
+    const char *head_metadata;
 };
 
 struct fletch_ipc_writer;
@@ -85,6 +88,15 @@ fletch_ipc_writer_open_memory(struct fletch_schema *schema,
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_ipc_writer_write(struct fletch_ipc_writer *writer, struct fletch_batch *batch,
                         const char *metadata, struct fletch_error *error);
+
+/** Custom metadata for the next message, whole or delta, of the dictionary `id` (as
+ *  fletch_ipc_reader_dictionary_metadata tells it); it takes the place of what waits for that, and
+ *  NULL is none. It is copied. NOT_FOUND: the schema has no such dictionary; INVALID_ARGUMENT:
+ *  metadata that is none; FAILED_PRECONDITION: a relay, or the writer is finished or failed before;
+ *  RESOURCE_EXHAUSTED. Does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_ipc_writer_dictionary_metadata(struct fletch_ipc_writer *writer, int64_t id,
+                                      const char *metadata, struct fletch_error *error);
 
 /** Writes the end marker, and for a file the footer. Errors as above. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status

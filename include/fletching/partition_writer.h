@@ -42,15 +42,13 @@ FLETCH_EXPORT void fletch_partition_writer_destroy(struct fletch_partition_write
 /** Takes in the rows of a batch, which is acquired as long as that lasts. Rows of one partition
  *  keep their order. Finished frames are to be taken with fletch_partition_writer_next. A field may
  *  be a dictionary where the writer's schema has it plain, plain where it has a dictionary, and
- *  have indices of another type: it is copied into what the schema says.
+ *  have indices of another type, at any depth: it is copied into what the schema says.
  *
- *  INVALID_ARGUMENT: the batch has another schema (names the field) or an index outside its
- *  dictionary; OUT_OF_RANGE: a partition column holds no partition, a dictionary has outgrown its
- *  indices, strings that become plain are too long together, or a row has more elements or bytes of
- *  a field than its offsets or run ends can count, since it does not share them any more;
- *  UNIMPLEMENTED: a dictionary of views or of values with children that is to be plain, or plain
- *  values that are to be such a dictionary and differ from it in encodings below: the writer has
- *  nothing of the batch.
+ *  INVALID_ARGUMENT: the batch has another schema (names the field), an index outside its
+ *  dictionary, or a null index where the schema has a plain union; OUT_OF_RANGE: a partition column
+ *  holds no partition, a dictionary has outgrown its indices, strings or elements that become plain
+ *  are too many together, or a row has more elements or bytes of a field than its offsets or run
+ *  ends can count, since it does not share them any more: the writer has nothing of the batch.
  *  RESOURCE_EXHAUSTED: no memory; a part of the rows may have been placed:
  *  fletch_partition_writer_resume goes on, best after finished frames were taken and released.
  *  FAILED_PRECONDITION: the last batch waits to be resumed. */

@@ -20,8 +20,9 @@ struct cat_state {
     struct fletch_buffer_cache *cache;
     struct fletch_schema *first; /* of the first input, with a reference */
     const char *first_path;
-    struct ArrowSchema schema;        /* of the first input, exported */
-    struct fletch_ipc_writer *writer; /* --arrow */
+    const struct fletch_ipc_reader *reader; /* of the input that is shown */
+    struct ArrowSchema schema;              /* of the first input, exported */
+    struct fletch_ipc_writer *writer;       /* --arrow */
     struct text text;
     struct input_visitor *visitor;
 };
@@ -46,15 +47,19 @@ static void print_header(struct cat_state *state)
     text_word(&state->text, "\n");
 }
 
-static enum outcome begin_first(struct cat_state *state, struct fletch_schema *schema)
+static enum outcome begin_first(struct cat_state *state)
 {
     struct fletch_error error;
+    struct fletch_schema *schema = fletch_ipc_reader_schema(state->reader);
     state->first = fletch_schema_acquire(schema);
     if (fletch_schema_export(schema, NULL, &state->schema, &error) != FLETCH_OK)
         return outcome_tell_error(NULL, &error);
     if (state->is_arrow) {
-        struct fletch_ipc_write_options options = {.struct_size = sizeof options,
-                                                   .cache = state->cache};
+        struct fletch_ipc_write_options options = {
+            .struct_size = sizeof options,
+            .cache = state->cache,
+            .head_metadata = fletch_ipc_reader_head_metadata(state->reader),
+        };
         if (fletch_ipc_writer_open_fd(STDOUT_FILENO, schema, &options, &state->writer, &error) !=
             FLETCH_OK)
             return outcome_tell_error("standard output", &error);
@@ -68,12 +73,13 @@ static enum outcome begin(void *context, const struct input_reader *reader)
 {
     struct cat_state *state = context;
     struct fletch_error error;
-    struct fletch_schema *schema = fletch_ipc_reader_schema(reader->reader);
+    state->reader = reader->reader;
     if (state->first == NULL) {
         state->first_path = reader->path;
-        return begin_first(state, schema);
+        return begin_first(state);
     }
-    if (fletch_schema_compare(state->first, schema, FLETCH_COMPARE_FIELDS, &error) != FLETCH_OK)
+    if (fletch_schema_compare(state->first, fletch_ipc_reader_schema(reader->reader),
+                              FLETCH_COMPARE_FIELDS, &error) != FLETCH_OK)
         return outcome_tell(OUTCOME_INPUT, "%s: not the schema of %s: %s",
                             inputs_name(reader->path), inputs_name(state->first_path),
                             error.message);
@@ -118,6 +124,22 @@ static enum outcome print_rows(struct cat_state *state, struct fletch_batch *bat
     return outcome;
 }
 
+/* What messages said of dictionaries. Another input may number them otherwise. */
+static enum fletch_status copy_dictionary_metadata(struct cat_state *state,
+                                                   struct fletch_error *error)
+{
+    size_t count = fletch_ipc_reader_dictionary_count(state->reader);
+    enum fletch_status status = FLETCH_OK;
+    if (fletch_ipc_reader_schema(state->reader) != state->first)
+        return FLETCH_OK;
+    for (size_t i = 0; i < count && status == FLETCH_OK; i++) {
+        int64_t id;
+        const char *metadata = fletch_ipc_reader_dictionary_metadata(state->reader, i, &id);
+        status = fletch_ipc_writer_dictionary_metadata(state->writer, id, metadata, error);
+    }
+    return status;
+}
+
 static enum outcome write_batch(struct cat_state *state, struct fletch_batch *batch, int64_t count)
 {
     struct fletch_batch *cut;
@@ -125,7 +147,10 @@ static enum outcome write_batch(struct cat_state *state, struct fletch_batch *ba
     struct fletch_row_range rows = {.first = 0, .count = (size_t)count};
     if (fletch_batch_slice(state->cache, batch, rows, &cut, &error) != FLETCH_OK)
         return outcome_tell_error(NULL, &error);
-    enum fletch_status status = fletch_ipc_writer_write(state->writer, cut, NULL, &error);
+    enum fletch_status status = copy_dictionary_metadata(state, &error);
+    if (status == FLETCH_OK)
+        status = fletch_ipc_writer_write(state->writer, cut,
+                                         fletch_ipc_reader_metadata(state->reader), &error);
     fletch_batch_release(state->cache, cut);
     return status == FLETCH_OK ? OUTCOME_DONE : outcome_tell_error("standard output", &error);
 }

@@ -42,7 +42,9 @@ struct fletch_ipc_decoder {
     struct fletch_buffer *metadata; /* kept from message to message, grows */
     struct fletch_buffer *body;
     struct fletch_ipc_message message;
-    struct fletch_buffer *custom; /* custom metadata of the last batch, grows */
+    struct fletch_kept_metadata head_metadata;   /* of the schema's message, or a footer */
+    struct fletch_kept_metadata custom_metadata; /* of the last batch */
+    size_t dictionary_metadata_bytes;            /* of all of them */
 
     struct fletch_schema *schema; /* NULL: none yet */
     struct fletch_decompressor decompressor;
@@ -111,7 +113,8 @@ void fletch_ipc_decoder_destroy(struct fletch_ipc_decoder *decoder)
     struct fletch_buffer_cache *cache = decoder->options.cache;
     fletch_buffer_release(cache, decoder->metadata);
     fletch_buffer_release(cache, decoder->body);
-    fletch_buffer_release(cache, decoder->custom);
+    fletch_kept_metadata_drop(&decoder->head_metadata, cache);
+    fletch_kept_metadata_drop(&decoder->custom_metadata, cache);
     fletch_decompressor_deinit(&decoder->decompressor);
     if (decoder->schema != NULL)
         fletch_ipc_dictionaries_deinit(&decoder->dictionaries);
@@ -125,6 +128,18 @@ void fletch_ipc_decoder_destroy(struct fletch_ipc_decoder *decoder)
 struct fletch_schema *fletch_ipc_decoder_schema(const struct fletch_ipc_decoder *decoder)
 {
     return decoder->schema;
+}
+
+const struct fletch_metadata *
+fletch_ipc_decoder_head_metadata(const struct fletch_ipc_decoder *decoder)
+{
+    return &decoder->head_metadata.metadata;
+}
+
+const struct fletch_ipc_dictionaries *
+fletch_ipc_decoder_dictionaries(const struct fletch_ipc_decoder *decoder)
+{
+    return &decoder->dictionaries;
 }
 
 static enum fletch_status fail(struct fletch_ipc_decoder *decoder, enum fletch_status status)
@@ -216,6 +231,23 @@ enum fletch_status fletch_ipc_decoder_use_schema(struct fletch_ipc_decoder *deco
     return fail(decoder, make_room(decoder, schema, error));
 }
 
+/* Keeps custom metadata of at most `limit` bytes. */
+static enum fletch_status keep_pairs(const struct fletch_ipc_decoder *decoder,
+                                     const struct fletch_ipc_pairs *pairs, size_t limit,
+                                     struct fletch_kept_metadata *kept, struct fletch_error *error)
+{
+    const struct fletch_metadata_room room = {decoder->options.cache, decoder->options.account};
+    size_t bytes = 0;
+    kept->metadata = (struct fletch_metadata){0};
+    enum fletch_status status = fletch_ipc_pairs_measure(pairs, limit, &bytes, error);
+    if (status == FLETCH_OK && bytes != 0)
+        status = fletch_kept_metadata_reserve(kept, &room, bytes, error);
+    if (status == FLETCH_OK && bytes != 0)
+        kept->metadata =
+            fletch_ipc_pairs_write(pairs, (char *)fletch_buffer_mutable_data(kept->buffer), bytes);
+    return status;
+}
+
 static enum fletch_status read_schema(struct fletch_ipc_decoder *decoder,
                                       struct fletch_flatbuffer *buffer,
                                       const struct fletch_flatbuffer_table *table,
@@ -243,7 +275,12 @@ enum fletch_status fletch_ipc_decoder_read_footer(struct fletch_ipc_decoder *dec
                                                   struct fletch_ipc_footer *footer,
                                                   struct fletch_error *error)
 {
+    const struct fletch_ipc_pairs pairs = {&footer->buffer, footer->metadata};
     decoder->is_file = true;
+    enum fletch_status status = keep_pairs(decoder, &pairs, decoder->options.metadata_limit_bytes,
+                                           &decoder->head_metadata, error);
+    if (status != FLETCH_OK)
+        return fail(decoder, status);
     return read_schema(decoder, &footer->buffer, &footer->schema, error);
 }
 
@@ -350,6 +387,21 @@ static enum fletch_status check_values(const struct fletch_ipc_decoder *decoder,
     return fletch_batch_validate_columns(batch, level, error);
 }
 
+/* What messages of all dictionaries say is kept, and is no more together than one may say. */
+static enum fletch_status keep_dictionary_metadata(struct fletch_ipc_decoder *decoder,
+                                                   struct fletch_ipc_message *message,
+                                                   struct fletch_ipc_dictionary *entry,
+                                                   struct fletch_error *error)
+{
+    const struct fletch_ipc_pairs pairs = fletch_ipc_message_pairs(message);
+    decoder->dictionary_metadata_bytes -= entry->custom.metadata.byte_count;
+    enum fletch_status status = keep_pairs(
+        decoder, &pairs, decoder->options.metadata_limit_bytes - decoder->dictionary_metadata_bytes,
+        &entry->custom, error);
+    decoder->dictionary_metadata_bytes += entry->custom.metadata.byte_count;
+    return status;
+}
+
 static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
                                           struct fletch_ipc_message *message,
                                           const struct fletch_ipc_body *body,
@@ -365,6 +417,8 @@ static enum fletch_status read_dictionary(struct fletch_ipc_decoder *decoder,
     const struct fletch_flatbuffer_table data =
         fletch_flatbuffer_table(&message->buffer, &message->header, FLETCH_DICTIONARY_DATA);
     status = fletch_ipc_batch_header_open(message, &data, &header, error);
+    if (status == FLETCH_OK)
+        status = keep_dictionary_metadata(decoder, message, entry, error);
     if (status == FLETCH_OK)
         status = prepare(decoder, entry->values, &header, error);
     if (status == FLETCH_OK)
@@ -423,22 +477,6 @@ static enum fletch_status grow(struct fletch_ipc_decoder *decoder, struct fletch
                                   error);
 }
 
-static enum fletch_status keep_custom_metadata(struct fletch_ipc_decoder *decoder,
-                                               struct fletch_ipc_message *message,
-                                               struct fletch_metadata *out_metadata,
-                                               struct fletch_error *error)
-{
-    size_t bytes = 0;
-    enum fletch_status status = fletch_ipc_message_metadata_measure(
-        message, decoder->options.metadata_limit_bytes, &bytes, error);
-    if (status == FLETCH_OK && bytes != 0)
-        status = grow(decoder, &decoder->custom, bytes, error);
-    if (status == FLETCH_OK && bytes != 0)
-        *out_metadata = fletch_ipc_message_metadata_write(
-            message, (char *)fletch_buffer_mutable_data(decoder->custom), bytes);
-    return status;
-}
-
 static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
                                      struct fletch_ipc_message *message,
                                      const struct fletch_ipc_body *body,
@@ -447,8 +485,11 @@ static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
     struct fletch_ipc_batch_header header;
     enum fletch_status status =
         fletch_ipc_batch_header_open(message, &message->header, &header, error);
+    const struct fletch_ipc_pairs pairs = fletch_ipc_message_pairs(message);
     if (status == FLETCH_OK)
-        status = keep_custom_metadata(decoder, message, &event->custom_metadata, error);
+        status = keep_pairs(decoder, &pairs, decoder->options.metadata_limit_bytes,
+                            &decoder->custom_metadata, error);
+    event->custom_metadata = decoder->custom_metadata.metadata;
     if (status == FLETCH_OK)
         status = prepare(decoder, decoder->schema, &header, error);
     if (status == FLETCH_OK)
@@ -494,7 +535,15 @@ static enum fletch_status read_message(struct fletch_ipc_decoder *decoder,
     if (decoder->options.is_relay)
         return relay_message(decoder, message, event, error);
     if (message->type == FLETCH_IPC_HEADER_SCHEMA) {
+        const struct fletch_ipc_pairs pairs = fletch_ipc_message_pairs(message);
         event->kind = FLETCH_IPC_EVENT_SCHEMA;
+        if (decoder->schema == NULL) {
+            enum fletch_status status =
+                keep_pairs(decoder, &pairs, decoder->options.metadata_limit_bytes,
+                           &decoder->head_metadata, error);
+            if (status != FLETCH_OK)
+                return status;
+        }
         return read_schema(decoder, &message->buffer, &message->header, error);
     }
     if (decoder->schema == NULL)

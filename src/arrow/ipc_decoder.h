@@ -88,6 +88,15 @@ enum fletch_status fletch_ipc_decoder_message(struct fletch_ipc_decoder *decoder
 /* The schema, not counted; NULL: none yet. */
 struct fletch_schema *fletch_ipc_decoder_schema(const struct fletch_ipc_decoder *decoder);
 
+/* Custom metadata of the message or the footer that the schema came in. */
+const struct fletch_metadata *
+fletch_ipc_decoder_head_metadata(const struct fletch_ipc_decoder *decoder);
+
+/* The dictionaries of the schema, those within others too, in the order of their ids; with custom
+ * metadata of the last message that each came in. */
+const struct fletch_ipc_dictionaries *
+fletch_ipc_decoder_dictionaries(const struct fletch_ipc_decoder *decoder);
+
 /* Begins with a schema that is known otherwise, once: of a message sequence without one. */
 enum fletch_status fletch_ipc_decoder_use_schema(struct fletch_ipc_decoder *decoder,
                                                  struct fletch_schema *schema,

@@ -177,8 +177,10 @@ void fletch_ipc_dictionaries_deinit(struct fletch_ipc_dictionaries *dictionaries
                        dictionaries->growth_count * sizeof *dictionaries->growths,
                        _Alignof(struct fletch_ipc_growth));
     }
-    for (uint32_t i = 0; i < dictionaries->entry_count; i++)
+    for (uint32_t i = 0; i < dictionaries->entry_count; i++) {
         fletch_batch_release(dictionaries->cache, dictionaries->entries[i].batch);
+        fletch_kept_metadata_drop(&dictionaries->entries[i].custom, dictionaries->cache);
+    }
     if (dictionaries->entries != NULL)
         fletch_release(allocator, dictionaries->entries, count * sizeof *dictionaries->entries,
                        _Alignof(struct fletch_ipc_dictionary));

@@ -11,6 +11,7 @@
 
 #include <fletching/validation.h>
 
+#include "arrow/kept_metadata.h"
 #include "arrow/schema.h"
 #include "memory/batch.h"
 
@@ -33,6 +34,8 @@ struct fletch_ipc_dictionary {
     bool is_checked;                    /* together with what it is bound to */
     struct fletch_ipc_growth *growth; /* one for each span of `values`, and for each view's data */
     const struct fletch_batch *seen;  /* an encoder's: the values in the batch of now */
+    /* Of a decoder, that of the last message; of an encoder, for the next one. */
+    struct fletch_kept_metadata custom;
 };
 
 struct fletch_ipc_dictionaries {

@@ -31,6 +31,7 @@ struct fletch_ipc_encoder {
     void *plan_memory; /* grows with the largest batch so far */
     size_t plan_bytes;
     enum fletch_codec codec;
+    struct fletch_metadata head_metadata;
 };
 
 /* What a message says, but for its pieces. */
@@ -111,6 +112,7 @@ enum fletch_status fletch_ipc_encoder_create(const struct fletch_ipc_encoder_opt
                          .account = options->account},
         .plan.alignment = options->alignment,
         .codec = options->codec,
+        .head_metadata = options->head_metadata,
     };
     enum fletch_status status =
         fletch_ipc_dictionaries_init(&encoder->dictionaries, options->schema, error);
@@ -408,7 +410,9 @@ enum fletch_status fletch_ipc_encoder_schema(struct fletch_ipc_encoder *encoder,
                                              struct fletch_ipc_encoded *out_encoded,
                                              struct fletch_error *error)
 {
-    const struct message message = {.type = FLETCH_IPC_HEADER_SCHEMA, .schema = encoder->schema};
+    const struct message message = {.type = FLETCH_IPC_HEADER_SCHEMA,
+                                    .schema = encoder->schema,
+                                    .custom_metadata = &encoder->head_metadata};
     encoder->plan.piece_count = 0;
     encoder->plan.body_bytes = 0;
     encoder->plan.scratch_bytes = 0;
@@ -593,12 +597,28 @@ static enum fletch_status encode_dictionary(struct fletch_ipc_encoder *encoder,
         .dictionary_id = update->entry->id,
         .is_delta = update->is_delta,
         .first = update->first,
+        .custom_metadata = &update->entry->custom.metadata,
     };
     enum fletch_status status = encode_rows(encoder, &message, update->values, out_encoded, error);
-    if (status == FLETCH_OK)
-        fletch_ipc_dictionaries_set(&encoder->dictionaries, update->entry,
-                                    fletch_batch_acquire(update->values));
-    return status;
+    if (status != FLETCH_OK)
+        return status;
+    update->entry->custom.metadata = (struct fletch_metadata){0};
+    fletch_ipc_dictionaries_set(&encoder->dictionaries, update->entry,
+                                fletch_batch_acquire(update->values));
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_ipc_encoder_dictionary_metadata(struct fletch_ipc_encoder *encoder,
+                                                          int64_t id,
+                                                          const struct fletch_metadata *metadata,
+                                                          struct fletch_error *error)
+{
+    const struct fletch_metadata_room room = {encoder->cache, encoder->account};
+    struct fletch_ipc_dictionary *entry = fletch_ipc_dictionaries_find(&encoder->dictionaries, id);
+    if (entry == NULL)
+        return fletch_error_set(error, FLETCH_NOT_FOUND, "no field has the dictionary %" PRId64,
+                                id);
+    return fletch_kept_metadata_copy(&entry->custom, &room, metadata, error);
 }
 
 enum fletch_status fletch_ipc_encoder_dictionary(struct fletch_ipc_encoder *encoder,

@@ -29,12 +29,14 @@ struct fletch_ipc_encoder;
 struct fletch_ipc_encoder_options {
     struct fletch_schema *schema; /* acquired */
     struct fletch_buffer_cache *cache;
-    struct fletch_account *account; /* of messages' blocks; may be NULL */
-    size_t alignment;               /* of buffers and metadata: 8 or 64 */
-    size_t head_bytes;              /* that lie before the schema message: a multiple of 8 */
-    bool forbids_replacement;       /* of dictionaries, as files do */
-    bool forbids_deltas;            /* for peers that cannot read them */
-    enum fletch_codec codec;        /* of bodies; what measuring says is without it */
+    struct fletch_account *account;       /* of messages' blocks; may be NULL */
+    size_t alignment;                     /* of buffers and metadata: 8 or 64 */
+    size_t head_bytes;                    /* that lie before the schema message: a multiple of 8 */
+    bool forbids_replacement;             /* of dictionaries, as files do */
+    bool forbids_deltas;                  /* for peers that cannot read them */
+    enum fletch_codec codec;              /* of bodies; what measuring says is without it */
+    struct fletch_metadata head_metadata; /* custom metadata of the schema's message; it outlives
+                                           * the encoder */
 };
 
 /* RESOURCE_EXHAUSTED: no memory; UNIMPLEMENTED: this build is without the codec. */
@@ -57,6 +59,13 @@ enum fletch_status fletch_ipc_encoder_measure(struct fletch_ipc_encoder *encoder
 enum fletch_status fletch_ipc_encoder_schema(struct fletch_ipc_encoder *encoder,
                                              struct fletch_ipc_encoded *out_encoded,
                                              struct fletch_error *error);
+
+/* Custom metadata for the next message of the dictionary, in place of what waits for it; without
+ * pairs: none. NOT_FOUND: no dictionary has the id; RESOURCE_EXHAUSTED: no memory. */
+enum fletch_status fletch_ipc_encoder_dictionary_metadata(struct fletch_ipc_encoder *encoder,
+                                                          int64_t id,
+                                                          const struct fletch_metadata *metadata,
+                                                          struct fletch_error *error);
 
 /* The next dictionary message that has to go out before `batch`: true in `*out_is_needed` and the
  * message, which counts as sent from now on; or false. INVALID_ARGUMENT: fields that share an id

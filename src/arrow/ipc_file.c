@@ -57,6 +57,7 @@ enum fletch_status fletch_ipc_footer_open(struct fletch_ipc_footer *footer, cons
                                                     FLETCH_IPC_BLOCK_BYTES);
     footer->batches =
         fletch_flatbuffer_vector(buffer, &table, FLETCH_FOOTER_BATCHES, FLETCH_IPC_BLOCK_BYTES);
+    footer->metadata = fletch_flatbuffer_vector(buffer, &table, FLETCH_FOOTER_METADATA, 4);
     return check_footer(footer, version, error);
 }
 

@@ -13,6 +13,7 @@ struct fletch_ipc_footer {
     struct fletch_flatbuffer_table schema;
     struct fletch_flatbuffer_vector dictionaries;
     struct fletch_flatbuffer_vector batches;
+    struct fletch_flatbuffer_vector metadata; /* pairs */
 };
 
 /* A message found in memory: offsets from its beginning. */

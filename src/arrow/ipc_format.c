@@ -11,7 +11,7 @@ const struct fletch_flatbuffer_layout fletch_ipc_pair_layout = {2, 16, {4, 8}};
 const struct fletch_flatbuffer_layout fletch_ipc_batch_layout = {5, 32, {8, 4, 16, 20, 24}};
 const struct fletch_flatbuffer_layout fletch_ipc_compression_layout = {2, 8, {4, 5}};
 const struct fletch_flatbuffer_layout fletch_ipc_dictionary_layout = {3, 24, {8, 4, 16}};
-const struct fletch_flatbuffer_layout fletch_ipc_footer_layout = {4, 24, {4, 8, 12, 16}};
+const struct fletch_flatbuffer_layout fletch_ipc_footer_layout = {5, 24, {4, 8, 12, 16, 20}};
 const struct fletch_flatbuffer_layout fletch_ipc_type_layout = {3, 16, {4, 8, 12}};
 
 enum {

@@ -87,7 +87,8 @@ enum {
     FLETCH_FOOTER_VERSION = 0, /* i16 */
     FLETCH_FOOTER_SCHEMA,
     FLETCH_FOOTER_DICTIONARIES,
-    FLETCH_FOOTER_BATCHES
+    FLETCH_FOOTER_BATCHES,
+    FLETCH_FOOTER_METADATA
 };
 
 extern const struct fletch_flatbuffer_layout fletch_ipc_message_layout;

@@ -113,34 +113,41 @@ enum fletch_status fletch_ipc_batch_header_open(struct fletch_ipc_message *messa
     return status;
 }
 
+struct fletch_ipc_pairs fletch_ipc_message_pairs(struct fletch_ipc_message *message)
+{
+    return (struct fletch_ipc_pairs){
+        .buffer = &message->buffer,
+        .vector =
+            fletch_flatbuffer_vector(&message->buffer, &message->table, FLETCH_MESSAGE_METADATA, 4),
+    };
+}
+
 /* Pair `index`; both strings have text. */
-static void read_pair(struct fletch_ipc_message *message,
-                      const struct fletch_flatbuffer_vector *pairs, uint32_t index,
+static void read_pair(const struct fletch_ipc_pairs *pairs, uint32_t index,
                       struct fletch_flatbuffer_string out_strings[2])
 {
     struct fletch_flatbuffer_table pair =
-        fletch_flatbuffer_table_at(&message->buffer, pairs, index);
-    out_strings[0] = fletch_flatbuffer_string(&message->buffer, &pair, FLETCH_PAIR_KEY);
-    out_strings[1] = fletch_flatbuffer_string(&message->buffer, &pair, FLETCH_PAIR_VALUE);
+        fletch_flatbuffer_table_at(pairs->buffer, &pairs->vector, index);
+    out_strings[0] = fletch_flatbuffer_string(pairs->buffer, &pair, FLETCH_PAIR_KEY);
+    out_strings[1] = fletch_flatbuffer_string(pairs->buffer, &pair, FLETCH_PAIR_VALUE);
 }
 
-enum fletch_status fletch_ipc_message_metadata_measure(struct fletch_ipc_message *message,
-                                                       size_t limit, size_t *out_bytes,
-                                                       struct fletch_error *error)
+enum fletch_status fletch_ipc_pairs_measure(const struct fletch_ipc_pairs *pairs, size_t limit,
+                                            size_t *out_bytes, struct fletch_error *error)
 {
-    struct fletch_flatbuffer_vector pairs =
-        fletch_flatbuffer_vector(&message->buffer, &message->table, FLETCH_MESSAGE_METADATA, 4);
-    size_t bytes = pairs.count == 0 ? 0 : sizeof(int32_t);
+    const struct fletch_flatbuffer *buffer = pairs->buffer;
+    size_t bytes = pairs->vector.count == 0 ? 0 : sizeof(int32_t);
     /* A pair takes 4 bytes of the buffer at least; its strings, which many pairs may share, are at
      * most 2 GiB each: the sum cannot wrap. */
-    for (uint32_t i = 0; i < pairs.count && bytes <= limit; i++) {
+    for (uint32_t i = 0; i < pairs->vector.count && bytes <= limit; i++) {
         struct fletch_flatbuffer_string strings[2];
-        read_pair(message, &pairs, i, strings);
+        read_pair(pairs, i, strings);
         bytes += 2 * sizeof(int32_t) + strings[0].bytes + strings[1].bytes;
     }
-    enum fletch_status status = fletch_ipc_message_check(message, "message", error);
-    if (status != FLETCH_OK)
-        return status;
+    if (buffer->failure != NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "custom metadata's flatbuffer, byte %" PRIu32 " of %" PRIu32 ": %s",
+                                buffer->failure_position, buffer->size, buffer->failure);
     if (bytes > limit)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "message has %zu bytes of custom metadata or more, limit %zu",
@@ -158,19 +165,17 @@ static char *write_string(char *to, const struct fletch_flatbuffer_string *strin
     return to + sizeof bytes + string->bytes;
 }
 
-struct fletch_metadata fletch_ipc_message_metadata_write(struct fletch_ipc_message *message,
-                                                         char *bytes, size_t byte_count)
+struct fletch_metadata fletch_ipc_pairs_write(const struct fletch_ipc_pairs *pairs, char *bytes,
+                                              size_t byte_count)
 {
-    struct fletch_flatbuffer_vector pairs =
-        fletch_flatbuffer_vector(&message->buffer, &message->table, FLETCH_MESSAGE_METADATA, 4);
-    int32_t count = (int32_t)pairs.count;
+    int32_t count = (int32_t)pairs->vector.count;
     memcpy(bytes, &count, sizeof count);
     char *to = bytes + sizeof count;
-    for (uint32_t i = 0; i < pairs.count; i++) {
+    for (uint32_t i = 0; i < pairs->vector.count; i++) {
         struct fletch_flatbuffer_string strings[2];
-        read_pair(message, &pairs, i, strings);
+        read_pair(pairs, i, strings);
         to = write_string(to, &strings[0]);
         to = write_string(to, &strings[1]);
     }
-    return (struct fletch_metadata){bytes, byte_count, pairs.count};
+    return (struct fletch_metadata){bytes, byte_count, pairs->vector.count};
 }

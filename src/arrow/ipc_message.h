@@ -45,14 +45,21 @@ enum fletch_status fletch_ipc_batch_header_open(struct fletch_ipc_message *messa
 enum fletch_status fletch_ipc_message_check(const struct fletch_ipc_message *message,
                                             const char *what, struct fletch_error *error);
 
-/* Bytes that the message's custom metadata takes in the form of arrow/metadata.h, 0 where there is
- * none; more than `limit`: INVALID_ARGUMENT. */
-enum fletch_status fletch_ipc_message_metadata_measure(struct fletch_ipc_message *message,
-                                                       size_t limit, size_t *out_bytes,
-                                                       struct fletch_error *error);
+/* Custom metadata of a message or a footer: a vector of pairs. */
+struct fletch_ipc_pairs {
+    struct fletch_flatbuffer *buffer;
+    struct fletch_flatbuffer_vector vector;
+};
 
-/* Writes it into that many bytes at `bytes`, which it then refers to. */
-struct fletch_metadata fletch_ipc_message_metadata_write(struct fletch_ipc_message *message,
-                                                         char *bytes, size_t byte_count);
+struct fletch_ipc_pairs fletch_ipc_message_pairs(struct fletch_ipc_message *message);
+
+/* Bytes that they take in the form of arrow/metadata.h, 0 where there are none; more than `limit`:
+ * INVALID_ARGUMENT. */
+enum fletch_status fletch_ipc_pairs_measure(const struct fletch_ipc_pairs *pairs, size_t limit,
+                                            size_t *out_bytes, struct fletch_error *error);
+
+/* Writes them into that many bytes at `bytes`, which the metadata then refers to. */
+struct fletch_metadata fletch_ipc_pairs_write(const struct fletch_ipc_pairs *pairs, char *bytes,
+                                              size_t byte_count);
 
 #endif

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "arrow/ipc_decoder.h"
+#include "arrow/ipc_dictionaries.h"
 #include "arrow/ipc_file.h"
 #include "base/allocator.h"
+#include "base/assert.h"
 #include "base/descriptor.h"
 
 enum source { SOURCE_MEMORY_STREAM, SOURCE_MEMORY_FILE, SOURCE_DESCRIPTOR };
@@ -366,6 +368,26 @@ struct fletch_schema *fletch_ipc_reader_schema(const struct fletch_ipc_reader *r
 const char *fletch_ipc_reader_metadata(const struct fletch_ipc_reader *reader)
 {
     return reader->custom_metadata;
+}
+
+const char *fletch_ipc_reader_head_metadata(const struct fletch_ipc_reader *reader)
+{
+    return fletch_ipc_decoder_head_metadata(reader->decoder)->bytes;
+}
+
+size_t fletch_ipc_reader_dictionary_count(const struct fletch_ipc_reader *reader)
+{
+    return fletch_ipc_decoder_dictionaries(reader->decoder)->entry_count;
+}
+
+const char *fletch_ipc_reader_dictionary_metadata(const struct fletch_ipc_reader *reader,
+                                                  size_t index, int64_t *out_id)
+{
+    const struct fletch_ipc_dictionaries *dictionaries =
+        fletch_ipc_decoder_dictionaries(reader->decoder);
+    FLETCH_ASSERT(index < dictionaries->entry_count);
+    *out_id = dictionaries->entries[index].id;
+    return dictionaries->entries[index].custom.metadata.bytes;
 }
 
 size_t fletch_ipc_reader_batch_count(const struct fletch_ipc_reader *reader)

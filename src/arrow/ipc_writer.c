@@ -7,6 +7,7 @@
 #include "arrow/ipc_encoder.h"
 #include "arrow/ipc_format.h"
 #include "arrow/ipc_schema_writer.h"
+#include "arrow/kept_metadata.h"
 #include "base/allocator.h"
 #include "base/descriptor.h"
 #include "base/options.h"
@@ -41,6 +42,7 @@ struct fletch_ipc_writer {
     int fd; /* -1: memory */
     struct fletch_buffer *memory;
     size_t position; /* bytes written */
+    struct fletch_kept_metadata head_metadata;
     struct block_list dictionaries;
     struct block_list batches;
 };
@@ -216,6 +218,18 @@ static enum fletch_status copy_options(struct fletch_ipc_write_options *known,
     return FLETCH_OK;
 }
 
+static enum fletch_status keep_head_metadata(struct fletch_ipc_writer *writer, const char *told,
+                                             struct fletch_error *error)
+{
+    const struct fletch_metadata_room room = {writer->cache, writer->account};
+    struct fletch_metadata metadata = {0};
+    enum fletch_status status =
+        fletch_metadata_measure(told, "option head_metadata", &metadata, error);
+    if (status != FLETCH_OK)
+        return status;
+    return fletch_kept_metadata_copy(&writer->head_metadata, &room, &metadata, error);
+}
+
 static enum fletch_status create_writer(struct fletch_schema *schema,
                                         const struct fletch_ipc_write_options *options,
                                         struct fletch_ipc_writer **out_writer,
@@ -226,6 +240,10 @@ static enum fletch_status create_writer(struct fletch_schema *schema,
     if (status == FLETCH_OK && schema == NULL && known.format == FLETCH_IPC_FILE)
         status = fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                   "an ipc file needs a schema: only a stream can be relayed");
+    if (status == FLETCH_OK && schema == NULL && known.head_metadata != NULL)
+        status = fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                  "option head_metadata is for the message of a schema, and a "
+                                  "relay makes none");
     if (status != FLETCH_OK)
         return status;
     struct fletch_ipc_writer *writer = fletch_block_allocate(known.allocator, sizeof *writer);
@@ -242,6 +260,11 @@ static enum fletch_status create_writer(struct fletch_schema *schema,
     *out_writer = writer;
     if (schema == NULL)
         return FLETCH_OK;
+    status = keep_head_metadata(writer, known.head_metadata, error);
+    if (status != FLETCH_OK) {
+        fletch_block_release(writer);
+        return status;
+    }
     const struct fletch_ipc_encoder_options encoder_options = {
         .schema = schema,
         .cache = known.cache,
@@ -251,9 +274,11 @@ static enum fletch_status create_writer(struct fletch_schema *schema,
         .forbids_replacement = known.format == FLETCH_IPC_FILE,
         .forbids_deltas = known.deltas == FLETCH_IPC_DELTAS_OFF,
         .codec = (enum fletch_codec)known.compression,
+        .head_metadata = writer->head_metadata.metadata,
     };
     status = fletch_ipc_encoder_create(&encoder_options, known.allocator, &writer->encoder, error);
     if (status != FLETCH_OK) {
+        fletch_kept_metadata_drop(&writer->head_metadata, writer->cache);
         fletch_block_release(writer);
         return status;
     }
@@ -319,6 +344,7 @@ void fletch_ipc_writer_close(struct fletch_ipc_writer *writer)
     free_blocks(writer, &writer->batches);
     fletch_buffer_release(writer->cache, writer->memory);
     fletch_ipc_encoder_destroy(writer->encoder);
+    fletch_kept_metadata_drop(&writer->head_metadata, writer->cache);
     fletch_schema_release(writer->schema);
     fletch_block_release(writer);
 }
@@ -372,6 +398,22 @@ enum fletch_status fletch_ipc_writer_write(struct fletch_ipc_writer *writer,
     return status == FLETCH_OK ? write_encoded(writer, &encoded, &writer->batches, error) : status;
 }
 
+enum fletch_status fletch_ipc_writer_dictionary_metadata(struct fletch_ipc_writer *writer,
+                                                         int64_t id, const char *metadata,
+                                                         struct fletch_error *error)
+{
+    struct fletch_metadata custom = {0};
+    enum fletch_status status = check_open(writer, error);
+    if (status == FLETCH_OK && writer->encoder == NULL)
+        status = fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                  "the ipc writer relays messages and makes none");
+    if (status == FLETCH_OK)
+        status = fletch_metadata_measure(metadata, "metadata of a dictionary", &custom, error);
+    if (status == FLETCH_OK)
+        status = fletch_ipc_encoder_dictionary_metadata(writer->encoder, id, &custom, error);
+    return status;
+}
+
 enum fletch_status fletch_ipc_writer_relay(struct fletch_ipc_writer *writer,
                                            const struct fletch_ipc_relayed *message,
                                            struct fletch_error *error)
@@ -415,7 +457,8 @@ static size_t write_footer_table(const struct fletch_ipc_writer *writer, uint8_t
     const struct fletch_flatbuffer_layout *layout = &fletch_ipc_footer_layout;
     struct fletch_flatbuffer_writer footer;
     fletch_flatbuffer_begin(&footer, bytes, capacity);
-    uint32_t table = fletch_flatbuffer_add_table(&footer, layout, 15);
+    bool has_metadata = writer->head_metadata.metadata.count != 0;
+    uint32_t table = fletch_flatbuffer_add_table(&footer, layout, has_metadata ? 31 : 15);
     fletch_flatbuffer_set(&footer, fletch_flatbuffer_field(layout, table, FLETCH_FOOTER_VERSION),
                           &(int16_t){FLETCH_IPC_V5}, 2);
     fletch_flatbuffer_refer(&footer, fletch_flatbuffer_field(layout, table, FLETCH_FOOTER_SCHEMA),
@@ -425,6 +468,10 @@ static size_t write_footer_table(const struct fletch_ipc_writer *writer, uint8_t
                             write_blocks(&footer, &writer->dictionaries));
     fletch_flatbuffer_refer(&footer, fletch_flatbuffer_field(layout, table, FLETCH_FOOTER_BATCHES),
                             write_blocks(&footer, &writer->batches));
+    if (has_metadata)
+        fletch_flatbuffer_refer(
+            &footer, fletch_flatbuffer_field(layout, table, FLETCH_FOOTER_METADATA),
+            fletch_ipc_metadata_write(&footer, &writer->head_metadata.metadata));
     fletch_flatbuffer_pad(&footer, 8);
     return footer.overflowed ? 0 : footer.size;
 }

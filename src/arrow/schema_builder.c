@@ -568,3 +568,47 @@ enum fletch_status fletch_schema_builder_finish(struct fletch_schema_builder *bu
     *out_schema = schema;
     return FLETCH_OK;
 }
+
+/* ---- a part of another ---- */
+
+static enum fletch_status open_like(struct fletch_schema_builder *builder,
+                                    const struct fletch_schema *schema, uint32_t row,
+                                    struct fletch_error *error)
+{
+    const struct fletch_field *field = &schema->fields[row];
+    const struct fletch_schema_dictionary *dictionary = fletch_schema_dictionary_of(schema, field);
+    struct fletch_field_options options = {
+        .name = field->name,
+        .name_bytes = field->name_bytes,
+        .type = field->type,
+        .is_nullable = field->is_nullable,
+    };
+    if (dictionary != NULL) {
+        options.dictionary_values = dictionary->values;
+        options.dictionary_id = dictionary->id;
+        options.dictionary_is_ordered = dictionary->is_ordered;
+    }
+    return fletch_schema_builder_open(builder, &options, error);
+}
+
+enum fletch_status fletch_schema_of_field(const struct fletch_schema *schema, uint32_t row,
+                                          const struct fletch_allocator *allocator,
+                                          struct fletch_schema **out_schema,
+                                          struct fletch_error *error)
+{
+    struct fletch_schema_builder builder;
+    uint32_t ends[FLETCH_SCHEMA_DEPTH_MAX];
+    enum fletch_status status = FLETCH_OK;
+    fletch_schema_builder_init(&builder, allocator);
+    for (uint32_t at = row; at < schema->fields[row].end && status == FLETCH_OK; at++) {
+        status = open_like(&builder, schema, at, error);
+        if (status == FLETCH_OK)
+            ends[builder.depth - 1] = schema->fields[at].end;
+        while (status == FLETCH_OK && builder.depth > 0 && ends[builder.depth - 1] == at + 1)
+            status = fletch_schema_builder_close(&builder, error);
+    }
+    if (status == FLETCH_OK)
+        return fletch_schema_builder_finish(&builder, out_schema, error);
+    fletch_schema_builder_deinit(&builder);
+    return status;
+}

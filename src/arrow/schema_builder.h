@@ -80,6 +80,13 @@ enum fletch_status fletch_schema_builder_finish(struct fletch_schema_builder *bu
                                                 struct fletch_schema **out_schema,
                                                 struct fletch_error *error);
 
+/* Row `row` of a schema, which is not encoded, with all below it as a schema of one column, without
+ * metadata. Its dictionaries are the same. RESOURCE_EXHAUSTED: no memory. */
+enum fletch_status fletch_schema_of_field(const struct fletch_schema *schema, uint32_t row,
+                                          const struct fletch_allocator *allocator,
+                                          struct fletch_schema **out_schema,
+                                          struct fletch_error *error);
+
 /* The path of a field of this name, were it opened now: for messages of those who read it. */
 struct fletch_field_path fletch_schema_builder_path(const struct fletch_schema_builder *builder,
                                                     const char *name, size_t name_bytes);

@@ -2,18 +2,22 @@
 
 #include <string.h>
 
+#include "arrow/schema_builder.h"
+#include "partition/nested_blank.h"
+#include "partition/nested_gather.h"
+
 enum { ALIGNMENT = 64 };
 
 /* A batch in the making: its tables lie in one block of scratch. */
 struct draft {
     const struct fletch_recoder *recoder;
-    const struct fletch_batch *batch;
+    const struct fletch_batch *batch; /* that it is made of */
     struct fletch_batch_node *nodes;
     struct fletch_batch_span *spans; /* those of views' data behind the others */
     uint32_t *view_spans;
     uint32_t span_count;
     struct fletch_batch **dictionaries;
-    struct fletch_buffer **owners; /* of the batch, then one for each recoded field */
+    struct fletch_buffer **owners; /* of the batch, then those of recoded fields */
     uint32_t owner_count;
     struct fletch_error *error;
 };
@@ -26,8 +30,14 @@ struct recoding {
     struct fletch_batch *values; /* of the batch's dictionary; NULL: none, or plain */
     struct fletch_node_view value_column;
     int64_t count;
+    bool is_aligned; /* with a parent: then nothing is skipped */
     int64_t skipped; /* a multiple of 8: bitmaps are shared by whole bytes */
     size_t end;      /* elements of the new buffers, those in front of the offset included */
+};
+
+struct row_range {
+    uint32_t first;
+    uint32_t end;
 };
 
 static size_t padded(size_t bytes)
@@ -54,6 +64,13 @@ static int64_t value_index(const struct recoding *recoding, int64_t element)
     return fletch_view_is_null(&recoding->value_column, index) ? -1 : index;
 }
 
+/* What the batch keeps alive, the draft does too. */
+static void hold_owners(struct draft *draft, const struct fletch_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->owner_count; i++)
+        draft->owners[draft->owner_count++] = fletch_buffer_acquire(batch->owners[i]);
+}
+
 /* ---- new buffers ---- */
 
 /* A buffer that the draft owns, all zeros. */
@@ -76,7 +93,8 @@ static void share_validity(const struct draft *draft, const struct recoding *rec
 {
     if (recoding->field->span_count == 0 || recoding->column.validity == NULL)
         return;
-    const struct fletch_batch_span *old = &draft->batch->spans[recoding->column.field->first_span];
+    const struct fletch_node_view *column = &recoding->column;
+    const struct fletch_batch_span *old = &column->batch->spans[column->field->first_span];
     size_t bytes = (size_t)recoding->skipped / 8;
     draft->spans[recoding->field->first_span] =
         (struct fletch_batch_span){old->data + bytes, old->bytes - bytes};
@@ -95,6 +113,29 @@ static void decode_values(const struct recoding *recoding, uint8_t *values)
                        (size_t)(recoding->value_column.offset + index) * width,
                    width);
     }
+}
+
+/* The bytes of long ones stay where the dictionary has them. */
+static void decode_views(const struct recoding *recoding, uint8_t *views)
+{
+    for (int64_t i = 0; i < recoding->count; i++) {
+        int64_t index = value_index(recoding, i);
+        struct fletch_string_view view = {.bytes = 0};
+        if (index >= 0)
+            view = fletch_view_string(&recoding->value_column, index);
+        memcpy(views + position_of(recoding, i) * sizeof view, &view, sizeof view);
+    }
+}
+
+static void take_view_bytes(struct draft *draft, const struct recoding *recoding)
+{
+    const struct fletch_node_view *values = &recoding->value_column;
+    draft->view_spans[recoding->field->view] = draft->span_count;
+    if (recoding->values == NULL)
+        return;
+    for (uint32_t i = 0; i < values->buffer_count; i++)
+        draft->spans[draft->span_count++] = values->buffers[i];
+    hold_owners(draft, recoding->values);
 }
 
 static void decode_bits(const struct recoding *recoding, uint8_t *bits)
@@ -156,6 +197,8 @@ static bool measure_plain(const struct recoding *recoding, size_t sizes[2])
                    ? (recoding->end + 7) / 8
                    : recoding->end * fletch_type_byte_width(&field->type);
     sizes[1] = 0;
+    if (fletch_type_is_view(field->type.id))
+        sizes[0] = recoding->end * sizeof(struct fletch_string_view);
     if (!fletch_type_is_variable(field->type.id))
         return true;
     uint64_t bytes = decoded_bytes(recoding);
@@ -172,7 +215,7 @@ static enum fletch_status too_long(const struct draft *draft, const struct recod
         draft->error, FLETCH_OUT_OF_RANGE,
         "field '%s': %lld strings of %llu bytes together, once they are plain, and %s can have "
         "2147483647 in a batch",
-        fletch_field_path_of(draft->batch->schema, recoding->column.row).text,
+        fletch_field_path_of(recoding->column.batch->schema, recoding->column.row).text,
         (long long)recoding->count, (unsigned long long)bytes,
         fletch_field_describe(draft->recoder->schema, recoding->field, type, sizeof type));
 }
@@ -207,6 +250,9 @@ static enum fletch_status decode(struct draft *draft, const struct recoding *rec
     if (fletch_type_is_variable(field->type.id)) {
         spans[2] = (struct fletch_batch_span){data + padded(sizes[0]), sizes[1]};
         decode_strings(recoding, data, data + padded(sizes[0]));
+    } else if (fletch_type_is_view(field->type.id)) {
+        decode_views(recoding, data);
+        take_view_bytes(draft, recoding);
     } else if (field->type.id == FLETCH_TYPE_BOOL) {
         decode_bits(recoding, data);
     } else {
@@ -217,38 +263,14 @@ static enum fletch_status decode(struct draft *draft, const struct recoding *rec
 
 /* ---- to a dictionary ---- */
 
-static enum fletch_status refuse(const struct draft *draft, uint32_t row, const char *what)
-{
-    const struct fletch_schema *schema = draft->recoder->schema;
-    char type[FLETCH_FIELD_TEXT_BYTES];
-    return fletch_error_set(draft->error, FLETCH_UNIMPLEMENTED, "field '%s': a dictionary of %s %s",
-                            fletch_field_path_of(schema, row).text,
-                            fletch_field_describe(schema, &schema->fields[row], type, sizeof type),
-                            what);
-}
-
-/* Whether the fields from a row on are encoded as those of another schema. */
-static bool are_alike(const struct fletch_schema *schema, uint32_t row,
-                      const struct fletch_schema *values)
-{
-    if (schema->fields[row].end - row != values->field_count)
-        return false;
-    for (uint32_t i = 0; i < values->field_count; i++) {
-        const struct fletch_field *a = &schema->fields[row + i];
-        const struct fletch_field *b = &values->fields[i];
-        if (a->type.id != b->type.id ||
-            (a->dictionary == FLETCH_NO_INDEX) != (b->dictionary == FLETCH_NO_INDEX))
-            return false;
-    }
-    return true;
-}
-
 /* The field as a batch of its own, on the same buffers: its values as those of a dictionary. */
-static enum fletch_status batch_of_field(const struct draft *draft, uint32_t row,
+static enum fletch_status batch_of_field(const struct draft *draft,
+                                         const struct fletch_node_view *column,
                                          struct fletch_schema *values,
                                          struct fletch_batch **out_batch)
 {
-    const struct fletch_batch *batch = draft->batch;
+    const struct fletch_batch *batch = column->batch;
+    const uint32_t row = column->row;
     const struct fletch_recoder *recoder = draft->recoder;
     const struct fletch_field *field = &batch->schema->fields[row];
     uint32_t dictionary = 0;
@@ -303,21 +325,24 @@ static enum fletch_status batch_of_field(const struct draft *draft, uint32_t row
 }
 
 /* Merges what the field has into the writer's dictionary, and so finds the indices of all: of its
- * dictionary's values, or of its own, if they are more than bytes. */
+ * dictionary's values, or of its own, if they are more than bytes. The store that takes these
+ * recodes what is encoded otherwise below. */
 static enum fletch_status merge_field(struct draft *draft, const struct recoding *recoding,
                                       struct fletch_dictionary_merger *merger)
 {
     const struct fletch_node_view *column = &recoding->column;
+    struct fletch_schema *schema = NULL;
     struct fletch_batch *values = NULL;
     if (column->field->dictionary != FLETCH_NO_INDEX)
         return fletch_merger_merge(merger, recoding->values, draft->error);
-    if (!are_alike(draft->batch->schema, column->row, merger->of->values))
-        return refuse(draft, (uint32_t)(recoding->field - draft->recoder->schema->fields),
-                      "cannot be made of plain values that are encoded differently inside");
-    enum fletch_status status = batch_of_field(draft, column->row, merger->of->values, &values);
+    enum fletch_status status = fletch_schema_of_field(column->batch->schema, column->row,
+                                                       &merger->allocator, &schema, draft->error);
+    if (status == FLETCH_OK)
+        status = batch_of_field(draft, column, schema, &values);
     if (status == FLETCH_OK)
         status = fletch_merger_merge(merger, values, draft->error);
     fletch_batch_release(draft->recoder->cache, values);
+    fletch_schema_release(schema);
     return status;
 }
 
@@ -356,74 +381,196 @@ static enum fletch_status encode(struct draft *draft, const struct recoding *rec
     return FLETCH_OK;
 }
 
+/* ---- from a dictionary to plain values with children ---- */
+
+static enum fletch_status refuse_null(const struct draft *draft, const struct recoding *recoding,
+                                      int64_t element)
+{
+    const struct fletch_schema *schema = draft->recoder->schema;
+    char type[FLETCH_FIELD_TEXT_BYTES];
+    return fletch_error_set(
+        draft->error, FLETCH_INVALID_ARGUMENT,
+        "field '%s': element %lld is null in its dictionary's indices, and plain values of %s have "
+        "no null of their own",
+        fletch_field_path_of(recoding->column.batch->schema, recoding->column.row).text,
+        (long long)element, fletch_field_describe(schema, recoding->field, type, sizeof type));
+}
+
+static enum fletch_status list_indices(struct draft *draft, const struct recoding *recoding,
+                                       int64_t *indices)
+{
+    const struct fletch_schema *schema = draft->recoder->schema;
+    bool has_nulls = fletch_nested_has_nulls(schema, (uint32_t)(recoding->field - schema->fields));
+    for (int64_t i = 0; i < recoding->count; i++) {
+        indices[i] = value_index(recoding, i);
+        if (indices[i] < 0 && !has_nulls)
+            return refuse_null(draft, recoding, i);
+    }
+    return FLETCH_OK;
+}
+
+/* The values that the field's elements stand for, as a batch of the dictionary's own schema. */
+static enum fletch_status gather(struct draft *draft, const struct recoding *recoding,
+                                 struct fletch_batch **out_batch)
+{
+    const struct fletch_recoder *recoder = draft->recoder;
+    const struct fletch_schema *schema = recoding->column.batch->schema;
+    const struct fletch_field *field = recoding->field;
+    struct fletch_buffer *indices = NULL;
+    size_t bytes = ((size_t)recoding->count + 1) * sizeof(int64_t);
+    enum fletch_status status =
+        fletch_buffer_allocate(recoder->cache, bytes, recoder->account, &indices, draft->error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_nested_gather gather = {
+        .source = {.schema = schema->dictionaries[recoding->column.field->dictionary].values,
+                   .cache = recoder->cache,
+                   .account = recoder->account},
+        .allocator = &recoder->allocator,
+        .values = recoding->values,
+        .indices = (void *)indices->data,
+        .count = recoding->count,
+    };
+    /* An aligned child begins no earlier than its parent. */
+    if (recoding->is_aligned)
+        gather.padding =
+            draft->nodes[field->parent].offset *
+            fletch_schema_stride_of(recoder->schema, (uint32_t)(field - recoder->schema->fields));
+    status = list_indices(draft, recoding, (void *)indices->data);
+    if (status == FLETCH_OK)
+        status = fletch_nested_gather(&gather, out_batch, draft->error);
+    fletch_buffer_release(recoder->cache, indices);
+    return status;
+}
+
 /* ---- the batch ---- */
 
-static enum fletch_status recode_field(struct draft *draft, uint32_t row, uint32_t old_row)
+static enum fletch_status take_fields(struct draft *draft, const struct fletch_batch *batch,
+                                      struct row_range rows);
+
+static enum fletch_status start_recoding(struct draft *draft, uint32_t row,
+                                         const struct fletch_node_view *column,
+                                         struct recoding *recoding)
+{
+    const struct fletch_schema *schema = draft->recoder->schema;
+    const struct fletch_field *field = &schema->fields[row];
+    const struct fletch_batch *batch = column->batch;
+    *recoding = (struct recoding){
+        .column = *column,
+        .field = field,
+        .count = batch->nodes[column->row].length,
+        /* The offset of an aligned child stays as it is. */
+        .is_aligned = field->parent != FLETCH_NO_INDEX &&
+                      fletch_schema_stride_of(schema, row) != FLETCH_CHILD_WHOLE,
+    };
+    if (!recoding->is_aligned)
+        recoding->skipped = column->offset / 8 * 8;
+    recoding->end = position_of(recoding, recoding->count);
+    if (column->field->dictionary == FLETCH_NO_INDEX)
+        return FLETCH_OK;
+    recoding->values = batch->dictionaries[column->field->dictionary];
+    if (recoding->values != NULL)
+        recoding->value_column = fletch_node_view_of(recoding->values, 0);
+    return fletch_merger_check_indices(batch, column->row, draft->error);
+}
+
+/* Whether values of the type are bytes side by side, views or null. */
+static bool is_flat(const struct fletch_type *type)
+{
+    return fletch_type_layout(type)->children == FLETCH_CHILDREN_NONE;
+}
+
+/* What was gathered may be encoded otherwise below. */
+static enum fletch_status take_gathered(struct draft *draft, const struct recoding *recoding,
+                                        uint32_t row)
+{
+    struct fletch_batch *gathered = NULL;
+    enum fletch_status status = gather(draft, recoding, &gathered);
+    if (status != FLETCH_OK)
+        return status;
+    hold_owners(draft, gathered);
+    status = take_fields(draft, gathered,
+                         (struct row_range){row, draft->recoder->schema->fields[row].end});
+    fletch_batch_release(draft->recoder->cache, gathered);
+    return status;
+}
+
+static enum fletch_status recode_field(struct draft *draft, uint32_t row,
+                                       const struct fletch_node_view *column)
 {
     const struct fletch_field *field = &draft->recoder->schema->fields[row];
-    const struct fletch_batch *batch = draft->batch;
-    struct recoding recoding = {
-        .column = fletch_node_view_of(batch, old_row),
-        .field = field,
-        .count = batch->nodes[old_row].length,
-    };
-    /* An aligned child begins no earlier than its parent: there the offset stays as it is. */
-    bool is_aligned = field->parent != FLETCH_NO_INDEX &&
-                      fletch_schema_stride_of(draft->recoder->schema, row) != FLETCH_CHILD_WHOLE;
-    if (!is_aligned)
-        recoding.skipped = recoding.column.offset / 8 * 8;
-    recoding.end = position_of(&recoding, recoding.count);
+    struct recoding recoding;
+    enum fletch_status status = start_recoding(draft, row, column, &recoding);
+    if (status != FLETCH_OK)
+        return status;
+    if (field->dictionary == FLETCH_NO_INDEX && !is_flat(&field->type))
+        return take_gathered(draft, &recoding, row);
     draft->nodes[row].offset -= recoding.skipped;
-    if (recoding.column.field->dictionary != FLETCH_NO_INDEX) {
-        enum fletch_status status = fletch_merger_check_indices(batch, old_row, draft->error);
-        if (status != FLETCH_OK)
-            return status;
-        recoding.values = batch->dictionaries[recoding.column.field->dictionary];
-    }
-    if (recoding.values != NULL)
-        recoding.value_column = fletch_node_view_of(recoding.values, 0);
     return field->dictionary == FLETCH_NO_INDEX ? decode(draft, &recoding)
                                                 : encode(draft, &recoding);
 }
 
 /* The data buffers of a view field that stays as it is. */
 static void take_view_buffers(struct draft *draft, const struct fletch_field *field,
-                              const struct fletch_field *old)
+                              const struct fletch_node_view *column)
 {
-    const struct fletch_batch *batch = draft->batch;
     if (field->view == FLETCH_NO_INDEX)
         return;
     draft->view_spans[field->view] = draft->span_count;
-    for (uint32_t s = batch->view_spans[old->view]; s < batch->view_spans[old->view + 1]; s++)
-        draft->spans[draft->span_count++] = batch->spans[s];
+    for (uint32_t i = 0; i < column->buffer_count; i++)
+        draft->spans[draft->span_count++] = column->buffers[i];
 }
 
-/* Whether values of the type are bytes side by side, or null. */
-static bool is_flat(const struct fletch_type *type)
-{
-    return fletch_type_layout(type)->children == FLETCH_CHILDREN_NONE &&
-           !fletch_type_is_view(type->id);
-}
-
-static enum fletch_status take_field(struct draft *draft, uint32_t row, uint32_t old_row)
+/* Whether an encoded field of a batch can stay as it is: only what its index type or, below its
+ * values, what their encodings are could differ. */
+static bool is_encoded_alike(const struct draft *draft, const struct fletch_field *field,
+                             const struct fletch_node_view *column)
 {
     const struct fletch_schema *schema = draft->recoder->schema;
-    const struct fletch_field *field = &schema->fields[row];
-    const struct fletch_field *old = &draft->batch->schema->fields[old_row];
+    const struct fletch_schema *batch = column->batch->schema;
+    return field->type.id == column->field->type.id &&
+           fletch_schema_compare(schema->dictionaries[field->dictionary].values,
+                                 batch->dictionaries[column->field->dictionary].values,
+                                 FLETCH_COMPARE_FIELDS, NULL) == FLETCH_OK;
+}
+
+static enum fletch_status take_field(struct draft *draft, uint32_t row,
+                                     const struct fletch_node_view *column)
+{
+    const struct fletch_field *field = &draft->recoder->schema->fields[row];
+    const struct fletch_field *old = column->field;
+    const struct fletch_batch *batch = column->batch;
     bool was_encoded = old->dictionary != FLETCH_NO_INDEX;
     bool is_encoded = field->dictionary != FLETCH_NO_INDEX;
-    draft->nodes[row] = draft->batch->nodes[old_row];
-    if (was_encoded && !is_encoded && !is_flat(&field->type))
-        return refuse(draft, row, "values cannot be made plain yet");
-    if (was_encoded != is_encoded || (is_encoded && field->type.id != old->type.id))
-        return recode_field(draft, row, old_row);
-    memcpy(draft->spans + field->first_span, draft->batch->spans + old->first_span,
+    draft->nodes[row] = batch->nodes[column->row];
+    if (was_encoded != is_encoded || (is_encoded && !is_encoded_alike(draft, field, column)))
+        return recode_field(draft, row, column);
+    memcpy(draft->spans + field->first_span, batch->spans + old->first_span,
            field->span_count * sizeof draft->spans[0]);
-    take_view_buffers(draft, field, old);
-    if (is_encoded && draft->batch->dictionaries[old->dictionary] != NULL)
+    take_view_buffers(draft, field, column);
+    if (is_encoded && batch->dictionaries[old->dictionary] != NULL)
         draft->dictionaries[field->dictionary] =
-            fletch_batch_acquire(draft->batch->dictionaries[old->dictionary]);
+            fletch_batch_acquire(batch->dictionaries[old->dictionary]);
     return FLETCH_OK;
+}
+
+/* Rows of the recoder's schema, of the fields of a batch from its first row on. An encoded field is
+ * one row, whatever its values are. */
+static enum fletch_status take_fields(struct draft *draft, const struct fletch_batch *batch,
+                                      struct row_range rows)
+{
+    const struct fletch_field *fields = draft->recoder->schema->fields;
+    enum fletch_status status = FLETCH_OK;
+    uint32_t old_row = 0;
+    for (uint32_t row = rows.first; row < rows.end && status == FLETCH_OK;) {
+        const struct fletch_node_view column = fletch_node_view_of(batch, old_row);
+        bool is_whole = fields[row].dictionary != FLETCH_NO_INDEX ||
+                        column.field->dictionary != FLETCH_NO_INDEX;
+        status = take_field(draft, row, &column);
+        row = is_whole ? fields[row].end : row + 1;
+        old_row = is_whole ? column.field->end : old_row + 1;
+    }
+    return status;
 }
 
 static void *carve(uint8_t **at, size_t bytes)
@@ -433,16 +580,35 @@ static void *carve(uint8_t **at, size_t bytes)
     return found;
 }
 
-/* Tables for a batch of the schema, all zeros, with the owners of the old one. */
+/* What a draft may take over of a batch and, as deep as a schema may be, of its dictionaries, any
+ * of which may become plain. */
+struct room {
+    size_t spans;
+    size_t owners;
+};
+
+static void add_room(struct room *room, const struct fletch_batch *batch)
+{
+    room->spans += batch->span_count;
+    room->owners += batch->owner_count;
+    for (uint32_t i = 0; i < batch->dictionary_count; i++)
+        if (batch->dictionaries[i] != NULL)
+            add_room(room, batch->dictionaries[i]);
+}
+
+/* Tables for a batch of the schema, all zeros, with the owners of the old one. What is made anew
+ * has an owner for each field at most, and a span behind each view. */
 static enum fletch_status draft_init(struct draft *draft, struct fletch_buffer **out_scratch)
 {
     const struct fletch_schema *schema = draft->recoder->schema;
+    struct room room = {.spans = (size_t)schema->span_count + schema->view_count,
+                        .owners = schema->field_count};
+    add_room(&room, draft->batch);
     size_t nodes = schema->field_count * sizeof draft->nodes[0];
-    size_t spans = ((size_t)schema->span_count + draft->batch->span_count) * sizeof draft->spans[0];
+    size_t spans = room.spans * sizeof draft->spans[0];
     size_t view_spans = (schema->view_count + (size_t)1) * sizeof draft->view_spans[0];
     size_t dictionaries = schema->dictionary_count * sizeof draft->dictionaries[0];
-    size_t owners =
-        ((size_t)draft->batch->owner_count + schema->field_count) * sizeof draft->owners[0];
+    size_t owners = room.owners * sizeof draft->owners[0];
     size_t bytes = nodes + spans + dictionaries + owners + view_spans;
     enum fletch_status status = fletch_buffer_allocate(
         draft->recoder->cache, bytes, draft->recoder->account, out_scratch, draft->error);
@@ -456,8 +622,7 @@ static enum fletch_status draft_init(struct draft *draft, struct fletch_buffer *
     draft->owners = carve(&at, owners);
     draft->view_spans = carve(&at, view_spans);
     draft->span_count = schema->span_count;
-    for (uint32_t i = 0; i < draft->batch->owner_count; i++)
-        draft->owners[draft->owner_count++] = fletch_buffer_acquire(draft->batch->owners[i]);
+    hold_owners(draft, draft->batch);
     return FLETCH_OK;
 }
 
@@ -508,12 +673,7 @@ enum fletch_status fletch_recode_batch(const struct fletch_recoder *recoder,
     enum fletch_status status = draft_init(&draft, &scratch);
     if (status != FLETCH_OK)
         return status;
-    uint32_t old_row = 0;
-    for (uint32_t row = 0; row < recoder->schema->field_count && status == FLETCH_OK; row++) {
-        bool is_encoded = recoder->schema->fields[row].dictionary != FLETCH_NO_INDEX;
-        status = take_field(&draft, row, old_row);
-        old_row = is_encoded ? batch->schema->fields[old_row].end : old_row + 1;
-    }
+    status = take_fields(&draft, batch, (struct row_range){0, recoder->schema->field_count});
     if (status == FLETCH_OK)
         status = draft_finish(&draft, out_batch);
     if (status != FLETCH_OK)

@@ -30,6 +30,14 @@ static inline void fletch_bit_run_fill(uint8_t *bits, size_t at, size_t count)
         fletch_bit_run_put(bits, at, UINT64_MAX >> (64 - count), count);
 }
 
+static inline void fletch_bit_run_clear(uint8_t *bits, size_t at, size_t count)
+{
+    for (; count >= 64; at += 64, count -= 64)
+        fletch_bit_run_put(bits, at, 0, 64);
+    if (count > 0)
+        fletch_bit_run_put(bits, at, 0, count);
+}
+
 /* `count` <= 57 bits of a source from bit `from` on, reading no byte behind the last of them. */
 static inline uint64_t fletch_bit_run_read(const uint8_t *source, size_t from, size_t count)
 {

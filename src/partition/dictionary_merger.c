@@ -2,6 +2,7 @@
 
 #include "base/allocator.h"
 #include "base/bits.h"
+#include "partition/bit_run.h"
 #include "partition/hash.h"
 #include "partition/hash_mix.h"
 
@@ -163,8 +164,9 @@ static enum fletch_status reserve_entry(struct fletch_dictionary_merger *diction
     return FLETCH_OK;
 }
 
-static enum fletch_status reserve_remap(struct fletch_dictionary_merger *dictionary, size_t count,
-                                        struct fletch_error *error)
+/* Room for `count` indices, of which the first `kept` stay. */
+static enum fletch_status reserve_remap(struct fletch_dictionary_merger *dictionary, size_t kept,
+                                        size_t count, struct fletch_error *error)
 {
     if (count <= dictionary->remap_capacity)
         return FLETCH_OK;
@@ -172,6 +174,8 @@ static enum fletch_status reserve_remap(struct fletch_dictionary_merger *diction
         fletch_allocate(&dictionary->allocator, 2 * count * sizeof remap[0], ALIGNMENT);
     if (remap == NULL)
         return no_memory(dictionary, error);
+    if (kept > 0)
+        memcpy(remap, dictionary->remap, kept * sizeof remap[0]);
     if (dictionary->remap != NULL)
         fletch_release(&dictionary->allocator, dictionary->remap,
                        dictionary->remap_capacity * sizeof remap[0], ALIGNMENT);
@@ -402,11 +406,13 @@ static enum fletch_status add_stored(struct fletch_dictionary_merger *dictionary
     return FLETCH_OK;
 }
 
+/* Adds the values from `first` on. */
 static enum fletch_status merge_stored(struct fletch_dictionary_merger *dictionary,
-                                       struct fletch_batch *values, struct fletch_error *error)
+                                       struct fletch_batch *values, int64_t first,
+                                       struct fletch_error *error)
 {
     enum fletch_status status = fletch_value_store_open(dictionary->store, values, error);
-    for (int64_t i = 0; i < values->row_count && status == FLETCH_OK; i++) {
+    for (int64_t i = first; i < values->row_count && status == FLETCH_OK; i++) {
         status = add_stored(dictionary, i, &dictionary->remap[i], error);
         dictionary->remap_is_identity &= status == FLETCH_OK && dictionary->remap[i] == i;
     }
@@ -439,12 +445,58 @@ static bool is_same_memory(const struct fletch_batch *a, const struct fletch_bat
     return true;
 }
 
+/* Whether the first bits of a validity are those of another one. */
+static bool begins_with_bits(const struct fletch_batch_span *longer,
+                             const struct fletch_batch_span *shorter, size_t count)
+{
+    if (longer->data == shorter->data)
+        return true;
+    if (longer->data == NULL)
+        return false;
+    if (shorter->data == NULL)
+        return fletch_bit_run_zeros(longer->data, count) == 0;
+    for (size_t i = count / 8 * 8; i < count; i++)
+        if (fletch_view_bit(longer->data, (int64_t)i) != fletch_view_bit(shorter->data, (int64_t)i))
+            return false;
+    return memcmp(longer->data, shorter->data, count / 8) == 0;
+}
+
+/* Whether a dictionary is what another one grew to, as those are that deltas are appended to: the
+ * same memory, but for bitmaps, with more behind it. */
+static bool has_grown_from(const struct fletch_batch *longer, const struct fletch_batch *shorter)
+{
+    if (shorter == NULL || longer->schema != shorter->schema || longer->dictionary_count > 0 ||
+        longer->span_count != shorter->span_count || longer->row_count < shorter->row_count)
+        return false;
+    for (uint32_t row = 0; row < longer->node_count; row++) {
+        const struct fletch_field *field = &longer->schema->fields[row];
+        const struct fletch_batch_node *node = &shorter->nodes[row];
+        if (node->offset != 0 || longer->nodes[row].offset != 0 ||
+            longer->nodes[row].length < node->length)
+            return false;
+        for (uint32_t s = 0; s < field->span_count; s++) {
+            const uint8_t kind = fletch_type_layout(&field->type)->spans[s];
+            const struct fletch_batch_span *spans[2] = {longer->spans + field->first_span + s,
+                                                        shorter->spans + field->first_span + s};
+            bool is_bitmap = kind == FLETCH_SPAN_VALIDITY || kind == FLETCH_SPAN_BITS;
+            if (is_bitmap ? !begins_with_bits(spans[0], spans[1], (size_t)node->length)
+                          : spans[0]->data != spans[1]->data)
+                return false;
+        }
+    }
+    for (uint32_t i = longer->schema->span_count; i < longer->span_count; i++)
+        if (longer->spans[i].data != shorter->spans[i].data)
+            return false;
+    return true;
+}
+
 static enum fletch_status merge_plain(struct fletch_dictionary_merger *dictionary,
-                                      const struct fletch_batch *values, struct fletch_error *error)
+                                      const struct fletch_batch *values, int64_t first,
+                                      struct fletch_error *error)
 {
     enum fletch_status status = FLETCH_OK;
     struct fletch_node_view column = fletch_node_view_of(values, 0);
-    for (int64_t i = 0; i < values->row_count && status == FLETCH_OK; i++) {
+    for (int64_t i = first; i < values->row_count && status == FLETCH_OK; i++) {
         status = fletch_merger_add(dictionary, &column, i, &dictionary->remap[i], error);
         dictionary->remap_is_identity &= status == FLETCH_OK && dictionary->remap[i] == i;
     }
@@ -457,15 +509,19 @@ enum fletch_status fletch_merger_merge(struct fletch_dictionary_merger *dictiona
     if (values != NULL && is_same_memory(values, dictionary->merged))
         return FLETCH_OK;
     size_t count = values == NULL ? 0 : (size_t)values->row_count;
+    int64_t known = 0;
+    if (values != NULL && has_grown_from(values, dictionary->merged))
+        known = dictionary->merged->row_count;
     fletch_batch_release(dictionary->cache, dictionary->merged);
     dictionary->merged = NULL;
     dictionary->remap_count = 0;
-    dictionary->remap_is_identity = true;
-    enum fletch_status status = reserve_remap(dictionary, count, error);
+    if (known == 0)
+        dictionary->remap_is_identity = true;
+    enum fletch_status status = reserve_remap(dictionary, (size_t)known, count, error);
     if (status != FLETCH_OK || count == 0)
         return status;
-    status = dictionary->store != NULL ? merge_stored(dictionary, values, error)
-                                       : merge_plain(dictionary, values, error);
+    status = dictionary->store != NULL ? merge_stored(dictionary, values, known, error)
+                                       : merge_plain(dictionary, values, known, error);
     if (status != FLETCH_OK)
         return status;
     dictionary->remap_count = count;

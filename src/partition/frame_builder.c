@@ -236,6 +236,27 @@ enum fletch_status fletch_frame_plan_create_row(const struct fletch_schema *sche
     return FLETCH_OK;
 }
 
+enum fletch_status fletch_frame_plan_create_growing(const struct fletch_schema *schema,
+                                                    const struct fletch_frame_extent *extent,
+                                                    const struct fletch_allocator *allocator,
+                                                    struct fletch_frame_plan **out_plan)
+{
+    struct fletch_frame_plan *plan = allocate_plan(schema, allocator);
+    if (plan == NULL)
+        return FLETCH_RESOURCE_EXHAUSTED;
+    plan->row_capacity = 1;
+    for (uint32_t i = 0; i < schema->field_count; i++) {
+        plan->element_capacity[i] =
+            capacity(2 * extent->elements[i] + SPARE_ELEMENTS, elements_most(schema, i));
+        plan->bytes_per_row[i] = extent->bytes[i];
+        plan->byte_capacity[i] =
+            capacity(2 * extent->bytes[i] + SPARE_BYTES, bytes_most(&schema->fields[i]));
+    }
+    lay_out(plan, schema);
+    *out_plan = plan;
+    return FLETCH_OK;
+}
+
 void fletch_frame_plan_release(struct fletch_frame_plan *plan)
 {
     if (plan == NULL || --plan->frame_count > 0)
@@ -448,16 +469,20 @@ static void hold_dictionaries(const struct fletch_frame_source *source,
                               const struct fletch_frame_parts *parts, bool is_held)
 {
     for (uint32_t i = 0; i < source->schema->dictionary_count; i++)
-        if (is_held)
-            fletch_batch_acquire(parts->dictionaries[i]);
-        else
+        if (!is_held)
             fletch_batch_release(source->cache, parts->dictionaries[i]);
+        else if (parts->dictionaries[i] != NULL)
+            fletch_batch_acquire(parts->dictionaries[i]);
 }
+
+struct batch_owners {
+    struct fletch_buffer *buffers[2]; /* the second may be NULL */
+};
 
 static enum fletch_status create_batch(const struct fletch_frame_source *source,
                                        const struct fletch_frame_parts *parts,
-                                       struct fletch_buffer *owner, struct fletch_batch **out_batch,
-                                       struct fletch_error *error)
+                                       const struct batch_owners *owners,
+                                       struct fletch_batch **out_batch, struct fletch_error *error)
 {
     struct fletch_batch_parts batch = {
         .schema = fletch_schema_acquire(source->schema),
@@ -468,8 +493,8 @@ static enum fletch_status create_batch(const struct fletch_frame_source *source,
         .span_count = parts->span_count,
         .view_spans = parts->view_spans,
         .view_count = source->schema->view_count,
-        .owners = &owner,
-        .owner_count = 1,
+        .owners = owners->buffers,
+        .owner_count = owners->buffers[1] == NULL ? 1 : 2,
         .dictionaries = parts->dictionaries,
         .dictionary_count = source->schema->dictionary_count,
     };
@@ -492,7 +517,7 @@ static bool finish_small(const struct fletch_frame_source *source,
     struct fletch_buffer *owner = NULL;
     if (compact(source, parts, total, &owner, NULL) != FLETCH_OK)
         return false;
-    if (create_batch(source, parts, owner, out_batch, NULL) == FLETCH_OK)
+    if (create_batch(source, parts, &(struct batch_owners){{owner}}, out_batch, NULL) == FLETCH_OK)
         return true;
     fletch_buffer_release(source->cache, owner);
     return false;
@@ -510,11 +535,70 @@ enum fletch_status fletch_builder_finish(struct fletch_frame_builder *frame,
     if (!is_small || !finish_small(source, parts, total, out_batch)) {
         if (is_small) /* what was tried has changed the spans */
             describe(frame, source->schema, parts);
-        enum fletch_status status = create_batch(source, parts, frame->slab, out_batch, error);
+        const struct batch_owners owners = {{frame->slab}};
+        enum fletch_status status = create_batch(source, parts, &owners, out_batch, error);
         if (status != FLETCH_OK)
             return status;
         frame->slab = NULL; /* the batch has it */
     }
     fletch_builder_close(frame, source->cache);
     return FLETCH_OK;
+}
+
+/* ---- snapshots ---- */
+
+/* Bitmaps among the spans: those of validity and of bools. */
+static bool is_bitmap(const struct fletch_schema *schema, const struct fletch_frame_parts *parts,
+                      uint32_t row, uint32_t span)
+{
+    const struct fletch_field *field = &schema->fields[row];
+    const uint8_t kind = fletch_type_layout(&field->type)->spans[span];
+    return (kind == FLETCH_SPAN_VALIDITY || kind == FLETCH_SPAN_BITS) &&
+           parts->spans[field->first_span + span].data != NULL;
+}
+
+/* Goes through the bitmaps: moves them behind each other into `to`, unless that is NULL; returns
+ * how many bytes they take there. */
+static size_t move_bitmaps(const struct fletch_schema *schema,
+                           const struct fletch_frame_parts *parts, uint8_t *to)
+{
+    size_t total = 0;
+    for (uint32_t row = 0; row < schema->field_count; row++)
+        for (uint32_t s = 0; s < schema->fields[row].span_count; s++) {
+            if (!is_bitmap(schema, parts, row, s))
+                continue;
+            struct fletch_batch_span *span = &parts->spans[schema->fields[row].first_span + s];
+            if (to != NULL) {
+                memcpy(to + total, span->data, span->bytes);
+                span->data = to + total;
+            }
+            total += fletch_round_up(span->bytes, ALIGNMENT);
+        }
+    return total;
+}
+
+enum fletch_status fletch_builder_snapshot(const struct fletch_frame_builder *frame,
+                                           const struct fletch_frame_source *source,
+                                           struct fletch_frame_parts *parts,
+                                           struct fletch_batch **out_batch,
+                                           struct fletch_error *error)
+{
+    struct batch_owners owners = {{frame->slab}};
+    enum fletch_status status = FLETCH_OK;
+    describe(frame, source->schema, parts);
+    parts->row_count = frame->row_count;
+    size_t bytes = move_bitmaps(source->schema, parts, NULL);
+    if (bytes > 0)
+        status = fletch_buffer_allocate(source->cache, bytes, source->account, &owners.buffers[1],
+                                        error);
+    if (status != FLETCH_OK)
+        return status;
+    if (bytes > 0)
+        move_bitmaps(source->schema, parts, owners.buffers[1]->data);
+    status = create_batch(source, parts, &owners, out_batch, error);
+    if (status == FLETCH_OK)
+        fletch_buffer_acquire(frame->slab);
+    else
+        fletch_buffer_release(source->cache, owners.buffers[1]);
+    return status;
 }

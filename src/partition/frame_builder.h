@@ -74,6 +74,12 @@ enum fletch_status fletch_frame_plan_create_row(const struct fletch_schema *sche
                                                 const struct fletch_allocator *allocator,
                                                 struct fletch_frame_plan **out_plan);
 
+/* A plan for a frame that has `extent`, as the check above allows, and is to grow to twice that. */
+enum fletch_status fletch_frame_plan_create_growing(const struct fletch_schema *schema,
+                                                    const struct fletch_frame_extent *extent,
+                                                    const struct fletch_allocator *allocator,
+                                                    struct fletch_frame_plan **out_plan);
+
 /* One user less; the last one frees it. NULL is allowed. */
 void fletch_frame_plan_release(struct fletch_frame_plan *plan);
 
@@ -142,5 +148,13 @@ enum fletch_status fletch_builder_finish(struct fletch_frame_builder *frame,
                                          struct fletch_frame_parts *parts,
                                          struct fletch_batch **out_batch,
                                          struct fletch_error *error);
+
+/* Makes a batch of the frame's rows, which stays open: what is appended later lies behind them. The
+ * batch shares the slab, but for bits, which are copied: the byte of the last one is not done. */
+enum fletch_status fletch_builder_snapshot(const struct fletch_frame_builder *frame,
+                                           const struct fletch_frame_source *source,
+                                           struct fletch_frame_parts *parts,
+                                           struct fletch_batch **out_batch,
+                                           struct fletch_error *error);
 
 #endif

@@ -145,9 +145,8 @@ void fletch_nested_count(const struct fletch_scatter *scatter, uint32_t row,
 
 /* ---- what fits ---- */
 
-/* Notes how much of the node and of those below it the frame holds already. */
-static void note_use(const struct fletch_scatter *scatter, const struct fletch_frame_builder *frame,
-                     uint32_t row)
+void fletch_nested_note_use(const struct fletch_scatter *scatter,
+                            const struct fletch_frame_builder *frame, uint32_t row)
 {
     const struct fletch_schema *schema = scatter->source.schema;
     const struct fletch_element_counts *used = &scatter->used;
@@ -164,8 +163,8 @@ static void note_use(const struct fletch_scatter *scatter, const struct fletch_f
     }
 }
 
-static bool fits(const struct fletch_scatter *scatter, const struct fletch_frame_plan *plan,
-                 uint32_t row)
+bool fletch_nested_fits(const struct fletch_scatter *scatter, const struct fletch_frame_plan *plan,
+                        uint32_t row)
 {
     uint32_t end = scatter->source.schema->fields[row].end;
     bool is_over = false;
@@ -184,7 +183,7 @@ static bool take_in(const struct fletch_scatter *scatter, const struct fletch_fr
     memcpy(scatter->kept.elements + row, scatter->used.elements + row, bytes);
     memcpy(scatter->kept.bytes + row, scatter->used.bytes + row, bytes);
     fletch_nested_count(scatter, row, ranges, &scatter->used);
-    if (fits(scatter, plan, row))
+    if (fletch_nested_fits(scatter, plan, row))
         return true;
     memcpy(scatter->used.elements + row, scatter->kept.elements + row, bytes);
     memcpy(scatter->used.bytes + row, scatter->kept.bytes + row, bytes);
@@ -205,7 +204,7 @@ size_t fletch_nested_measure(struct fletch_scatter *scatter,
                              const struct fletch_frame_builder *frame, uint32_t row,
                              const struct fletch_nested_rows *rows)
 {
-    note_use(scatter, frame, row);
+    fletch_nested_note_use(scatter, frame, row);
     size_t taken = 0;
     size_t step = FLETCH_RANGES_MOST;
     while (taken < rows->count) {

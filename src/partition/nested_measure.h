@@ -10,6 +10,14 @@ void fletch_nested_count(const struct fletch_scatter *scatter, uint32_t row,
                          const struct fletch_element_ranges *ranges,
                          const struct fletch_element_counts *counts);
 
+/* Sets `used` of the node and of those below it to what the frame holds of them. */
+void fletch_nested_note_use(const struct fletch_scatter *scatter,
+                            const struct fletch_frame_builder *frame, uint32_t row);
+
+/* Whether a frame of the plan has room for what is `used` of the node and of those below it. */
+bool fletch_nested_fits(const struct fletch_scatter *scatter, const struct fletch_frame_plan *plan,
+                        uint32_t row);
+
 /* Rows of a block, chosen by their numbers. */
 struct fletch_nested_rows {
     int64_t first_row;

@@ -247,6 +247,7 @@ enum fletch_status fletch_partition_writer_recode(struct fletch_partition_writer
         .dictionaries = writer->dictionaries,
         .cache = writer->scatter.source.cache,
         .account = writer->scatter.source.account,
+        .allocator = writer->allocator,
     };
     if (batch->schema != writer->schema &&
         fletch_schema_compare(writer->schema, batch->schema, FLETCH_COMPARE_FIELDS, NULL) !=

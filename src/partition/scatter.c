@@ -78,9 +78,10 @@ static size_t carve_arrays(struct fletch_scatter *scatter, char *block)
 {
     const struct fletch_schema *schema = scatter->source.schema;
     size_t nodes = schema->field_count;
+    size_t segments = scatter->target_bytes == 0 ? 0 : SEGMENTS_MAX; /* nothing is placed */
     size_t end = 0;
     scatter->frames = carve(block, &end, scatter->partition_count * sizeof scatter->frames[0]);
-    scatter->segments = carve(block, &end, SEGMENTS_MAX * sizeof scatter->segments[0]);
+    scatter->segments = carve(block, &end, segments * sizeof scatter->segments[0]);
     scatter->nodes = carve(block, &end, nodes * sizeof scatter->nodes[0]);
     scatter->columns = carve(block, &end, nodes * sizeof scatter->columns[0]);
     scatter->remaps = carve(block, &end, schema->dictionary_count * sizeof(uint32_t *));

@@ -96,7 +96,7 @@ struct fletch_scatter_options {
     struct fletch_frame_source source; /* the schema is acquired */
     const struct fletch_allocator *allocator;
     uint32_t partition_count;
-    size_t target_bytes;
+    size_t target_bytes; /* of frames; 0: no rows are placed, only elements counted and copied */
 };
 
 enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,

@@ -84,6 +84,7 @@ void fletch_value_store_destroy(struct fletch_value_store *store)
     struct fletch_allocator allocator = store->scatter.allocator;
     struct fletch_buffer_cache *cache = store->scatter.source.cache;
     fletch_value_store_forget(store);
+    fletch_builder_close(&store->frame, cache);
     fletch_batch_release(cache, store->kept);
     if (store->taken != NULL)
         fletch_release(&allocator, store->taken, store->taken_capacity * sizeof store->taken[0],
@@ -103,6 +104,7 @@ static enum fletch_status reserve_taken(struct fletch_value_store *store, size_t
 {
     if (count <= store->taken_capacity)
         return FLETCH_OK;
+    count *= 2;
     int64_t *taken = fletch_allocate(&store->scatter.allocator, count * sizeof taken[0], ALIGNMENT);
     if (taken == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
@@ -142,6 +144,7 @@ enum fletch_status fletch_value_store_open(struct fletch_value_store *store,
         .dictionaries = store->dictionaries,
         .cache = scatter->source.cache,
         .account = scatter->source.account,
+        .allocator = scatter->allocator,
     };
     fletch_value_store_forget(store);
     enum fletch_status status = reserve_taken(store, (size_t)values->row_count, error);
@@ -204,37 +207,68 @@ static void look_at(struct fletch_value_store *store, const struct fletch_batch 
     }
 }
 
-/* Counts or, with a frame, copies the values kept and those taken. */
-static void go_through(struct fletch_value_store *store, struct fletch_frame_builder *frame)
+/* Counts or, with a frame, copies the values kept. */
+static void go_through_kept(struct fletch_value_store *store, struct fletch_frame_builder *frame)
+{
+    const struct fletch_scatter *scatter = &store->scatter;
+    struct fletch_element_ranges ranges;
+    if (store->kept == NULL || store->kept->row_count == 0)
+        return;
+    fletch_ranges_clear(&ranges);
+    fletch_ranges_add(&ranges, 0, store->kept->row_count);
+    look_at(store, store->kept, false);
+    if (frame == NULL) {
+        fletch_nested_count(scatter, 0, &ranges, &scatter->used);
+        return;
+    }
+    fletch_nested_copy(scatter, frame, 0, &ranges, 0);
+    frame->row_count = (uint32_t)ranges.total;
+}
+
+/* The same of the values taken. */
+static void go_through_taken(struct fletch_value_store *store, struct fletch_frame_builder *frame)
 {
     const struct fletch_scatter *scatter = &store->scatter;
     struct fletch_element_ranges ranges;
     size_t done = 0;
-    fletch_ranges_clear(&ranges);
-    if (store->kept != NULL && store->kept->row_count > 0) {
-        look_at(store, store->kept, false);
-        fletch_ranges_add(&ranges, 0, store->kept->row_count);
-    }
-    do {
-        if (ranges.total > 0 && frame == NULL)
+    if (store->source != NULL)
+        look_at(store, store->source, true);
+    while (next_taken(store, &done, &ranges)) {
+        if (frame == NULL) {
             fletch_nested_count(scatter, 0, &ranges, &scatter->used);
-        if (ranges.total > 0 && frame != NULL) {
-            fletch_nested_copy(scatter, frame, 0, &ranges, frame->row_count);
-            frame->row_count += (uint32_t)ranges.total;
+            continue;
         }
-        if (done == 0 && store->source != NULL)
-            look_at(store, store->source, true);
-    } while (next_taken(store, &done, &ranges));
+        fletch_nested_copy(scatter, frame, 0, &ranges, frame->row_count);
+        frame->row_count += (uint32_t)ranges.total;
+    }
 }
 
-static enum fletch_status make_plan(struct fletch_value_store *store,
-                                    struct fletch_frame_plan **out_plan, struct fletch_error *error)
+typedef enum fletch_status plan_maker(const struct fletch_schema *schema,
+                                      const struct fletch_frame_extent *extent,
+                                      const struct fletch_allocator *allocator,
+                                      struct fletch_frame_plan **out_plan);
+
+static enum fletch_status open_planned(struct fletch_value_store *store, plan_maker *make_plan,
+                                       struct fletch_frame_builder *frame,
+                                       struct fletch_error *error)
+{
+    const struct fletch_scatter *scatter = &store->scatter;
+    struct fletch_frame_plan *plan = NULL;
+    if (make_plan(scatter->source.schema, &scatter->extent, &scatter->allocator, &plan) !=
+        FLETCH_OK)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "no memory for a plan of a dictionary's values");
+    enum fletch_status status = fletch_builder_open(frame, &scatter->source, plan, error);
+    fletch_frame_plan_release(plan);
+    return status;
+}
+
+/* Opens a frame for what is used: with as much room again, or just that if there is no memory. */
+static enum fletch_status open_frame(struct fletch_value_store *store,
+                                     struct fletch_frame_builder *frame, struct fletch_error *error)
 {
     struct fletch_scatter *scatter = &store->scatter;
     const struct fletch_schema *schema = scatter->source.schema;
-    memset(scatter->used.elements, 0, schema->field_count * sizeof(int64_t));
-    memset(scatter->used.bytes, 0, schema->field_count * sizeof(int64_t));
-    go_through(store, NULL);
     for (uint32_t row = 0; row < schema->field_count; row++) {
         scatter->extent.elements[row] = (double)scatter->used.elements[row];
         scatter->extent.bytes[row] = (double)scatter->used.bytes[row];
@@ -242,10 +276,34 @@ static enum fletch_status make_plan(struct fletch_value_store *store,
     enum fletch_status status = fletch_frame_extent_check(schema, &scatter->extent, error);
     if (status != FLETCH_OK)
         return status;
-    if (fletch_frame_plan_create_row(schema, &scatter->extent, &scatter->allocator, out_plan) !=
-        FLETCH_OK)
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for a plan of a dictionary's values");
+    status = open_planned(store, fletch_frame_plan_create_growing, frame, error);
+    if (status == FLETCH_RESOURCE_EXHAUSTED)
+        status = open_planned(store, fletch_frame_plan_create_row, frame, error);
+    return status;
+}
+
+/* Makes room in the frame for the values taken. */
+static enum fletch_status make_room(struct fletch_value_store *store, struct fletch_error *error)
+{
+    struct fletch_scatter *scatter = &store->scatter;
+    const size_t bytes = scatter->source.schema->field_count * sizeof(int64_t);
+    struct fletch_frame_builder larger = {.slab = NULL};
+    bool is_open = store->frame.slab != NULL;
+    memset(scatter->used.elements, 0, bytes);
+    memset(scatter->used.bytes, 0, bytes);
+    if (is_open)
+        fletch_nested_note_use(scatter, &store->frame, 0);
+    else
+        go_through_kept(store, NULL);
+    go_through_taken(store, NULL);
+    if (is_open && fletch_nested_fits(scatter, store->frame.plan, 0))
+        return FLETCH_OK;
+    enum fletch_status status = open_frame(store, &larger, error);
+    if (status != FLETCH_OK)
+        return status;
+    go_through_kept(store, &larger);
+    fletch_builder_close(&store->frame, scatter->source.cache);
+    store->frame = larger;
     return FLETCH_OK;
 }
 
@@ -263,24 +321,19 @@ static enum fletch_status take_snapshots(struct fletch_value_store *store,
 static enum fletch_status make_kept(struct fletch_value_store *store, struct fletch_error *error)
 {
     struct fletch_scatter *scatter = &store->scatter;
-    struct fletch_frame_builder frame = {.slab = NULL};
-    struct fletch_frame_plan *plan = NULL;
     struct fletch_batch *kept = NULL;
     enum fletch_status status = take_snapshots(store, error);
     if (status == FLETCH_OK)
-        status = make_plan(store, &plan, error);
+        status = make_room(store, error);
     if (status != FLETCH_OK)
         return status;
-    status = fletch_builder_open(&frame, &scatter->source, plan, error);
-    fletch_frame_plan_release(plan);
-    if (status != FLETCH_OK)
-        return status;
-    go_through(store, &frame);
+    go_through_taken(store, &store->frame);
     for (uint32_t i = 0; i < scatter->source.schema->dictionary_count; i++)
         store->parts.dictionaries[i] = store->dictionaries[i].snapshot;
-    status = fletch_builder_finish(&frame, &scatter->source, &store->parts, &kept, error);
+    status = fletch_builder_snapshot(&store->frame, &scatter->source, &store->parts, &kept, error);
     if (status != FLETCH_OK) {
-        fletch_builder_close(&frame, scatter->source.cache);
+        /* It holds what is not kept; the next one begins with what is. */
+        fletch_builder_close(&store->frame, scatter->source.cache);
         return status;
     }
     fletch_batch_release(scatter->source.cache, store->kept);

@@ -2,9 +2,10 @@
 #define FLETCH_PARTITION_VALUE_STORE_H
 
 /* The values of a writer's dictionary that are more than bytes: of types with children, views and
- * null. They lie in one batch, which is made anew when it grows: the old values and the new ones
- * are copied as the rows of a frame are. Dictionaries among them have mergers of their own, so that
- * the old indices keep their meaning. Belongs to one thread; the batch can be read by any. */
+ * null. They are appended to one frame, as its rows are, and batches of it are the snapshots: these
+ * share its slab, and what is appended lies behind them. When the room is used up, all moves into a
+ * frame of twice the size. Dictionaries among them have mergers of their own, so that the old
+ * indices keep their meaning. Belongs to one thread; the batches can be read by any. */
 
 #include "partition/scatter.h"
 
@@ -14,9 +15,10 @@ struct fletch_value_store {
     struct fletch_scatter scatter;
     struct fletch_dictionary_merger *dictionaries; /* of the values' schema */
     struct fletch_frame_parts parts;               /* scratch */
-    struct fletch_batch *kept;                     /* all values so far; NULL: none */
-    struct fletch_batch *source;                   /* from which values are being taken; or NULL */
-    int64_t *taken;                                /* elements of it, to be kept */
+    struct fletch_frame_builder frame; /* with the values kept, and room; or without a slab */
+    struct fletch_batch *kept;         /* all values so far; NULL: none */
+    struct fletch_batch *source;       /* from which values are being taken; or NULL */
+    int64_t *taken;                    /* elements of it, to be kept */
     size_t taken_count;
     size_t taken_capacity;
     void *block; /* in which all of this lies */

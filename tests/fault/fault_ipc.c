@@ -61,7 +61,11 @@ static void make_sample(struct sample *sample, enum fletch_ipc_compression compr
     struct fletch_schema *schema = schema_new(schema_text);
     struct fletch_batch *batch = random_batch(&random, pool.cache, schema, ROWS);
     const struct fletch_ipc_write_options options = {
-        .struct_size = sizeof options, .cache = pool.cache, .compression = compression};
+        .struct_size = sizeof options,
+        .cache = pool.cache,
+        .compression = compression,
+        .head_metadata = "\1\0\0\0\1\0\0\0h\0\0\0\0",
+    };
     struct fletch_ipc_writer *writer = NULL;
     struct fletch_buffer *written = NULL;
     assert_ok(fletch_ipc_writer_open_memory(schema, &options, &writer, NULL));
@@ -70,6 +74,8 @@ static void make_sample(struct sample *sample, enum fletch_ipc_compression compr
         struct fletch_batch *dictionaries[DICTIONARIES];
         for (uint32_t i = 0; i < batch->dictionary_count; i++)
             dictionaries[i] = first_values(&pool, batch->dictionaries[i], count);
+        assert_ok(fletch_ipc_writer_dictionary_metadata(writer, schema->dictionaries[0].id,
+                                                        "\1\0\0\0\0\0\0\0\1\0\0\0d", NULL));
         struct fletch_batch *with = longer_dictionaries(&pool, batch, dictionaries);
         assert_ok(fletch_ipc_writer_write(writer, with, "\1\0\0\0\1\0\0\0k\1\0\0\0v", NULL));
         fletch_batch_release(pool.cache, with);
@@ -106,7 +112,15 @@ static enum fletch_status copy_batches(struct fletch_ipc_reader *reader,
             return status;
         if (batch == NULL)
             return fletch_ipc_writer_finish(writer, error);
-        status = fletch_ipc_writer_write(writer, batch, fletch_ipc_reader_metadata(reader), error);
+        for (size_t i = 0; i < fletch_ipc_reader_dictionary_count(reader) && status == FLETCH_OK;
+             i++) {
+            int64_t id;
+            const char *metadata = fletch_ipc_reader_dictionary_metadata(reader, i, &id);
+            status = fletch_ipc_writer_dictionary_metadata(writer, id, metadata, error);
+        }
+        if (status == FLETCH_OK)
+            status =
+                fletch_ipc_writer_write(writer, batch, fletch_ipc_reader_metadata(reader), error);
         fletch_batch_release(means->cache, batch);
         if (status != FLETCH_OK)
             return status;
@@ -123,7 +137,7 @@ static enum fletch_status read_and_write(const struct sample *sample, const stru
         .account = means->account,
         .allocator = means->allocator,
     };
-    const struct fletch_ipc_write_options write_options = {
+    struct fletch_ipc_write_options write_options = {
         .struct_size = sizeof write_options,
         .cache = means->cache,
         .account = means->account,
@@ -137,9 +151,11 @@ static enum fletch_status read_and_write(const struct sample *sample, const stru
     struct fletch_buffer *written = NULL;
     enum fletch_status status =
         fletch_ipc_reader_open_memory(&memory, &read_options, &reader, error);
-    if (status == FLETCH_OK)
+    if (status == FLETCH_OK) {
+        write_options.head_metadata = fletch_ipc_reader_head_metadata(reader);
         status = fletch_ipc_writer_open_memory(fletch_ipc_reader_schema(reader), &write_options,
                                                &writer, error);
+    }
     if (status == FLETCH_OK)
         status = copy_batches(reader, writer, means, error);
     if (status == FLETCH_OK)

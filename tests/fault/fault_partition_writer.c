@@ -122,6 +122,13 @@ static const struct schemas nested = {
     "g=+w:2(item=u) h=+us:1(x=vu)",
 };
 
+/* Dictionaries of views and of values with children, with encodings below, that become plain; and
+ * plain values that become such dictionaries. */
+static const struct schemas recoded = {
+    "a=l b=u c=vu d=+l(item=u) e=+s(x=+s(y=s<u>)) f=i<+s(x=s<u>)>",
+    "a=l b=u c=i<vu> d=s<+l(item=s<u>)> e=+s(x=l<+s(y=u)>) f=+s(x=u)",
+};
+
 static void open_scene(struct scene *scene, const struct schemas *schemas, uint64_t rows_of_a_batch)
 {
     struct fletch_random random = fletch_random_from_seed(4);
@@ -196,6 +203,12 @@ static void every_request_for_nested_columns_may_fail_once(void **state)
     fail_each_request(&nested, 300);
 }
 
+static void every_request_for_dictionaries_of_nested_values_may_fail_once(void **state)
+{
+    (void)state;
+    fail_each_request(&recoded, 300);
+}
+
 /* Once buffers come back, nothing is asked of the system any more. */
 static void the_steady_state_asks_for_nothing(void **state)
 {
@@ -225,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_request_may_fail_once),
         cmocka_unit_test(every_request_for_nested_columns_may_fail_once),
+        cmocka_unit_test(every_request_for_dictionaries_of_nested_values_may_fail_once),
         cmocka_unit_test(the_steady_state_asks_for_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,7 @@ struct tool {
     struct fletch_buffer_pool *pool;
     struct fletch_buffer_cache *cache;
     struct fletch_error error;
+    uint32_t alignment; /* of what is written */
 };
 
 static void check(struct tool *tool, enum fletch_status status)
@@ -217,11 +218,39 @@ static struct fletch_batch *next_batch(struct tool *tool, struct fletch_ipc_read
     return batch;
 }
 
+static void print_custom(struct tool *tool, const char *bytes)
+{
+    struct fletch_metadata custom;
+    check(tool, fletch_metadata_measure(bytes, "message", &custom, &tool->error));
+    print_metadata(&custom);
+}
+
+/* What the messages said that the dictionaries came in; nothing, if none did. */
+static void print_dictionaries(struct tool *tool, const struct fletch_ipc_reader *reader)
+{
+    size_t count = fletch_ipc_reader_dictionary_count(reader);
+    const char *separator = ",\"dictionaries\":[";
+    for (size_t i = 0; i < count; i++) {
+        int64_t id;
+        const char *custom = fletch_ipc_reader_dictionary_metadata(reader, i, &id);
+        if (custom == NULL)
+            continue;
+        printf("%s[%lld,", separator, (long long)id);
+        print_custom(tool, custom);
+        printf("]");
+        separator = ",";
+    }
+    if (separator[1] == 0)
+        printf("]");
+}
+
 static void dump(struct tool *tool, const char *in)
 {
     struct fletch_ipc_reader *reader = open_reader(tool, in);
     const struct fletch_schema *schema = fletch_ipc_reader_schema(reader);
-    printf("{\"metadata\":");
+    printf("{\"head\":");
+    print_custom(tool, fletch_ipc_reader_head_metadata(reader));
+    printf(",\"metadata\":");
     print_metadata(&schema->metadata);
     printf(",\"fields\":[");
     for (uint32_t i = 0; i < schema->column_count; i++) {
@@ -232,11 +261,9 @@ static void dump(struct tool *tool, const char *in)
     const char *separator = "";
     struct fletch_batch *batch;
     while ((batch = next_batch(tool, reader)) != NULL) {
-        struct fletch_metadata custom;
-        check(tool, fletch_metadata_measure(fletch_ipc_reader_metadata(reader), "batch", &custom,
-                                            &tool->error));
         printf("%s\n{\"rows\":%lld,\"metadata\":", separator, (long long)batch->row_count);
-        print_metadata(&custom);
+        print_custom(tool, fletch_ipc_reader_metadata(reader));
+        print_dictionaries(tool, reader);
         printf(",\"columns\":[");
         for (uint32_t i = 0; i < schema->column_count; i++) {
             print_range(batch, schema->columns[i], 0, batch->row_count);
@@ -266,15 +293,16 @@ static bool is_file(const char *format)
 }
 
 static struct fletch_ipc_writer *open_writer(struct tool *tool, const char *format,
-                                             struct fletch_schema *schema, uint32_t alignment,
+                                             struct fletch_schema *schema, const char *head,
                                              const char *out)
 {
     const struct fletch_ipc_write_options options = {
         .struct_size = sizeof options,
         .cache = tool->cache,
         .format = is_file(format) ? FLETCH_IPC_FILE : FLETCH_IPC_STREAM,
-        .alignment_bytes = alignment,
+        .alignment_bytes = tool->alignment,
         .compression = compression_of(format),
+        .head_metadata = head,
     };
     struct fletch_ipc_writer *writer = NULL;
     int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -282,14 +310,26 @@ static struct fletch_ipc_writer *open_writer(struct tool *tool, const char *form
     return writer;
 }
 
+static void copy_dictionary_metadata(struct tool *tool, const struct fletch_ipc_reader *reader,
+                                     struct fletch_ipc_writer *writer)
+{
+    for (size_t i = 0; i < fletch_ipc_reader_dictionary_count(reader); i++) {
+        int64_t id;
+        const char *custom = fletch_ipc_reader_dictionary_metadata(reader, i, &id);
+        check(tool, fletch_ipc_writer_dictionary_metadata(writer, id, custom, &tool->error));
+    }
+}
+
 static void copy(struct tool *tool, char **arguments)
 {
     struct fletch_ipc_reader *reader = open_reader(tool, arguments[2]);
+    tool->alignment = (uint32_t)strtoul(arguments[1], NULL, 10);
     struct fletch_ipc_writer *writer =
         open_writer(tool, arguments[0], fletch_ipc_reader_schema(reader),
-                    (uint32_t)strtoul(arguments[1], NULL, 10), arguments[3]);
+                    fletch_ipc_reader_head_metadata(reader), arguments[3]);
     struct fletch_batch *batch;
     while ((batch = next_batch(tool, reader)) != NULL) {
+        copy_dictionary_metadata(tool, reader, writer);
         check(tool, fletch_ipc_writer_write(writer, batch, fletch_ipc_reader_metadata(reader),
                                             &tool->error));
         fletch_batch_release(tool->cache, batch);
@@ -335,7 +375,7 @@ static void write_random(struct tool *tool, char **arguments)
     struct fletch_batch *batches[RANDOM_BATCHES];
     bool for_file = is_file(arguments[1]);
     struct fletch_schema *schema = make_random(tool, arguments[0], for_file, batches);
-    struct fletch_ipc_writer *writer = open_writer(tool, arguments[1], schema, 0, arguments[2]);
+    struct fletch_ipc_writer *writer = open_writer(tool, arguments[1], schema, NULL, arguments[2]);
     for (int i = 0; i < RANDOM_BATCHES; i++)
         check(tool, fletch_ipc_writer_write(writer, batches[i], NULL, &tool->error));
     check(tool, fletch_ipc_writer_finish(writer, &tool->error));

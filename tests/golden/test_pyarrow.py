@@ -5,6 +5,7 @@ import datetime
 import decimal
 import json
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -271,6 +272,81 @@ def custom_metadata_is_kept(tool, folder):
         sys.exit(f"custom metadata: {found}")
 
 
+def messages_of(stream):
+    """(metadata, body) of each message of a stream."""
+    position = 0
+    while position < len(stream):
+        length = struct.unpack_from("<I", stream, position + 4)[0]
+        if length == 0:
+            return
+        metadata = stream[position + 8:position + 8 + length]
+        body = pa.ipc.read_message(stream[position:]).body
+        position += 8 + length + (0 if body is None else body.size)
+        yield metadata, b"" if body is None else body.to_pybytes()
+
+
+def with_pair(message, key, value):
+    """The message with one pair of custom metadata more, which no writer of pyarrow's can say: a
+    table of its own that refers to the header in the old one, which goes with it whole."""
+    root = struct.unpack_from("<I", message)[0]
+    vtable = root - struct.unpack_from("<i", message, root)[0]
+    slots = struct.unpack_from("<H", message, vtable)[0] // 2 - 2
+
+    def field(slot):
+        at = 0
+        if slot < slots:
+            at = struct.unpack_from("<H", message, vtable + 4 + 2 * slot)[0]
+        return at and root + at
+
+    header = field(2) + struct.unpack_from("<I", message, field(2))[0]
+    body = struct.unpack_from("<q", message, field(3))[0] if field(3) else 0
+    version, kind = struct.unpack_from("<h", message, field(0))[0], message[field(1)]
+
+    def string(text):
+        data = struct.pack("<I", len(text)) + text + b"\0"
+        return data + b"\0" * (-len(data) % 4)
+
+    # 0 root, 8 vtable of the message, 24 message, 48 vector, 56 vtable of the pair, 64 pair, 76 …
+    strings = string(key) + string(value)
+    old = 76 + len(strings) + (-(76 + len(strings)) % 8)
+    made = struct.pack("<I4x", 24)
+    made += struct.pack("<HHHHHHH2x", 14, 24, 4, 6, 8, 16, 12)
+    made += struct.pack("<ihBxIIq", 24 - 8, version, kind, old + header - 32, 48 - 36, body)
+    made += struct.pack("<II", 1, 64 - 52)
+    made += struct.pack("<HHHH", 8, 12, 4, 8)
+    made += struct.pack("<iII", 64 - 56, 76 - 68, 76 + len(string(key)) - 72)
+    made += strings
+    return made + b"\0" * (old - len(made)) + message
+
+
+def metadata_of_all_messages_is_kept(tool, folder):
+    """A footer's, which pyarrow writes, and those of schemas and dictionaries, which it only reads
+    over."""
+    batch = pa.record_batch([pa.array(["x", "y", "x"]).dictionary_encode()], names=["d"])
+    source, target = folder / "source", folder / "target"
+    with pa.ipc.new_file(str(source), batch.schema, metadata={"k": "v", "empty": ""}) as writer:
+        writer.write_batch(batch)
+    run(tool, "copy", "file", 8, source, target)
+    found = pa.ipc.open_file(str(target)).metadata
+    if dict(found) != {b"k": b"v", b"empty": b""}:
+        sys.exit(f"custom metadata of a footer: {found}")
+    write(source, batch.schema, [batch], "stream")
+    made = b""
+    for number, (message, body) in enumerate(messages_of(source.read_bytes())):
+        message = with_pair(message, b"message", str(number).encode())
+        made += struct.pack("<II", 0xFFFFFFFF, len(message)) + message + body
+    source.write_bytes(made)
+    compare(batch.schema, [batch], source)
+    run(tool, "copy", "stream", 8, source, target)
+    compare(batch.schema, [batch], target)
+    for path in (source, target):
+        dump = json.loads(run(tool, "dump", path))
+        said = [dump["head"], *[said for _, said in dump["batches"][0]["dictionaries"]],
+                dump["batches"][0]["metadata"]]
+        if said != [[[b"message".hex(), str(i).encode().hex()]] for i in range(3)]:
+            sys.exit(f"custom metadata of {path.name}: {said}")
+
+
 def main():
     tool = sys.argv[1]
     with tempfile.TemporaryDirectory() as name:
@@ -280,6 +356,7 @@ def main():
         layouts_through_us(tool, folder)
         dictionaries_change(tool, folder)
         custom_metadata_is_kept(tool, folder)
+        metadata_of_all_messages_is_kept(tool, folder)
 
 
 if __name__ == "__main__":

@@ -201,7 +201,12 @@ class ScatterTest(unittest.TestCase):
             self.library.batch_release(batch)
 
     def scattered(self, batches, method, keys, partitions, frame_bytes):
-        schema, taken = self.import_batches(batches)
+        """Batches of one schema, or of schemas that differ in encodings from the first."""
+        schema, taken = self.import_batches(batches[:1])
+        for batch in batches[1:]:
+            own, more = self.import_batches([batch])
+            taken += more
+            self.library.schema_release(own)
         frames = []
         writer = None
         try:
@@ -270,6 +275,40 @@ class ScatterTest(unittest.TestCase):
                 keys = [rng.randrange(1, 4)] if method == HASH else []
                 self.check(batches, method, keys, rng.choice((1, 2, 5)),
                            rng.choice((4096, 1 << 16)))
+
+    def test_dictionaries_and_plain_values_for_each_other(self):
+        """Of values of any type: whichever comes first is what the writer has."""
+        length = 80
+        for seed in range(SEED, SEED + 25 * SCALE):
+            nester = Nester(seed)
+            rng = random.Random(-seed)
+            plain = nester.column(length + 3, 2).slice(3)
+            if pa.types.is_dictionary(plain.type):
+                continue
+            # A union has no nulls of its own, nor runs of one.
+            indices = [None if "union" not in str(plain.type) and rng.random() < 0.1
+                       else rng.randrange(length) for _ in range(length)]
+            encoded = pa.DictionaryArray.from_arrays(
+                pa.array(indices, rng.choice((pa.int8(), pa.int32()))), plain)
+            numbers = pa.array(range(length), pa.int64())
+            if rng.random() < 0.5:
+                columns = [pa.StructArray.from_arrays([column], ["x"])
+                           for column in (plain, encoded)]
+            else:
+                columns = [plain, encoded]
+            batches = [pa.record_batch([numbers, column], names=["row", "v"])
+                       for column in columns]
+            batches[1] = batches[1].set_column(0, "row", pa.array(range(length, 2 * length)))
+            with self.subTest(seed=seed, type=str(plain.type)):
+                cut = [batches[0].slice(5), batches[1].slice(9)]
+                for pair in (cut, cut[::-1]):
+                    rows = sum((batch.column(0).to_pylist() for batch in pair), [])
+                    values = dict(zip(rows, sum((cells(batch.column(1)) for batch in pair), [])))
+                    found = {}
+                    for _, frame in self.scattered(pair, HASH, [1], 2, 1 << 16):
+                        frame.validate(full=True)
+                        found.update(zip(frame.column(0).to_pylist(), cells(frame.column(1))))
+                    self.assertEqual(found, values)
 
     def test_runs_and_lists_across_frames(self):
         """Frames that fill in the middle of a run, and rows that are larger than a frame."""

@@ -166,6 +166,15 @@ class CatTest(ProgramTest):
             for line in lines:
                 json.loads(line)
 
+    def test_custom_metadata_is_kept(self):
+        batch, path = numbers(3), self.folder / "a.arrow"
+        with pa.ipc.new_stream(str(path), batch.schema) as writer:
+            writer.write_batch(batch, custom_metadata={"k": "v"})
+            writer.write_batch(batch)
+        stream = pa.ipc.open_stream(self.succeeds("cat", "--limit", 4, "--arrow", path).bytes)
+        found = [custom for _, custom in stream.iter_batches_with_custom_metadata()]
+        self.assertEqual([custom and dict(custom) for custom in found], [{b"k": b"v"}, None])
+
     def test_json_and_arrow(self):
         self.fails(USAGE, "cat", "--json", "--arrow", "x", saying="--arrow")
 

@@ -185,20 +185,20 @@ static void custom_metadata_is_kept(void **state)
     uint8_t bytes[BYTES_MOST];
     assert_ok(open_told(&told, &message, bytes, NULL));
     size_t measured = 0;
-    assert_ok(fletch_ipc_message_metadata_measure(&message, 100, &measured, NULL));
+    struct fletch_ipc_pairs found = fletch_ipc_message_pairs(&message);
+    assert_ok(fletch_ipc_pairs_measure(&found, 100, &measured, NULL));
     assert_int_equal(measured, pairs_bytes);
     char written[64];
-    struct fletch_metadata metadata =
-        fletch_ipc_message_metadata_write(&message, written, measured);
+    struct fletch_metadata metadata = fletch_ipc_pairs_write(&found, written, measured);
     assert_int_equal(metadata.count, 2);
     assert_memory_equal(written, pairs, pairs_bytes);
     struct fletch_error error = {0};
-    assert_int_equal(
-        fletch_ipc_message_metadata_measure(&message, pairs_bytes - 1, &measured, &error),
-        FLETCH_INVALID_ARGUMENT);
+    assert_int_equal(fletch_ipc_pairs_measure(&found, pairs_bytes - 1, &measured, &error),
+                     FLETCH_INVALID_ARGUMENT);
     assert_contains(error.message, "custom metadata");
     assert_ok(open_told(&plain, &message, bytes, NULL));
-    assert_ok(fletch_ipc_message_metadata_measure(&message, 0, &measured, NULL));
+    found = fletch_ipc_message_pairs(&message);
+    assert_ok(fletch_ipc_pairs_measure(&found, 0, &measured, NULL));
     assert_int_equal(measured, 0);
 }
 

@@ -17,8 +17,8 @@
  * other indices; what comes out has the writer's schema and means the same. */
 
 static const char *const formats[] = {
-    "b",          "c", "S", "i", "l", "e",   "g",   "w:0",     "w:5",      "d:19,3",
-    "d:60,3,256", "u", "U", "z", "Z", "tdD", "ttu", "tsu:UTC", "d:9,2,32", "tin",
+    "b", "c", "S", "i", "l",   "e",   "g",       "w:0",      "w:5", "d:19,3", "d:60,3,256",
+    "u", "U", "z", "Z", "tdD", "ttu", "tsu:UTC", "d:9,2,32", "tin", "vu",     "vz",
 };
 
 /* What stands around the field's type. */
@@ -28,6 +28,27 @@ static const char *const wrappers[][2] = {
     {"x=+l(item=", ")"},
     {"x=+L(item=+s(y=", " b=u))"},
     {"x=+m(entries=+s(key=u! value=", ")!)"},
+    {"x=+w:3(item=+s(y=", " b=vu))"},
+    {"x=+ud:4,1(a=", " b=l)"},
+    {"x=+us:4,1(b=l a=", ")"},
+};
+
+/* Values with children, which are made plain row by row. */
+static const char *const nested_formats[] = {
+    "+l(item=u)",
+    "+L(item=i)",
+    "+m(entries=+s(key=u! value=+l(item=S))!)",
+    "+vl(item=vu)",
+    "+vL(item=b)",
+    "+w:2(item=+s(c=b d=z))",
+    "+w:0(item=u)",
+    "+s(a=l b=+s(c=vu d=n) e=+l(item=+w:2(item=i)))",
+    "+s()",
+    "+s(a=+ud:5,0(c=l d=u) b=+us:2(e=vz))",
+    "+s(a=+r(run_ends=s values=u) b=i<u> c=w:0)",
+    "+r(run_ends=l values=+l(item=u))",
+    "+l(item=+r(run_ends=i values=b))",
+    "+l(item=i<+s(a=u)>)",
 };
 
 struct scene {
@@ -145,6 +166,15 @@ static void every_type_is_recoded_wherever_it_lies(void **state)
                 pass(wrapped(wrappers[w], pairs[p][0]), wrapped(wrappers[w], pairs[p][1]),
                      1000 * f + 10 * w + p);
         }
+    for (size_t f = 0; f < sizeof nested_formats / sizeof nested_formats[0]; f++)
+        for (size_t w = 0; w < sizeof wrappers / sizeof wrappers[0]; w++) {
+            char encoded[80];
+            snprintf(encoded, sizeof encoded, "s<%s>", nested_formats[f]);
+            pass(wrapped(wrappers[w], nested_formats[f]), wrapped(wrappers[w], encoded),
+                 2000 * f + w);
+            pass(wrapped(wrappers[w], encoded), wrapped(wrappers[w], nested_formats[f]),
+                 2000 * f + w + 20);
+        }
     pass(schema_new("k=l x=n"), schema_new("k=l x=c<n>"), 1);
     pass(schema_new("k=l x=L<<u>"), schema_new("k=l x=s<u>"), 2);
 }
@@ -169,6 +199,20 @@ static void nested_fields_are_recoded(void **state)
         {"k=l x=+ud:3,9(a=s<u> b=u)", "k=l x=+ud:3,9(a=u b=s<u>)"},
         {"k=l x=+vl(item=s<u>)", "k=l x=+vl(item=u)"},
         {"k=l x=+r(run_ends=i values=s<u>)", "k=l x=+r(run_ends=i values=u)"},
+        {"k=l x=i<+s(a=s<u>)>", "k=l x=+s(a=u)"},
+        {"k=l x=i<+s(a=u b=i<vu>)>", "k=l x=+s(a=s<u> b=vu)"},
+        {"k=l x=i<+l(item=L<+s(a=u)>)>", "k=l x=+l(item=+s(a=s<u>))"},
+        {"k=l x=i<+s(a=s<u>)>", "k=l x=i<+s(a=u)>"},
+        {"k=l x=+s(a=u)", "k=l x=i<+s(a=s<u>)>"},
+        {"k=l x=+s(a=u b=s<vu>)", "k=l x=i<+s(a=s<u> b=vu)>"},
+        {"k=l x=+l(item=+l(item=+s(a=vu b=u)))",
+         "k=l x=s<+l(item=i<+l(item=s<+s(a=i<vu> b=u)>)>)>"},
+        {"k=l x=s<+l(item=i<+l(item=s<+s(a=i<vu> b=u)>)>)>",
+         "k=l x=+l(item=+l(item=+s(a=vu b=u)))"},
+        {"k=l x=+s(a=+l(item=u) b=l<vu>) y=vu z=+s(p=u)",
+         "k=l x=+s(a=i<+l(item=u)> b=vu) y=i<vu> z=s<+s(p=i<u>)>"},
+        {"k=l x=+s(a=+s(b=+s(c=u)))", "k=l x=+s(a=i<+s(b=s<+s(c=l<u>)>)>)"},
+        {"k=l x=+us:3,4(a=+l(item=u) b=vu)", "k=l x=+us:3,4(a=s<+l(item=s<u>)> b=s<vu>)"},
     };
     for (size_t p = 0; p < sizeof pairs / sizeof pairs[0]; p++)
         for (uint64_t seed = 0; seed < 4; seed++)
@@ -191,6 +235,26 @@ static void broadcast_recodes_too(void **state)
         assert_true(batches_equal(frame.batch, batch));
         fletch_batch_release(scene.pool.cache, frame.batch);
     }
+    fletch_batch_release(scene.pool.cache, batch);
+    fletch_partition_writer_destroy(scene.writer);
+    scene_end(&scene);
+}
+
+/* Encodings that differ below a dictionary's values only. */
+static void broadcast_recodes_what_lies_below_dictionaries(void **state)
+{
+    (void)state;
+    struct scene scene =
+        scene_new(schema_new("a=i<+s(x=u y=vu)>"), schema_new("a=i<+s(x=s<u> y=vu)>"));
+    struct fletch_random random = fletch_random_from_seed(8);
+    struct fletch_batch *batch = random_batch(&random, scene.pool.cache, scene.other, 50);
+    struct fletch_partition_frame frame;
+    scene.writer = writer_new(&scene, FLETCH_PARTITION_BROADCAST, 1);
+    assert_ok(fletch_partition_writer_push(scene.writer, batch, NULL));
+    assert_ok(fletch_partition_writer_next(scene.writer, &frame, NULL));
+    assert_ok(fletch_batch_validate(frame.batch, FLETCH_VALIDATION_FULL, NULL));
+    assert_true(batches_equal(frame.batch, batch));
+    fletch_batch_release(scene.pool.cache, frame.batch);
     fletch_batch_release(scene.pool.cache, batch);
     fletch_partition_writer_destroy(scene.writer);
     scene_end(&scene);
@@ -244,6 +308,27 @@ static struct fletch_batch *string_made(struct scene *scene, size_t length)
     return batch;
 }
 
+/* A dictionary of one list of so many nulls. */
+static struct fletch_batch *list_made(struct scene *scene, int32_t length)
+{
+    struct fletch_buffer *offsets = buffer_filled(&scene->pool, 8, 0);
+    memcpy(offsets->data + 4, &length, sizeof length);
+    struct fletch_batch_node nodes[2] = {{.length = 1}, {.length = length, .null_count = length}};
+    struct fletch_batch_span spans[2] = {{NULL, 0}, {offsets->data, 8}};
+    struct fletch_batch_parts parts = {
+        .schema = fletch_schema_acquire(scene->other->dictionaries[0].values),
+        .row_count = 1,
+        .nodes = nodes,
+        .node_count = 2,
+        .spans = spans,
+        .span_count = 2,
+        .owners = &offsets,
+        .owner_count = 1};
+    struct fletch_batch *batch = NULL;
+    assert_ok(fletch_batch_create(scene->pool.cache, NULL, &parts, &batch, NULL));
+    return batch;
+}
+
 static void refuse(struct scene *scene, struct fletch_batch *batch, enum fletch_status expected,
                    const char *message)
 {
@@ -273,25 +358,58 @@ static void what_cannot_be_recoded_is_refused_by_name(void **state)
            "field 'name': 2100 strings of 2202009600 bytes");
     scene_end(&scene);
 
-    scene = scene_new(schema_new("name=+s(a=l)"), schema_new("name=i<+s(a=l)>"));
     struct fletch_random random = fletch_random_from_seed(5);
-    refuse(&scene, random_batch(&random, scene.pool.cache, scene.other, 5), FLETCH_UNIMPLEMENTED,
-           "field 'name': a dictionary of struct values cannot be made plain yet");
+    scene = scene_new(schema_new("name=+l(item=n)"), schema_new("name=i<+l(item=n)>"));
+    refuse(&scene, indices_made(&scene, 3, 0, list_made(&scene, 1 << 30)), FLETCH_OUT_OF_RANGE,
+           "3 values of a dictionary are too much for a batch, once they are plain");
     scene_end(&scene);
 
+    static const char *const unions[][2] = {
+        {"name=+ud:5(a=l)", "name=i<+ud:5(a=l)>"},
+        {"name=+r(run_ends=i values=+us:5(a=l))", "name=i<+r(run_ends=i values=+us:5(a=l))>"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        scene = scene_new(schema_new(unions[i][0]), schema_new(unions[i][1]));
+        refuse(&scene, random_batch(&random, scene.pool.cache, scene.other, 100),
+               FLETCH_INVALID_ARGUMENT, "have no null of their own");
+        scene_end(&scene);
+    }
+
     scene = scene_new(schema_new("name=c<i>"), schema_new("name=i"));
+    random = fletch_random_from_seed(6);
     refuse(&scene, random_batch(&random, scene.pool.cache, scene.other, 1000), FLETCH_OUT_OF_RANGE,
            "a wider type is needed");
     scene_end(&scene);
+}
 
-    scene = scene_new(schema_new("name=vu"), schema_new("name=i<vu>"));
-    refuse(&scene, random_batch(&random, scene.pool.cache, scene.other, 5), FLETCH_UNIMPLEMENTED,
-           "field 'name': a dictionary of utf8_view values cannot be made plain yet");
-    scene_end(&scene);
-    scene = scene_new(schema_new("name=i<+s(a=s<u>)>"), schema_new("name=+s(a=u)"));
-    refuse(&scene, random_batch(&random, scene.pool.cache, scene.other, 5), FLETCH_UNIMPLEMENTED,
-           "plain values that are encoded differently inside");
-    scene_end(&scene);
+/* A dictionary that never came, since all is null: nothing can be gathered from it. */
+static void nulls_of_no_dictionary_become_plain(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"vu", "+s(a=i<u> b=+ud:7(c=u) d=+w:3(item=b))",
+                                        "+vl(item=+r(run_ends=s values=vz))",
+                                        "+r(run_ends=s values=+l(item=l))"};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        char words[2][80];
+        snprintf(words[0], sizeof words[0], "name=%s", types[i]);
+        snprintf(words[1], sizeof words[1], "name=i<%s>", types[i]);
+        struct scene scene = scene_new(schema_new(words[0]), schema_new(words[1]));
+        struct fletch_batch *batch = indices_made(&scene, 70, 0, NULL);
+        struct fletch_buffer *nulls = buffer_filled(&scene.pool, 16, 0);
+        batch->spans[0] = (struct fletch_batch_span){nulls->data, 16};
+        batch->nodes[0].null_count = 70;
+        struct fletch_partition_frame frame;
+        scene.writer = writer_new(&scene, FLETCH_PARTITION_BROADCAST, 1);
+        assert_ok(fletch_partition_writer_push(scene.writer, batch, NULL));
+        assert_ok(fletch_partition_writer_next(scene.writer, &frame, NULL));
+        assert_ok(fletch_batch_validate(frame.batch, FLETCH_VALIDATION_FULL, NULL));
+        assert_true(batches_equal(frame.batch, batch));
+        fletch_batch_release(scene.pool.cache, frame.batch);
+        fletch_batch_release(scene.pool.cache, batch);
+        fletch_buffer_release(scene.pool.cache, nulls);
+        fletch_partition_writer_destroy(scene.writer);
+        scene_end(&scene);
+    }
 }
 
 /* Who hashes what was not validated reads nothing that is not there. */
@@ -398,6 +516,8 @@ int main(void)
         cmocka_unit_test(every_type_is_recoded_wherever_it_lies),
         cmocka_unit_test(nested_fields_are_recoded),
         cmocka_unit_test(broadcast_recodes_too),
+        cmocka_unit_test(broadcast_recodes_what_lies_below_dictionaries),
+        cmocka_unit_test(nulls_of_no_dictionary_become_plain),
         cmocka_unit_test(what_cannot_be_recoded_is_refused_by_name),
         cmocka_unit_test(an_index_outside_its_dictionary_is_hashed_as_null),
         cmocka_unit_test(an_index_outside_its_dictionary_goes_where_nulls_go),
