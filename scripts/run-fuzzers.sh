@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs fuzz targets one after the other, each for some seconds, from the golden files, the seeds and
-# what was found before. What it learns stays in BUILD/corpus, what it finds in BUILD/found.
+# Runs fuzz targets one after the other, each for some seconds, from the golden files (Arrow's own
+# too, where FLETCH_ARROW_TESTING_DIR has them), the seeds and what was found before. What it learns
+# stays in BUILD/corpus, what it finds in BUILD/found.
 #
 #   run-fuzzers.sh BUILD SECONDS TARGET...
 set -eu
@@ -25,6 +26,16 @@ for target in "$@"; do
     http2) folders="$folders $seeds/http2" ;;
     file) folders="$folders $seeds/file $source/tests/golden/data" ;;
     *) folders="$folders $seeds/stream $seeds/file $source/tests/golden/data" ;;
+    esac
+    case $target in
+    stream | file | partition)
+        for kind in stream file; do
+            arrow=${FLETCH_ARROW_TESTING_DIR:-}/data/arrow-ipc-$kind
+            if [ -d "$arrow" ]; then
+                folders="$folders $arrow"
+            fi
+        done
+        ;;
     esac
     if [ -d "$source/tests/fuzz/corpus/$target" ]; then
         folders="$folders $source/tests/fuzz/corpus/$target"
