@@ -1,5 +1,6 @@
 /* Hash and scatter on what was read of any bytes: of each batch, no row is lost or changed, and
- * every frame is a valid batch. */
+ * every frame is a valid batch. Then again with too little memory for it: rows wait or are dropped
+ * with their writer, and nothing stays charged. */
 
 #include "fuzz/fuzz_target.h"
 
@@ -26,7 +27,8 @@ static void add(struct rows *rows, const struct fletch_batch *batch)
     rows->sum += fletch_hash_row_sum(batch);
 }
 
-static struct fletch_partition_writer *open_writer(const struct fletch_batch *batch)
+static struct fletch_partition_writer *open_writer(const struct fletch_batch *batch,
+                                                   struct fletch_account *account)
 {
     static const uint32_t keys[KEYS_MOST] = {0, 1, 2, 3};
     const uint32_t columns = batch->schema->column_count;
@@ -38,7 +40,11 @@ static struct fletch_partition_writer *open_writer(const struct fletch_batch *ba
         .key_column_count = columns < KEYS_MOST ? columns : KEYS_MOST,
     };
     const struct fletch_partition_writer_options writer_options = {
-        .struct_size = sizeof writer_options, .cache = input.cache, .frame_bytes = FRAME_BYTES};
+        .struct_size = sizeof writer_options,
+        .cache = input.cache,
+        .frame_bytes = FRAME_BYTES,
+        .account = account,
+    };
     struct fletch_partitioner *partitioner = NULL;
     struct fletch_partition_writer *writer = NULL;
     struct fletch_error error;
@@ -50,15 +56,19 @@ static struct fletch_partition_writer *open_writer(const struct fletch_batch *ba
     return writer;
 }
 
-static void take_frames(struct fletch_partition_writer *writer, struct rows *out)
+/* Whether none was held back by memory. */
+static bool take_frames(struct fletch_partition_writer *writer, struct rows *out)
 {
     struct fletch_partition_frame frame;
     struct fletch_error error;
     for (;;) {
-        if (fletch_partition_writer_next(writer, &frame, &error) != FLETCH_OK)
+        const enum fletch_status status = fletch_partition_writer_next(writer, &frame, &error);
+        if (status == FLETCH_RESOURCE_EXHAUSTED)
+            return false;
+        if (status != FLETCH_OK)
             fuzz_stop("next frame", error.message);
         if (frame.batch == NULL)
-            return;
+            return true;
         if (fletch_batch_validate(frame.batch, FLETCH_VALIDATION_OFFSETS, &error) != FLETCH_OK)
             fuzz_stop("frame", error.message);
         add(out, frame.batch);
@@ -66,33 +76,59 @@ static void take_frames(struct fletch_partition_writer *writer, struct rows *out
     }
 }
 
-static void scatter(struct fletch_batch *batch)
+/* Takes frames each time that there is no memory, and gives up when that does not help. */
+static enum fletch_status push(struct fletch_partition_writer *writer, struct fletch_batch *batch,
+                               struct rows *out, struct fletch_error *error)
 {
-    struct fletch_partition_writer *writer = open_writer(batch);
+    enum fletch_status status = fletch_partition_writer_push(writer, batch, error);
+    int64_t before = -1;
+    while (status == FLETCH_RESOURCE_EXHAUSTED && out->count > before) {
+        before = out->count;
+        take_frames(writer, out);
+        status = fletch_partition_writer_resume(writer, error);
+    }
+    if (status == FLETCH_OK)
+        status = fletch_partition_writer_flush(writer, error);
+    if (status == FLETCH_OK && !take_frames(writer, out))
+        status = FLETCH_RESOURCE_EXHAUSTED;
+    return status;
+}
+
+/* Returns the most memory that it took. */
+static uint64_t scatter(struct fletch_batch *batch, uint64_t limit_bytes)
+{
+    struct fletch_account *account = ipc_input_account(&input, limit_bytes);
+    struct fletch_partition_writer *writer = open_writer(batch, account);
     struct fletch_error error;
     struct rows in = {0};
     struct rows out = {0};
     add(&in, batch);
-    const enum fletch_status status = fletch_partition_writer_push(writer, batch, &error);
-    if (status == FLETCH_OK) {
-        if (fletch_partition_writer_flush(writer, &error) != FLETCH_OK)
-            fuzz_stop("flush", error.message);
-        take_frames(writer, &out);
-        if (in.count != out.count || in.sum != out.sum)
-            fuzz_stop("scatter", "other rows come out than went in");
-    } else if (status != FLETCH_INVALID_ARGUMENT && status != FLETCH_OUT_OF_RANGE) {
+    const enum fletch_status status = push(writer, batch, &out, &error);
+    if (status == FLETCH_OK && (in.count != out.count || in.sum != out.sum))
+        fuzz_stop("scatter", "other rows come out than went in");
+    if (status == FLETCH_RESOURCE_EXHAUSTED
+            ? limit_bytes == 0 || out.count > in.count
+            : status != FLETCH_OK && status != FLETCH_INVALID_ARGUMENT &&
+                  status != FLETCH_OUT_OF_RANGE)
         fuzz_stop("scatter", error.message);
-    }
     fletch_partition_writer_destroy(writer);
+    return ipc_input_account_end(account, "scatter");
 }
 
-static void read_all(struct fletch_ipc_reader *reader)
+static void scatter_twice(struct fletch_batch *batch, uint64_t number)
+{
+    const uint64_t most = scatter(batch, 0);
+    if (most > 1)
+        scatter(batch, 1 + number % (most - 1));
+}
+
+static void read_all(struct fletch_ipc_reader *reader, uint64_t number)
 {
     struct fletch_error error;
     struct fletch_batch *batch = NULL;
     while (fletch_ipc_reader_next(reader, &batch, &error) == FLETCH_OK && batch != NULL) {
         if (walk_is_short(batch, ELEMENTS_MOST))
-            scatter(batch);
+            scatter_twice(batch, number);
         fletch_batch_release(input.cache, batch);
     }
 }
@@ -105,13 +141,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     const struct fletch_ipc_read_options options = {
         .struct_size = sizeof options,
         .cache = input.cache,
+        .account = ipc_input_account(&input, 0),
         .metadata_limit_bytes = 1 << 16,
         .body_limit_bytes = 1 << 22,
     };
     struct fletch_ipc_reader *reader = NULL;
     struct fletch_error error;
     if (fletch_ipc_reader_open_memory(&memory, &options, &reader, &error) == FLETCH_OK)
-        read_all(reader);
+        read_all(reader, fuzz_number(bytes, size));
     fletch_ipc_reader_close(reader);
+    ipc_input_account_end(options.account, "reading");
     return 0;
 }
