@@ -21,9 +21,13 @@ fi
 for target in "$@"; do
     mkdir -p "$build/corpus/$target" "$build/found"
     folders=$build/corpus/$target
+    max_bytes=65536
     case $target in
     codec) folders="$folders $seeds/codec" ;;
-    http2) folders="$folders $seeds/http2" ;;
+    http2)
+        folders="$folders $seeds/http2"
+        max_bytes=4096 # each is fed byte by byte, and more than once
+        ;;
     file) folders="$folders $seeds/file $source/tests/golden/data" ;;
     *) folders="$folders $seeds/stream $seeds/file $source/tests/golden/data" ;;
     esac
@@ -42,7 +46,7 @@ for target in "$@"; do
     fi
     echo "== $target for $seconds s"
     # shellcheck disable=SC2086 # several folders
-    "$programs/fuzz_$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 \
+    "$programs/fuzz_$target" -max_total_time="$seconds" -max_len="$max_bytes" -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
         $folders || failures="$failures $target"
 done
