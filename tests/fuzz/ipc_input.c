@@ -24,11 +24,15 @@ enum { COMPRESSIONS = 3 };
 struct counted {
     size_t live_bytes;
     size_t limit_bytes;
+    uint64_t requests;
+    uint64_t fail_at; /* refuse this request, counted from 1; 0: none */
 };
 
 static void *counted_allocate(void *context, size_t bytes, size_t alignment)
 {
     struct counted *counted = context;
+    if (++counted->requests == counted->fail_at)
+        return NULL;
     counted->live_bytes += bytes;
     if (counted->live_bytes > counted->limit_bytes)
         fuzz_stop("memory", "more than the input explains");
@@ -210,10 +214,11 @@ static enum fletch_status read_stream(struct ipc_input *input,
 {
     struct fletch_ipc_read_options known;
     struct fletch_ipc_decoder *decoder = NULL;
-    if (fletch_ipc_read_options_copy(&known, options, error) != FLETCH_OK ||
-        fletch_ipc_decoder_create(&known, &decoder, error) != FLETCH_OK)
-        fuzz_stop("decoder", error->message);
-    enum fletch_status status = feed(input, decoder, memory, error);
+    enum fletch_status status = fletch_ipc_read_options_copy(&known, options, error);
+    if (status == FLETCH_OK)
+        status = fletch_ipc_decoder_create(&known, &decoder, error);
+    if (status == FLETCH_OK)
+        status = feed(input, decoder, memory, error);
     fletch_ipc_decoder_destroy(decoder);
     return status;
 }
@@ -286,6 +291,23 @@ static enum fletch_status relay_file(struct ipc_input *input,
 
 /* ---- all ways ---- */
 
+static void check_poor(enum fletch_status status, const struct fletch_error *error)
+{
+    if (status != FLETCH_RESOURCE_EXHAUSTED)
+        check_failure("with little memory", status, error);
+}
+
+/* One request for memory of other things than buffers fails; the reading before made `requests`. */
+static void read_unlucky(struct ipc_input *input, const struct fletch_ipc_read_options *options,
+                         const struct fletch_foreign_memory *memory, uint64_t requests)
+{
+    struct counted *counted = options->allocator->context;
+    struct fletch_error error;
+    counted->fail_at = counted->requests + 1 + fuzz_number(memory->data, memory->bytes) % requests;
+    check_poor(read_stream(input, options, memory, &error), &error);
+    counted->fail_at = 0;
+}
+
 /* With a part of the memory that it takes: it is refused for that, or for what is wrong with it,
  * wherever that happens. */
 static void read_poor(struct ipc_input *input, struct fletch_ipc_read_options options,
@@ -299,8 +321,7 @@ static void read_poor(struct ipc_input *input, struct fletch_ipc_read_options op
     enum fletch_status status = memory->bytes % 2 == 0
                                     ? read_memory(input, &options, memory, &error)
                                     : read_stream(input, &options, memory, &error);
-    if (status != FLETCH_RESOURCE_EXHAUSTED)
-        check_failure("with little memory", status, &error);
+    check_poor(status, &error);
     ipc_input_account_end(options.account, "with little memory");
 }
 
@@ -354,8 +375,10 @@ enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, 
     const struct fletch_foreign_memory memory = {.data = copy, .bytes = size};
     struct fletch_error other;
     const enum fletch_status status = read_levels(input, options, &memory, error);
+    const uint64_t requests = counted.requests;
     const enum fletch_status as_stream = read_stream(input, &options, &memory, &other);
     check_failure("as a stream", as_stream, &other);
+    read_unlucky(input, &options, &memory, counted.requests - requests);
     relay_ways(input, options, &memory, as_stream);
     read_poor(input, options, &memory, ipc_input_account_end(options.account, "account"));
     free(copy);
