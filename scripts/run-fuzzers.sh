@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs fuzz targets one after the other, each for some seconds, from the golden files, the seeds and
-# what was found before. What it learns stays in BUILD/corpus, what it finds in BUILD/found.
+# Runs fuzz targets one after the other, each for some seconds, from the golden files (Arrow's own
+# too, where FLETCH_ARROW_TESTING_DIR has them), the seeds and what was found before. What it learns
+# stays in BUILD/corpus, what it finds in BUILD/found.
 #
 #   run-fuzzers.sh BUILD SECONDS TARGET...
 set -eu
@@ -20,18 +21,32 @@ fi
 for target in "$@"; do
     mkdir -p "$build/corpus/$target" "$build/found"
     folders=$build/corpus/$target
+    max_bytes=65536
     case $target in
     codec) folders="$folders $seeds/codec" ;;
-    http2) folders="$folders $seeds/http2" ;;
+    http2)
+        folders="$folders $seeds/http2"
+        max_bytes=4096 # each is fed byte by byte, and more than once
+        ;;
     file) folders="$folders $seeds/file $source/tests/golden/data" ;;
     *) folders="$folders $seeds/stream $seeds/file $source/tests/golden/data" ;;
+    esac
+    case $target in
+    stream | file | partition)
+        for kind in stream file; do
+            arrow=${FLETCH_ARROW_TESTING_DIR:-}/data/arrow-ipc-$kind
+            if [ -d "$arrow" ]; then
+                folders="$folders $arrow"
+            fi
+        done
+        ;;
     esac
     if [ -d "$source/tests/fuzz/corpus/$target" ]; then
         folders="$folders $source/tests/fuzz/corpus/$target"
     fi
     echo "== $target for $seconds s"
     # shellcheck disable=SC2086 # several folders
-    "$programs/fuzz_$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 \
+    "$programs/fuzz_$target" -max_total_time="$seconds" -max_len="$max_bytes" -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
         $folders || failures="$failures $target"
 done

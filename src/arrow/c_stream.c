@@ -134,6 +134,9 @@ enum fletch_status fletch_stream_import(struct ArrowArrayStream *source,
         return status;
     if (source->release == NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "stream: it was released or moved");
+    if (source->get_schema == NULL || source->get_next == NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "stream: %s is NULL",
+                                source->get_schema == NULL ? "get_schema" : "get_next");
     struct imported *imported = fletch_block_allocate(known.allocator, sizeof *imported);
     if (imported == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,

@@ -16,6 +16,15 @@ static inline void fuzz_stop(const char *what, const char *why)
     abort();
 }
 
+/* A number that the bytes have, for what else is to be chosen by them. */
+static inline uint64_t fuzz_number(const uint8_t *bytes, size_t size)
+{
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001B3);
+    return hash >> 16;
+}
+
 /* The bytes of an input, one after the other; behind the last one zeros. */
 struct fuzz_bytes {
     const uint8_t *next;

@@ -93,13 +93,15 @@ static int64_t lie(struct hostile *hostile)
 
 /* ---- memory ---- */
 
+/* Now and then at an odd address. It ends where its bytes end. */
 static void *block(struct hostile *hostile, size_t bytes)
 {
-    void *memory = calloc(1, bytes == 0 ? 1 : bytes);
+    const size_t skew = fuzz_byte(&hostile->input) % 8 == 7 ? 1 : 0;
+    uint8_t *memory = calloc(1, skew + (bytes == 0 ? 1 : bytes));
     if (memory == NULL || hostile->block_count == HOSTILE_BLOCKS)
         fuzz_stop("block", "no room");
     hostile->blocks[hostile->block_count++] = memory;
-    return memory;
+    return memory + skew;
 }
 
 static void put(uint8_t *at, int64_t value, size_t width)
@@ -161,22 +163,22 @@ static void add_validity(struct hostile *hostile, const struct making *making)
 
 static void add_views(struct hostile *hostile, const struct making *making)
 {
-    struct fletch_string_view *views = block(hostile, (size_t)making->elements * sizeof *views);
+    uint8_t *views = block(hostile, (size_t)making->elements * sizeof(struct fletch_string_view));
     const uint8_t data_count = fuzz_byte(&hostile->input) % 3;
     for (int64_t i = 0; i < making->elements && hostile->input.left > 0; i++) {
-        views[i].bytes = fuzz_byte(&hostile->input) % 24;
-        views[i].buffer =
-            views[i].bytes > FLETCH_VIEW_INLINE_BYTES ? fuzz_byte(&hostile->input) % 4 - 1 : 0;
-        views[i].offset =
-            views[i].bytes > FLETCH_VIEW_INLINE_BYTES ? (int8_t)fuzz_byte(&hostile->input) : 0;
+        struct fletch_string_view view = {.bytes = fuzz_byte(&hostile->input) % 24};
+        if (view.bytes > FLETCH_VIEW_INLINE_BYTES) {
+            view.buffer = fuzz_byte(&hostile->input) % 4 - 1;
+            view.offset = (int8_t)fuzz_byte(&hostile->input);
+        }
+        memcpy(views + (size_t)i * sizeof view, &view, sizeof view);
     }
-    int64_t *sizes = block(hostile, data_count * sizeof *sizes);
+    uint8_t *sizes = block(hostile, data_count * sizeof(int64_t));
     add_buffer(making->node, views);
     for (uint8_t i = 0; i < data_count; i++) {
-        sizes[i] = fuzz_byte(&hostile->input);
-        add_buffer(making->node, block(hostile, (size_t)sizes[i]));
-        if (lies_now(hostile))
-            sizes[i] = -1;
+        const uint8_t bytes = fuzz_byte(&hostile->input);
+        add_buffer(making->node, block(hostile, bytes));
+        put(sizes + i * sizeof(int64_t), lies_now(hostile) ? -1 : bytes, sizeof(int64_t));
     }
     add_buffer(making->node, sizes);
 }
@@ -249,14 +251,25 @@ static void spoil_array(struct hostile *hostile, struct hostile_node *node)
     }
 }
 
+/* Good ones too; lengths that are too large would have to be believed. */
+static const int32_t metadata[][6] = {
+    {-1},
+    {0},
+    {1, 4, 0x61616161, 4, 0x62626262},
+    {1, 0, 0},
+    {1, -1},
+    {1, 4, 0x61616161, -4},
+    {2, 0, 0, 4, 0x61616161, 0},
+};
+enum { METADATA = sizeof metadata / sizeof metadata[0] };
+
 static void spoil_schema(struct hostile *hostile, struct hostile_node *node)
 {
-    static const int32_t pairs[] = {-1, 0};
     struct ArrowSchema *schema = &node->schema;
     const uint8_t place = fuzz_byte(&hostile->input);
-    switch (fuzz_byte(&hostile->input) % 6) {
+    switch (fuzz_byte(&hostile->input) % 8) {
     case 0:
-        schema->metadata = (const char *)pairs;
+        schema->metadata = (const char *)metadata[place % METADATA];
         break;
     case 1:
         schema->n_children = schema->n_children == 0 ? -1 : schema->n_children - 1;
@@ -269,6 +282,13 @@ static void spoil_schema(struct hostile *hostile, struct hostile_node *node)
         break;
     case 4:
         schema->flags = (int64_t)((uint64_t)place << 56 | place);
+        break;
+    case 5:
+        /* What contains itself has no end. */
+        node->schema_children[place % HOSTILE_CHILDREN] = &hostile->nodes[place % 2].schema;
+        break;
+    case 6:
+        schema->dictionary = place % 2 == 0 ? schema : &hostile->nodes[0].schema;
         break;
     default:
         schema->release = NULL;

@@ -8,6 +8,7 @@
 
 #include "arrow/ipc_decoder.h"
 #include "fuzz/fuzz_target.h"
+#include "fuzz/ipc_rewrite.h"
 #include "memory/batch.h"
 
 /* Of memory: at most this many bytes for each byte of input, and these on top. */
@@ -16,16 +17,22 @@ enum { BYTES_EACH = 64, BYTES_MORE = 1 << 20, METADATA_MOST = 1 << 16, STEP = 10
 /* What liblz4 takes to read a frame that says its blocks have 4 MiB. */
 enum { CODEC_MOST = 9 << 20 };
 
+enum { COMPRESSIONS = 3 };
+
 /* ---- memory that is counted ---- */
 
 struct counted {
     size_t live_bytes;
     size_t limit_bytes;
+    uint64_t requests;
+    uint64_t fail_at; /* refuse this request, counted from 1; 0: none */
 };
 
 static void *counted_allocate(void *context, size_t bytes, size_t alignment)
 {
     struct counted *counted = context;
+    if (++counted->requests == counted->fail_at)
+        return NULL;
     counted->live_bytes += bytes;
     if (counted->live_bytes > counted->limit_bytes)
         fuzz_stop("memory", "more than the input explains");
@@ -61,6 +68,28 @@ void ipc_input_end(struct ipc_input *input)
     if (fletch_budget_destroy(input->budget, &error) != FLETCH_OK ||
         fletch_buffer_pool_destroy(input->pool, &error) != FLETCH_OK)
         fuzz_stop("end", error.message);
+}
+
+struct fletch_account *ipc_input_account(struct ipc_input *input, uint64_t limit_bytes)
+{
+    const struct fletch_account_options options = {
+        .struct_size = sizeof options, .name = "input", .limit_bytes = limit_bytes};
+    struct fletch_account *account = NULL;
+    struct fletch_error error;
+    if (fletch_account_open(fletch_budget_account(input->budget), &options, &account, &error) !=
+        FLETCH_OK)
+        fuzz_stop("account", error.message);
+    return account;
+}
+
+uint64_t ipc_input_account_end(struct fletch_account *account, const char *what)
+{
+    struct fletch_budget_statistics statistics = {.struct_size = sizeof statistics};
+    fletch_account_statistics(account, &statistics);
+    if (statistics.used_bytes != 0)
+        fuzz_stop(what, "the account is charged for what nobody has");
+    fletch_account_close(account);
+    return statistics.peak_bytes;
 }
 
 /* ---- what was read ---- */
@@ -101,18 +130,8 @@ static struct fletch_ipc_read_options options_of(struct ipc_input *input,
     };
 }
 
-/* Writes the batch, of which level 2 was checked, and throws that away. */
-static void write_again(struct ipc_input *input, struct fletch_ipc_writer *writer,
-                        struct fletch_batch *batch)
-{
-    struct fletch_error error;
-    (void)input;
-    enum fletch_status status = fletch_ipc_writer_write(writer, batch, NULL, &error);
-    if (status != FLETCH_OK)
-        fuzz_stop("writing again", error.message);
-}
-
-static struct fletch_ipc_writer *writer_of(struct ipc_input *input, struct fletch_schema *schema)
+/* A relay's: it has no schema. */
+static struct fletch_ipc_writer *writer_of(struct ipc_input *input)
 {
     const struct fletch_ipc_write_options options = {
         .struct_size = sizeof options,
@@ -120,33 +139,40 @@ static struct fletch_ipc_writer *writer_of(struct ipc_input *input, struct fletc
     };
     struct fletch_ipc_writer *writer = NULL;
     struct fletch_error error;
-    if (fletch_ipc_writer_open_memory(schema, &options, &writer, &error) != FLETCH_OK)
-        fuzz_stop("writing again", error.message);
+    if (fletch_ipc_writer_open_memory(NULL, &options, &writer, &error) != FLETCH_OK)
+        fuzz_stop("relaying", error.message);
     return writer;
 }
 
 /* ---- ways to read ---- */
 
+/* Batches are written again, in one of three ways, if level 2 is what they have passed. */
 static enum fletch_status read_memory(struct ipc_input *input,
                                       const struct fletch_ipc_read_options *options,
                                       const struct fletch_foreign_memory *memory,
                                       struct fletch_error *error)
 {
+    const bool is_written = options->validation == FLETCH_VALIDATION_DEFAULT;
     struct fletch_ipc_reader *reader = NULL;
+    struct ipc_rewrite rewrite;
     enum fletch_status status = fletch_ipc_reader_open_memory(memory, options, &reader, error);
     if (status != FLETCH_OK)
         return status;
-    struct fletch_ipc_writer *writer = writer_of(input, fletch_ipc_reader_schema(reader));
+    if (is_written)
+        ipc_rewrite_begin(&rewrite, fletch_ipc_reader_schema(reader), input->cache,
+                          (enum fletch_ipc_compression)(memory->bytes / 8 % COMPRESSIONS));
     for (;;) {
         struct fletch_batch *batch = NULL;
         status = fletch_ipc_reader_next(reader, &batch, error);
         if (status != FLETCH_OK || batch == NULL)
             break;
         look_at(batch);
-        write_again(input, writer, batch);
+        if (is_written)
+            ipc_rewrite_write(&rewrite, batch, fletch_ipc_reader_metadata(reader));
         fletch_batch_release(input->cache, batch);
     }
-    fletch_ipc_writer_close(writer);
+    if (is_written)
+        ipc_rewrite_end(&rewrite, status == FLETCH_OK);
     fletch_ipc_reader_close(reader);
     return status;
 }
@@ -188,10 +214,11 @@ static enum fletch_status read_stream(struct ipc_input *input,
 {
     struct fletch_ipc_read_options known;
     struct fletch_ipc_decoder *decoder = NULL;
-    if (fletch_ipc_read_options_copy(&known, options, error) != FLETCH_OK ||
-        fletch_ipc_decoder_create(&known, &decoder, error) != FLETCH_OK)
-        fuzz_stop("decoder", error->message);
-    enum fletch_status status = feed(input, decoder, memory, error);
+    enum fletch_status status = fletch_ipc_read_options_copy(&known, options, error);
+    if (status == FLETCH_OK)
+        status = fletch_ipc_decoder_create(&known, &decoder, error);
+    if (status == FLETCH_OK)
+        status = feed(input, decoder, memory, error);
     fletch_ipc_decoder_destroy(decoder);
     return status;
 }
@@ -218,7 +245,7 @@ static enum fletch_status relay_all(struct ipc_input *input, struct fletch_ipc_r
                                     const struct fletch_foreign_memory *memory,
                                     struct fletch_error *error)
 {
-    struct fletch_ipc_writer *writer = writer_of(input, NULL);
+    struct fletch_ipc_writer *writer = writer_of(input);
     struct fletch_ipc_relayed message;
     struct fletch_error other;
     enum fletch_status status;
@@ -262,22 +289,81 @@ static enum fletch_status relay_file(struct ipc_input *input,
     return status != FLETCH_OK ? status : relay_all(input, reader, memory, error);
 }
 
+/* ---- all ways ---- */
+
+static void check_poor(enum fletch_status status, const struct fletch_error *error)
+{
+    if (status != FLETCH_RESOURCE_EXHAUSTED)
+        check_failure("with little memory", status, error);
+}
+
+/* One request for memory of other things than buffers fails; the reading before made `requests`. */
+static void read_unlucky(struct ipc_input *input, const struct fletch_ipc_read_options *options,
+                         const struct fletch_foreign_memory *memory, uint64_t requests)
+{
+    struct counted *counted = options->allocator->context;
+    struct fletch_error error;
+    counted->fail_at = counted->requests + 1 + fuzz_number(memory->data, memory->bytes) % requests;
+    check_poor(read_stream(input, options, memory, &error), &error);
+    counted->fail_at = 0;
+}
+
+/* With a part of the memory that it takes: it is refused for that, or for what is wrong with it,
+ * wherever that happens. */
+static void read_poor(struct ipc_input *input, struct fletch_ipc_read_options options,
+                      const struct fletch_foreign_memory *memory, uint64_t most)
+{
+    struct fletch_error error;
+    const uint64_t part = most == 0 ? 0 : fuzz_number(memory->data, memory->bytes) % most;
+    if (part == 0)
+        return;
+    options.account = ipc_input_account(input, part);
+    enum fletch_status status = memory->bytes % 2 == 0
+                                    ? read_memory(input, &options, memory, &error)
+                                    : read_stream(input, &options, memory, &error);
+    check_poor(status, &error);
+    ipc_input_account_end(options.account, "with little memory");
+}
+
+/* Levels 3 and 2: what the former takes the latter takes. */
+static enum fletch_status read_levels(struct ipc_input *input,
+                                      struct fletch_ipc_read_options options,
+                                      const struct fletch_foreign_memory *memory,
+                                      struct fletch_error *error)
+{
+    options.validation = FLETCH_VALIDATION_FULL;
+    const enum fletch_status full = read_memory(input, &options, memory, error);
+    check_failure("to level 3", full, error);
+    options.validation = FLETCH_VALIDATION_DEFAULT;
+    const enum fletch_status status = read_memory(input, &options, memory, error);
+    check_failure("from memory", status, error);
+    if (full == FLETCH_OK && status != FLETCH_OK)
+        fuzz_stop("levels", "the higher one takes what the lower one refuses");
+    return status;
+}
+
+static void relay_ways(struct ipc_input *input, struct fletch_ipc_read_options options,
+                       const struct fletch_foreign_memory *memory, enum fletch_status as_stream)
+{
+    struct fletch_error error;
+    options.is_relay = true;
+    const enum fletch_status relayed = relay_memory(input, &options, memory, &error);
+    check_failure("relay", relayed, &error);
+    if (as_stream == FLETCH_OK && relayed != FLETCH_OK)
+        fuzz_stop("relay", "refuses what is read as a stream");
+    const enum fletch_status of_file = relay_file(input, &options, memory, &error);
+    check_failure("relay of a file", of_file, &error);
+    if ((of_file == FLETCH_OK) != (relayed == FLETCH_OK))
+        fuzz_stop("relay", "takes from memory what it refuses from a file, or the other way round");
+}
+
 enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, size_t size,
                                  struct fletch_error *error)
 {
     struct counted counted = {.limit_bytes = size * BYTES_EACH + BYTES_MORE};
     const struct fletch_allocator allocator = {counted_allocate, counted_release, &counted};
-    const struct fletch_account_options account_options = {
-        .struct_size = sizeof account_options,
-        .name = "input",
-        .limit_bytes = counted.limit_bytes + CODEC_MOST,
-    };
-    struct fletch_account *account = NULL;
-    if (fletch_account_open(fletch_budget_account(input->budget), &account_options, &account,
-                            error) != FLETCH_OK)
-        fuzz_stop("account", error->message);
     struct fletch_ipc_read_options options = options_of(input, &allocator);
-    options.account = account;
+    options.account = ipc_input_account(input, counted.limit_bytes + CODEC_MOST);
     /* A few compressed bytes may stand for many. */
     options.body_limit_bytes = counted.limit_bytes / 4;
     /* A block that ends where the bytes end, so that a sanitizer sees who reads on. */
@@ -288,21 +374,14 @@ enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, 
         memcpy(copy, bytes, size);
     const struct fletch_foreign_memory memory = {.data = copy, .bytes = size};
     struct fletch_error other;
-    enum fletch_status status = read_memory(input, &options, &memory, error);
-    check_failure("from memory", status, error);
-    enum fletch_status as_stream = read_stream(input, &options, &memory, &other);
+    const enum fletch_status status = read_levels(input, options, &memory, error);
+    const uint64_t requests = counted.requests;
+    const enum fletch_status as_stream = read_stream(input, &options, &memory, &other);
     check_failure("as a stream", as_stream, &other);
-    options.is_relay = true;
-    enum fletch_status relayed = relay_memory(input, &options, &memory, &other);
-    check_failure("relay", relayed, &other);
-    if (as_stream == FLETCH_OK && relayed != FLETCH_OK)
-        fuzz_stop("relay", "refuses what is read as a stream");
-    enum fletch_status of_file = relay_file(input, &options, &memory, &other);
-    check_failure("relay of a file", of_file, &other);
-    if ((of_file == FLETCH_OK) != (relayed == FLETCH_OK))
-        fuzz_stop("relay", "takes from memory what it refuses from a file, or the other way round");
+    read_unlucky(input, &options, &memory, counted.requests - requests);
+    relay_ways(input, options, &memory, as_stream);
+    read_poor(input, options, &memory, ipc_input_account_end(options.account, "account"));
     free(copy);
-    fletch_account_close(account);
     if (counted.live_bytes != 0)
         fuzz_stop("memory", "not given back");
     return status;

@@ -20,6 +20,12 @@ struct ipc_input {
 void ipc_input_start(struct ipc_input *input);
 void ipc_input_end(struct ipc_input *input);
 
+/* An account for memory of one try. */
+struct fletch_account *ipc_input_account(struct ipc_input *input, uint64_t limit_bytes);
+
+/* Nothing may be charged to it any more. Returns the most that it was. */
+uint64_t ipc_input_account_end(struct fletch_account *account, const char *what);
+
 /* How reading from memory ended. */
 enum fletch_status ipc_input_try(struct ipc_input *input, const uint8_t *bytes, size_t size,
                                  struct fletch_error *error);

@@ -1,5 +1,5 @@
 /* Writes small inputs for the fuzzers to begin with: random batches of every layout, as streams and
- * files, plain and compressed, and compressed bytes alone.
+ * files, plain and compressed, some turned big-endian, and compressed bytes alone.
  *
  *   make_seeds FOLDER        which has the folders stream, file and codec */
 
@@ -12,6 +12,7 @@
 #include "arrow/codec.h"
 #include "support/pools.h"
 #include "support/random_batches.h"
+#include "support/turned_ipc.h"
 
 enum { ROUNDS = 60, ROWS_MOST = 12, BATCHES_MOST = 3, PATH_BYTES = 4096, PLAIN_MOST = 3000 };
 
@@ -63,9 +64,14 @@ static void make_ipc(struct test_pool *pool, struct fletch_random *random, int n
         fuzz_stop("open", error.message);
     write_batches(pool, random, writer, schema);
     if (fletch_ipc_writer_finish(writer, &error) == FLETCH_OK &&
-        fletch_ipc_writer_take(writer, &buffer, &error) == FLETCH_OK)
-        store(number % 2 == 0 ? "stream" : "file", number, fletch_buffer_data(buffer),
-              fletch_buffer_bytes(buffer));
+        fletch_ipc_writer_take(writer, &buffer, &error) == FLETCH_OK) {
+        const size_t bytes = fletch_buffer_bytes(buffer);
+        store(number % 2 == 0 ? "stream" : "file", number, fletch_buffer_data(buffer), bytes);
+        if (number % 6 == 0) {
+            turn_stream(schema, fletch_buffer_mutable_data(buffer), bytes);
+            store("stream", number + ROUNDS, fletch_buffer_data(buffer), bytes);
+        }
+    }
     fletch_buffer_release(pool->cache, buffer);
     fletch_ipc_writer_close(writer);
     fletch_schema_release(schema);

@@ -194,6 +194,15 @@ static void a_stream_that_cannot_begin_is_left_alone(void **state)
                      FLETCH_INVALID_ARGUMENT);
     assert_contains(error.message, "schema of format 'l'");
     assert_non_null(stream.release);
+    stream.get_schema = NULL;
+    assert_int_equal(fletch_stream_import(&stream, &options, &source, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "stream: get_schema is NULL");
+    stream = whole;
+    stream.get_next = NULL;
+    assert_int_equal(fletch_stream_import(&stream, &options, &source, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_contains(error.message, "stream: get_next is NULL");
     stream = whole;
     stream.release(&stream);
     assert_null(stream.release);

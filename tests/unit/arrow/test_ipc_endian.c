@@ -10,74 +10,9 @@
 #include "support/pools.h"
 #include "support/random_batches.h"
 #include "support/schemas.h"
-
-/* Messages of ours whose numbers are turned round, byte by byte, into what a big-endian machine
- * would have written. */
+#include "support/turned_ipc.h"
 
 enum { SEEDS = 30, ROWS = 60, MESSAGES_MOST = 32 };
-
-/* ---- turning, number by number ---- */
-
-static void reverse(uint8_t *bytes, size_t count)
-{
-    for (size_t i = 0; i < count / 2; i++) {
-        uint8_t byte = bytes[i];
-        bytes[i] = bytes[count - 1 - i];
-        bytes[count - 1 - i] = byte;
-    }
-}
-
-/* The numbers that a value is made of: their bytes one after the other; 0 ends. */
-static const uint8_t *numbers_of(const struct fletch_type *type, enum fletch_span_kind kind)
-{
-    static uint8_t one[2];
-    if (kind == FLETCH_SPAN_VALUES && type->id == FLETCH_TYPE_INTERVAL_DAY_TIME)
-        return (const uint8_t *)"\4\4";
-    if (kind == FLETCH_SPAN_VALUES && type->id == FLETCH_TYPE_INTERVAL_MONTH_DAY_NANO)
-        return (const uint8_t *)"\4\4\10";
-    one[0] = 1;
-    if (kind == FLETCH_SPAN_OFFSETS32 || kind == FLETCH_SPAN_STARTS32 ||
-        kind == FLETCH_SPAN_SIZES32)
-        one[0] = 4;
-    if (kind == FLETCH_SPAN_OFFSETS64 || kind == FLETCH_SPAN_STARTS64 ||
-        kind == FLETCH_SPAN_SIZES64)
-        one[0] = 8;
-    if (kind == FLETCH_SPAN_VALUES && type->id != FLETCH_TYPE_FIXED_SIZE_BINARY)
-        one[0] = (uint8_t)fletch_type_byte_width(type);
-    return one;
-}
-
-/* Length, and behind 4 bytes of a longer one its place, as they are on this machine. */
-static void turn_view(uint8_t *bytes)
-{
-    int32_t length;
-    memcpy(&length, bytes, sizeof length);
-    reverse(bytes, 4);
-    if (length <= 12)
-        return;
-    reverse(bytes + 8, 4);
-    reverse(bytes + 12, 4);
-}
-
-static void turn_span(const struct fletch_type *type, enum fletch_span_kind kind, uint8_t *bytes,
-                      size_t count)
-{
-    if (kind == FLETCH_SPAN_VIEWS) {
-        for (size_t at = 0; at + 16 <= count; at += 16)
-            turn_view(bytes + at);
-        return;
-    }
-    const uint8_t *numbers = numbers_of(type, kind);
-    size_t at = 0;
-    for (;;) {
-        for (const uint8_t *number = numbers; *number != 0; number++) {
-            if (at + *number > count)
-                return;
-            reverse(bytes + at, *number);
-            at += *number;
-        }
-    }
-}
 
 /* Turned by either, a number is what it was. */
 static void spans_are_turned_number_by_number(void **state)
@@ -115,71 +50,20 @@ struct stream {
     size_t skew;
 };
 
-/* The values of dictionary `id`, wherever it is. */
-static const struct fletch_schema *values_of(const struct fletch_schema *schema, int64_t id)
-{
-    const struct fletch_schema *found = NULL;
-    for (uint32_t i = 0; i < schema->dictionary_count && found == NULL; i++) {
-        found = schema->dictionaries[i].values;
-        if (schema->dictionaries[i].id != id)
-            found = values_of(found, id);
-    }
-    return found;
-}
-
-/* The schema of a dictionary message, or of the batch. */
-static const struct fletch_schema *schema_of(const struct stream *stream,
-                                             struct fletch_ipc_message *message,
-                                             struct fletch_flatbuffer_table *out_table)
-{
-    *out_table = message->header;
-    if (message->type != FLETCH_IPC_HEADER_DICTIONARY)
-        return stream->schema;
-    *out_table =
-        fletch_flatbuffer_table(&message->buffer, &message->header, FLETCH_DICTIONARY_DATA);
-    int64_t id = fletch_flatbuffer_i64(&message->buffer, &message->header, FLETCH_DICTIONARY_ID, 0);
-    return values_of(stream->schema, id);
-}
-
-static void turn_body(const struct stream *stream, struct fletch_ipc_message *message,
-                      uint8_t *body)
-{
-    struct fletch_flatbuffer_table table;
-    struct fletch_ipc_batch_header header;
-    const struct fletch_schema *schema = schema_of(stream, message, &table);
-    assert_ok(fletch_ipc_batch_header_open(message, &table, &header, NULL));
-    const uint8_t *told = header.buffers.elements;
-    for (uint32_t row = 0; row < schema->field_count; row++) {
-        const struct fletch_type *type = &schema->fields[row].type;
-        for (uint32_t i = 0; i < schema->fields[row].span_count; i++, told += 16)
-            turn_span(type, (enum fletch_span_kind)fletch_type_layout(type)->spans[i],
-                      body + fletch_flatbuffer_load_i64(told),
-                      (size_t)fletch_flatbuffer_load_i64(told + 8));
-        if (schema->fields[row].view != FLETCH_NO_INDEX)
-            told += 16 * fletch_flatbuffer_load_i64(header.variadic.elements +
-                                                    8 * schema->fields[row].view);
-    }
-}
-
-static void turn_message(struct stream *stream, size_t index)
+/* Messages of ours, turned into what a big-endian machine would have written. */
+static void turn(struct stream *stream, size_t index)
 {
     const struct fletch_ipc_encoded *encoded = &stream->messages[index];
-    struct fletch_ipc_message message;
-    assert_ok(fletch_ipc_message_open(&message, encoded->spans[0].data + 8,
-                                      encoded->metadata_bytes - 8, UINT64_MAX, NULL));
-    if (message.type == FLETCH_IPC_HEADER_SCHEMA) {
-        uint8_t *table = (uint8_t *)(uintptr_t)message.buffer.bytes + message.header.position;
-        table[fletch_ipc_schema_layout.offsets[FLETCH_SCHEMA_ENDIANNESS]] = 1;
-        return;
-    }
-    stream->bodies[index] = buffer_filled(&stream->pool, encoded->body_bytes + stream->skew, 0);
+    /* A schema has no body. */
+    stream->bodies[index] = buffer_filled(&stream->pool, encoded->body_bytes + stream->skew + 1, 0);
     uint8_t *body = fletch_buffer_mutable_data(stream->bodies[index]) + stream->skew;
     size_t at = 0;
     for (uint32_t i = 1; i < encoded->span_count; i++) {
         memcpy(body + at, encoded->spans[i].data, encoded->spans[i].bytes);
         at += encoded->spans[i].bytes;
     }
-    turn_body(stream, &message, body);
+    turn_message(stream->schema, (uint8_t *)(uintptr_t)encoded->spans[0].data + 8,
+                 encoded->metadata_bytes - 8, body);
 }
 
 static struct stream stream_made(struct fletch_schema *schema, uint64_t seed, size_t skew)
@@ -201,7 +85,7 @@ static struct stream stream_made(struct fletch_schema *schema, uint64_t seed, si
     assert_ok(fletch_ipc_encoder_batch(encoder, stream.batch, NULL,
                                        &stream.messages[stream.count++], NULL));
     for (size_t i = 0; i < stream.count; i++)
-        turn_message(&stream, i);
+        turn(&stream, i);
     fletch_ipc_encoder_destroy(encoder);
     return stream;
 }
@@ -292,7 +176,7 @@ static void compressed_bodies_are_turned_too(void **state)
         assert_ok(fletch_ipc_encoder_schema(encoder, &stream.messages[0], NULL));
         assert_ok(fletch_ipc_encoder_batch(encoder, turned, NULL, &stream.messages[1], NULL));
         stream.count = 2;
-        turn_message(&stream, 0);
+        turn(&stream, 0);
         stream.bodies[1] = buffer_filled(&stream.pool, stream.messages[1].body_bytes, 0);
         uint8_t *to = fletch_buffer_mutable_data(stream.bodies[1]);
         for (uint32_t i = 1; i < stream.messages[1].span_count; i++) {
