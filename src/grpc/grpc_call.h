@@ -59,6 +59,11 @@ enum fletch_status fletch_grpc_call_send(struct fletch_grpc_call *call,
                                          struct fletch_grpc_message *message,
                                          struct fletch_error *error);
 
+/* The same, however much is queued: for what has been accepted once. */
+enum fletch_status fletch_grpc_call_send_accepted(struct fletch_grpc_call *call,
+                                                  struct fletch_grpc_message *message,
+                                                  struct fletch_error *error);
+
 /* Bytes that are queued and not on their way yet. */
 size_t fletch_grpc_call_queued_bytes(const struct fletch_grpc_call *call);
 

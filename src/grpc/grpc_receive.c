@@ -304,7 +304,8 @@ static void take_reset(struct fletch_grpc_call *call, const struct fletch_http2_
         call->connection->options.http2.is_server && event->cause == FLETCH_HTTP2_BY_PEER;
     enum fletch_status status =
         is_cancelled ? FLETCH_CANCELLED : fletch_grpc_status_of_reset(event->code, event->cause);
-    call->is_untouched = event->cause == FLETCH_HTTP2_BY_REFUSAL;
+    /* A server that has answered has looked at it, whatever it says now. */
+    call->is_untouched = event->cause == FLETCH_HTTP2_BY_REFUSAL && !call->got_headers;
     call->is_finished = true;
     fletch_buffer_release(call->connection->options.http2.cache, call->buffer);
     call->buffer = NULL;

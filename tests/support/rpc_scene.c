@@ -376,8 +376,11 @@ static const struct fletch_rpc_handler probing = {
 enum fletch_status rpc_probe_begin(struct rpc_probe *probe, const char *path, uint64_t timeout_ns)
 {
     struct fletch_error error;
-    const struct fletch_rpc_calling calling = {
-        .path = path, .timeout_ns = timeout_ns, .handler = &probing, .context = probe};
+    const struct fletch_rpc_calling calling = {.path = path,
+                                               .timeout_ns = timeout_ns,
+                                               .handler = &probing,
+                                               .context = probe,
+                                               .waits = probe->waits};
     enum fletch_status status =
         fletch_rpc_channel_call(probe->scene->channel, &calling, &probe->call, &error);
     if (status != FLETCH_OK)

@@ -50,6 +50,7 @@ struct rpc_probe {
     struct fletch_rpc_call *call; /* NULL: ended */
     uint32_t to_send;             /* messages, of `bytes` bytes, before it half-closes */
     uint32_t bytes;
+    bool waits;       /* for a connection, and for room */
     bool stays_open;  /* no half-close */
     bool takes_none;  /* of the messages */
     uint32_t headers; /* the answer's */
