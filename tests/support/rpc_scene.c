@@ -249,7 +249,14 @@ static void set_grpc(struct fletch_grpc_options *grpc, const struct fletch_grpc_
 
 void rpc_scene_prepare(struct rpc_scene *scene, const struct fletch_allocator *allocator)
 {
-    const struct fletch_event_loop_options loop = {.spin_ns = FLETCH_OFF, .allocator = allocator};
+    rpc_scene_prepare_with(scene, allocator, NULL);
+}
+
+void rpc_scene_prepare_with(struct rpc_scene *scene, const struct fletch_allocator *allocator,
+                            const struct fletch_net_io *io)
+{
+    const struct fletch_event_loop_options loop = {
+        .io = io, .spin_ns = FLETCH_OFF, .allocator = allocator};
     memset(scene, 0, sizeof *scene);
     descriptors_before = open_descriptors();
     scene->allocator = allocator;

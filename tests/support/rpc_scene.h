@@ -66,6 +66,8 @@ struct rpc_probe {
 
 /* A loop and what servers and channels need, without any. */
 void rpc_scene_prepare(struct rpc_scene *scene, const struct fletch_allocator *allocator);
+void rpc_scene_prepare_with(struct rpc_scene *scene, const struct fletch_allocator *allocator,
+                            const struct fletch_net_io *io);
 
 /* `address`: NULL: a free port of TCP. Options may change what grpc options both sides have. */
 void rpc_scene_start(struct rpc_scene *scene, const char *address);
