@@ -806,6 +806,114 @@ static void test_reader_places_pieces(void **state)
     }
 }
 
+/* ---- cut at every byte ---- */
+
+static const size_t cut_sizes[] = {0, 1, 5, 40, 300};
+enum { CUT_MESSAGES = sizeof cut_sizes / sizeof cut_sizes[0] };
+
+static void begin_to_cut(struct side *client)
+{
+    assert_true(start(client, NULL, false, 0));
+    struct fletch_grpc_call *call = begin(client);
+    for (uint8_t i = 0; i < CUT_MESSAGES; i++)
+        assert_ok(send_message(call, cut_sizes[i], i, NULL));
+    fletch_grpc_call_half_close(call);
+    while (collect(client, SIZE_MAX) != 0)
+        continue;
+}
+
+/* Feeds all that `from` has sent, in two pieces; or the first one, and then the end. */
+static void feed_cut(struct side *to, const struct wire *wire, size_t at, bool is_lost)
+{
+    feed(to, wire->bytes, at, 0);
+    if (!is_lost) {
+        feed(to, wire->bytes + at, wire->count - at, 0);
+        return;
+    }
+    fletch_http2_connection_ended(fletch_grpc_connection_http2(to->connection));
+    run_events(to);
+}
+
+static void check_cut(const struct side *side)
+{
+    assert_int_equal(side->messages, CUT_MESSAGES);
+    for (uint32_t i = 0; i < CUT_MESSAGES; i++)
+        assert_int_equal(side->sizes[i], cut_sizes[i]);
+}
+
+static void answer_to_cut(struct side *side, const struct fletch_grpc_event *event)
+{
+    const struct fletch_grpc_ending ending = {.status = FLETCH_OK};
+    if (event->kind != FLETCH_GRPC_EVENT_HALF_CLOSED)
+        return;
+    for (uint8_t i = 0; i < CUT_MESSAGES; i++)
+        assert_ok(send_message(event->call, cut_sizes[i], i, NULL));
+    assert_ok(fletch_grpc_call_finish(event->call, &ending, NULL));
+    release(side);
+}
+
+static void cut_request(size_t at, bool is_lost, struct wire *out_answer)
+{
+    struct side client;
+    struct side server;
+    begin_to_cut(&client);
+    assert_true(start(&server, NULL, true, 0));
+    if (!is_lost)
+        server.react = answer_to_cut;
+    feed_cut(&server, &client.sent, at, is_lost);
+    if (is_lost) {
+        assert_int_equal(server.endings, server.calls);
+        release(&server);
+    } else {
+        assert_int_equal(server.half_closes, 1);
+        check_cut(&server);
+        while (collect(&server, SIZE_MAX) != 0)
+            continue;
+    }
+    if (out_answer != NULL)
+        wire_put(out_answer, server.sent.bytes, server.sent.count);
+    release(&client);
+    finish(&client);
+    finish(&server);
+}
+
+static void cut_answer(const struct wire *answer, size_t at, bool is_lost)
+{
+    struct side client;
+    begin_to_cut(&client);
+    feed_cut(&client, answer, at, is_lost);
+    assert_int_equal(client.endings, 1);
+    assert_int_equal(client.status,
+                     is_lost && at != answer->count ? FLETCH_UNAVAILABLE : FLETCH_OK);
+    if (client.status == FLETCH_OK)
+        check_cut(&client);
+    release(&client);
+    finish(&client);
+}
+
+/* Requests and answers of several messages, in two pieces; and with nothing behind the first one. */
+static void test_cut_at_every_byte(void **state)
+{
+    struct side client;
+    struct wire answer;
+    (void)state;
+    begin_to_cut(&client);
+    size_t bytes = client.sent.count;
+    assert_true(bytes > 400);
+    release(&client);
+    finish(&client);
+    wire_init(&answer);
+    cut_request(bytes, false, &answer);
+    assert_true(answer.count > 400);
+    for (size_t at = 0; at <= bytes; at++)
+        for (int is_lost = 0; is_lost < 2; is_lost++)
+            cut_request(at, is_lost != 0, NULL);
+    for (size_t at = 0; at <= answer.count; at++)
+        for (int is_lost = 0; is_lost < 2; is_lost++)
+            cut_answer(&answer, at, is_lost != 0);
+    wire_deinit(&answer);
+}
+
 /* ---- without memory ---- */
 
 static bool try_without(uint64_t client_fails, uint64_t server_fails)
@@ -874,6 +982,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_client_understands),
         cmocka_unit_test(test_reader_places_pieces),
         cmocka_unit_test(test_reader_of_one_call),
+        cmocka_unit_test(test_cut_at_every_byte),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
