@@ -55,7 +55,7 @@ coverage: $(STAMPS)-test $(PYTHON) $(STAMPS)-coverage ## which lines and branche
 	gcovr --root . --filter src/ --object-directory build/coverage --exclude-throw-branches \
 	    --html-details build/coverage/report/index.html --print-summary
 
-FUZZ_TARGETS ?= stream file codec import partition http2
+FUZZ_TARGETS ?= stream file codec import partition http2 grpc
 
 fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed each target what a fuzzer thinks of, FUZZ_SECONDS long
 	$(call build-preset,fuzz)
@@ -102,9 +102,10 @@ stress-deep: $(STAMPS)-test ## run the stress and litmus tests much longer, as s
 	ctest --test-dir build/release --output-on-failure --label-regex '^deep$$' \
 	    --label-exclude '^model$$' $(CTEST_ARGS)
 
-soak: $(STAMPS)-test ## move elements through rings and store for long: nothing lost, memory flat
-	$(call build-preset,release) --target soak_structures
+soak: $(STAMPS)-test ## rings, store and calls of gRPC for long: nothing lost, memory flat
+	$(call build-preset,release) --target soak_structures soak_rpc
 	build/release/tests/soak/soak_structures $(SOAK_SECONDS) $(SOAK_RATE)
+	build/release/tests/soak/soak_rpc $(SOAK_SECONDS)
 
 clean: ## remove everything that was built
 	rm -rf build

@@ -15,17 +15,19 @@ programs=$build/tests/fuzz
 failures=
 
 "$programs/make_seeds" "$seeds"
-if [ -x "$programs/mutations_http2" ]; then
-    "$programs/mutations_http2" 1 64 "$seeds/http2"
-fi
+for kind in http2 grpc; do
+    if [ -x "$programs/mutations_$kind" ]; then
+        "$programs/mutations_$kind" 1 64 "$seeds/$kind"
+    fi
+done
 for target in "$@"; do
     mkdir -p "$build/corpus/$target" "$build/found"
     folders=$build/corpus/$target
     max_bytes=65536
     case $target in
     codec) folders="$folders $seeds/codec" ;;
-    http2)
-        folders="$folders $seeds/http2"
+    http2 | grpc)
+        folders="$folders $seeds/$target"
         max_bytes=4096 # each is fed byte by byte, and more than once
         ;;
     file) folders="$folders $seeds/file $source/tests/golden/data" ;;

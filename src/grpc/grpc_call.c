@@ -119,6 +119,13 @@ void *fletch_grpc_call_context(const struct fletch_grpc_call *call)
     return call->context;
 }
 
+void fletch_grpc_call_set_reader(struct fletch_grpc_call *call,
+                                 const struct fletch_grpc_reader *reader)
+{
+    FLETCH_ASSERT(!call->is_in_message && call->prefix_filled == 0);
+    call->reader = reader;
+}
+
 /* ---- sending ---- */
 
 static void message_sent(struct fletch_http2_data *data, bool is_sent)
@@ -134,35 +141,31 @@ static enum fletch_status refuse_ended(struct fletch_error *error)
                             "the call has ended and sends nothing more");
 }
 
-static enum fletch_status check_message(const struct fletch_grpc_call *call,
-                                        const struct fletch_grpc_message *message,
-                                        size_t *out_bytes, struct fletch_error *error)
+static size_t bytes_of(const struct fletch_grpc_message *message)
 {
-    size_t queued = fletch_http2_stream_queued_bytes(call->stream);
-    size_t limit = call->connection->options.send_queue_bytes;
     size_t bytes = 0;
     for (uint32_t i = 1; i < message->slice_count; i++)
         bytes += message->slices[i].iov_len;
+    return bytes;
+}
+
+static enum fletch_status check_message(const struct fletch_grpc_call *call, size_t bytes,
+                                        struct fletch_error *error)
+{
     if (bytes > UINT32_MAX)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "a message of %zu bytes, at most %u", bytes, UINT32_MAX);
     if (call->is_finished || fletch_http2_stream_is_closed(call->stream))
         return refuse_ended(error);
-    if (queued != 0 && queued + bytes > limit)
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "%zu bytes of the call are queued, and no more than %zu may be",
-                                queued, limit);
-    *out_bytes = bytes;
     return FLETCH_OK;
 }
 
-enum fletch_status fletch_grpc_call_send(struct fletch_grpc_call *call,
-                                         struct fletch_grpc_message *message,
-                                         struct fletch_error *error)
+static enum fletch_status queue_message(struct fletch_grpc_call *call,
+                                        struct fletch_grpc_message *message, size_t bytes,
+                                        struct fletch_error *error)
 {
     static const struct fletch_grpc_metadata none = {NULL, 0};
-    size_t bytes = 0;
-    enum fletch_status status = check_message(call, message, &bytes, error);
+    enum fletch_status status = check_message(call, bytes, error);
     if (status == FLETCH_OK && call->connection->options.http2.is_server && !call->has_responded)
         status = fletch_grpc_call_respond(call, &none, error);
     if (status != FLETCH_OK)
@@ -174,6 +177,30 @@ enum fletch_status fletch_grpc_call_send(struct fletch_grpc_call *call,
         .slices = message->slices, .slice_count = message->slice_count, .done = message_sent};
     fletch_http2_stream_send(call->stream, &message->data);
     return FLETCH_OK;
+}
+
+enum fletch_status fletch_grpc_call_send(struct fletch_grpc_call *call,
+                                         struct fletch_grpc_message *message,
+                                         struct fletch_error *error)
+{
+    size_t bytes = bytes_of(message);
+    size_t queued = fletch_http2_stream_queued_bytes(call->stream);
+    size_t limit = call->connection->options.send_queue_bytes;
+    if (queued == 0 || queued + bytes <= limit)
+        return queue_message(call, message, bytes, error);
+    enum fletch_status status = check_message(call, bytes, error);
+    if (status != FLETCH_OK)
+        return status;
+    return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                            "%zu bytes of the call are queued, and no more than %zu may be", queued,
+                            limit);
+}
+
+enum fletch_status fletch_grpc_call_send_accepted(struct fletch_grpc_call *call,
+                                                  struct fletch_grpc_message *message,
+                                                  struct fletch_error *error)
+{
+    return queue_message(call, message, bytes_of(message), error);
 }
 
 size_t fletch_grpc_call_queued_bytes(const struct fletch_grpc_call *call)

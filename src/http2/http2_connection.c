@@ -111,16 +111,29 @@ void fletch_http2_connection_destroy(struct fletch_http2_connection *connection)
 
 /* ---- how it fails ---- */
 
+/* Whether none of its bytes has left: its headers lie in no batch yet, or in one that has not begun
+ * to be sent. */
+static bool is_unsent(const struct fletch_http2_connection *connection,
+                      const struct fletch_http2_stream *stream)
+{
+    const struct fletch_http2_batch *batch = &connection->batch;
+    uint64_t made = connection->statistics.batches - stream->batches;
+    bool is_all_there = batch->count != 0 && batch->first == 0 && batch->sent_bytes == 0;
+    return !stream->is_peers && (made == 0 || (made == 1 && is_all_there));
+}
+
 static void end_streams(struct fletch_http2_connection *connection)
 {
-    const struct fletch_http2_reset reset = {connection->code, FLETCH_HTTP2_BY_LOSS,
-                                             connection->text};
     struct fletch_http2_link *link = connection->all.next;
     fletch_http2_input_drop(&connection->input);
     while (link != &connection->all) {
         struct fletch_http2_stream *stream =
             FLETCH_HTTP2_OF_LINK(link, struct fletch_http2_stream, all);
         link = link->next;
+        bool is_untouched = connection->is_lost && is_unsent(connection, stream);
+        const struct fletch_http2_reset reset = {
+            connection->code, is_untouched ? FLETCH_HTTP2_BY_REFUSAL : FLETCH_HTTP2_BY_LOSS,
+            connection->text};
         fletch_http2_stream_drop(stream, &reset);
     }
 }
@@ -358,6 +371,11 @@ enum fletch_status fletch_http2_connection_open(struct fletch_http2_connection *
     stream->local_ended = request->ends_stream;
     *out_stream = stream;
     return FLETCH_OK;
+}
+
+bool fletch_http2_connection_has_room(const struct fletch_http2_connection *connection)
+{
+    return connection->own_count < connection->peer_stream_limit;
 }
 
 void fletch_http2_connection_shutdown(struct fletch_http2_connection *connection)

@@ -29,7 +29,7 @@ enum fletch_http2_cause {
     FLETCH_HTTP2_BY_PEER,
     FLETCH_HTTP2_BY_US,      /* an error of the peer's, or no memory */
     FLETCH_HTTP2_BY_REFUSAL, /* the peer has not looked at it and never will: safe to try again */
-    FLETCH_HTTP2_BY_LOSS     /* the connection has ended */
+    FLETCH_HTTP2_BY_LOSS     /* the connection has ended; before any of it was sent: BY_REFUSAL */
 };
 
 struct fletch_http2_event {
@@ -106,6 +106,10 @@ enum fletch_status fletch_http2_connection_open(struct fletch_http2_connection *
                                                 const struct fletch_http2_request *request,
                                                 struct fletch_http2_stream **out_stream,
                                                 struct fletch_error *error);
+
+/* Whether the peer takes another stream just now; what else may keep it from being opened, opening
+ * tells. */
+bool fletch_http2_connection_has_room(const struct fletch_http2_connection *connection);
 
 /* Ends it in two steps; streams that are there go on. Again: nothing. */
 void fletch_http2_connection_shutdown(struct fletch_http2_connection *connection);

@@ -30,6 +30,7 @@ struct fletch_http2_stream {
     struct fletch_http2_link ready; /* has something to send that its window lets pass */
     struct fletch_http2_link due;   /* has credit to give back */
     struct fletch_http2_link lost;  /* has an event RESET to be told */
+    uint64_t batches;               /* that had been made when it came to be */
     uint32_t id;
     bool is_peers;
     bool is_released;

@@ -68,6 +68,7 @@ struct fletch_http2_stream *fletch_http2_stream_add(struct fletch_http2_connecti
         .receive_window = connection->options.stream_window_bytes,
         .send_window = connection->peer_window,
         .content_left = -1,
+        .batches = connection->statistics.batches,
     };
     stream->end = &stream->first;
     fletch_field_list_init(&stream->trailers, &connection->allocator);

@@ -7,38 +7,68 @@
 #include "base/assert.h"
 #include "base/status.h"
 #include "rpc/rpc_link.h"
+#include "rpc/rpc_pending.h"
 
 /* ---- life ---- */
 
-struct fletch_rpc_call *fletch_rpc_call_make(struct fletch_rpc_link *link,
-                                             struct fletch_grpc_call *grpc,
+struct fletch_rpc_call *fletch_rpc_call_make(const struct fletch_allocator *allocator,
+                                             struct fletch_buffer_cache *cache,
                                              const struct fletch_rpc_handler *handler,
                                              void *context)
 {
     struct fletch_rpc_call *call =
-        fletch_allocate(&link->allocator, sizeof *call, _Alignof(struct fletch_rpc_call));
+        fletch_allocate(allocator, sizeof *call, _Alignof(struct fletch_rpc_call));
     if (call == NULL)
         return NULL;
     *call = (struct fletch_rpc_call){
-        .link = link, .grpc = grpc, .handler = handler, .context = context};
+        .allocator = *allocator, .cache = cache, .handler = handler, .context = context};
     fletch_http2_link_init(&call->refused);
-    fletch_grpc_call_set_context(grpc, call);
     return call;
 }
 
-void fletch_rpc_call_forget(struct fletch_rpc_call *call)
+void fletch_rpc_call_attach(struct fletch_rpc_call *call, struct fletch_rpc_link *link,
+                            struct fletch_grpc_call *grpc)
+{
+    call->link = link;
+    call->grpc = grpc;
+    fletch_grpc_call_set_context(grpc, call);
+}
+
+void fletch_rpc_call_detach(struct fletch_rpc_call *call)
 {
     struct fletch_rpc_link *link = call->link;
     fletch_http2_link_remove(&call->refused);
     fletch_grpc_call_release(call->grpc);
-    fletch_release(&link->allocator, call, sizeof *call, _Alignof(struct fletch_rpc_call));
+    call->link = NULL;
+    call->grpc = NULL;
     fletch_rpc_link_kick(link);
+}
+
+void fletch_rpc_call_forget(struct fletch_rpc_call *call)
+{
+    struct fletch_allocator allocator = call->allocator;
+    if (call->pending != NULL)
+        fletch_rpc_pending_settle(call->pending);
+    if (call->link != NULL)
+        fletch_rpc_call_detach(call);
+    fletch_release(&allocator, call, sizeof *call, _Alignof(struct fletch_rpc_call));
+}
+
+void fletch_rpc_call_end(struct fletch_rpc_call *call, const struct fletch_rpc_end *end)
+{
+    call->is_ended = true;
+    /* First what it has sent, if that is in no batch: its owner may go with the call. */
+    if (call->pending != NULL)
+        fletch_rpc_pending_settle(call->pending);
+    call->handler->ended(call->context, call, end);
+    fletch_rpc_call_forget(call);
 }
 
 void fletch_rpc_call_cancel(struct fletch_rpc_call *call)
 {
     FLETCH_ASSERT(!call->is_ended);
-    fletch_grpc_call_cancel(call->grpc);
+    if (call->grpc != NULL)
+        fletch_grpc_call_cancel(call->grpc);
     fletch_rpc_call_forget(call);
 }
 
@@ -59,16 +89,28 @@ struct fletch_rpc_call *fletch_rpc_call_of(const struct fletch_grpc_call *grpc)
 
 /* ---- sending ---- */
 
+static void kick(struct fletch_rpc_call *call)
+{
+    if (call->link != NULL)
+        fletch_rpc_link_kick(call->link);
+}
+
 enum fletch_status fletch_rpc_call_send(struct fletch_rpc_call *call,
                                         struct fletch_grpc_message *message,
                                         struct fletch_error *error)
 {
-    enum fletch_status status = fletch_grpc_call_send(call->grpc, message, error);
+    enum fletch_status status;
+    if (call->pending != NULL)
+        status = fletch_rpc_pending_send(call->pending, message, error);
+    else if (call->grpc != NULL)
+        status = fletch_grpc_call_send(call->grpc, message, error);
+    else
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "the call has ended");
     /* Without memory for headers nothing is queued, and there is nothing to wait for. */
     if (status == FLETCH_RESOURCE_EXHAUSTED && call->handler->writable != NULL &&
-        fletch_grpc_call_queued_bytes(call->grpc) != 0)
+        call->grpc != NULL && fletch_grpc_call_queued_bytes(call->grpc) != 0)
         fletch_http2_link_append(&call->link->refused, &call->refused);
-    fletch_rpc_link_kick(call->link);
+    kick(call);
     return status;
 }
 
@@ -102,7 +144,7 @@ static struct own_message *make_own(struct fletch_rpc_call *call, size_t copied_
 {
     size_t bytes = sizeof(struct own_message) + copied_bytes;
     struct own_message *own = bytes < copied_bytes ? NULL
-                                                   : fletch_allocate(&call->link->allocator, bytes,
+                                                   : fletch_allocate(&call->allocator, bytes,
                                                                      _Alignof(struct own_message));
     if (own == NULL) {
         (void)fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
@@ -111,7 +153,7 @@ static struct own_message *make_own(struct fletch_rpc_call *call, size_t copied_
     }
     *own = (struct own_message){
         .message = {.slices = own->slices, .slice_count = 2, .done = own_done},
-        .allocator = call->link->allocator,
+        .allocator = call->allocator,
         .copied_bytes = copied_bytes,
     };
     return own;
@@ -139,7 +181,7 @@ enum fletch_status fletch_rpc_call_send_buffer(struct fletch_rpc_call *call,
     struct own_message *own = make_own(call, 0, error);
     if (own == NULL)
         return FLETCH_RESOURCE_EXHAUSTED;
-    own->cache = call->link->cache;
+    own->cache = call->cache;
     own->buffer = buffer;
     /* The type of slices has no const; what is sent is only read. */
     own->slices[1] =
@@ -152,8 +194,11 @@ enum fletch_status fletch_rpc_call_send_buffer(struct fletch_rpc_call *call,
 
 void fletch_rpc_call_half_close(struct fletch_rpc_call *call)
 {
-    fletch_grpc_call_half_close(call->grpc);
-    fletch_rpc_link_kick(call->link);
+    if (call->pending != NULL)
+        fletch_rpc_pending_half_close(call->pending);
+    else if (call->grpc != NULL)
+        fletch_grpc_call_half_close(call->grpc);
+    kick(call);
 }
 
 /* ---- receiving ---- */
@@ -161,7 +206,7 @@ void fletch_rpc_call_half_close(struct fletch_rpc_call *call)
 void fletch_rpc_call_take(struct fletch_rpc_call *call)
 {
     fletch_grpc_call_take(call->grpc);
-    fletch_rpc_link_kick(call->link);
+    kick(call);
 }
 
 /* ---- a server's answers ---- */
@@ -171,7 +216,7 @@ enum fletch_status fletch_rpc_call_respond(struct fletch_rpc_call *call,
                                            struct fletch_error *error)
 {
     enum fletch_status status = fletch_grpc_call_respond(call->grpc, metadata, error);
-    fletch_rpc_link_kick(call->link);
+    kick(call);
     return status;
 }
 

@@ -1,12 +1,13 @@
 #include "rpc/rpc_channel.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/allocator.h"
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/status.h"
-#include "rpc/rpc_link.h"
+#include "rpc/rpc_pending.h"
 
 struct fletch_rpc_channel {
     struct fletch_rpc_channel_options options;
@@ -17,6 +18,9 @@ struct fletch_rpc_channel {
     uint64_t ready_ns;                  /* since when */
     struct fletch_http2_link links;     /* and those that are going away */
     struct fletch_timer again; /* WAITING: the end of the pause; READY: the link is spent */
+    struct fletch_rpc_queue waiting;
+    struct fletch_timer resume; /* a call that was refused has paused for long enough */
+    bool is_closing;
     struct fletch_backoff backoff;
     struct fletch_error cause; /* of the last failure */
     struct fletch_rpc_channel_statistics statistics;
@@ -44,6 +48,90 @@ static void pause_for(struct fletch_rpc_channel *channel, uint64_t pause_ns,
 {
     set_again(channel, pause_ns);
     enter(channel, FLETCH_RPC_WAITING, cause);
+}
+
+/* The link takes no more calls (it has no stream ids left, or ends): another one is wanted. */
+static void renew(struct fletch_rpc_channel *channel)
+{
+    (void)fletch_error_set(&channel->cause, FLETCH_UNAVAILABLE,
+                           "the connection takes no more calls");
+    set_again(channel, 0);
+}
+
+/* ---- calls that wait ---- */
+
+static void end_waiting(struct fletch_rpc_call *call, enum fletch_status status, const char *text)
+{
+    const struct fletch_rpc_end end = {.status = status, .text = text, .is_untouched = true};
+    fletch_rpc_call_end(call, &end);
+}
+
+static void expired(void *context, struct fletch_rpc_call *call)
+{
+    const struct fletch_rpc_channel *channel = context;
+    struct fletch_error error;
+    const char *why = channel->state == FLETCH_RPC_READY ? "the server takes no more calls"
+                                                         : channel->cause.message;
+    (void)fletch_error_set(&error, FLETCH_DEADLINE_EXCEEDED,
+                           "the deadline of the call has passed before it could begin: %s", why);
+    end_waiting(call, error.status, error.message);
+}
+
+/* Whether the next one may be tried. */
+static bool begin_waiting(struct fletch_rpc_channel *channel, struct fletch_rpc_pending *pending)
+{
+    struct fletch_error error;
+    enum fletch_status status = fletch_rpc_pending_begin(pending, channel->link, &error);
+    if (status == FLETCH_UNAVAILABLE) {
+        renew(channel);
+        return false;
+    }
+    if (status != FLETCH_OK)
+        end_waiting(pending->call, status, error.message);
+    return true;
+}
+
+static bool can_begin(const struct fletch_rpc_channel *channel)
+{
+    return channel->state == FLETCH_RPC_READY && fletch_rpc_link_has_room(channel->link);
+}
+
+/* Begins those that wait, as many as there is room for, in turn. Those that are not ready (they
+ * have just been refused) are passed over. */
+static void begin_all(struct fletch_rpc_channel *channel)
+{
+    struct fletch_http2_link *calls = &channel->waiting.calls;
+    uint64_t now_ns = fletch_event_loop_now_ns(channel->options.loop);
+    uint64_t next_ns = FLETCH_NO_DEADLINE;
+    struct fletch_http2_link later;
+    if (channel->waiting.count == 0)
+        return;
+    fletch_http2_link_init(&later);
+    while (can_begin(channel) && !fletch_http2_link_is_alone(calls)) {
+        struct fletch_rpc_pending *pending =
+            FLETCH_HTTP2_OF_LINK(calls->next, struct fletch_rpc_pending, waiting);
+        if (fletch_rpc_pending_is_due(pending, now_ns)) {
+            if (!begin_waiting(channel, pending))
+                break;
+            continue;
+        }
+        if (pending->not_before_ns > now_ns && pending->not_before_ns < next_ns)
+            next_ns = pending->not_before_ns;
+        fletch_http2_link_remove(&pending->waiting);
+        fletch_http2_link_append(&later, &pending->waiting);
+    }
+    while (!fletch_http2_link_is_alone(&later)) {
+        struct fletch_http2_link *last = later.previous;
+        fletch_http2_link_remove(last);
+        fletch_http2_link_append(calls->next, last);
+    }
+    fletch_timer_wheel_set(fletch_event_loop_wheel(channel->options.loop), &channel->resume,
+                           next_ns);
+}
+
+static void resume(void *context)
+{
+    begin_all(context);
 }
 
 /* ---- what the link says ---- */
@@ -77,9 +165,26 @@ static void closed(void *context, struct fletch_rpc_link *link)
     struct fletch_rpc_channel *channel = context;
     fletch_http2_link_remove(&link->siblings);
     channel->statistics.connections--;
+    begin_all(channel); /* those of which it had messages under way */
 }
 
-static const struct fletch_rpc_link_owner owner = {.going_away = going_away, .closed = closed};
+static bool refused(void *context, struct fletch_rpc_call *call)
+{
+    struct fletch_rpc_channel *channel = context;
+    if (channel->is_closing)
+        return false;
+    fletch_rpc_pending_take_back(call->pending);
+    channel->statistics.retried++;
+    return true;
+}
+
+static void sending(void *context)
+{
+    begin_all(context);
+}
+
+static const struct fletch_rpc_link_owner owner = {
+    .going_away = going_away, .refused = refused, .sending = sending, .closed = closed};
 
 /* ---- connecting ---- */
 
@@ -126,6 +231,7 @@ static void connected(void *context, const struct fletch_connected *connected)
         fail(channel, &error);
     else
         enter(channel, FLETCH_RPC_READY, NULL);
+    begin_all(channel);
 }
 
 static enum fletch_status begin_to_connect(struct fletch_rpc_channel *channel,
@@ -186,7 +292,22 @@ static void init(struct fletch_rpc_channel *channel,
         channel->options.connect_timeout_ns = FLETCH_RPC_CONNECT_TIMEOUT_NS;
     memcpy(channel->addresses, options->addresses,
            options->address_count * sizeof *channel->addresses);
+    if (options->grpc.send_queue_bytes == 0)
+        channel->options.grpc.send_queue_bytes = FLETCH_GRPC_QUEUE_BYTES_DEFAULT;
+    if (options->waiting_limit == 0)
+        channel->options.waiting_limit = FLETCH_RPC_WAITING_DEFAULT;
+    if (options->replay_bytes == 0)
+        channel->options.replay_bytes = FLETCH_RPC_REPLAY_BYTES_DEFAULT;
+    channel->waiting = (struct fletch_rpc_queue){
+        .loop = options->loop,
+        .allocator = fletch_allocator_or_default(options->grpc.http2.allocator),
+        .options = &channel->options,
+        .expired = expired,
+        .context = channel,
+    };
+    fletch_http2_link_init(&channel->waiting.calls);
     fletch_http2_link_init(&channel->links);
+    fletch_timer_start(&channel->resume, resume, channel);
     fletch_timer_start(&channel->again, again, channel);
     fletch_backoff_start(&channel->backoff, options->pause_first_ns, options->pause_most_ns,
                          options->seed);
@@ -222,11 +343,18 @@ void fletch_rpc_channel_destroy(struct fletch_rpc_channel *channel)
         return;
     (void)fletch_error_set(&cause, FLETCH_UNAVAILABLE, "the channel has been destroyed");
     channel->options.changed = NULL;
+    channel->is_closing = true;
     fletch_connector_destroy(channel->connector);
     while (!fletch_http2_link_is_alone(&channel->links))
         fletch_rpc_link_close(
             FLETCH_HTTP2_OF_LINK(channel->links.next, struct fletch_rpc_link, siblings), &cause);
+    while (channel->waiting.count != 0)
+        end_waiting(
+            FLETCH_HTTP2_OF_LINK(channel->waiting.calls.next, struct fletch_rpc_pending, waiting)
+                ->call,
+            cause.status, cause.message);
     fletch_timer_wheel_clear(fletch_event_loop_wheel(channel->options.loop), &channel->again);
+    fletch_timer_wheel_clear(fletch_event_loop_wheel(channel->options.loop), &channel->resume);
     fletch_block_release(channel);
 }
 
@@ -251,12 +379,65 @@ static enum fletch_status begin(struct fletch_rpc_channel *channel,
         return fletch_error_set(error, FLETCH_UNAVAILABLE, "not connected: %s",
                                 channel->cause.message);
     enum fletch_status status = fletch_rpc_link_call(channel->link, &request, out_grpc, error);
-    if (status == FLETCH_UNAVAILABLE) {
-        /* It has no stream ids left, or ends: another one is wanted. */
-        (void)fletch_error_set(&channel->cause, status, "the connection takes no more calls");
-        set_again(channel, 0);
-    }
+    if (status == FLETCH_UNAVAILABLE)
+        renew(channel);
     return status;
+}
+
+static enum fletch_status call_now(struct fletch_rpc_channel *channel,
+                                   const struct fletch_rpc_calling *calling,
+                                   struct fletch_rpc_call **out_call, struct fletch_error *error)
+{
+    struct fletch_grpc_call *grpc;
+    enum fletch_status status = begin(channel, calling, &grpc, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_rpc_call *call =
+        fletch_rpc_call_make(&channel->waiting.allocator, channel->options.grpc.http2.cache,
+                             calling->handler, calling->context);
+    if (call == NULL) {
+        fletch_grpc_call_cancel(grpc);
+        fletch_grpc_call_release(grpc);
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a call");
+    }
+    fletch_rpc_call_attach(call, channel->link, grpc);
+    fletch_grpc_call_set_reader(grpc, calling->reader);
+    *out_call = call;
+    return FLETCH_OK;
+}
+
+static enum fletch_status call_in_turn(struct fletch_rpc_channel *channel,
+                                       const struct fletch_rpc_calling *calling,
+                                       struct fletch_rpc_call **out_call,
+                                       struct fletch_error *error)
+{
+    uint64_t limit = channel->options.waiting_limit;
+    struct fletch_rpc_pending *pending;
+    if (channel->is_closing)
+        return fletch_error_set(error, FLETCH_UNAVAILABLE, "the channel has been destroyed");
+    if (channel->waiting.count >= limit)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "%" PRIu64 " calls wait already, and no more than %" PRIu64 " may",
+                                channel->waiting.count, limit);
+    enum fletch_status status =
+        fletch_rpc_pending_make(&channel->waiting, calling, &pending, error);
+    if (status != FLETCH_OK)
+        return status;
+    struct fletch_rpc_call *call = pending->call;
+    status = FLETCH_UNAVAILABLE;
+    if (channel->waiting.count == 0 && can_begin(channel)) {
+        status = fletch_rpc_pending_begin(pending, channel->link, error);
+        if (status == FLETCH_UNAVAILABLE)
+            renew(channel);
+    }
+    if (status == FLETCH_UNAVAILABLE) {
+        fletch_rpc_pending_wait(pending);
+    } else if (status != FLETCH_OK) {
+        fletch_rpc_call_forget(call);
+        return status;
+    }
+    *out_call = call;
+    return FLETCH_OK;
 }
 
 enum fletch_status fletch_rpc_channel_call(struct fletch_rpc_channel *channel,
@@ -264,24 +445,15 @@ enum fletch_status fletch_rpc_channel_call(struct fletch_rpc_channel *channel,
                                            struct fletch_rpc_call **out_call,
                                            struct fletch_error *error)
 {
-    struct fletch_grpc_call *grpc;
-    enum fletch_status status = begin(channel, calling, &grpc, error);
-    if (status != FLETCH_OK)
-        return status;
-    struct fletch_rpc_call *call =
-        fletch_rpc_call_make(channel->link, grpc, calling->handler, calling->context);
-    if (call == NULL) {
-        fletch_grpc_call_cancel(grpc);
-        fletch_grpc_call_release(grpc);
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a call");
-    }
-    channel->statistics.calls++;
-    *out_call = call;
-    return FLETCH_OK;
+    enum fletch_status status = calling->waits ? call_in_turn(channel, calling, out_call, error)
+                                               : call_now(channel, calling, out_call, error);
+    channel->statistics.calls += status == FLETCH_OK;
+    return status;
 }
 
 void fletch_rpc_channel_statistics(const struct fletch_rpc_channel *channel,
                                    struct fletch_rpc_channel_statistics *out_statistics)
 {
     *out_statistics = channel->statistics;
+    out_statistics->waiting = channel->waiting.count;
 }

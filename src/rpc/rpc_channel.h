@@ -13,6 +13,10 @@ struct fletch_rpc_channel;
 /* A connection that held so long was a good one: the next pause is a first one again. */
 #define FLETCH_RPC_SETTLED_NS UINT64_C(1000000000)
 
+/* Calls that wait at a time, and bytes of a call's messages of which copies are kept. */
+#define FLETCH_RPC_WAITING_DEFAULT 10000
+#define FLETCH_RPC_REPLAY_BYTES_DEFAULT ((size_t)256 << 10)
+
 enum fletch_rpc_channel_state {
     FLETCH_RPC_CONNECTING,
     FLETCH_RPC_READY,  /* calls can be made; the server may not have said a word yet */
@@ -27,7 +31,9 @@ struct fletch_rpc_channel_options {
     uint64_t connect_timeout_ns;                   /* 0: the default */
     uint64_t pause_first_ns;                       /* net/backoff.h; 0: the default */
     uint64_t pause_most_ns;
-    uint64_t seed; /* of its jitter */
+    uint64_t seed;          /* of its jitter */
+    uint64_t waiting_limit; /* of calls that wait; 0: the default */
+    size_t replay_bytes;    /* of a call that waits, kept to be sent again; 0: the default */
     /* Another state; WAITING: why. Never from within another function of this folder. NULL
      * allowed. */
     void (*changed)(void *context, enum fletch_rpc_channel_state state,
@@ -41,7 +47,12 @@ struct fletch_rpc_calling {
     uint64_t timeout_ns; /* 0: none */
     struct fletch_grpc_metadata metadata;
     const struct fletch_rpc_handler *handler;
-    void *context; /* the call's at first */
+    void *context;                           /* the call's at first */
+    const struct fletch_grpc_reader *reader; /* of its messages; NULL: a buffer for each */
+    /* It waits, in turn and up to its deadline, until there is a connection and the server takes
+     * another call; and when a server says that it has not looked at it, it is begun again, unless
+     * more than `replay_bytes` have been sent. It can be used meanwhile as if it had begun. */
+    bool waits;
 };
 
 struct fletch_rpc_channel_statistics {
@@ -49,6 +60,8 @@ struct fletch_rpc_channel_statistics {
     uint64_t failed;      /* attempts to make one */
     uint64_t connections; /* now: one, and those whose server is going away */
     uint64_t calls;
+    uint64_t waiting; /* of them, now */
+    uint64_t retried; /* times that a call was refused, and waited to be begun again */
 };
 
 /* Begins to connect. The loop's thread, or before it runs. INVALID_ARGUMENT: an option;
@@ -63,9 +76,10 @@ void fletch_rpc_channel_destroy(struct fletch_rpc_channel *channel);
 
 enum fletch_rpc_channel_state fletch_rpc_channel_state(const struct fletch_rpc_channel *channel);
 
-/* Begins a call. It does not wait: UNAVAILABLE: not connected, with what went wrong last;
+/* Begins a call, and does not block. UNAVAILABLE: not connected, with what went wrong last;
  * RESOURCE_EXHAUSTED: the server takes no more before one ends, or no memory; INVALID_ARGUMENT:
- * path or metadata. */
+ * path or metadata. One that `waits`: RESOURCE_EXHAUSTED: too many wait already, or no memory; what
+ * is wrong with its metadata may be told by its end. */
 enum fletch_status fletch_rpc_channel_call(struct fletch_rpc_channel *channel,
                                            const struct fletch_rpc_calling *calling,
                                            struct fletch_rpc_call **out_call,

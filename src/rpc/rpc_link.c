@@ -5,6 +5,7 @@
 #include "base/allocator.h"
 #include "base/assert.h"
 #include "base/status.h"
+#include "rpc/rpc_pending.h"
 
 static_assert(FLETCH_HTTP2_ROOM_SPANS <= FLETCH_CONNECTION_SPANS,
               "what the machine asks for fits into one call of the system");
@@ -33,16 +34,21 @@ static void begin_call(struct fletch_rpc_link *link, const struct fletch_grpc_ev
         return;
     }
     struct fletch_rpc_call *call =
-        fletch_rpc_call_make(link, event->call, method->handler, method->context);
-    if (call == NULL)
+        fletch_rpc_call_make(&link->allocator, link->cache, method->handler, method->context);
+    if (call == NULL) {
         refuse(event->call, FLETCH_RESOURCE_EXHAUSTED, "no memory for a call");
-    else if (method->begin != NULL)
+        return;
+    }
+    fletch_rpc_call_attach(call, link, event->call);
+    fletch_grpc_call_set_reader(event->call, method->reader);
+    if (method->begin != NULL)
         method->begin(call->context, call, &request);
 }
 
 static void end_call(struct fletch_rpc_call *call, const struct fletch_grpc_event *event)
 {
-    const struct fletch_error *cause = &call->link->cause;
+    struct fletch_rpc_link *link = call->link;
+    const struct fletch_error *cause = &link->cause;
     struct fletch_rpc_end end = {
         .status = event->status,
         .text = event->text,
@@ -52,9 +58,9 @@ static void end_call(struct fletch_rpc_call *call, const struct fletch_grpc_even
     /* The socket knows better than the machine why it was lost. */
     if (event->status == FLETCH_UNAVAILABLE && cause->status != FLETCH_OK && !end.is_untouched)
         end.text = cause->message;
-    call->is_ended = true;
-    call->handler->ended(call->context, call, &end);
-    fletch_rpc_call_forget(call);
+    if (end.is_untouched && call->pending != NULL && link->owner->refused(link->context, call))
+        return;
+    fletch_rpc_call_end(call, &end);
 }
 
 static void go_away(struct fletch_rpc_link *link, const char *text)
@@ -76,6 +82,8 @@ static void tell(struct fletch_rpc_link *link, const struct fletch_grpc_event *e
         begin_call(link, event);
         break;
     case FLETCH_GRPC_EVENT_HEADERS:
+        if (call->pending != NULL)
+            fletch_rpc_pending_settle(call->pending);
         if (call->handler->headers != NULL)
             call->handler->headers(call->context, call, &metadata);
         break;
@@ -174,6 +182,8 @@ static void on_ended(void *context, const struct fletch_error *cause)
 static size_t gather(void *context, struct iovec *out_slices, size_t capacity)
 {
     struct fletch_rpc_link *link = context;
+    if (link->owner->sending != NULL)
+        link->owner->sending(link->context);
     return fletch_http2_connection_output(link->http2, out_slices, capacity);
 }
 
@@ -299,4 +309,9 @@ enum fletch_status fletch_rpc_link_call(struct fletch_rpc_link *link,
     enum fletch_status status = fletch_grpc_connection_call(link->grpc, request, out_grpc, error);
     fletch_rpc_link_kick(link);
     return status;
+}
+
+bool fletch_rpc_link_has_room(const struct fletch_rpc_link *link)
+{
+    return fletch_http2_connection_has_room(link->http2);
 }

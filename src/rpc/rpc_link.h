@@ -18,6 +18,11 @@ struct fletch_rpc_link_owner {
     /* The peer takes no new calls, or the connection has ended. NULL allowed. */
     void (*going_away)(void *context, struct fletch_rpc_link *link,
                        const struct fletch_error *cause);
+    /* Client: the server has not looked at this call, of which something is kept. False: it ends.
+     * NULL: it always does. */
+    bool (*refused)(void *context, struct fletch_rpc_call *call);
+    /* What is there is about to be sent: calls may be begun. NULL allowed. */
+    void (*sending)(void *context);
     /* It is gone, and so are its calls. */
     void (*closed)(void *context, struct fletch_rpc_link *link);
 };
@@ -38,9 +43,14 @@ struct fletch_rpc_link {
     bool is_driven;            /* in a turn, which sends what is there */
 };
 
+struct fletch_rpc_pending;
+
 struct fletch_rpc_call {
-    struct fletch_rpc_link *link;
-    struct fletch_grpc_call *grpc;
+    struct fletch_rpc_link *link;       /* NULL: it has not begun */
+    struct fletch_grpc_call *grpc;      /* the same */
+    struct fletch_rpc_pending *pending; /* NULL: nothing is kept to begin it again */
+    struct fletch_allocator allocator;
+    struct fletch_buffer_cache *cache;
     const struct fletch_rpc_handler *handler;
     void *context;
     struct fletch_http2_link refused;
@@ -76,13 +86,24 @@ enum fletch_status fletch_rpc_link_call(struct fletch_rpc_link *link,
                                         struct fletch_grpc_call **out_grpc,
                                         struct fletch_error *error);
 
-/* A call of this link; NULL: no memory. */
-struct fletch_rpc_call *fletch_rpc_call_make(struct fletch_rpc_link *link,
-                                             struct fletch_grpc_call *grpc,
+/* Whether the server takes another call just now. */
+bool fletch_rpc_link_has_room(const struct fletch_rpc_link *link);
+
+/* A call of no link; NULL: no memory. */
+struct fletch_rpc_call *fletch_rpc_call_make(const struct fletch_allocator *allocator,
+                                             struct fletch_buffer_cache *cache,
                                              const struct fletch_rpc_handler *handler,
                                              void *context);
 
+/* Makes it one of this link; and of none again, in the machine too. */
+void fletch_rpc_call_attach(struct fletch_rpc_call *call, struct fletch_rpc_link *link,
+                            struct fletch_grpc_call *grpc);
+void fletch_rpc_call_detach(struct fletch_rpc_call *call);
+
 /* Lets go of it, here and in the machine. */
 void fletch_rpc_call_forget(struct fletch_rpc_call *call);
+
+/* The same, and its handler is told. */
+void fletch_rpc_call_end(struct fletch_rpc_call *call, const struct fletch_rpc_end *end);
 
 #endif

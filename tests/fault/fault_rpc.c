@@ -34,16 +34,17 @@ static bool create(void)
 }
 
 /* Returns how many were answered. */
-static uint32_t call(void)
+static uint32_t call(bool waits)
 {
     struct rpc_probe probes[CALLS];
     uint32_t answered = 0;
     memset(probes, 0, sizeof probes);
     for (uint32_t i = 0; i < CALLS; i++) {
         struct rpc_probe *probe = &probes[i];
-        *probe = (struct rpc_probe){.scene = &scene, .to_send = 2, .bytes = 20000};
+        *probe = (struct rpc_probe){.scene = &scene, .waits = waits, .to_send = 2, .bytes = 20000};
         rpc_scene_turns_for(&scene, 1000000); /* a connection that has failed is noticed */
-        rpc_scene_until_state(&scene, FLETCH_RPC_READY);
+        if (!waits)
+            rpc_scene_until_state(&scene, FLETCH_RPC_READY);
         enum fletch_status status = rpc_probe_begin(probe, RPC_ECHO, 0);
         if (status != FLETCH_OK) {
             assert_true(status == FLETCH_RESOURCE_EXHAUSTED || status == FLETCH_UNAVAILABLE);
@@ -62,17 +63,16 @@ static uint32_t call(void)
     return answered;
 }
 
-static void each_allocation_may_fail(void **state)
+static void fail_each_allocation(bool waits)
 {
     static struct failing_allocator failing;
     uint64_t n = 0;
-    (void)state;
     do {
         failing_allocator_start(&failing, 0);
         rpc_scene_prepare(&scene, &failing.allocator);
         failing.fail_at = failing.requests + ++n;
         if (create())
-            assert_true(call() + 1 >= CALLS); /* one call at most has met the failure */
+            assert_true(call(waits) + 1 >= CALLS); /* one call at most has met the failure */
         rpc_scene_end(&scene);
         assert_int_equal(failing.live_bytes, 0);
     } while (failing.failures != 0 && n < TRIES_MOST);
@@ -80,8 +80,23 @@ static void each_allocation_may_fail(void **state)
     assert_true(n > 20);
 }
 
+static void each_allocation_may_fail(void **state)
+{
+    (void)state;
+    fail_each_allocation(false);
+}
+
+static void each_allocation_of_calls_that_wait_may_fail(void **state)
+{
+    (void)state;
+    fail_each_allocation(true);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_allocation_may_fail)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_allocation_may_fail),
+        cmocka_unit_test(each_allocation_of_calls_that_wait_may_fail),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 
 /* More slices than any caller has. */
 enum { SLICES_MOST = 1024 };
@@ -28,9 +30,37 @@ static int note_descriptor(struct failing_net *net, int fd)
     return fd;
 }
 
+static int note_socket(struct failing_net *net, int fd)
+{
+    const int *bytes = &net->socket_bytes;
+    if (fd >= 0 && *bytes != 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, bytes, sizeof *bytes);
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, bytes, sizeof *bytes);
+    }
+    return note_descriptor(net, fd);
+}
+
+/* Whoever was told less than the truth waits for an edge. */
+static void tell_edge(struct failing_net *net, int fd)
+{
+    int number = errno;
+    if (fd < FAILING_NET_DESCRIPTORS && net->watched[fd].event.events != 0)
+        (void)epoll_ctl(net->watched[fd].poll_fd, EPOLL_CTL_MOD, fd, &net->watched[fd].event);
+    errno = number;
+}
+
+static bool fails_on(struct failing_net *net, enum failing_call call, int fd)
+{
+    if (!fails(net, call))
+        return false;
+    if (net->number == EAGAIN)
+        tell_edge(net, fd);
+    return true;
+}
+
 static int failing_open(void *context, int family)
 {
-    return fails(context, NET_OPEN) ? -1 : note_descriptor(context, real->open(NULL, family));
+    return fails(context, NET_OPEN) ? -1 : note_socket(context, real->open(NULL, family));
 }
 
 static int failing_bind(void *context, int fd, const struct sockaddr *address, socklen_t bytes)
@@ -45,9 +75,9 @@ static int failing_listen(void *context, int fd, int backlog)
 
 static int failing_accept(void *context, int fd, struct sockaddr *out_address, socklen_t *bytes)
 {
-    if (fails(context, NET_ACCEPT))
+    if (fails_on(context, NET_ACCEPT, fd))
         return -1;
-    return note_descriptor(context, real->accept(NULL, fd, out_address, bytes));
+    return note_socket(context, real->accept(NULL, fd, out_address, bytes));
 }
 
 /* One that is interrupted goes on by itself. */
@@ -89,20 +119,23 @@ static ssize_t failing_receive(void *context, int fd, struct msghdr *message)
 {
     struct failing_net *net = context;
     struct iovec slices[SLICES_MOST];
-    if (fails(net, NET_RECEIVE))
+    if (fails_on(net, NET_RECEIVE, fd))
         return -1;
     if (net->most_bytes == 0)
         return real->receive(NULL, fd, message);
     struct msghdr shorter = {.msg_iov = slices,
                              .msg_iovlen = cut(message, net->most_bytes, slices)};
-    return real->receive(NULL, fd, &shorter);
+    ssize_t got = real->receive(NULL, fd, &shorter);
+    if (got > 0)
+        tell_edge(net, fd);
+    return got;
 }
 
 static ssize_t failing_send(void *context, int fd, const struct msghdr *message)
 {
     struct failing_net *net = context;
     struct iovec slices[SLICES_MOST];
-    if (fails(net, NET_SEND))
+    if (fails_on(net, NET_SEND, fd))
         return -1;
     if (net->most_bytes == 0)
         return real->send(NULL, fd, message);
@@ -120,6 +153,8 @@ static int failing_close(void *context, int fd)
 {
     struct failing_net *net = context;
     net->descriptors--;
+    if (fd < FAILING_NET_DESCRIPTORS)
+        net->watched[fd].event.events = 0;
     return real->close(NULL, fd);
 }
 
@@ -130,12 +165,21 @@ static int failing_poll_open(void *context)
 
 static int failing_poll_add(void *context, int poll_fd, int fd, struct epoll_event *event)
 {
-    return fails(context, NET_POLL_ADD) ? -1 : real->poll_add(NULL, poll_fd, fd, event);
+    struct failing_net *net = context;
+    if (fails(net, NET_POLL_ADD))
+        return -1;
+    if (fd < FAILING_NET_DESCRIPTORS) {
+        net->watched[fd].poll_fd = poll_fd;
+        net->watched[fd].event = *event;
+    }
+    return real->poll_add(NULL, poll_fd, fd, event);
 }
 
 static int failing_poll_remove(void *context, int poll_fd, int fd)
 {
-    (void)context;
+    struct failing_net *net = context;
+    if (fd < FAILING_NET_DESCRIPTORS)
+        net->watched[fd].event.events = 0;
     return real->poll_remove(NULL, poll_fd, fd);
 }
 

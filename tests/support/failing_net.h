@@ -26,6 +26,10 @@ enum failing_call {
     NET_ALL = 8191
 };
 
+/* Descriptors of which edges are told again after a call was told that there is nothing, or got
+ * less than there was: the system would. */
+enum { FAILING_NET_DESCRIPTORS = 256 };
+
 struct failing_net {
     struct fletch_net_io io; /* to pass to the library */
     uint32_t calls;          /* those that are counted and may fail */
@@ -35,9 +39,14 @@ struct failing_net {
     int number;       /* the error */
     uint64_t failures;
     size_t most_bytes; /* of a receive or send; 0: any number */
+    int socket_bytes;  /* of what sockets keep, each way; 0: as the system has it */
     uint64_t clock_ns; /* 0: the system's clock */
     int64_t descriptors;
     uint64_t waits; /* calls of poll_wait */
+    struct {
+        int poll_fd;
+        struct epoll_event event;
+    } watched[FAILING_NET_DESCRIPTORS];
 };
 
 /* It stays where it is from here on. */

@@ -175,9 +175,12 @@ static const struct fletch_rpc_handler hoarding = {.message = hoard, .ended = en
 static struct fletch_rpc_method *make_methods(struct rpc_scene *scene)
 {
     const struct fletch_rpc_method all[METHODS] = {
-        {RPC_ECHO, begin, &echoing, scene},     {RPC_COLLECT, begin, &collecting, scene},
-        {RPC_EXPAND, begin, &expanding, scene}, {RPC_HOLD, begin, &holding, scene},
-        {RPC_HOARD, begin, &hoarding, scene},   {RPC_REFUSE, refuse, &holding, scene},
+        {RPC_ECHO, begin, &echoing, scene, NULL},
+        {RPC_COLLECT, begin, &collecting, scene, NULL},
+        {RPC_EXPAND, begin, &expanding, scene, NULL},
+        {RPC_HOLD, begin, &holding, scene, NULL},
+        {RPC_HOARD, begin, &hoarding, scene, NULL},
+        {RPC_REFUSE, refuse, &holding, scene, NULL},
     };
     struct fletch_rpc_method *methods = malloc(sizeof all);
     memcpy(methods, all, sizeof all);
@@ -246,7 +249,14 @@ static void set_grpc(struct fletch_grpc_options *grpc, const struct fletch_grpc_
 
 void rpc_scene_prepare(struct rpc_scene *scene, const struct fletch_allocator *allocator)
 {
-    const struct fletch_event_loop_options loop = {.spin_ns = FLETCH_OFF, .allocator = allocator};
+    rpc_scene_prepare_with(scene, allocator, NULL);
+}
+
+void rpc_scene_prepare_with(struct rpc_scene *scene, const struct fletch_allocator *allocator,
+                            const struct fletch_net_io *io)
+{
+    const struct fletch_event_loop_options loop = {
+        .io = io, .spin_ns = FLETCH_OFF, .allocator = allocator};
     memset(scene, 0, sizeof *scene);
     descriptors_before = open_descriptors();
     scene->allocator = allocator;
@@ -373,8 +383,11 @@ static const struct fletch_rpc_handler probing = {
 enum fletch_status rpc_probe_begin(struct rpc_probe *probe, const char *path, uint64_t timeout_ns)
 {
     struct fletch_error error;
-    const struct fletch_rpc_calling calling = {
-        .path = path, .timeout_ns = timeout_ns, .handler = &probing, .context = probe};
+    const struct fletch_rpc_calling calling = {.path = path,
+                                               .timeout_ns = timeout_ns,
+                                               .handler = &probing,
+                                               .context = probe,
+                                               .waits = probe->waits};
     enum fletch_status status =
         fletch_rpc_channel_call(probe->scene->channel, &calling, &probe->call, &error);
     if (status != FLETCH_OK)

@@ -50,6 +50,7 @@ struct rpc_probe {
     struct fletch_rpc_call *call; /* NULL: ended */
     uint32_t to_send;             /* messages, of `bytes` bytes, before it half-closes */
     uint32_t bytes;
+    bool waits;       /* for a connection, and for room */
     bool stays_open;  /* no half-close */
     bool takes_none;  /* of the messages */
     uint32_t headers; /* the answer's */
@@ -65,6 +66,8 @@ struct rpc_probe {
 
 /* A loop and what servers and channels need, without any. */
 void rpc_scene_prepare(struct rpc_scene *scene, const struct fletch_allocator *allocator);
+void rpc_scene_prepare_with(struct rpc_scene *scene, const struct fletch_allocator *allocator,
+                            const struct fletch_net_io *io);
 
 /* `address`: NULL: a free port of TCP. Options may change what grpc options both sides have. */
 void rpc_scene_start(struct rpc_scene *scene, const char *address);

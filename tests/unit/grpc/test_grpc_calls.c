@@ -34,7 +34,8 @@ struct side {
     char fields[2000];
     uint64_t timeout_ns;
     void (*react)(struct side *side, const struct fletch_grpc_event *event);
-    /* For the reaction: how many messages of which size. */
+    /* For the reaction: where messages go, and how many answers of which size. */
+    const struct fletch_grpc_reader *reader;
     uint32_t answers;
     size_t answer_bytes;
 };
@@ -720,6 +721,55 @@ static enum fletch_status fill_piece(void *context, struct fletch_grpc_call *cal
     return FLETCH_DATA_LOSS;
 }
 
+static void answer_from_a_reader(struct side *side, const struct fletch_grpc_event *event)
+{
+    if (event->kind == FLETCH_GRPC_EVENT_CALL)
+        fletch_grpc_call_set_reader(event->call, side->reader);
+    answer_at_the_end(side, event);
+}
+
+static void answer_each(struct side *side, const struct fletch_grpc_event *event)
+{
+    side->call = event->call;
+    answer_at_the_end(side, event);
+}
+
+/* Of two calls of a connection, the second one has a reader. */
+static void test_reader_of_one_call(void **state)
+{
+    struct fletch_random random = fletch_random_from_seed(5);
+    static struct pieces pieces;
+    const struct fletch_grpc_reader reader = {begin_pieces, place_piece, fill_piece, &pieces};
+    struct fletch_grpc_call *other;
+    struct side client;
+    struct side server;
+    (void)state;
+    memset(&pieces, 0, sizeof pieces);
+    assert_true(start(&client, NULL, false, 0));
+    assert_true(start(&server, NULL, true, 0));
+    server.react = answer_each;
+    server.answers = 1;
+    server.answer_bytes = sizeof pieces.bytes;
+    struct fletch_grpc_call *call = begin(&client);
+    assert_ok(fletch_grpc_connection_call(client.connection, &request, &other, NULL));
+    fletch_grpc_call_set_reader(other, &reader);
+    fletch_grpc_call_half_close(call);
+    run(&client, &server, &random);
+    fletch_grpc_call_half_close(other);
+    run(&client, &server, &random);
+    assert_int_equal(client.endings, 2);
+    assert_int_equal(client.status, FLETCH_OK);
+    assert_int_equal(client.messages, 2);
+    assert_int_equal(pieces.begun, 1);
+    assert_int_equal(pieces.filled, sizeof pieces.bytes);
+    for (size_t i = 0; i < sizeof pieces.bytes; i++)
+        assert_int_equal(pieces.bytes[i], (uint8_t)(pieces.bytes[0] + i * 3));
+    fletch_grpc_call_release(other);
+    release(&client);
+    finish(&client);
+    finish(&server);
+}
+
 static void test_reader_places_pieces(void **state)
 {
     (void)state;
@@ -731,10 +781,10 @@ static void test_reader_places_pieces(void **state)
         memset(&pieces, 0, sizeof pieces);
         pieces.refuses = refuses != 0;
         const struct fletch_grpc_reader reader = {begin_pieces, place_piece, fill_piece, &pieces};
-        const struct fletch_grpc_options options = {.reader = &reader};
         assert_true(start(&client, NULL, false, 0));
-        assert_true(start(&server, &options, true, 0));
-        server.react = answer_at_the_end;
+        assert_true(start(&server, NULL, true, 0));
+        server.react = answer_from_a_reader;
+        server.reader = &reader;
         struct fletch_grpc_call *call = begin(&client);
         for (uint8_t i = 0; i < 3; i++)
             assert_ok(send_message(call, sizeof pieces.bytes, i, NULL));
@@ -754,6 +804,114 @@ static void test_reader_places_pieces(void **state)
         finish(&client);
         finish(&server);
     }
+}
+
+/* ---- cut at every byte ---- */
+
+static const size_t cut_sizes[] = {0, 1, 5, 40, 300};
+enum { CUT_MESSAGES = sizeof cut_sizes / sizeof cut_sizes[0] };
+
+static void begin_to_cut(struct side *client)
+{
+    assert_true(start(client, NULL, false, 0));
+    struct fletch_grpc_call *call = begin(client);
+    for (uint8_t i = 0; i < CUT_MESSAGES; i++)
+        assert_ok(send_message(call, cut_sizes[i], i, NULL));
+    fletch_grpc_call_half_close(call);
+    while (collect(client, SIZE_MAX) != 0)
+        continue;
+}
+
+/* Feeds all that `from` has sent, in two pieces; or the first one, and then the end. */
+static void feed_cut(struct side *to, const struct wire *wire, size_t at, bool is_lost)
+{
+    feed(to, wire->bytes, at, 0);
+    if (!is_lost) {
+        feed(to, wire->bytes + at, wire->count - at, 0);
+        return;
+    }
+    fletch_http2_connection_ended(fletch_grpc_connection_http2(to->connection));
+    run_events(to);
+}
+
+static void check_cut(const struct side *side)
+{
+    assert_int_equal(side->messages, CUT_MESSAGES);
+    for (uint32_t i = 0; i < CUT_MESSAGES; i++)
+        assert_int_equal(side->sizes[i], cut_sizes[i]);
+}
+
+static void answer_to_cut(struct side *side, const struct fletch_grpc_event *event)
+{
+    const struct fletch_grpc_ending ending = {.status = FLETCH_OK};
+    if (event->kind != FLETCH_GRPC_EVENT_HALF_CLOSED)
+        return;
+    for (uint8_t i = 0; i < CUT_MESSAGES; i++)
+        assert_ok(send_message(event->call, cut_sizes[i], i, NULL));
+    assert_ok(fletch_grpc_call_finish(event->call, &ending, NULL));
+    release(side);
+}
+
+static void cut_request(size_t at, bool is_lost, struct wire *out_answer)
+{
+    struct side client;
+    struct side server;
+    begin_to_cut(&client);
+    assert_true(start(&server, NULL, true, 0));
+    if (!is_lost)
+        server.react = answer_to_cut;
+    feed_cut(&server, &client.sent, at, is_lost);
+    if (is_lost) {
+        assert_int_equal(server.endings, server.calls);
+        release(&server);
+    } else {
+        assert_int_equal(server.half_closes, 1);
+        check_cut(&server);
+        while (collect(&server, SIZE_MAX) != 0)
+            continue;
+    }
+    if (out_answer != NULL)
+        wire_put(out_answer, server.sent.bytes, server.sent.count);
+    release(&client);
+    finish(&client);
+    finish(&server);
+}
+
+static void cut_answer(const struct wire *answer, size_t at, bool is_lost)
+{
+    struct side client;
+    begin_to_cut(&client);
+    feed_cut(&client, answer, at, is_lost);
+    assert_int_equal(client.endings, 1);
+    assert_int_equal(client.status,
+                     is_lost && at != answer->count ? FLETCH_UNAVAILABLE : FLETCH_OK);
+    if (client.status == FLETCH_OK)
+        check_cut(&client);
+    release(&client);
+    finish(&client);
+}
+
+/* Requests and answers of several messages, in two pieces; and with nothing behind the first one. */
+static void test_cut_at_every_byte(void **state)
+{
+    struct side client;
+    struct wire answer;
+    (void)state;
+    begin_to_cut(&client);
+    size_t bytes = client.sent.count;
+    assert_true(bytes > 400);
+    release(&client);
+    finish(&client);
+    wire_init(&answer);
+    cut_request(bytes, false, &answer);
+    assert_true(answer.count > 400);
+    for (size_t at = 0; at <= bytes; at++)
+        for (int is_lost = 0; is_lost < 2; is_lost++)
+            cut_request(at, is_lost != 0, NULL);
+    for (size_t at = 0; at <= answer.count; at++)
+        for (int is_lost = 0; is_lost < 2; is_lost++)
+            cut_answer(&answer, at, is_lost != 0);
+    wire_deinit(&answer);
 }
 
 /* ---- without memory ---- */
@@ -823,6 +981,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_claims_are_charged_first),
         cmocka_unit_test(test_client_understands),
         cmocka_unit_test(test_reader_places_pieces),
+        cmocka_unit_test(test_reader_of_one_call),
+        cmocka_unit_test(test_cut_at_every_byte),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -580,6 +580,37 @@ static void test_mispredictions(void **state)
     assert_true(mispredicted > runs);
 }
 
+/* Streams of a connection that is lost: whether one may have been seen depends on whether its
+ * headers have begun to leave. */
+static void test_what_never_left_is_told(void **state)
+{
+    static const struct fletch_http2_options client;
+    struct iovec slices[8];
+    struct http2_user user;
+    (void)state;
+    http2_user_ready(&user, &client);
+    (void)http2_user_open(&user, true); /* 1: sent in part */
+    assert_true(fletch_http2_connection_output(user.connection, slices, 8) != 0);
+    fletch_http2_connection_sent(user.connection, 1);
+    (void)http2_user_open(&user, true); /* 3: behind it */
+    fletch_http2_connection_ended(user.connection);
+    http2_user_events(&user);
+    assert_int_equal(http2_user_stream(&user, 1)->cause, FLETCH_HTTP2_BY_LOSS);
+    assert_int_equal(http2_user_stream(&user, 3)->cause, FLETCH_HTTP2_BY_REFUSAL);
+    http2_user_end(&user);
+
+    http2_user_ready(&user, &client);
+    (void)http2_user_open(&user, true); /* 1: sent */
+    http2_user_collect(&user, 0);
+    (void)http2_user_open(&user, true); /* 3: about to be sent */
+    assert_true(fletch_http2_connection_output(user.connection, slices, 8) != 0);
+    fletch_http2_connection_ended(user.connection);
+    http2_user_events(&user);
+    assert_int_equal(http2_user_stream(&user, 1)->cause, FLETCH_HTTP2_BY_LOSS);
+    assert_int_equal(http2_user_stream(&user, 3)->cause, FLETCH_HTTP2_BY_REFUSAL);
+    http2_user_end(&user);
+}
+
 int main(int argc, char **argv)
 {
     struct test_arguments arguments = test_arguments_read(argc, argv);
@@ -603,6 +634,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_two_machines),
         cmocka_unit_test(test_predicted_frames_are_not_copied),
         cmocka_unit_test(test_mispredictions),
+        cmocka_unit_test(test_what_never_left_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -516,6 +516,204 @@ static const struct rule rules[] = {
      STREAM,
      BAD,
      {{HEADERS, WHOLE, 1, FIELDS(":status=101")}}},
+    {"5.4.2",
+     "RST_STREAM is not answered by one",
+     SERVER,
+     FINE,
+     0,
+     {OPEN, {RST_STREAM, 0, 1, ZEROS(4)}, {RST_STREAM, 0, 1, ZEROS(4)}}},
+    {"6.5.3",
+     "of a setting that comes twice the last one counts",
+     SERVER,
+     FINE,
+     0,
+     {{SETTINGS, 0, 0, TEXT("\0\5\0\1\0\0\0\5\0\0\x40\0")}, OPEN}},
+    {"6.5.3",
+     "each one is looked at all the same",
+     SERVER,
+     CONNECTION,
+     BAD,
+     {{SETTINGS, 0, 0, TEXT("\0\5\0\0\0\0\0\5\0\0\x40\0")}}},
+    {"6.6",
+     "PUSH_PROMISE on stream 0",
+     CLIENT,
+     CONNECTION,
+     BAD,
+     {{PUSH_PROMISE, WHOLE, 0, TEXT("\0\0\0\2")}}},
+    {"6.7", "an answer to no PING", SERVER, FINE, 0, {{PING, FLETCH_HTTP2_ACK, 0, ZEROS(8)}, OPEN}},
+    {"6.8", "GOAWAY too short", SERVER, CONNECTION, SIZE, {{GOAWAY, 0, 0, ZEROS(7)}}},
+    {"6.9",
+     "WINDOW_UPDATE of a stream of another length",
+     SERVER,
+     CONNECTION,
+     SIZE,
+     {OPEN, {UPDATE, 0, 1, ZEROS(3)}}},
+    {"6.9",
+     "the reserved bit of an increment is ignored",
+     SERVER,
+     FINE,
+     0,
+     {OPEN, {UPDATE, 0, 1, TEXT("\x80\0\0\1")}}},
+    {"6.10",
+     "CONTINUATION after the end of a block",
+     SERVER,
+     CONNECTION,
+     BAD,
+     {OPEN, {CONTINUATION, WHOLE, 1, FIELDS("a=b")}}},
+    {"6.10",
+     "DATA within a block",
+     SERVER,
+     CONNECTION,
+     BAD,
+     {OPEN, {HEADERS, 0, 3, REQUEST}, {DATA, 0, 1, ZEROS(1)}}},
+    {"7",
+     "an unknown code of RST_STREAM is one like others",
+     SERVER,
+     FINE,
+     0,
+     {OPEN, {RST_STREAM, 0, 1, TEXT("\xff\xff\0\0")}}},
+    {"7",
+     "an unknown code of GOAWAY too",
+     CLIENT,
+     FINE,
+     0,
+     {{GOAWAY, 0, 0, TEXT("\0\0\0\1\xff\xff\0\0")}}},
+    {"8.1",
+     "a response that was reset by NO_ERROR when it was complete",
+     CLIENT,
+     FINE,
+     0,
+     {{HEADERS, WHOLE, 1, RESPONSE}, {DATA, END, 1, ZEROS(3)}, {RST_STREAM, 0, 1, ZEROS(4)}}},
+    {"8.1",
+     "trailers of a response without END_STREAM",
+     CLIENT,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, RESPONSE}, {HEADERS, WHOLE, 1, FIELDS("a=b")}}},
+    {"8.1",
+     "two final responses",
+     CLIENT,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, RESPONSE}, {HEADERS, WHOLE | END, 1, RESPONSE}}},
+    {"8.1",
+     "headers after trailers",
+     CLIENT,
+     STREAM,
+     SHUT,
+     {{HEADERS, WHOLE, 1, RESPONSE},
+      {HEADERS, WHOLE | END, 1, FIELDS("a=b")},
+      {HEADERS, WHOLE | END, 1, FIELDS("a=b")}}},
+    {"8.1.1",
+     "more bytes than the content-length of a response",
+     CLIENT,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, FIELDS(":status=200", "content-length=1")}, {DATA, END, 1, ZEROS(2)}}},
+    {"8.1.1",
+     "a content-length that is no number",
+     SERVER,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, GET("content-length=3x")}}},
+    {"8.1.1",
+     "two content-lengths that differ",
+     SERVER,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, GET("content-length=3", "content-length=4")}}},
+    {"8.2.1",
+     "an empty name",
+     SERVER,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, TEXT("\x83\x86\x84\0\0\1b")}}},
+    {"8.2.1",
+     "a control character in a name",
+     SERVER,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, GET("a\x01=b")}}},
+    {"8.2.1", "0x7f in a name", SERVER, STREAM, BAD, {{HEADERS, WHOLE, 1, GET("a\x7f=b")}}},
+    {"8.2.1",
+     "a NUL in a value",
+     SERVER,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, TEXT("\x83\x86\x84\0\1a\3b\0c")}}},
+    {"8.2.1",
+     "a value that begins with a tab",
+     SERVER,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, GET("a=\tb")}}},
+    {"8.2.1",
+     "upper case in a response",
+     CLIENT,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, FIELDS(":status=200", "Abc=d")}}},
+    {"8.2.1",
+     "upper case in trailers",
+     SERVER,
+     STREAM,
+     BAD,
+     {OPEN, {HEADERS, WHOLE | END, 1, FIELDS("Abc=d")}}},
+    {"8.2.2", "te of trailers", SERVER, FINE, 0, {{HEADERS, WHOLE, 1, GET("te=trailers")}}},
+    {"8.2.2",
+     "connection in a response",
+     CLIENT,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, FIELDS(":status=200", "connection=close")}}},
+    {"8.2.2",
+     "connection in trailers",
+     SERVER,
+     STREAM,
+     BAD,
+     {OPEN, {HEADERS, WHOLE | END, 1, FIELDS("connection=close")}}},
+    {"8.3",
+     "a pseudo-header of a request in a response",
+     CLIENT,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, FIELDS(":status=200", ":path=/")}}},
+    {"8.3",
+     "a pseudo-header after a field of a response",
+     CLIENT,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, FIELDS("a=b", ":status=200")}}},
+    {"8.3",
+     "a pseudo-header in trailers of a response",
+     CLIENT,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, RESPONSE}, {HEADERS, WHOLE | END, 1, FIELDS(":status=200")}}},
+    {"8.3.2",
+     ":status twice",
+     CLIENT,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, FIELDS(":status=200", ":status=200")}}},
+    {"8.3.2",
+     "a :status of four digits",
+     CLIENT,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, FIELDS(":status=2000")}}},
+    {"8.5",
+     "CONNECT with a :scheme",
+     SERVER,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, FIELDS(":method=CONNECT", ":authority=a:1", ":scheme=http")}}},
+    {"8.5",
+     "CONNECT without :authority",
+     SERVER,
+     STREAM,
+     BAD,
+     {{HEADERS, WHOLE, 1, FIELDS(":method=CONNECT")}}},
 };
 
 static void put_step(struct wire *wire, const struct step *step)
@@ -609,6 +807,14 @@ static void test_first_frame_is_settings(void **state)
     wire_headers(&wire, 1, 0, request_fields);
     http2_user_feed_wire(&user, &wire, 0);
     assert_int_equal(user.code, FLETCH_HTTP2_PROTOCOL_ERROR);
+    http2_user_end(&user);
+
+    static const struct fletch_http2_options client;
+    assert_true(http2_user_start(&user, &client, 0));
+    wire.count = 0;
+    wire_u32_frame(&wire, UPDATE, 0, 1);
+    http2_user_feed_wire(&user, &wire, 0);
+    assert_int_equal(user.code, FLETCH_HTTP2_PROTOCOL_ERROR);
     wire_deinit(&wire);
     http2_user_end(&user);
 }
@@ -696,6 +902,138 @@ static void test_each_frame_in_each_state(void **state)
         }
 }
 
+/* Brings the stream that a client has opened into a state. */
+static void enter_own(struct http2_user *user, enum fletch_http2_state state)
+{
+    struct wire wire;
+    start(user, CLIENT);
+    bool remote = state == FLETCH_HTTP2_HALF_CLOSED_REMOTE || state == FLETCH_HTTP2_CLOSED;
+    bool local = state == FLETCH_HTTP2_HALF_CLOSED_LOCAL || state == FLETCH_HTTP2_CLOSED;
+    struct fletch_http2_stream *stream = NULL;
+    wire_init(&wire);
+    wire_headers(&wire, 1, 0, response_fields);
+    wire_frame(&wire, (struct fletch_http2_head){0, DATA, remote ? END : 0, 1}, NULL);
+    http2_user_feed_wire(user, &wire, 0);
+    stream = http2_user_stream(user, 1)->stream;
+    if (local)
+        fletch_http2_stream_send(stream, test_data(1, 0, true));
+    if (state == FLETCH_HTTP2_RESET)
+        fletch_http2_stream_reset(stream, FLETCH_HTTP2_CANCEL);
+    http2_user_collect(user, 0);
+    user->sent.count = 0;
+    wire_deinit(&wire);
+}
+
+/* The same of a client, whose streams are its own. */
+static void test_each_frame_in_each_state_of_a_client(void **state)
+{
+    (void)state;
+    const struct step frames[] = {
+        {DATA, 0, 1, ZEROS(1)},           {HEADERS, WHOLE | END, 1, FIELDS("a=b")},
+        {PRIORITY, 0, 1, ZEROS(5)},       {RST_STREAM, 0, 1, ZEROS(4)},
+        {UPDATE, 0, 1, TEXT("\0\0\0\1")}, {PUSH_PROMISE, WHOLE, 1, ZEROS(4)},
+    };
+    for (enum fletch_http2_state from = FLETCH_HTTP2_OPEN; from < FLETCH_HTTP2_STATES; from++)
+        for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
+            struct http2_user user;
+            struct wire wire;
+            uint32_t code;
+            enum fletch_http2_rule rule =
+                fletch_http2_frame_rule((enum fletch_http2_type)frames[i].type, from);
+            enum outcome expected = rule == FLETCH_HTTP2_CONNECTION_ERROR ? CONNECTION
+                                    : rule == FLETCH_HTTP2_STREAM_ERROR   ? STREAM
+                                                                          : FINE;
+            enter_own(&user, from);
+            wire_init(&wire);
+            put_step(&wire, &frames[i]);
+            http2_user_feed_wire(&user, &wire, 0);
+            enum outcome outcome = outcome_of(&user, &code);
+            if (outcome != expected)
+                fail_msg("type %u in state %s of a client: outcome %d, expected %d", frames[i].type,
+                         state_names[from], (int)outcome, (int)expected);
+            wire_deinit(&wire);
+            http2_user_end(&user);
+        }
+}
+
+/* What the user does, in each state of its stream. */
+enum act { RESPOND, SEND, END_SENDING, SEND_TRAILERS, RESET, RELEASE, ACTS };
+enum answer { WORKS, REFUSED, RESETS, NOTHING };
+static const char *const act_names[ACTS] = {"respond",  "send",  "end",
+                                            "trailers", "reset", "release"};
+
+static const enum answer answers[FLETCH_HTTP2_STATES][ACTS] = {
+    /* respond, send, end, trailers, reset, release */
+    [FLETCH_HTTP2_OPEN] = {WORKS, WORKS, WORKS, WORKS, RESETS, RESETS},
+    [FLETCH_HTTP2_HALF_CLOSED_REMOTE] = {WORKS, WORKS, WORKS, WORKS, RESETS, RESETS},
+    /* A server that has answered all tells a peer that still sends to stop. */
+    [FLETCH_HTTP2_HALF_CLOSED_LOCAL] = {REFUSED, REFUSED, REFUSED, REFUSED, RESETS, RESETS},
+    [FLETCH_HTTP2_RESET] = {REFUSED, REFUSED, REFUSED, REFUSED, NOTHING, NOTHING},
+    [FLETCH_HTTP2_CLOSED] = {REFUSED, REFUSED, REFUSED, REFUSED, NOTHING, NOTHING},
+};
+
+static enum answer act_on(struct http2_user *user, struct seen_stream *seen, enum act act)
+{
+    const struct fletch_http2_field status = fletch_http2_field_of(":status", "200");
+    const struct fletch_http2_field field = fletch_http2_field_of("a", "b");
+    enum fletch_status result = FLETCH_OK;
+    struct fletch_http2_head head;
+    const uint8_t *payload;
+    uint32_t dropped = test_data_dropped;
+    if (act == RESPOND)
+        result = fletch_http2_stream_send_headers(seen->stream, &status, 1, false, NULL);
+    else if (act == SEND || act == END_SENDING)
+        fletch_http2_stream_send(seen->stream, test_data(5, 0, act == END_SENDING));
+    else if (act == SEND_TRAILERS)
+        result = fletch_http2_stream_send_trailers(seen->stream, &field, 1, NULL);
+    else if (act == RESET)
+        fletch_http2_stream_reset(seen->stream, FLETCH_HTTP2_CANCEL);
+    if (act == RELEASE) {
+        fletch_http2_stream_release(seen->stream);
+        seen->stream = NULL;
+    }
+    http2_user_collect(user, 0);
+    if (wire_find(&user->sent, RST_STREAM, 0, &head, &payload))
+        return RESETS;
+    if (result != FLETCH_OK || test_data_dropped != dropped) {
+        assert_true(result == FLETCH_OK || result == FLETCH_FAILED_PRECONDITION);
+        assert_int_equal(user->sent.count, 0);
+        return REFUSED;
+    }
+    return user->sent.count == 0 ? NOTHING : WORKS;
+}
+
+static void test_each_act_in_each_state(void **state)
+{
+    (void)state;
+    for (enum fletch_http2_state from = FLETCH_HTTP2_OPEN; from < FLETCH_HTTP2_STATES; from++)
+        for (enum act act = RESPOND; act < ACTS; act++) {
+            const struct fletch_http2_field status = fletch_http2_field_of(":status", "200");
+            bool ended = from == FLETCH_HTTP2_HALF_CLOSED_REMOTE || from == FLETCH_HTTP2_CLOSED;
+            bool answered = from == FLETCH_HTTP2_HALF_CLOSED_LOCAL || from == FLETCH_HTTP2_CLOSED;
+            struct http2_user user;
+            struct wire wire;
+            start(&user, SERVER);
+            wire_init(&wire);
+            wire_headers(&wire, 1, ended ? END : 0, request_fields);
+            http2_user_feed_wire(&user, &wire, 0);
+            struct seen_stream *seen = http2_user_stream(&user, 1);
+            if (answered || act != RESPOND)
+                assert_ok(
+                    fletch_http2_stream_send_headers(seen->stream, &status, 1, answered, NULL));
+            if (from == FLETCH_HTTP2_RESET)
+                fletch_http2_stream_reset(seen->stream, FLETCH_HTTP2_CANCEL);
+            http2_user_collect(&user, 0);
+            user.sent.count = 0;
+            enum answer answer = act_on(&user, seen, act);
+            if (answer != answers[from][act])
+                fail_msg("%s in state %s: answer %d, expected %d", act_names[act],
+                         state_names[from], (int)answer, (int)answers[from][act]);
+            wire_deinit(&wire);
+            http2_user_end(&user);
+        }
+}
+
 /* Of streams that have gone, the last 1024 are told apart. */
 static void test_closed_streams_are_told_apart(void **state)
 {
@@ -747,6 +1085,8 @@ int main(void)
         cmocka_unit_test(test_first_frame_is_settings),
         cmocka_unit_test(test_connection_window),
         cmocka_unit_test(test_each_frame_in_each_state),
+        cmocka_unit_test(test_each_frame_in_each_state_of_a_client),
+        cmocka_unit_test(test_each_act_in_each_state),
         cmocka_unit_test(test_closed_streams_are_told_apart),
         cmocka_unit_test(test_own_headers_are_checked),
     };
