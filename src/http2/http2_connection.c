@@ -1,5 +1,6 @@
 #include "http2/http2_connection.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -132,6 +133,7 @@ void fletch_http2_fail(struct fletch_http2_connection *connection, enum fletch_h
     if (connection->is_failed)
         return;
     connection->is_failed = true;
+    connection->statistics.errors++;
     connection->code = code;
     va_start(values, format);
     (void)vsnprintf(connection->text, sizeof connection->text, format, values);
@@ -370,4 +372,15 @@ void fletch_http2_connection_statistics(const struct fletch_http2_connection *co
 {
     *out_statistics = connection->statistics;
     out_statistics->streams = connection->stream_count;
+}
+
+static_assert(sizeof(struct fletch_http2_statistics) % sizeof(uint64_t) == 0, "all are counters");
+
+void fletch_http2_statistics_add(struct fletch_http2_statistics *sum,
+                                 const struct fletch_http2_statistics *more)
+{
+    uint64_t *to = (uint64_t *)(void *)sum;
+    const uint64_t *from = (const uint64_t *)(const void *)more;
+    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
+        to[i] += from[i];
 }

@@ -194,6 +194,7 @@ static void begin_frame(struct fletch_http2_connection *connection)
 {
     struct fletch_http2_parser *parser = &connection->parser;
     parser->head = fletch_http2_head_read(parser->head_bytes);
+    connection->statistics.frames++;
     parser->left = parser->head.length;
     parser->padding = 0;
     parser->filled = 0;

@@ -146,7 +146,9 @@ static uint64_t deadline_of(void *context)
 static size_t where(void *context, struct iovec *out_spans)
 {
     struct fletch_rpc_link *link = context;
-    return fletch_http2_connection_room(link->http2, out_spans);
+    size_t count = fletch_http2_connection_room(link->http2, out_spans);
+    link->is_held = count == 0;
+    return count;
 }
 
 static void on_received(void *context, size_t bytes)
@@ -183,6 +185,9 @@ static void on_sent(void *context, size_t bytes)
     fletch_http2_connection_sent(link->http2, bytes);
     tell_writable(link);
     take_events(link);
+    if (link->is_held)
+        fletch_connection_kick(link->connection);
+    link->is_held = false;
 }
 
 /* Asked for at the end of each turn. */
@@ -299,4 +304,19 @@ enum fletch_status fletch_rpc_link_call(struct fletch_rpc_link *link,
     enum fletch_status status = fletch_grpc_connection_call(link->grpc, request, out_grpc, error);
     fletch_rpc_link_kick(link);
     return status;
+}
+
+void fletch_rpc_link_count(const struct fletch_rpc_link *link, struct fletch_http2_statistics *sum)
+{
+    struct fletch_http2_statistics statistics;
+    fletch_http2_connection_statistics(link->http2, &statistics);
+    fletch_http2_statistics_add(sum, &statistics);
+}
+
+void fletch_rpc_links_count(const struct fletch_http2_link *links,
+                            struct fletch_http2_statistics *sum)
+{
+    sum->streams = 0; /* of connections that are gone: none */
+    for (const struct fletch_http2_link *each = links->next; each != links; each = each->next)
+        fletch_rpc_link_count(FLETCH_HTTP2_OF_LINK(each, struct fletch_rpc_link, siblings), sum);
 }

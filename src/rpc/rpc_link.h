@@ -36,6 +36,7 @@ struct fletch_rpc_link {
     size_t send_queue_bytes;
     struct fletch_error cause; /* of the end; OK: none is known */
     bool is_driven;            /* in a turn, which sends what is there */
+    bool is_held;              /* wants no bytes before some of its own are gone */
 };
 
 struct fletch_rpc_call {
@@ -69,6 +70,11 @@ void fletch_rpc_link_shutdown(struct fletch_rpc_link *link);
 
 /* Something was done to its machine. */
 void fletch_rpc_link_kick(struct fletch_rpc_link *link);
+
+/* Adds what its connection of HTTP/2 has counted to `sum`; what all of an owner's list have. */
+void fletch_rpc_link_count(const struct fletch_rpc_link *link, struct fletch_http2_statistics *sum);
+void fletch_rpc_links_count(const struct fletch_http2_link *links,
+                            struct fletch_http2_statistics *sum);
 
 /* Begins a call, as a client. */
 enum fletch_status fletch_rpc_link_call(struct fletch_rpc_link *link,
