@@ -123,6 +123,8 @@ static void expire(struct fletch_grpc_call *call)
 
 void fletch_grpc_connection_tick(struct fletch_grpc_connection *connection, uint64_t now_ns)
 {
+    if (now_ns < connection->now_ns)
+        now_ns = connection->now_ns; /* a clock that goes back stands still instead */
     connection->now_ns = now_ns;
     fletch_http2_connection_tick(connection->http2, now_ns);
     if (now_ns < connection->deadline_ns)

@@ -37,6 +37,7 @@ static void begin(struct fletch_http2_connection *connection,
     connection->peer_window = FLETCH_HTTP2_WINDOW_DEFAULT;
     connection->peer_frame_bytes = FLETCH_HTTP2_FRAME_BYTES_LEAST;
     connection->peer_stream_limit = PEER_STREAMS_AT_FIRST;
+    connection->peer_list_bytes = UINT32_MAX;
     connection->next_own_id = options->is_server ? 2 : 1;
     connection->resets = fletch_token_bucket_of(options->reset_burst, options->reset_rate);
     connection->glitches = fletch_token_bucket_of(options->glitch_burst, options->glitch_rate);
@@ -333,7 +334,7 @@ static enum fletch_status check_open(const struct fletch_http2_connection *conne
                                                   FLETCH_HTTP2_REQUEST, &facts);
     if (fault != NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "headers of a request: %s", fault);
-    return FLETCH_OK;
+    return fletch_http2_headers_check(connection, request->fields, request->field_count, error);
 }
 
 enum fletch_status fletch_http2_connection_open(struct fletch_http2_connection *connection,

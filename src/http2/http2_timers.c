@@ -72,8 +72,11 @@ static uint32_t timers_of(const struct fletch_http2_connection *connection,
 void fletch_http2_connection_tick(struct fletch_http2_connection *connection, uint64_t now_ns)
 {
     struct timer timers[TIMERS];
-    /* 0 says that something has not begun. */
-    connection->now_ns = now_ns == 0 ? 1 : now_ns;
+    /* A clock that goes back would make a flood of what came before. */
+    if (now_ns > connection->now_ns)
+        connection->now_ns = now_ns;
+    if (connection->now_ns == 0)
+        connection->now_ns = 1; /* 0 says that something has not begun */
     if (connection->began_ns == 0) {
         connection->began_ns = connection->now_ns;
         connection->heard_ns = connection->now_ns;
