@@ -55,6 +55,7 @@ struct fletch_http2_stream {
     struct fletch_http2_data *first;
     struct fletch_http2_data **end;
     size_t queued_bytes;
+    size_t queued_count;
     struct fletch_field_list trailers;
 };
 

@@ -117,6 +117,7 @@ static bool finish_first(struct fletch_http2_stream *stream, struct fletch_http2
     struct fletch_http2_data *data = stream->first;
     bool ends = data->ends_stream;
     stream->first = data->next;
+    stream->queued_count--;
     if (stream->first == NULL)
         stream->end = &stream->first;
     data->is_batched = true;

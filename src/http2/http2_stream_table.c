@@ -223,6 +223,7 @@ static void drop_queue(struct fletch_http2_stream *stream)
     stream->first = NULL;
     stream->end = &stream->first;
     stream->queued_bytes = 0;
+    stream->queued_count = 0;
     while (data != NULL) {
         struct fletch_http2_data *next = data->next;
         data->is_dropped = true;

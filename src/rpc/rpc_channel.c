@@ -75,7 +75,8 @@ static void going_away(void *context, struct fletch_rpc_link *link,
 static void closed(void *context, struct fletch_rpc_link *link)
 {
     struct fletch_rpc_channel *channel = context;
-    fletch_rpc_link_count(link, &channel->statistics.http2);
+    fletch_rpc_link_count(
+        link, (struct fletch_rpc_counts){&channel->statistics.http2, &channel->statistics.grpc});
     fletch_http2_link_remove(&link->siblings);
     channel->statistics.connections--;
 }
@@ -285,5 +286,6 @@ void fletch_rpc_channel_statistics(const struct fletch_rpc_channel *channel,
                                    struct fletch_rpc_channel_statistics *out_statistics)
 {
     *out_statistics = channel->statistics;
-    fletch_rpc_links_count(&channel->links, &out_statistics->http2);
+    fletch_rpc_links_count(
+        &channel->links, (struct fletch_rpc_counts){&out_statistics->http2, &out_statistics->grpc});
 }

@@ -49,7 +49,9 @@ struct fletch_rpc_channel_statistics {
     uint64_t failed;      /* attempts to make one */
     uint64_t connections; /* now: one, and those whose server is going away */
     uint64_t calls;
-    struct fletch_http2_statistics http2; /* of all its connections, also those that are gone */
+    struct fletch_http2_statistics
+        http2; /* these: of all its connections, also those that are gone */
+    struct fletch_grpc_statistics grpc;
 };
 
 /* Begins to connect. The loop's thread, or before it runs. INVALID_ARGUMENT: an option;

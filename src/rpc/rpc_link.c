@@ -306,17 +306,20 @@ enum fletch_status fletch_rpc_link_call(struct fletch_rpc_link *link,
     return status;
 }
 
-void fletch_rpc_link_count(const struct fletch_rpc_link *link, struct fletch_http2_statistics *sum)
+void fletch_rpc_link_count(const struct fletch_rpc_link *link, struct fletch_rpc_counts sums)
 {
-    struct fletch_http2_statistics statistics;
-    fletch_http2_connection_statistics(link->http2, &statistics);
-    fletch_http2_statistics_add(sum, &statistics);
+    struct fletch_http2_statistics http2;
+    struct fletch_grpc_statistics grpc;
+    fletch_http2_connection_statistics(link->http2, &http2);
+    fletch_http2_statistics_add(sums.http2, &http2);
+    fletch_grpc_connection_statistics(link->grpc, &grpc);
+    sums.grpc->refused_messages += grpc.refused_messages;
+    sums.grpc->slow_messages += grpc.slow_messages;
 }
 
-void fletch_rpc_links_count(const struct fletch_http2_link *links,
-                            struct fletch_http2_statistics *sum)
+void fletch_rpc_links_count(const struct fletch_http2_link *links, struct fletch_rpc_counts sums)
 {
-    sum->streams = 0; /* of connections that are gone: none */
+    sums.http2->streams = 0; /* of connections that are gone: none */
     for (const struct fletch_http2_link *each = links->next; each != links; each = each->next)
-        fletch_rpc_link_count(FLETCH_HTTP2_OF_LINK(each, struct fletch_rpc_link, siblings), sum);
+        fletch_rpc_link_count(FLETCH_HTTP2_OF_LINK(each, struct fletch_rpc_link, siblings), sums);
 }

@@ -71,10 +71,15 @@ void fletch_rpc_link_shutdown(struct fletch_rpc_link *link);
 /* Something was done to its machine. */
 void fletch_rpc_link_kick(struct fletch_rpc_link *link);
 
-/* Adds what its connection of HTTP/2 has counted to `sum`; what all of an owner's list have. */
-void fletch_rpc_link_count(const struct fletch_rpc_link *link, struct fletch_http2_statistics *sum);
-void fletch_rpc_links_count(const struct fletch_http2_link *links,
-                            struct fletch_http2_statistics *sum);
+/* What connections have counted. */
+struct fletch_rpc_counts {
+    struct fletch_http2_statistics *http2;
+    struct fletch_grpc_statistics *grpc;
+};
+
+/* Adds a link's to the sums, or those of all of an owner's list. */
+void fletch_rpc_link_count(const struct fletch_rpc_link *link, struct fletch_rpc_counts sums);
+void fletch_rpc_links_count(const struct fletch_http2_link *links, struct fletch_rpc_counts sums);
 
 /* Begins a call, as a client. */
 enum fletch_status fletch_rpc_link_call(struct fletch_rpc_link *link,

@@ -495,6 +495,63 @@ static void a_claim_of_4_gib_is_refused(void **state)
     end("claims of 4 GiB");
 }
 
+static uint64_t account_used(void)
+{
+    return account_used_bytes(scene.pool.account);
+}
+
+/* Within the limit of each message, but not of all that a connection may have under way. */
+static void claims_of_a_connection_are_limited(void **state)
+{
+    const struct fletch_grpc_options limits = {.unfinished_bytes = 4 << 20};
+    (void)state;
+    begin(&limits);
+    uint64_t used_before = account_used();
+    attacker_connect(&attacker, &scene, false);
+    for (uint32_t i = 0; i < 100; i++)
+        claim(&attacker.out, 1 + 2 * i, 2 << 20);
+    attacker_flush(&attacker, &scene);
+    witness();
+    attacker_flush(&attacker, &scene);
+    assert_in_range(account_used() - used_before, 4 << 20, 5 << 20);
+    assert_int_equal(scene.ended, 98);
+    assert_string_equal(fletch_status_name(scene.ended_status), "RESOURCE_EXHAUSTED");
+    assert_int_equal(server_statistics().grpc.refused_messages, 98);
+    assert_false(attacker.is_cut);
+    attacker_leave(&attacker);
+    end("claims within the limit");
+}
+
+/* Each message has five bytes, and costs more to send back. */
+static void send_empty_messages(struct wire *wire, uint32_t round)
+{
+    static const uint8_t messages[64 * 5];
+    if (round == 0) {
+        wire_settings(wire, FLETCH_HTTP2_INITIAL_WINDOW_SIZE, 0);
+        wire_headers(wire, 1, 0, echo_fields);
+    }
+    wire_frame(wire,
+               (struct fletch_http2_head){
+                   .length = sizeof messages, .type = FLETCH_HTTP2_DATA, .stream_id = 1},
+               messages);
+}
+
+static void empty_messages_cost_their_memory(void **state)
+{
+    const struct fletch_grpc_options limits = {.send_queue_bytes = 128 << 10};
+    (void)state;
+    begin(&limits);
+    uint64_t memory_before = meter.live_bytes;
+    attacker_connect(&attacker, &scene, false);
+    for (uint32_t round = 0; round < 1000; round++)
+        send_empty_messages(&attacker.out, round);
+    attacker_flush(&attacker, &scene);
+    witness();
+    assert_in_range(meter.peak_bytes - memory_before, 0, MEMORY_MOST);
+    attacker_leave(&attacker);
+    end("empty messages");
+}
+
 /* ---- slow peers ---- */
 
 static void a_slow_handshake_is_given_up(void **state)
@@ -545,6 +602,35 @@ static void slow_headers_are_given_up(void **state)
     end("slow headers");
 }
 
+static void slow_messages_are_given_up(void **state)
+{
+    const struct fletch_grpc_options limits = {.message_timeout_ns = 200 * MS_NS};
+    struct fletch_http2_head head = {.length = 500000, .type = FLETCH_HTTP2_DATA, .stream_id = 1};
+    uint8_t bytes[FLETCH_HTTP2_HEAD_BYTES];
+    (void)state;
+    begin(&limits);
+    uint64_t used_before = account_used();
+    attacker_connect(&attacker, &scene, false);
+    claim(&attacker.out, 1, 1 << 20);
+    fletch_http2_head_write(bytes, &head);
+    wire_put(&attacker.out, bytes, sizeof bytes);
+    attacker_flush(&attacker, &scene);
+    witness();
+    assert_true(account_used() - used_before >= 1 << 20);
+    for (uint32_t i = 0; i < 400 && scene.ended == 0; i++) {
+        wire_put(&attacker.out, "x", 1);
+        attacker_flush(&attacker, &scene);
+        rpc_scene_turns_for(&scene, 15 * MS_NS);
+        witness();
+    }
+    assert_int_equal(scene.ended, 1);
+    assert_string_equal(fletch_status_name(scene.ended_status), "DEADLINE_EXCEEDED");
+    assert_int_equal(account_used(), used_before);
+    assert_int_equal(server_statistics().grpc.slow_messages, 1);
+    attacker_leave(&attacker);
+    end("slow messages");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -554,7 +640,10 @@ int main(void)
         cmocka_unit_test(the_deaf_are_closed_without_a_last_word),
         cmocka_unit_test(a_claim_of_4_gib_is_refused),
         cmocka_unit_test(a_slow_handshake_is_given_up),
+        cmocka_unit_test(claims_of_a_connection_are_limited),
+        cmocka_unit_test(empty_messages_cost_their_memory),
         cmocka_unit_test(slow_headers_are_given_up),
+        cmocka_unit_test(slow_messages_are_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
