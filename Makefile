@@ -16,7 +16,7 @@ BENCH_PYTHON := build/venv/.installed-bench
 
 # In all, configure again: it is quick, and a new file or option is never missed.
 build-preset = cmake --preset $(1) $(2) && cmake --build --preset $(1) --parallel $(JOBS)
-test-preset = ctest --preset $(1) --parallel $(JOBS) $(CTEST_ARGS)
+test-preset = FLETCH_PEERS_WANTED=1 ctest --preset $(1) --parallel $(JOBS) $(CTEST_ARGS)
 
 .PHONY: help demo test test-release test-tsan build-aarch64 coverage fuzz bench bench-build \
         bench-python install interop \

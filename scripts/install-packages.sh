@@ -23,6 +23,8 @@ demo,test           python3-venv           python ensurepip
 test                git                    command git
 test                binutils               command nm
 test                libcmocka-dev          module cmocka
+test                curl                   command curl
+test                nghttp2-client         command h2load
 bench               libck-dev              header ck_ring.h
 bench               libcuckoo-dev          header libcuckoo/cuckoohash_map.hh
 bench               libdpdk-dev            module libdpdk

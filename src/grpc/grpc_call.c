@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "grpc/grpc_fields.h"
+#include "grpc/grpc_incoming.h"
 #include "grpc/grpc_machine.h"
 
 /* ---- life ---- */
@@ -30,6 +31,7 @@ struct fletch_grpc_call *fletch_grpc_call_make(struct fletch_grpc_connection *co
         .connection = connection,
         .stream = stream,
         .deadline_ns = UINT64_MAX,
+        .step_ns = UINT64_MAX,
         .end = {.ends_stream = true, .done = end_sent},
     };
     fletch_http2_link_init(&call->all);
@@ -67,6 +69,7 @@ static void drop_message(struct fletch_grpc_call *call)
 {
     if (call->stream != NULL)
         fletch_http2_stream_place(call->stream, NULL, 0);
+    fletch_grpc_incoming_end(call);
     fletch_buffer_release(call->connection->options.http2.cache, call->buffer);
     call->buffer = NULL;
 }

@@ -4,6 +4,7 @@
 #include "base/options.h"
 #include "base/status.h"
 #include "grpc/grpc_fields.h"
+#include "grpc/grpc_incoming.h"
 #include "grpc/grpc_receive.h"
 #include "grpc/grpc_text.h"
 
@@ -21,6 +22,10 @@ enum fletch_status fletch_grpc_connection_create(const struct fletch_grpc_option
         known.message_limit_bytes = FLETCH_GRPC_MESSAGE_BYTES_DEFAULT;
     if (known.send_queue_bytes == 0)
         known.send_queue_bytes = FLETCH_GRPC_QUEUE_BYTES_DEFAULT;
+    if (known.unfinished_bytes == 0)
+        known.unfinished_bytes = FLETCH_GRPC_UNFINISHED_BYTES_DEFAULT;
+    if (known.message_timeout_ns == 0)
+        known.message_timeout_ns = FLETCH_GRPC_MESSAGE_TIMEOUT_NS;
     struct fletch_grpc_connection *connection =
         fletch_block_allocate(known.http2.allocator, sizeof *connection);
     if (connection == NULL)
@@ -123,6 +128,8 @@ static void expire(struct fletch_grpc_call *call)
 
 void fletch_grpc_connection_tick(struct fletch_grpc_connection *connection, uint64_t now_ns)
 {
+    if (now_ns < connection->now_ns)
+        now_ns = connection->now_ns; /* a clock that goes back stands still instead */
     connection->now_ns = now_ns;
     fletch_http2_connection_tick(connection->http2, now_ns);
     if (now_ns < connection->deadline_ns)
@@ -133,8 +140,12 @@ void fletch_grpc_connection_tick(struct fletch_grpc_connection *connection, uint
         struct fletch_grpc_call *call = FLETCH_HTTP2_OF_LINK(link, struct fletch_grpc_call, all);
         if (call->deadline_ns <= now_ns)
             expire(call);
+        if (call->step_ns <= now_ns)
+            fletch_grpc_incoming_check(call);
         if (call->deadline_ns < connection->deadline_ns)
             connection->deadline_ns = call->deadline_ns;
+        if (call->step_ns < connection->deadline_ns)
+            connection->deadline_ns = call->step_ns;
     }
 }
 
@@ -142,6 +153,12 @@ uint64_t fletch_grpc_connection_deadline(const struct fletch_grpc_connection *co
 {
     uint64_t deadline_ns = fletch_http2_connection_deadline(connection->http2);
     return deadline_ns < connection->deadline_ns ? deadline_ns : connection->deadline_ns;
+}
+
+void fletch_grpc_connection_statistics(const struct fletch_grpc_connection *connection,
+                                       struct fletch_grpc_statistics *out_statistics)
+{
+    *out_statistics = connection->statistics;
 }
 
 /* ---- calling ---- */

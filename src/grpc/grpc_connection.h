@@ -11,13 +11,22 @@ struct fletch_grpc_connection;
 
 #define FLETCH_GRPC_MESSAGE_BYTES_DEFAULT ((size_t)64 << 20)
 #define FLETCH_GRPC_QUEUE_BYTES_DEFAULT ((size_t)16 << 20)
+#define FLETCH_GRPC_UNFINISHED_BYTES_DEFAULT ((size_t)1 << 30)
+#define FLETCH_GRPC_MESSAGE_TIMEOUT_NS UINT64_C(30000000000)
 
 /* Zero means default in every field. */
 struct fletch_grpc_options {
     size_t struct_size;
     struct fletch_http2_options http2;
-    size_t message_limit_bytes; /* that a peer may send */
-    size_t send_queue_bytes;    /* of a call, beyond which no message is queued */
+    size_t message_limit_bytes;  /* that a peer may send */
+    size_t send_queue_bytes;     /* of a call, beyond which no message is queued */
+    size_t unfinished_bytes;     /* of messages of a connection that have begun; or one alone */
+    uint64_t message_timeout_ns; /* for 1 KiB of one, or its end; FLETCH_HTTP2_NEVER allowed */
+};
+
+struct fletch_grpc_statistics {
+    uint64_t refused_messages; /* beyond a limit, or without memory */
+    uint64_t slow_messages;    /* beyond the timeout */
 };
 
 enum fletch_grpc_event_kind {
@@ -58,6 +67,9 @@ bool fletch_grpc_connection_next(struct fletch_grpc_connection *connection,
                                  struct fletch_grpc_event *out_event);
 void fletch_grpc_connection_tick(struct fletch_grpc_connection *connection, uint64_t now_ns);
 uint64_t fletch_grpc_connection_deadline(const struct fletch_grpc_connection *connection);
+
+void fletch_grpc_connection_statistics(const struct fletch_grpc_connection *connection,
+                                       struct fletch_grpc_statistics *out_statistics);
 
 struct fletch_grpc_request {
     const char *path;      /* "/package.Service/Method" */

@@ -33,8 +33,12 @@ struct fletch_grpc_call {
     size_t message_filled;
     size_t place_left; /* of a reader's place */
     struct fletch_buffer *buffer;
-    uint64_t untaken;  /* messages */
-    size_t uncredited; /* bytes that came meanwhile */
+    bool is_unfinished; /* a message has begun, and is counted as such */
+    bool is_late;       /* its step has been waited for once more */
+    size_t step_filled; /* of it, when its last step began */
+    uint64_t step_ns;   /* when the next one has to be there; UINT64_MAX: none has begun */
+    uint64_t untaken;   /* messages */
+    size_t uncredited;  /* bytes that came meanwhile */
     uint64_t deadline_ns;
     enum fletch_status status;
     char text[FLETCH_GRPC_TEXT_BYTES];
@@ -49,6 +53,8 @@ struct fletch_grpc_connection {
     struct fletch_http2_link todo;
     uint64_t now_ns;
     uint64_t deadline_ns; /* no call has an earlier one */
+    size_t unfinished_bytes;
+    struct fletch_grpc_statistics statistics;
     struct fletch_field_list scratch;
     struct fletch_byte_buffer encoded;
 };

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "grpc/grpc_fields.h"
+#include "grpc/grpc_incoming.h"
 #include "grpc/grpc_status.h"
 #include "grpc/grpc_text.h"
 
@@ -52,17 +53,21 @@ static bool begin_message(struct fletch_grpc_call *call)
     if (call->message_bytes > options->message_limit_bytes) {
         (void)snprintf(text, sizeof text, "a message of %zu bytes, at most %zu",
                        call->message_bytes, options->message_limit_bytes);
+        call->connection->statistics.refused_messages++;
         fletch_grpc_call_fail(call, FLETCH_RESOURCE_EXHAUSTED, text);
         return false;
     }
     call->is_in_message = true;
     if (call->message_bytes == 0)
         return true;
+    if (!fletch_grpc_incoming_begin(call))
+        return false;
     status = call->reader != NULL
                  ? call->reader->begin(call->reader->context, call, call->message_bytes, &error)
                  : fletch_buffer_allocate(options->http2.cache, call->message_bytes,
                                           options->http2.account, &call->buffer, &error);
     if (status != FLETCH_OK) {
+        call->connection->statistics.refused_messages++;
         fletch_grpc_call_fail(call, status, error.message);
         return false;
     }
@@ -80,6 +85,7 @@ static bool tell_message(struct fletch_grpc_call *call, struct fletch_grpc_event
         .message_bytes = call->message_bytes,
     };
     call->buffer = NULL;
+    fletch_grpc_incoming_end(call);
     call->untaken++;
     await_prefix(call);
     return true;
@@ -307,6 +313,7 @@ static void take_reset(struct fletch_grpc_call *call, const struct fletch_http2_
     /* A server that has answered has looked at it, whatever it says now. */
     call->is_untouched = event->cause == FLETCH_HTTP2_BY_REFUSAL && !call->got_headers;
     call->is_finished = true;
+    fletch_grpc_incoming_end(call);
     fletch_buffer_release(call->connection->options.http2.cache, call->buffer);
     call->buffer = NULL;
     fletch_grpc_call_end(call, status, event->text);

@@ -1,5 +1,6 @@
 #include "http2/http2_connection.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ static void begin(struct fletch_http2_connection *connection,
     connection->peer_window = FLETCH_HTTP2_WINDOW_DEFAULT;
     connection->peer_frame_bytes = FLETCH_HTTP2_FRAME_BYTES_LEAST;
     connection->peer_stream_limit = PEER_STREAMS_AT_FIRST;
+    connection->peer_list_bytes = UINT32_MAX;
     connection->next_own_id = options->is_server ? 2 : 1;
     connection->resets = fletch_token_bucket_of(options->reset_burst, options->reset_rate);
     connection->glitches = fletch_token_bucket_of(options->glitch_burst, options->glitch_rate);
@@ -145,6 +147,7 @@ void fletch_http2_fail(struct fletch_http2_connection *connection, enum fletch_h
     if (connection->is_failed)
         return;
     connection->is_failed = true;
+    connection->statistics.errors++;
     connection->code = code;
     va_start(values, format);
     (void)vsnprintf(connection->text, sizeof connection->text, format, values);
@@ -344,7 +347,7 @@ static enum fletch_status check_open(const struct fletch_http2_connection *conne
                                                   FLETCH_HTTP2_REQUEST, &facts);
     if (fault != NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "headers of a request: %s", fault);
-    return FLETCH_OK;
+    return fletch_http2_headers_check(connection, request->fields, request->field_count, error);
 }
 
 enum fletch_status fletch_http2_connection_open(struct fletch_http2_connection *connection,
@@ -388,4 +391,15 @@ void fletch_http2_connection_statistics(const struct fletch_http2_connection *co
 {
     *out_statistics = connection->statistics;
     out_statistics->streams = connection->stream_count;
+}
+
+static_assert(sizeof(struct fletch_http2_statistics) % sizeof(uint64_t) == 0, "all are counters");
+
+void fletch_http2_statistics_add(struct fletch_http2_statistics *sum,
+                                 const struct fletch_http2_statistics *more)
+{
+    uint64_t *to = (uint64_t *)(void *)sum;
+    const uint64_t *from = (const uint64_t *)(const void *)more;
+    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
+        to[i] += from[i];
 }

@@ -56,7 +56,10 @@ struct fletch_http2_statistics {
     uint64_t frames_copied;
     uint64_t bytes_copied; /* of DATA */
     uint64_t mispredictions;
-    uint64_t floods; /* limits that ended the connection: 0 or 1 */
+    uint64_t frames;   /* of the peer */
+    uint64_t floods;   /* limits that ended the connection: 0 or 1 */
+    uint64_t timeouts; /* that ended it: 0 or 1 */
+    uint64_t errors;   /* of the peer's or our own that ended it by GOAWAY, floods among them */
     uint64_t batches;
     uint64_t streams; /* that are there now */
 };
@@ -74,7 +77,8 @@ void fletch_http2_connection_destroy(struct fletch_http2_connection *connection)
 void fletch_http2_connection_tick(struct fletch_http2_connection *connection, uint64_t now_ns);
 uint64_t fletch_http2_connection_deadline(const struct fletch_http2_connection *connection);
 
-/* Only when next has answered false. `out_spans` has FLETCH_HTTP2_ROOM_SPANS. */
+/* Only when next has answered false. `out_spans` has FLETCH_HTTP2_ROOM_SPANS. 0: no bytes are
+ * wanted before some of what it has to say are sent; none ever, where it has failed. */
 size_t fletch_http2_connection_room(struct fletch_http2_connection *connection,
                                     struct iovec *out_spans);
 void fletch_http2_connection_received(struct fletch_http2_connection *connection, size_t bytes);
@@ -116,5 +120,9 @@ void fletch_http2_connection_shutdown(struct fletch_http2_connection *connection
 
 void fletch_http2_connection_statistics(const struct fletch_http2_connection *connection,
                                         struct fletch_http2_statistics *out_statistics);
+
+/* Adds what is counted in `more`, for sums over connections. */
+void fletch_http2_statistics_add(struct fletch_http2_statistics *sum,
+                                 const struct fletch_http2_statistics *more);
 
 #endif

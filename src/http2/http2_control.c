@@ -4,7 +4,7 @@
 
 #include "http2/http2_stream_table.h"
 
-enum { SETTING_BYTES = 6, PING_BYTES = 8 };
+enum { SETTING_BYTES = 6, PING_BYTES = 8, STREAMS_A_GLITCH = 64 };
 
 /* What our own PINGs carry, to know their answers. */
 static const uint8_t keepalive_bytes[PING_BYTES] = "flkpaliv";
@@ -42,11 +42,16 @@ void fletch_http2_queue_settings(struct fletch_http2_connection *connection)
         fletch_http2_queue_frame(connection, &update, increment);
 }
 
-/* All streams move with the peer's initial window, below zero too. */
+/* All streams move with the peer's initial window, below zero too. It pays for that by their
+ * number. */
 static void move_windows(struct fletch_http2_connection *connection, uint32_t window)
 {
     int64_t delta = (int64_t)window - connection->peer_window;
     connection->peer_window = window;
+    if (delta == 0)
+        return;
+    for (size_t i = 0; i < connection->stream_count / STREAMS_A_GLITCH; i++)
+        fletch_http2_glitch(connection);
     struct fletch_http2_link *link = connection->all.next;
     for (; link != &connection->all; link = link->next) {
         struct fletch_http2_stream *stream =
@@ -62,8 +67,9 @@ static void move_windows(struct fletch_http2_connection *connection, uint32_t wi
     }
 }
 
+/* The initial window is left to the end of the frame: the last one counts. */
 static void apply_setting(struct fletch_http2_connection *connection, uint32_t setting,
-                          uint32_t value)
+                          uint32_t value, uint32_t *out_window)
 {
     switch (setting) {
     case FLETCH_HTTP2_HEADER_TABLE_SIZE:
@@ -83,7 +89,7 @@ static void apply_setting(struct fletch_http2_connection *connection, uint32_t s
             fletch_http2_fail(connection, FLETCH_HTTP2_FLOW_CONTROL_ERROR,
                               "INITIAL_WINDOW_SIZE is %" PRIu32 ", at most 2^31 - 1", value);
         else
-            move_windows(connection, value);
+            *out_window = value;
         break;
     case FLETCH_HTTP2_MAX_FRAME_SIZE:
         if (value < FLETCH_HTTP2_FRAME_BYTES_LEAST || value > FLETCH_HTTP2_FRAME_BYTES_MOST)
@@ -91,6 +97,9 @@ static void apply_setting(struct fletch_http2_connection *connection, uint32_t s
                               "MAX_FRAME_SIZE is %" PRIu32 ", expected 16384 to 16777215", value);
         else
             connection->peer_frame_bytes = value;
+        break;
+    case FLETCH_HTTP2_MAX_HEADER_LIST_SIZE:
+        connection->peer_list_bytes = value;
         break;
     default:
         break;
@@ -124,11 +133,14 @@ static void take_settings(struct fletch_http2_connection *connection)
         return;
     }
     fletch_http2_glitch(connection);
+    uint32_t window = connection->peer_window;
     for (uint32_t i = 0; i < entries && !connection->is_failed; i++) {
         const uint8_t *entry = parser->control + (size_t)i * SETTING_BYTES;
         apply_setting(connection, (uint32_t)entry[0] << 8 | entry[1],
-                      fletch_http2_read_u32(entry + 2));
+                      fletch_http2_read_u32(entry + 2), &window);
     }
+    if (!connection->is_failed)
+        move_windows(connection, window);
     const struct fletch_http2_head answer = {.type = FLETCH_HTTP2_SETTINGS,
                                              .flags = FLETCH_HTTP2_ACK};
     if (!connection->is_failed)
@@ -172,6 +184,13 @@ void fletch_http2_begin_shutdown(struct fletch_http2_connection *connection)
         return;
     connection->drain = FLETCH_HTTP2_DRAIN_SAID;
     connection->drain_began_ns = connection->now_ns;
+    /* To a client that has not said what it speaks, nothing is said: then, with our SETTINGS. */
+    if (connection->parser.phase != FLETCH_HTTP2_PHASE_PREFACE)
+        fletch_http2_say_shutdown(connection);
+}
+
+void fletch_http2_say_shutdown(struct fletch_http2_connection *connection)
+{
     fletch_http2_queue_goaway(connection, FLETCH_HTTP2_STREAM_ID_MOST, FLETCH_HTTP2_NO_ERROR,
                               "shutting down");
     queue_ping(connection, shutdown_bytes);
@@ -181,6 +200,10 @@ void fletch_http2_finish_shutdown(struct fletch_http2_connection *connection)
 {
     if (connection->drain != FLETCH_HTTP2_DRAIN_SAID || connection->is_failed)
         return;
+    if (connection->parser.phase == FLETCH_HTTP2_PHASE_PREFACE) {
+        fletch_http2_stop(connection, FLETCH_HTTP2_NO_ERROR, "shut down before a word was said");
+        return;
+    }
     connection->drain = FLETCH_HTTP2_DRAIN_FINAL;
     fletch_http2_queue_goaway(connection, connection->last_peer_id, FLETCH_HTTP2_NO_ERROR,
                               "shutting down");

@@ -14,8 +14,10 @@ void fletch_http2_queue_settings(struct fletch_http2_connection *connection);
 /* A PING to a peer that has been silent. */
 void fletch_http2_queue_keepalive(struct fletch_http2_connection *connection);
 
-/* GOAWAY of the largest id, and a PING: its answer brings the second step. */
+/* GOAWAY of the largest id, and a PING: its answer brings the second step. At a server that has
+ * not seen its client's preface they go with the first SETTINGS, by the second function. */
 void fletch_http2_begin_shutdown(struct fletch_http2_connection *connection);
+void fletch_http2_say_shutdown(struct fletch_http2_connection *connection);
 
 /* GOAWAY of the last id that was accepted: the second step of a shutdown. */
 void fletch_http2_finish_shutdown(struct fletch_http2_connection *connection);

@@ -2,12 +2,28 @@
 
 #include <inttypes.h>
 
+#include "base/status.h"
 #include "http2/field_rules.h"
 #include "http2/http2_stream_table.h"
 
-enum { FIELDS_MOST = 256 };
+enum { FIELDS_MOST = 256, FIELD_OVERHEAD_BYTES = 32, LIST_BYTES_LEAST = 4096 };
 
 /* ---- out ---- */
+
+enum fletch_status fletch_http2_headers_check(const struct fletch_http2_connection *connection,
+                                              const struct fletch_http2_field *fields, size_t count,
+                                              struct fletch_error *error)
+{
+    uint32_t limit = connection->peer_list_bytes;
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += (size_t)fields[i].name_bytes + fields[i].value_bytes + FIELD_OVERHEAD_BYTES;
+    /* A peer that takes next to nothing must not keep a server from ending its calls. */
+    if (bytes <= LIST_BYTES_LEAST || bytes <= limit)
+        return FLETCH_OK;
+    return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                            "headers of %zu bytes, and the peer takes %" PRIu32, bytes, limit);
+}
 
 static bool append_frames(struct fletch_http2_connection *connection,
                           const struct fletch_http2_block *block, struct fletch_byte_buffer *frames)
@@ -189,6 +205,8 @@ static void deliver(struct fletch_http2_stream *stream, struct fletch_http2_even
     bool is_interim = part == FLETCH_HTTP2_RESPONSE && facts.status < 200;
     if (is_interim)
         fletch_http2_glitch(connection);
+    else
+        fletch_http2_earn(connection);
     if (connection->is_failed)
         return;
     stream->got_headers = !is_interim;
@@ -217,7 +235,6 @@ void fletch_http2_block_end(struct fletch_http2_connection *connection,
     parser->is_in_block = false;
     if (!decode(connection, &is_too_large) || parser->is_block_dropped)
         return;
-    fletch_http2_earn(connection);
     struct fletch_http2_stream *stream =
         parser->is_block_new ? accept_stream(connection)
                              : fletch_http2_stream_find(connection, parser->block_stream);

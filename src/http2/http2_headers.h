@@ -12,6 +12,11 @@ struct fletch_http2_block {
     bool ends_stream;
 };
 
+/* INVALID_ARGUMENT: more than the peer takes, for which it might end the whole connection. */
+enum fletch_status fletch_http2_headers_check(const struct fletch_http2_connection *connection,
+                                              const struct fletch_http2_field *fields, size_t count,
+                                              struct fletch_error *error);
+
 /* Appends HEADERS, and CONTINUATION where one frame does not do, to `frames`. False: no memory, and
  * the connection has failed. */
 bool fletch_http2_queue_headers(struct fletch_http2_connection *connection,

@@ -94,6 +94,14 @@ static bool plan(struct fletch_http2_connection *connection, struct fletch_http2
     return predict(connection, place, head_filled);
 }
 
+/* A client that asks and does not read is heard again when it has read. A server is always heard:
+ * it would wait for us as we for it, and what we have to say to it is our user's doing. */
+static bool is_full(const struct fletch_http2_connection *connection)
+{
+    return connection->options.is_server &&
+           connection->pending.bytes >= connection->options.unsent_bytes;
+}
+
 size_t fletch_http2_connection_room(struct fletch_http2_connection *connection,
                                     struct iovec *out_spans)
 {
@@ -104,7 +112,7 @@ size_t fletch_http2_connection_room(struct fletch_http2_connection *connection,
     fletch_http2_input_drop(input);
     input->plan_count = 0;
     input->heads_from = HEADS_NONE;
-    if (connection->is_failed)
+    if (connection->is_failed || is_full(connection))
         return 0;
     struct fletch_http2_stream *stream = filling(connection);
     if (stream == NULL || plan(connection, stream))

@@ -56,6 +56,7 @@ struct fletch_http2_stream {
     struct fletch_http2_data *first;
     struct fletch_http2_data **end;
     size_t queued_bytes;
+    size_t queued_count;
     struct fletch_field_list trailers;
 };
 
@@ -151,6 +152,7 @@ struct fletch_http2_connection {
 
     struct fletch_http2_stream **buckets;
     size_t bucket_count;
+    uint64_t salt; /* of the buckets */
     size_t stream_count;
     uint32_t peer_count; /* streams of the peer that are there */
     uint32_t own_count;  /* streams of ours that have not closed */
@@ -168,7 +170,8 @@ struct fletch_http2_connection {
     uint32_t peer_window; /* SETTINGS of the peer */
     uint32_t peer_frame_bytes;
     uint32_t peer_stream_limit;
-    bool is_acknowledged; /* our SETTINGS */
+    uint32_t peer_list_bytes; /* of headers; UINT32_MAX: it has not said */
+    bool is_acknowledged;     /* our SETTINGS */
 
     bool is_failed;
     bool is_lost; /* nothing more can be sent */

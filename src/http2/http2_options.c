@@ -35,6 +35,7 @@ static const struct number numbers[] = {
     NUMBER(continuation_limit, 8, 1, INT32_MAX),
     NUMBER(settings_limit, 32, 1, 42),
     NUMBER(answer_limit, 1000, 1, INT32_MAX),
+    NUMBER(unsent_bytes, 64 * KIB, 1, INT32_MAX),
     NUMBER(reset_burst, 1000, 1, INT32_MAX),
     NUMBER(reset_rate, 33, 1, 1000000000),
     NUMBER(glitch_burst, 1000, 1, INT32_MAX),

@@ -29,6 +29,7 @@ struct fletch_http2_options {
     uint32_t continuation_limit;
     uint32_t settings_limit;
     uint32_t answer_limit;
+    uint32_t unsent_bytes;
     uint32_t reset_burst;
     uint32_t reset_rate; /* a second */
     uint32_t glitch_burst;

@@ -3,6 +3,8 @@
 #include "http2/http2_headers.h"
 #include "http2/http2_stream_table.h"
 
+enum { EARNING_BYTES = 1024 };
+
 static struct fletch_http2_piece *add_piece(struct fletch_http2_batch *batch)
 {
     struct fletch_http2_piece *piece = &batch->pieces[batch->count++];
@@ -115,6 +117,7 @@ static bool finish_first(struct fletch_http2_stream *stream, struct fletch_http2
     struct fletch_http2_data *data = stream->first;
     bool ends = data->ends_stream;
     stream->first = data->next;
+    stream->queued_count--;
     if (stream->first == NULL)
         stream->end = &stream->first;
     data->is_batched = true;
@@ -162,7 +165,9 @@ static enum added add_data(struct fletch_http2_connection *connection,
     stream->send_window -= (int64_t)length;
     stream->queued_bytes -= length;
     connection->send_window -= (int64_t)length;
-    fletch_http2_earn(connection);
+    /* A frame that the peer's window cuts to little is its doing. */
+    if (length >= EARNING_BYTES || stream->first == NULL)
+        fletch_http2_earn(connection);
     if (!ends)
         return HAS_MORE;
     fletch_http2_stream_end_local(stream);

@@ -64,6 +64,8 @@ static bool parse_preface(struct fletch_http2_connection *connection)
         parser->phase = FLETCH_HTTP2_PHASE_HEAD;
         parser->filled = 0;
         fletch_http2_queue_settings(connection);
+        if (connection->drain != FLETCH_HTTP2_NOT_DRAINING)
+            fletch_http2_say_shutdown(connection);
     }
     return true;
 }
@@ -194,6 +196,7 @@ static void begin_frame(struct fletch_http2_connection *connection)
 {
     struct fletch_http2_parser *parser = &connection->parser;
     parser->head = fletch_http2_head_read(parser->head_bytes);
+    connection->statistics.frames++;
     parser->left = parser->head.length;
     parser->padding = 0;
     parser->filled = 0;

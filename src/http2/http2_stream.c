@@ -30,7 +30,7 @@ bool fletch_http2_stream_is_closed(const struct fletch_http2_stream *stream)
 
 size_t fletch_http2_stream_queued_bytes(const struct fletch_http2_stream *stream)
 {
-    return stream->queued_bytes;
+    return stream->queued_bytes + stream->queued_count * FLETCH_HTTP2_DATA_OVERHEAD_BYTES;
 }
 
 void fletch_http2_stream_place(struct fletch_http2_stream *stream, void *memory, size_t bytes)
@@ -71,7 +71,7 @@ static enum fletch_status check_sendable(const struct fletch_http2_stream *strea
     if (fault != NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "headers of stream %" PRIu32 ": %s",
                                 stream->id, fault);
-    return FLETCH_OK;
+    return fletch_http2_headers_check(stream->connection, fields, count, error);
 }
 
 enum fletch_status fletch_http2_stream_send_headers(struct fletch_http2_stream *stream,
@@ -133,6 +133,7 @@ void fletch_http2_stream_send(struct fletch_http2_stream *stream, struct fletch_
     }
     stream->end_queued = data->ends_stream;
     stream->queued_bytes += data->left_bytes;
+    stream->queued_count++;
     *stream->end = data;
     stream->end = &data->next;
     fletch_http2_stream_make_ready(stream);

@@ -69,7 +69,9 @@ enum fletch_status fletch_http2_stream_send_trailers(struct fletch_http2_stream 
                                                      const struct fletch_http2_field *fields,
                                                      size_t count, struct fletch_error *error);
 
-/* Bytes that are queued and in no batch yet. */
+/* Bytes that are queued and in no batch yet, and FLETCH_HTTP2_DATA_OVERHEAD_BYTES for each data,
+ * about what it takes beside its bytes: many small ones are no less than few large ones. */
+#define FLETCH_HTTP2_DATA_OVERHEAD_BYTES ((size_t)128)
 size_t fletch_http2_stream_queued_bytes(const struct fletch_http2_stream *stream);
 
 /* Ends it on both sides: what is queued is done, not sent; the peer is told `code`. No event comes

@@ -1,8 +1,11 @@
 #include "http2/http2_stream_table.h"
 
+/* The peer chooses its ids, and must not choose buckets: `salt` is what it does not know. */
 static size_t bucket_of(const struct fletch_http2_connection *connection, uint32_t id)
 {
-    return (id >> 1) & (connection->bucket_count - 1);
+    uint64_t mixed = id * connection->salt;
+    mixed = (mixed ^ mixed >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+    return (size_t)(mixed >> 32) & (connection->bucket_count - 1);
 }
 
 bool fletch_http2_streams_init(struct fletch_http2_connection *connection)
@@ -18,6 +21,11 @@ bool fletch_http2_streams_init(struct fletch_http2_connection *connection)
         return false;
     memset(connection->buckets, 0, bytes);
     connection->bucket_count = FLETCH_HTTP2_BUCKETS_LEAST;
+    /* Where the system put them is as good as random; odd, so that no id is lost. */
+    connection->salt =
+        (((uint64_t)(uintptr_t)connection->buckets >> 4) ^ (uint64_t)(uintptr_t)connection << 28) *
+            UINT64_C(0x9e3779b97f4a7c15) |
+        1;
     return true;
 }
 
@@ -129,8 +137,6 @@ void fletch_http2_stream_forget(struct fletch_http2_stream *stream)
     *place = stream->chain;
     fletch_http2_link_remove(&stream->all);
     fletch_http2_link_remove(&stream->lost);
-    if (connection->parser.stream == stream)
-        connection->parser.stream = NULL;
     connection->stream_count--;
     connection->peer_count -= stream->is_peers;
     if (stream->is_peers && stream->was_reset)
@@ -172,6 +178,8 @@ static void close_stream(struct fletch_http2_stream *stream)
     stream->is_closed = true;
     stream->place = NULL;
     stream->place_bytes = 0;
+    if (stream->connection->parser.stream == stream)
+        stream->connection->parser.stream = NULL; /* the rest of a frame is dropped */
     stream->connection->own_count -= !stream->is_peers;
     fletch_http2_link_remove(&stream->ready);
     fletch_http2_link_remove(&stream->due);
@@ -216,6 +224,7 @@ static void drop_queue(struct fletch_http2_stream *stream)
     stream->first = NULL;
     stream->end = &stream->first;
     stream->queued_bytes = 0;
+    stream->queued_count = 0;
     while (data != NULL) {
         struct fletch_http2_data *next = data->next;
         data->is_dropped = true;

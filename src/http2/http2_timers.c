@@ -15,22 +15,26 @@ struct timer {
 
 static void end_handshake(struct fletch_http2_connection *connection)
 {
+    connection->statistics.timeouts++;
     fletch_http2_fail(connection, FLETCH_HTTP2_SETTINGS_TIMEOUT, "the handshake takes too long");
 }
 
 static void end_frame(struct fletch_http2_connection *connection)
 {
+    connection->statistics.timeouts++;
     fletch_http2_fail(connection, FLETCH_HTTP2_ENHANCE_YOUR_CALM,
                       "a frame or a block of headers takes too long");
 }
 
 static void end_writing(struct fletch_http2_connection *connection)
 {
+    connection->statistics.timeouts++;
     fletch_http2_lose(connection, FLETCH_HTTP2_ENHANCE_YOUR_CALM, "the peer does not read");
 }
 
 static void end_silence(struct fletch_http2_connection *connection)
 {
+    connection->statistics.timeouts++;
     fletch_http2_lose(connection, FLETCH_HTTP2_NO_ERROR, "the peer does not answer a PING");
 }
 
@@ -55,17 +59,24 @@ static uint32_t timers_of(const struct fletch_http2_connection *connection,
          options->drain_timeout_ns, fletch_http2_finish_shutdown},
     };
     uint32_t count = 0;
-    for (uint32_t i = 0; i < TIMERS && !connection->is_failed; i++)
-        if (all[i].is_running && all[i].timeout_ns != FLETCH_HTTP2_NEVER)
+    for (uint32_t i = 0; i < TIMERS; i++) {
+        /* What a connection that has failed still has to say may find no reader either. */
+        bool is_of_use =
+            !connection->is_failed || (all[i].act == end_writing && !connection->is_lost);
+        if (is_of_use && all[i].is_running && all[i].timeout_ns != FLETCH_HTTP2_NEVER)
             timers[count++] = all[i];
+    }
     return count;
 }
 
 void fletch_http2_connection_tick(struct fletch_http2_connection *connection, uint64_t now_ns)
 {
     struct timer timers[TIMERS];
-    /* 0 says that something has not begun. */
-    connection->now_ns = now_ns == 0 ? 1 : now_ns;
+    /* A clock that goes back would make a flood of what came before. */
+    if (now_ns > connection->now_ns)
+        connection->now_ns = now_ns;
+    if (connection->now_ns == 0)
+        connection->now_ns = 1; /* 0 says that something has not begun */
     if (connection->began_ns == 0) {
         connection->began_ns = connection->now_ns;
         connection->heard_ns = connection->now_ns;
@@ -78,10 +89,11 @@ void fletch_http2_connection_tick(struct fletch_http2_connection *connection, ui
         connection->input.moved = NULL;
     }
     uint32_t count = timers_of(connection, timers);
+    bool had_failed = connection->is_failed;
     for (uint32_t i = 0; i < count; i++) {
         bool is_due = connection->now_ns - timers[i].since_ns >= timers[i].timeout_ns &&
                       connection->now_ns >= timers[i].since_ns;
-        if (is_due && !connection->is_failed)
+        if (is_due && connection->is_failed == had_failed)
             timers[i].act(connection);
     }
 }

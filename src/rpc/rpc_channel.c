@@ -163,6 +163,8 @@ static void going_away(void *context, struct fletch_rpc_link *link,
 static void closed(void *context, struct fletch_rpc_link *link)
 {
     struct fletch_rpc_channel *channel = context;
+    fletch_rpc_link_count(
+        link, (struct fletch_rpc_counts){&channel->statistics.http2, &channel->statistics.grpc});
     fletch_http2_link_remove(&link->siblings);
     channel->statistics.connections--;
     begin_all(channel); /* those of which it had messages under way */
@@ -456,4 +458,6 @@ void fletch_rpc_channel_statistics(const struct fletch_rpc_channel *channel,
 {
     *out_statistics = channel->statistics;
     out_statistics->waiting = channel->waiting.count;
+    fletch_rpc_links_count(
+        &channel->links, (struct fletch_rpc_counts){&out_statistics->http2, &out_statistics->grpc});
 }

@@ -62,6 +62,9 @@ struct fletch_rpc_channel_statistics {
     uint64_t calls;
     uint64_t waiting; /* of them, now */
     uint64_t retried; /* times that a call was refused, and waited to be begun again */
+    struct fletch_http2_statistics
+        http2; /* these: of all its connections, also those that are gone */
+    struct fletch_grpc_statistics grpc;
 };
 
 /* Begins to connect. The loop's thread, or before it runs. INVALID_ARGUMENT: an option;

@@ -154,7 +154,9 @@ static uint64_t deadline_of(void *context)
 static size_t where(void *context, struct iovec *out_spans)
 {
     struct fletch_rpc_link *link = context;
-    return fletch_http2_connection_room(link->http2, out_spans);
+    size_t count = fletch_http2_connection_room(link->http2, out_spans);
+    link->is_held = count == 0;
+    return count;
 }
 
 static void on_received(void *context, size_t bytes)
@@ -193,6 +195,9 @@ static void on_sent(void *context, size_t bytes)
     fletch_http2_connection_sent(link->http2, bytes);
     tell_writable(link);
     take_events(link);
+    if (link->is_held)
+        fletch_connection_kick(link->connection);
+    link->is_held = false;
 }
 
 /* Asked for at the end of each turn. */
@@ -314,4 +319,22 @@ enum fletch_status fletch_rpc_link_call(struct fletch_rpc_link *link,
 bool fletch_rpc_link_has_room(const struct fletch_rpc_link *link)
 {
     return fletch_http2_connection_has_room(link->http2);
+}
+
+void fletch_rpc_link_count(const struct fletch_rpc_link *link, struct fletch_rpc_counts sums)
+{
+    struct fletch_http2_statistics http2;
+    struct fletch_grpc_statistics grpc;
+    fletch_http2_connection_statistics(link->http2, &http2);
+    fletch_http2_statistics_add(sums.http2, &http2);
+    fletch_grpc_connection_statistics(link->grpc, &grpc);
+    sums.grpc->refused_messages += grpc.refused_messages;
+    sums.grpc->slow_messages += grpc.slow_messages;
+}
+
+void fletch_rpc_links_count(const struct fletch_http2_link *links, struct fletch_rpc_counts sums)
+{
+    sums.http2->streams = 0; /* of connections that are gone: none */
+    for (const struct fletch_http2_link *each = links->next; each != links; each = each->next)
+        fletch_rpc_link_count(FLETCH_HTTP2_OF_LINK(each, struct fletch_rpc_link, siblings), sums);
 }

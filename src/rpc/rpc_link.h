@@ -41,6 +41,7 @@ struct fletch_rpc_link {
     size_t send_queue_bytes;
     struct fletch_error cause; /* of the end; OK: none is known */
     bool is_driven;            /* in a turn, which sends what is there */
+    bool is_held;              /* wants no bytes before some of its own are gone */
 };
 
 struct fletch_rpc_pending;
@@ -79,6 +80,16 @@ void fletch_rpc_link_shutdown(struct fletch_rpc_link *link);
 
 /* Something was done to its machine. */
 void fletch_rpc_link_kick(struct fletch_rpc_link *link);
+
+/* What connections have counted. */
+struct fletch_rpc_counts {
+    struct fletch_http2_statistics *http2;
+    struct fletch_grpc_statistics *grpc;
+};
+
+/* Adds a link's to the sums, or those of all of an owner's list. */
+void fletch_rpc_link_count(const struct fletch_rpc_link *link, struct fletch_rpc_counts sums);
+void fletch_rpc_links_count(const struct fletch_http2_link *links, struct fletch_rpc_counts sums);
 
 /* Begins a call, as a client. */
 enum fletch_status fletch_rpc_link_call(struct fletch_rpc_link *link,

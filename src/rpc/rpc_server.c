@@ -48,6 +48,8 @@ static void set_drained(struct fletch_rpc_server *server)
 static void closed(void *context, struct fletch_rpc_link *link)
 {
     struct fletch_rpc_server *server = context;
+    fletch_rpc_link_count(
+        link, (struct fletch_rpc_counts){&server->statistics.http2, &server->statistics.grpc});
     fletch_http2_link_remove(&link->siblings);
     server->statistics.connections--;
     if (server->is_draining && server->statistics.connections == 0)
@@ -202,4 +204,6 @@ void fletch_rpc_server_statistics(const struct fletch_rpc_server *server,
                                   struct fletch_rpc_server_statistics *out_statistics)
 {
     *out_statistics = server->statistics;
+    fletch_rpc_links_count(
+        &server->links, (struct fletch_rpc_counts){&out_statistics->http2, &out_statistics->grpc});
 }

@@ -1,8 +1,13 @@
 /* Server and client of gRPC over TCP, for other implementations to talk to.
  *
  *   grpc_peer serve                      says its port, sends each message back; drains on SIGTERM
- *   grpc_peer call PORT PATH FILE...     one call with the files as messages; says what came:
- *                                        messages, bytes, status, text, first message in hex */
+ *   grpc_peer call [OPTION...] PORT PATH FILE...
+ *                                        one call with the files as messages; says what came:
+ *                                        messages, bytes, status, text, first message in hex,
+ *                                        trailers in hex
+ *       -t MS          its deadline
+ *       -c COUNT       cancels it after so many messages
+ *       -m NAME VALUE  metadata */
 
 #include <errno.h>
 #include <signal.h>
@@ -11,13 +16,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "grpc/grpc_fields.h"
 #include "rpc/rpc_channel.h"
 #include "rpc/rpc_server.h"
 
 #define FLIGHT "/arrow.flight.protocol.FlightService/"
 #define SECOND_NS UINT64_C(1000000000)
 
-enum { HEX_MOST = 32 };
+enum { HEX_MOST = 32, METADATA_MOST = 8, METADATA_BYTES = 512 };
 
 struct program {
     struct fletch_event_loop *loop;
@@ -29,6 +35,11 @@ struct program {
     bool is_over;
     int status;
     char text[512];
+    char trailers[8 * METADATA_BYTES]; /* " name=hex" of each */
+    size_t cancels_after;              /* messages; 0: does not */
+    uint64_t timeout_ns;
+    struct fletch_http2_field metadata[METADATA_MOST];
+    size_t metadata_count;
 };
 
 static volatile sig_atomic_t has_been_told_to_end;
@@ -79,6 +90,33 @@ static void refuse(void *context, struct fletch_rpc_call *call,
     (void)fletch_rpc_call_finish(call, &ending, NULL);
 }
 
+/* Metadata with names that begin with "x-" comes back, in the first answer and in the trailers. */
+static void mirror(void *context, struct fletch_rpc_call *call,
+                   const struct fletch_rpc_request *request)
+{
+    static uint8_t values[METADATA_MOST][METADATA_BYTES];
+    struct fletch_http2_field fields[METADATA_MOST];
+    struct fletch_grpc_ending ending = {.status = FLETCH_OK};
+    (void)context;
+    size_t count = 0;
+    for (size_t i = 0; i < request->metadata.count && count < METADATA_MOST; i++) {
+        const struct fletch_http2_field *field = &request->metadata.fields[i];
+        size_t bytes;
+        if (field->name_bytes < 2 || memcmp(field->name, "x-", 2) != 0 ||
+            field->value_bytes > METADATA_BYTES)
+            continue;
+        fields[count] = *field;
+        if (fletch_grpc_field_decode(field, values[count], &bytes)) {
+            fields[count].value = (const char *)values[count];
+            fields[count].value_bytes = (uint32_t)bytes;
+        }
+        count++;
+    }
+    ending.metadata = (struct fletch_grpc_metadata){fields, count};
+    (void)fletch_rpc_call_respond(call, &ending.metadata, NULL);
+    (void)fletch_rpc_call_finish(call, &ending, NULL);
+}
+
 static void drained(void *context)
 {
     struct program *program = context;
@@ -95,10 +133,13 @@ static void serve(struct program *program)
 {
     static const struct fletch_rpc_handler echoing = {
         .message = echo, .half_closed = finish, .ended = echo_ended};
+    static const struct fletch_rpc_handler holding = {.message = echo, .ended = echo_ended};
     const struct fletch_rpc_method methods[] = {
         {FLIGHT "DoAction", NULL, &echoing, program, NULL},
         {FLIGHT "DoExchange", NULL, &echoing, program, NULL},
         {FLIGHT "ListActions", refuse, &echoing, program, NULL},
+        {"/test.Test/Mirror", mirror, &echoing, program, NULL},
+        {"/test.Test/Hold", NULL, &holding, program, NULL},
     };
     struct fletch_rpc_server_options options = {
         .loop = program->loop,
@@ -137,7 +178,31 @@ static void take(void *context, struct fletch_rpc_call *call, struct fletch_buff
     program->messages++;
     program->bytes += bytes;
     fletch_buffer_release(program->cache, buffer);
+    if (program->messages == program->cancels_after) {
+        program->is_over = true;
+        fletch_rpc_call_cancel(call);
+        return;
+    }
     fletch_rpc_call_take(call);
+}
+
+static void keep_trailers(struct program *program, const struct fletch_grpc_metadata *metadata)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < metadata->count; i++) {
+        const struct fletch_http2_field *field = &metadata->fields[i];
+        uint8_t value[METADATA_BYTES];
+        size_t bytes = field->value_bytes;
+        if (bytes > METADATA_BYTES || memcmp(field->name, "x-", 2) != 0)
+            continue;
+        if (!fletch_grpc_field_decode(field, value, &bytes))
+            memcpy(value, field->value, bytes);
+        used += (size_t)snprintf(program->trailers + used, sizeof program->trailers - used,
+                                 " %s=", field->name);
+        for (size_t j = 0; j < bytes; j++)
+            used += (size_t)snprintf(program->trailers + used, sizeof program->trailers - used,
+                                     "%02x", (unsigned)value[j]);
+    }
 }
 
 static void call_ended(void *context, struct fletch_rpc_call *call,
@@ -148,6 +213,7 @@ static void call_ended(void *context, struct fletch_rpc_call *call,
     program->is_over = true;
     program->status = (int)end->status;
     (void)snprintf(program->text, sizeof program->text, "%s", end->text);
+    keep_trailers(program, &end->metadata);
 }
 
 static void send_file(struct fletch_rpc_call *call, const char *path)
@@ -172,7 +238,12 @@ static void call(struct program *program, int argc, char **argv)
 {
     static const struct fletch_rpc_handler taking = {.message = take, .ended = call_ended};
     const struct fletch_rpc_calling calling = {
-        .path = argv[3], .timeout_ns = 50 * SECOND_NS, .handler = &taking, .context = program};
+        .path = argv[1],
+        .timeout_ns = program->timeout_ns,
+        .metadata = {program->metadata, program->metadata_count},
+        .handler = &taking,
+        .context = program,
+    };
     struct fletch_socket_address address;
     const struct fletch_rpc_channel_options options = {
         .loop = program->loop,
@@ -184,20 +255,38 @@ static void call(struct program *program, int argc, char **argv)
     struct fletch_rpc_call *made;
     struct fletch_error error;
     char text[32];
-    (void)snprintf(text, sizeof text, "127.0.0.1:%s", argv[2]);
+    (void)snprintf(text, sizeof text, "127.0.0.1:%s", argv[0]);
     check(fletch_socket_address_parse(text, &address, &error), &error);
     check(fletch_rpc_channel_create(&options, &channel, &error), &error);
     while (fletch_rpc_channel_state(channel) == FLETCH_RPC_CONNECTING)
         (void)fletch_event_loop_turn(program->loop, SECOND_NS);
     check(fletch_rpc_channel_call(channel, &calling, &made, &error), &error);
-    for (int i = 4; i < argc; i++)
+    for (int i = 2; i < argc; i++)
         send_file(made, argv[i]);
     fletch_rpc_call_half_close(made);
     while (!program->is_over)
         (void)fletch_event_loop_turn(program->loop, SECOND_NS);
     fletch_rpc_channel_destroy(channel);
-    printf("%zu %zu %d %s\n%s\n", program->messages, program->bytes, program->status, program->text,
-           program->hex);
+    printf("%zu %zu %d %s\n%s\n%s\n", program->messages, program->bytes, program->status,
+           program->text, program->hex, program->trailers);
+}
+
+/* The options before PORT. Returns how many arguments they are. */
+static int read_options(struct program *program, int argc, char **argv)
+{
+    int at = 0;
+    program->timeout_ns = 50 * SECOND_NS;
+    while (at + 1 < argc && argv[at][0] == '-') {
+        if (strcmp(argv[at], "-t") == 0)
+            program->timeout_ns = strtoull(argv[at + 1], NULL, 10) * 1000000;
+        else if (strcmp(argv[at], "-c") == 0)
+            program->cancels_after = strtoul(argv[at + 1], NULL, 10);
+        else if (at + 2 < argc && program->metadata_count < METADATA_MOST)
+            program->metadata[program->metadata_count++] =
+                fletch_http2_field_of(argv[at + 1], argv[at + 2]);
+        at += argv[at][1] == 'm' ? 3 : 2;
+    }
+    return at;
 }
 
 int main(int argc, char **argv)
@@ -211,9 +300,10 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "serve") == 0) {
         serve(&program);
     } else if (argc >= 4 && strcmp(argv[1], "call") == 0) {
-        call(&program, argc, argv);
+        int options_count = read_options(&program, argc - 2, argv + 2);
+        call(&program, argc - 2 - options_count, argv + 2 + options_count);
     } else {
-        fprintf(stderr, "usage: grpc_peer serve | call PORT PATH FILE...\n");
+        fprintf(stderr, "usage: grpc_peer serve | call [OPTION...] PORT PATH FILE...\n");
         return 2;
     }
     fletch_event_loop_destroy(program.loop);

@@ -150,7 +150,8 @@ static void test_settings_change_open_streams(void **state)
     http2_user_collect(&user, 0);
     assert_true(wire_find(&user.sent, FLETCH_HTTP2_DATA, 0, &head, &payload));
     assert_int_equal(head.length, 1000);
-    assert_int_equal(fletch_http2_stream_queued_bytes(stream), 4000);
+    assert_int_equal(fletch_http2_stream_queued_bytes(stream),
+                     4000 + FLETCH_HTTP2_DATA_OVERHEAD_BYTES);
     user.sent.count = 0;
     wire.count = 0;
     wire_settings(&wire, FLETCH_HTTP2_INITIAL_WINDOW_SIZE, 0); /* -1000 left */
