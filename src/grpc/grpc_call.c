@@ -1,7 +1,6 @@
 #include "grpc/grpc_call.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/status.h"
@@ -58,7 +57,10 @@ void fletch_grpc_call_end(struct fletch_grpc_call *call, enum fletch_status stat
     call->has_ending = true;
     call->has_half_close = false;
     call->status = status;
-    (void)snprintf(call->text, sizeof call->text, "%s", text);
+    size_t bytes = strlen(text);
+    bytes = bytes < sizeof call->text ? bytes : sizeof call->text - 1;
+    memcpy(call->text, text, bytes);
+    call->text[bytes] = 0;
     fletch_http2_link_append(&call->connection->todo, &call->todo);
 }
 

@@ -34,6 +34,10 @@ void fletch_field_list_clear(struct fletch_field_list *list);
 /* Adds a copy. False: no memory. */
 bool fletch_field_list_add(struct fletch_field_list *list, const struct fletch_http2_field *field);
 
+/* Whether it has just these fields, in this order. */
+bool fletch_field_list_is(const struct fletch_field_list *list,
+                          const struct fletch_http2_field *fields, size_t count);
+
 /* The fields, until the next change. */
 const struct fletch_http2_field *fletch_field_list_fields(struct fletch_field_list *list);
 

@@ -178,6 +178,7 @@ static void add_trailers(struct fletch_http2_connection *connection,
         .fields = fletch_field_list_fields(&stream->trailers),
         .count = stream->trailers.count,
         .stream_id = stream->id,
+        .part = FLETCH_HTTP2_TRAILERS,
         .ends_stream = true,
     };
     if (!fletch_http2_queue_headers(connection, &block, &batch->frames))
