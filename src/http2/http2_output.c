@@ -259,6 +259,12 @@ size_t fletch_http2_connection_output(struct fletch_http2_connection *connection
     return count;
 }
 
+bool fletch_http2_connection_has_more(const struct fletch_http2_connection *connection)
+{
+    return connection->batch.count != 0 && !connection->is_failed && connection->send_window > 0 &&
+           !fletch_http2_link_is_alone(&connection->ready);
+}
+
 /* One piece less of its data. */
 static void end_piece(struct fletch_http2_piece *piece)
 {

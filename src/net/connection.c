@@ -151,11 +151,16 @@ static bool join(const struct iovec *slices, size_t count, char room[JOINED_BYTE
 /* One call. Returns the bytes that were taken; 0: no more just now, or ever. */
 static size_t send_slices(struct fletch_connection *connection, struct iovec *slices, size_t count)
 {
+    const struct fletch_connection_handler *handler = connection->handler;
+    bool has_more = handler->has_more != NULL && handler->has_more(connection->context);
     char room[JOINED_BYTES];
     struct iovec joined;
     bool is_joined = join(slices, count, room, &joined);
-    const struct msghdr message = {.msg_iov = is_joined ? &joined : slices,
-                                   .msg_iovlen = is_joined ? 1 : count};
+    const struct msghdr message = {
+        .msg_iov = is_joined ? &joined : slices,
+        .msg_iovlen = is_joined ? 1 : count,
+        .msg_flags = has_more ? MSG_MORE : 0,
+    };
     ssize_t taken;
     do {
         connection->statistics.sends++;

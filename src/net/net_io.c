@@ -66,9 +66,10 @@ static ssize_t system_receive(void *context, int fd, struct msghdr *message)
 static ssize_t system_send(void *context, int fd, const struct msghdr *message)
 {
     (void)context;
+    const int flags = MSG_NOSIGNAL | message->msg_flags;
     if (is_plain(message))
-        return send(fd, message->msg_iov->iov_base, message->msg_iov->iov_len, MSG_NOSIGNAL);
-    return sendmsg(fd, message, MSG_NOSIGNAL);
+        return send(fd, message->msg_iov->iov_base, message->msg_iov->iov_len, flags);
+    return sendmsg(fd, message, flags);
 }
 
 static int system_shut_sending(void *context, int fd)
