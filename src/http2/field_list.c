@@ -1,18 +1,6 @@
 #include "http2/field_list.h"
 
-#include <string.h>
-
 enum { FIELD_OVERHEAD_BYTES = 32 };
-
-struct fletch_http2_field fletch_http2_field_of(const char *name, const char *value)
-{
-    return (struct fletch_http2_field){
-        .name = name,
-        .value = value,
-        .name_bytes = (uint32_t)strlen(name),
-        .value_bytes = (uint32_t)strlen(value),
-    };
-}
 
 void fletch_field_list_init(struct fletch_field_list *list,
                             const struct fletch_allocator *allocator)

@@ -4,6 +4,7 @@
 #include "http2/byte_buffer.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 /* A header or trailer field. Those that the machine hands out end with a NUL each, which is not
  * counted; those that it is given need not. */
@@ -16,7 +17,15 @@ struct fletch_http2_field {
 };
 
 /* A field of string literals or other strings. */
-struct fletch_http2_field fletch_http2_field_of(const char *name, const char *value);
+static inline struct fletch_http2_field fletch_http2_field_of(const char *name, const char *value)
+{
+    return (struct fletch_http2_field){
+        .name = name,
+        .value = value,
+        .name_bytes = (uint32_t)strlen(name),
+        .value_bytes = (uint32_t)strlen(value),
+    };
+}
 
 /* Fields with bytes of their own. */
 struct fletch_field_list {

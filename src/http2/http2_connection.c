@@ -30,6 +30,7 @@ static void begin(struct fletch_http2_connection *connection,
     fletch_byte_buffer_init(&connection->batch.frames, &connection->allocator);
     fletch_byte_buffer_init(&connection->block, &connection->allocator);
     fletch_byte_buffer_init(&connection->parser.block, &connection->allocator);
+    fletch_field_list_init(&connection->spare_trailers, &connection->allocator);
     for (size_t i = 0; i < FLETCH_HTTP2_KNOWN_KINDS; i++) {
         fletch_hpack_kept_init(&connection->parser.known[i].kept, &connection->allocator);
         fletch_hpack_kept_init(&connection->sent[i].kept, &connection->allocator);
@@ -108,6 +109,7 @@ void fletch_http2_connection_destroy(struct fletch_http2_connection *connection)
     fletch_byte_buffer_deinit(&connection->batch.frames);
     fletch_byte_buffer_deinit(&connection->block);
     fletch_byte_buffer_deinit(&connection->parser.block);
+    fletch_field_list_deinit(&connection->spare_trailers);
     for (size_t i = 0; i < FLETCH_HTTP2_KNOWN_KINDS; i++) {
         fletch_hpack_kept_deinit(&connection->parser.known[i].kept);
         fletch_hpack_kept_deinit(&connection->sent[i].kept);

@@ -161,7 +161,8 @@ struct fletch_http2_connection {
     struct fletch_byte_buffer pending; /* frames for the next batch */
     struct fletch_byte_buffer block;   /* of headers that are encoded */
     struct fletch_http2_known sent[FLETCH_HTTP2_KNOWN_KINDS];
-    uint32_t answers; /* in `pending` */
+    struct fletch_field_list spare_trailers; /* memory for those of the next stream */
+    uint32_t answers;                        /* in `pending` */
 
     struct fletch_http2_stream **buckets;
     size_t bucket_count;

@@ -108,6 +108,10 @@ enum fletch_status fletch_http2_stream_send_trailers(struct fletch_http2_stream 
     enum fletch_status status = check_sendable(stream, &block, error);
     if (status != FLETCH_OK)
         return status;
+    /* With the memory of those of an earlier stream; nothing is in either list. */
+    const struct fletch_field_list empty = stream->trailers;
+    stream->trailers = stream->connection->spare_trailers;
+    stream->connection->spare_trailers = empty;
     for (size_t i = 0; i < count; i++) {
         if (fletch_field_list_add(&stream->trailers, &fields[i]))
             continue;
