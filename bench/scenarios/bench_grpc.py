@@ -191,16 +191,18 @@ class Bench:
         if not self.wants(case):
             return
         pairs = [Pair("fletching", "ours", "ours"), Pair("bare TCP", "raw", "raw"),
+                 Pair("bare TCP, spinning 30 us", "raw", "raw", spin=30000),
                  Pair("gRPC C++", "cpp", "cpp"),
                  Pair("gRPC C++, slices as they came", "cpp", "cpp", "call-scattered")]
-        ours, bare, theirs, scattered = (
+        ours, blocking, spinning, theirs, scattered = (
             Contestant(pair, lambda pair=pair, count=self.count_of(pair, size):
                        pair.stream(size, count)) for pair in pairs)
-        contest.play(ours, [bare, theirs, scattered], self.options.rounds)
+        bare = [blocking, spinning]
+        contest.play(ours, [*bare, theirs, scattered], self.options.rounds)
         self.show(f"{case}, to gRPC C++", metric, [theirs], beside=[scattered], goal=goals[1])
         if size >= 64 * KIB:
-            self.show(f"{case}, to bare TCP", metric, [bare], goal=goals[0])
-            self.show(f"{case}, CPU of both ends, to bare TCP", "cpu_per_GB_s", [bare],
+            self.show(f"{case}, to bare TCP", metric, bare, goal=goals[0])
+            self.show(f"{case}, CPU of both ends, to bare TCP", "cpu_per_GB_s", bare,
                       goal=goals[2])
             self.show(f"{case}, CPU of both ends, to gRPC C++", "cpu_per_GB_s", [theirs],
                       beside=[scattered])
@@ -233,12 +235,12 @@ class Bench:
     def unary_of(self, case, beside, goals):
         pairs = [Pair("fletching", "ours", "ours", spin=-1),
                  Pair("fletching", "ours", "ours", spin=50000), Pair("gRPC C++", "cpp", "cpp"),
-                 Pair("bare TCP", "raw", "raw")]
+                 Pair("bare TCP", "raw", "raw"), Pair("bare TCP", "raw", "raw", spin=50000)]
         count = 500 if self.options.quick else 2000
-        blocking, spinning, theirs, bare = (
+        blocking, spinning, theirs, bare, bare_spinning = (
             Contestant(pair, lambda pair=pair: pair.unary(count), beside) for pair in pairs)
-        for how, ours, goal in (("blocking", blocking, goals[0]),
-                                ("spinning 50 us", spinning, goals[1])):
+        for how, ours, bare, goal in (("blocking", blocking, bare, goals[0]),
+                                      ("spinning 50 us", spinning, bare_spinning, goals[1])):
             peers = [copy.copy(theirs), copy.copy(bare)]
             for peer in peers:
                 peer.pairs = []

@@ -1,7 +1,6 @@
 #include "grpc/grpc_call.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/status.h"
@@ -60,7 +59,10 @@ void fletch_grpc_call_end(struct fletch_grpc_call *call, enum fletch_status stat
     call->has_ending = true;
     call->has_half_close = false;
     call->status = status;
-    (void)snprintf(call->text, sizeof call->text, "%s", text);
+    size_t bytes = strlen(text);
+    bytes = bytes < sizeof call->text ? bytes : sizeof call->text - 1;
+    memcpy(call->text, text, bytes);
+    call->text[bytes] = 0;
     fletch_http2_link_append(&call->connection->todo, &call->todo);
 }
 
@@ -246,6 +248,19 @@ static enum fletch_status refuse_memory(struct fletch_error *error)
                             "no memory for the headers of a call");
 }
 
+/* The usual headers, which are the same each time. */
+static enum fletch_status respond_plainly(struct fletch_grpc_call *call, struct fletch_error *error)
+{
+    const struct fletch_http2_field fields[] = {
+        fletch_http2_field_of(":status", "200"),
+        fletch_http2_field_of("content-type", "application/grpc"),
+    };
+    enum fletch_status status =
+        fletch_http2_stream_send_headers(call->stream, fields, 2, false, error);
+    call->has_responded = status == FLETCH_OK;
+    return status;
+}
+
 enum fletch_status fletch_grpc_call_respond(struct fletch_grpc_call *call,
                                             const struct fletch_grpc_metadata *metadata,
                                             struct fletch_error *error)
@@ -254,6 +269,8 @@ enum fletch_status fletch_grpc_call_respond(struct fletch_grpc_call *call,
     struct fletch_field_list *fields = &connection->scratch;
     if (call->has_responded || call->is_finished)
         return refuse_ended(error);
+    if (metadata->count == 0)
+        return respond_plainly(call, error);
     if (!begin_answer(connection))
         return refuse_memory(error);
     enum fletch_status status = fletch_grpc_fields_add_metadata(connection, metadata, error);

@@ -163,27 +163,51 @@ void fletch_grpc_connection_statistics(const struct fletch_grpc_connection *conn
 
 /* ---- calling ---- */
 
+/* The fields of a call but its metadata, of strings that are the caller's. */
+struct own_fields {
+    char timeout[FLETCH_GRPC_TIMEOUT_BYTES];
+    struct fletch_http2_field fields[7];
+    size_t count;
+};
+
+static void list_own_fields(const struct fletch_grpc_request *request, struct own_fields *own)
+{
+    const char *scheme = request->scheme == NULL ? "http" : request->scheme;
+    own->count = 0;
+    own->fields[own->count++] = fletch_http2_field_of(":method", "POST");
+    own->fields[own->count++] = fletch_http2_field_of(":scheme", scheme);
+    own->fields[own->count++] = fletch_http2_field_of(":path", request->path);
+    if (request->authority != NULL)
+        own->fields[own->count++] = fletch_http2_field_of(":authority", request->authority);
+    own->fields[own->count++] = fletch_http2_field_of("te", "trailers");
+    own->fields[own->count++] = fletch_http2_field_of("content-type", "application/grpc");
+    if (request->timeout_ns == 0)
+        return;
+    fletch_grpc_timeout_write(request->timeout_ns, own->timeout);
+    own->fields[own->count++] = fletch_http2_field_of("grpc-timeout", own->timeout);
+}
+
+/* These, or with metadata a copy of all in the connection's scratch. */
 static enum fletch_status build_request(struct fletch_grpc_connection *connection,
                                         const struct fletch_grpc_request *request,
+                                        struct own_fields *own,
+                                        struct fletch_http2_request *out_headers,
                                         struct fletch_error *error)
 {
-    char timeout[FLETCH_GRPC_TIMEOUT_BYTES];
-    const char *scheme = request->scheme == NULL ? "http" : request->scheme;
-    fletch_grpc_timeout_write(request->timeout_ns, timeout);
+    list_own_fields(request, own);
+    *out_headers = (struct fletch_http2_request){.fields = own->fields, .field_count = own->count};
+    if (request->metadata.count == 0)
+        return FLETCH_OK;
     fletch_grpc_fields_begin(connection);
-    bool is_built = fletch_grpc_fields_add(connection, ":method", "POST") &&
-                    fletch_grpc_fields_add(connection, ":scheme", scheme) &&
-                    fletch_grpc_fields_add(connection, ":path", request->path);
-    if (is_built && request->authority != NULL)
-        is_built = fletch_grpc_fields_add(connection, ":authority", request->authority);
-    is_built = is_built && fletch_grpc_fields_add(connection, "te", "trailers") &&
-               fletch_grpc_fields_add(connection, "content-type", "application/grpc");
-    if (is_built && request->timeout_ns != 0)
-        is_built = fletch_grpc_fields_add(connection, "grpc-timeout", timeout);
-    if (!is_built)
-        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
-                                "no memory for the headers of a call");
-    return fletch_grpc_fields_add_metadata(connection, &request->metadata, error);
+    for (size_t i = 0; i < own->count; i++)
+        if (!fletch_field_list_add(&connection->scratch, &own->fields[i]))
+            return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                    "no memory for the headers of a call");
+    enum fletch_status status =
+        fletch_grpc_fields_add_metadata(connection, &request->metadata, error);
+    out_headers->fields = fletch_field_list_fields(&connection->scratch);
+    out_headers->field_count = connection->scratch.count;
+    return status;
 }
 
 enum fletch_status fletch_grpc_connection_call(struct fletch_grpc_connection *connection,
@@ -192,13 +216,11 @@ enum fletch_status fletch_grpc_connection_call(struct fletch_grpc_connection *co
                                                struct fletch_error *error)
 {
     struct fletch_http2_stream *stream = NULL;
-    enum fletch_status status = build_request(connection, request, error);
+    struct fletch_http2_request headers;
+    struct own_fields own;
+    enum fletch_status status = build_request(connection, request, &own, &headers, error);
     if (status != FLETCH_OK)
         return status;
-    const struct fletch_http2_request headers = {
-        .fields = fletch_field_list_fields(&connection->scratch),
-        .field_count = connection->scratch.count,
-    };
     status = fletch_http2_connection_open(connection->http2, &headers, &stream, error);
     if (status != FLETCH_OK)
         return status;

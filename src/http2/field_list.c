@@ -1,18 +1,6 @@
 #include "http2/field_list.h"
 
-#include <string.h>
-
 enum { FIELD_OVERHEAD_BYTES = 32 };
-
-struct fletch_http2_field fletch_http2_field_of(const char *name, const char *value)
-{
-    return (struct fletch_http2_field){
-        .name = name,
-        .value = value,
-        .name_bytes = (uint32_t)strlen(name),
-        .value_bytes = (uint32_t)strlen(value),
-    };
-}
 
 void fletch_field_list_init(struct fletch_field_list *list,
                             const struct fletch_allocator *allocator)
@@ -58,6 +46,30 @@ bool fletch_field_list_add(struct fletch_field_list *list, const struct fletch_h
     memcpy(row, field, sizeof *field);
     list->count++;
     list->bytes += (size_t)field->name_bytes + field->value_bytes + FIELD_OVERHEAD_BYTES;
+    return true;
+}
+
+static bool is_text(const char *text, const char *bytes, size_t count)
+{
+    return count == 0 || memcmp(text, bytes, count) == 0;
+}
+
+bool fletch_field_list_is(const struct fletch_field_list *list,
+                          const struct fletch_http2_field *fields, size_t count)
+{
+    const struct fletch_http2_field *rows = (const void *)list->table.data;
+    const char *text = (const char *)list->text.data;
+    if (list->count != count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct fletch_http2_field *field = &fields[i];
+        if (rows[i].name_bytes != field->name_bytes || rows[i].value_bytes != field->value_bytes ||
+            rows[i].is_secret != field->is_secret ||
+            !is_text(text, field->name, field->name_bytes) ||
+            !is_text(text + field->name_bytes + 1, field->value, field->value_bytes))
+            return false;
+        text += (size_t)field->name_bytes + field->value_bytes + 2;
+    }
     return true;
 }
 

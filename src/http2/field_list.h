@@ -4,6 +4,7 @@
 #include "http2/byte_buffer.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 /* A header or trailer field. Those that the machine hands out end with a NUL each, which is not
  * counted; those that it is given need not. */
@@ -16,7 +17,15 @@ struct fletch_http2_field {
 };
 
 /* A field of string literals or other strings. */
-struct fletch_http2_field fletch_http2_field_of(const char *name, const char *value);
+static inline struct fletch_http2_field fletch_http2_field_of(const char *name, const char *value)
+{
+    return (struct fletch_http2_field){
+        .name = name,
+        .value = value,
+        .name_bytes = (uint32_t)strlen(name),
+        .value_bytes = (uint32_t)strlen(value),
+    };
+}
 
 /* Fields with bytes of their own. */
 struct fletch_field_list {
@@ -33,6 +42,10 @@ void fletch_field_list_clear(struct fletch_field_list *list);
 
 /* Adds a copy. False: no memory. */
 bool fletch_field_list_add(struct fletch_field_list *list, const struct fletch_http2_field *field);
+
+/* Whether it has just these fields, in this order. */
+bool fletch_field_list_is(const struct fletch_field_list *list,
+                          const struct fletch_http2_field *fields, size_t count);
 
 /* The fields, until the next change. */
 const struct fletch_http2_field *fletch_field_list_fields(struct fletch_field_list *list);

@@ -71,6 +71,90 @@ void fletch_hpack_deinit(struct fletch_hpack *hpack)
     fletch_release(hpack->allocator, hpack->memory, sizeof(nghttp2_mem), _Alignof(nghttp2_mem));
 }
 
+/* ---- blocks that repeat ---- */
+
+void fletch_hpack_kept_init(struct fletch_hpack_kept *kept,
+                            const struct fletch_allocator *allocator)
+{
+    fletch_field_list_init(&kept->list, allocator);
+    kept->block_bytes = 0;
+}
+
+void fletch_hpack_kept_deinit(struct fletch_hpack_kept *kept)
+{
+    fletch_field_list_deinit(&kept->list);
+}
+
+/* Behind an integer whose first byte has `bits` bits of it. */
+static const uint8_t *skip_integer(const uint8_t *at, const uint8_t *end, unsigned bits)
+{
+    const uint8_t all = (uint8_t)((1U << bits) - 1);
+    if ((*at++ & all) != all)
+        return at;
+    while (at < end && (*at & 0x80) != 0)
+        at++;
+    return at < end ? at + 1 : end;
+}
+
+/* Behind a string of less than 127 bytes; NULL: it is longer. */
+static const uint8_t *skip_short_string(const uint8_t *at, const uint8_t *end)
+{
+    size_t bytes = at < end ? *at & 0x7fU : 0x7fU;
+    return bytes == 0x7f || bytes >= (size_t)(end - at) ? NULL : at + 1 + bytes;
+}
+
+/* Whether a block leaves the table as it is (RFC 7541, 6): it adds no field and sets no size. Of a
+ * long string that is not known, and the answer is no. */
+static bool leaves_table(const uint8_t *block, size_t bytes)
+{
+    const uint8_t *end = block + bytes;
+    for (const uint8_t *at = block; at < end;) {
+        const uint8_t first = *at;
+        if ((first & 0x80) != 0) {
+            at = skip_integer(at, end, 7);
+            continue;
+        }
+        if ((first & 0x60) != 0)
+            return false;
+        at = skip_integer(at, end, 4);
+        if ((first & 0x0f) == 0)
+            at = skip_short_string(at, end);
+        if (at != NULL)
+            at = skip_short_string(at, end);
+        if (at == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* The list of `kept` is that of the block. */
+static void keep(struct fletch_hpack_kept *kept, const uint8_t *block, size_t bytes,
+                 uint64_t changes)
+{
+    kept->block_bytes = bytes <= sizeof kept->block ? (uint32_t)bytes : 0;
+    memcpy(kept->block, block, kept->block_bytes);
+    kept->changes = changes;
+}
+
+static bool copy_list(struct fletch_field_list *list, const struct fletch_http2_field *fields,
+                      size_t count)
+{
+    fletch_field_list_clear(list);
+    for (size_t i = 0; i < count; i++)
+        if (!fletch_field_list_add(list, &fields[i]))
+            return false;
+    return true;
+}
+
+bool fletch_hpack_is_kept(const struct fletch_hpack *hpack, const struct fletch_hpack_kept *kept,
+                          const struct fletch_http2_field *fields, size_t count)
+{
+    return kept->block_bytes != 0 && kept->changes == hpack->encoded_changes &&
+           fletch_field_list_is(&kept->list, fields, count);
+}
+
+/* ---- decoding ---- */
+
 /* A list that is too large is not added to: a small block cannot make much of it. */
 static enum fletch_hpack_answer add(struct fletch_field_list *list, const nghttp2_nv *pair,
                                     const struct fletch_hpack_limits *limits)
@@ -88,9 +172,9 @@ static enum fletch_hpack_answer add(struct fletch_field_list *list, const nghttp
     return fletch_field_list_add(list, &field) ? FLETCH_HPACK_DONE : FLETCH_HPACK_NO_MEMORY;
 }
 
-enum fletch_hpack_answer fletch_hpack_decode(struct fletch_hpack *hpack, const uint8_t *block,
-                                             size_t bytes, const struct fletch_hpack_limits *limits,
-                                             struct fletch_field_list *list)
+static enum fletch_hpack_answer decode(struct fletch_hpack *hpack, const uint8_t *block,
+                                       size_t bytes, const struct fletch_hpack_limits *limits,
+                                       struct fletch_field_list *list)
 {
     enum fletch_hpack_answer answer = FLETCH_HPACK_DONE;
     int flags = 0;
@@ -112,6 +196,25 @@ enum fletch_hpack_answer fletch_hpack_decode(struct fletch_hpack *hpack, const u
     (void)nghttp2_hd_inflate_end_headers(hpack->inflater);
     return answer;
 }
+
+enum fletch_hpack_answer fletch_hpack_decode(struct fletch_hpack *hpack, const uint8_t *block,
+                                             size_t bytes, const struct fletch_hpack_limits *limits,
+                                             struct fletch_hpack_kept *kept)
+{
+    if (kept->block_bytes != 0 && kept->block_bytes == bytes &&
+        kept->changes == hpack->decoded_changes && memcmp(kept->block, block, bytes) == 0)
+        return FLETCH_HPACK_REPEATED;
+    kept->block_bytes = 0;
+    fletch_field_list_clear(&kept->list);
+    enum fletch_hpack_answer answer = decode(hpack, block, bytes, limits, &kept->list);
+    if (!leaves_table(block, bytes))
+        hpack->decoded_changes++;
+    else if (answer == FLETCH_HPACK_DONE)
+        keep(kept, block, bytes, hpack->decoded_changes);
+    return answer;
+}
+
+/* ---- encoding ---- */
 
 /* What must not be guessed by comparing compressed sizes. */
 static bool is_secret(const struct fletch_http2_field *field)
@@ -148,8 +251,8 @@ static bool encode_some(struct fletch_hpack *hpack, const struct fletch_http2_fi
     return true;
 }
 
-bool fletch_hpack_encode(struct fletch_hpack *hpack, const struct fletch_http2_field *fields,
-                         size_t count, struct fletch_byte_buffer *out_block)
+static bool encode(struct fletch_hpack *hpack, const struct fletch_http2_field *fields,
+                   size_t count, struct fletch_byte_buffer *out_block)
 {
     for (size_t i = 0; i < count; i += FIELDS_AT_ONCE) {
         size_t some = count - i < FIELDS_AT_ONCE ? count - i : FIELDS_AT_ONCE;
@@ -159,8 +262,37 @@ bool fletch_hpack_encode(struct fletch_hpack *hpack, const struct fletch_http2_f
     return true;
 }
 
+static bool append(struct fletch_byte_buffer *out_block, const struct fletch_hpack_kept *kept)
+{
+    uint8_t *place = fletch_byte_buffer_extend(out_block, kept->block_bytes);
+    if (place == NULL)
+        return false;
+    memcpy(place, kept->block, kept->block_bytes);
+    return true;
+}
+
+bool fletch_hpack_encode(struct fletch_hpack *hpack, const struct fletch_http2_field *fields,
+                         size_t count, struct fletch_hpack_kept *kept,
+                         struct fletch_byte_buffer *out_block)
+{
+    size_t before = out_block->bytes;
+    if (fletch_hpack_is_kept(hpack, kept, fields, count))
+        return append(out_block, kept);
+    kept->block_bytes = 0;
+    if (!encode(hpack, fields, count, out_block))
+        return false;
+    const uint8_t *block = out_block->data + before;
+    size_t bytes = out_block->bytes - before;
+    if (!leaves_table(block, bytes))
+        hpack->encoded_changes++;
+    else if (bytes <= FLETCH_HPACK_KEPT_BYTES && copy_list(&kept->list, fields, count))
+        keep(kept, block, bytes, hpack->encoded_changes);
+    return true;
+}
+
 bool fletch_hpack_limit_table(struct fletch_hpack *hpack, uint32_t bytes)
 {
+    hpack->encoded_changes++; /* the next block says so */
     size_t limit = bytes < TABLE_BYTES ? bytes : TABLE_BYTES;
     return nghttp2_hd_deflate_change_table_size(hpack->deflater, limit) == 0;
 }

@@ -31,7 +31,11 @@ static void begin(struct fletch_http2_connection *connection,
     fletch_byte_buffer_init(&connection->batch.frames, &connection->allocator);
     fletch_byte_buffer_init(&connection->block, &connection->allocator);
     fletch_byte_buffer_init(&connection->parser.block, &connection->allocator);
-    fletch_field_list_init(&connection->parser.fields, &connection->allocator);
+    fletch_field_list_init(&connection->spare_trailers, &connection->allocator);
+    for (size_t i = 0; i < FLETCH_HTTP2_KNOWN_KINDS; i++) {
+        fletch_hpack_kept_init(&connection->parser.known[i].kept, &connection->allocator);
+        fletch_hpack_kept_init(&connection->sent[i].kept, &connection->allocator);
+    }
     connection->send_window = FLETCH_HTTP2_WINDOW_DEFAULT;
     connection->receive_window = options->connection_window_bytes;
     connection->peer_window = FLETCH_HTTP2_WINDOW_DEFAULT;
@@ -107,7 +111,11 @@ void fletch_http2_connection_destroy(struct fletch_http2_connection *connection)
     fletch_byte_buffer_deinit(&connection->batch.frames);
     fletch_byte_buffer_deinit(&connection->block);
     fletch_byte_buffer_deinit(&connection->parser.block);
-    fletch_field_list_deinit(&connection->parser.fields);
+    fletch_field_list_deinit(&connection->spare_trailers);
+    for (size_t i = 0; i < FLETCH_HTTP2_KNOWN_KINDS; i++) {
+        fletch_hpack_kept_deinit(&connection->parser.known[i].kept);
+        fletch_hpack_kept_deinit(&connection->sent[i].kept);
+    }
     fletch_block_release(connection);
 }
 
@@ -326,10 +334,8 @@ bool fletch_http2_connection_is_over(const struct fletch_http2_connection *conne
 /* ---- for its user ---- */
 
 static enum fletch_status check_open(const struct fletch_http2_connection *connection,
-                                     const struct fletch_http2_request *request,
-                                     struct fletch_error *error)
+                                     struct fletch_http2_block *block, struct fletch_error *error)
 {
-    struct fletch_http2_facts facts;
     if (connection->is_failed)
         return fletch_error_set(error, FLETCH_UNAVAILABLE, "the http/2 connection has ended: %s",
                                 connection->text);
@@ -343,8 +349,7 @@ static enum fletch_status check_open(const struct fletch_http2_connection *conne
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "the peer takes %" PRIu32 " streams at a time, and has them",
                                 connection->peer_stream_limit);
-    const char *fault = fletch_http2_fields_check(request->fields, request->field_count,
-                                                  FLETCH_HTTP2_REQUEST, &facts);
+    const char *fault = fletch_http2_block_check(connection, block);
     if (fault != NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "headers of a request: %s", fault);
     return fletch_http2_headers_check(connection, request->fields, request->field_count, error);
@@ -356,13 +361,18 @@ enum fletch_status fletch_http2_connection_open(struct fletch_http2_connection *
                                                 struct fletch_error *error)
 {
     FLETCH_ASSERT(!connection->options.is_server);
-    enum fletch_status status = check_open(connection, request, error);
+    struct fletch_http2_block block = {
+        .fields = request->fields,
+        .count = request->field_count,
+        .stream_id = connection->next_own_id,
+        .part = FLETCH_HTTP2_REQUEST,
+        .ends_stream = request->ends_stream,
+    };
+    enum fletch_status status = check_open(connection, &block, error);
     if (status != FLETCH_OK)
         return status;
     struct fletch_http2_stream *stream =
         fletch_http2_stream_add(connection, connection->next_own_id);
-    const struct fletch_http2_block block = {request->fields, request->field_count,
-                                             connection->next_own_id, request->ends_stream};
     if (stream == NULL || !fletch_http2_queue_headers(connection, &block, &connection->pending)) {
         if (stream != NULL)
             fletch_http2_stream_release(stream);

@@ -93,6 +93,10 @@ bool fletch_http2_connection_next(struct fletch_http2_connection *connection,
 size_t fletch_http2_connection_output(struct fletch_http2_connection *connection,
                                       struct iovec *out_slices, size_t capacity);
 void fletch_http2_connection_sent(struct fletch_http2_connection *connection, size_t bytes);
+
+/* Whether the next batch has bytes for sure, so that the last segment of this one may wait for
+ * them. */
+bool fletch_http2_connection_has_more(const struct fletch_http2_connection *connection);
 bool fletch_http2_connection_is_over(const struct fletch_http2_connection *connection);
 
 /* ---- for its user ---- */

@@ -8,6 +8,11 @@
 
 enum { FIELDS_MOST = 256, FIELD_OVERHEAD_BYTES = 32, LIST_BYTES_LEAST = 4096 };
 
+static enum fletch_http2_known_kind kind_of(enum fletch_http2_part part)
+{
+    return part == FLETCH_HTTP2_TRAILERS ? FLETCH_HTTP2_KNOWN_TRAILERS : FLETCH_HTTP2_KNOWN_HEADERS;
+}
+
 /* ---- out ---- */
 
 enum fletch_status fletch_http2_headers_check(const struct fletch_http2_connection *connection,
@@ -23,6 +28,16 @@ enum fletch_status fletch_http2_headers_check(const struct fletch_http2_connecti
         return FLETCH_OK;
     return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                             "headers of %zu bytes, and the peer takes %" PRIu32, bytes, limit);
+}
+
+const char *fletch_http2_block_check(const struct fletch_http2_connection *connection,
+                                     struct fletch_http2_block *block)
+{
+    const struct fletch_http2_known *known = &connection->sent[kind_of(block->part)];
+    if (!fletch_hpack_is_kept(&connection->hpack, &known->kept, block->fields, block->count))
+        return fletch_http2_fields_check(block->fields, block->count, block->part, &block->facts);
+    block->facts = known->facts; /* nothing is sent before it was checked */
+    return NULL;
 }
 
 static bool append_frames(struct fletch_http2_connection *connection,
@@ -57,13 +72,16 @@ bool fletch_http2_queue_headers(struct fletch_http2_connection *connection,
                                 const struct fletch_http2_block *block,
                                 struct fletch_byte_buffer *frames)
 {
+    struct fletch_http2_known *known = &connection->sent[kind_of(block->part)];
     connection->block.bytes = 0;
     /* The peer's table of HPACK and ours would differ from here on. */
-    if (!fletch_hpack_encode(&connection->hpack, block->fields, block->count, &connection->block) ||
+    if (!fletch_hpack_encode(&connection->hpack, block->fields, block->count, &known->kept,
+                             &connection->block) ||
         !append_frames(connection, block, frames)) {
         fletch_http2_fail_no_memory(connection);
         return false;
     }
+    known->facts = block->facts;
     return true;
 }
 
@@ -121,17 +139,20 @@ void fletch_http2_block_begin(struct fletch_http2_connection *connection,
 }
 
 /* Whether the block can be used: a list, that of a stream, or nothing. */
-static bool decode(struct fletch_http2_connection *connection, bool *out_is_too_large)
+static bool decode(struct fletch_http2_connection *connection, struct fletch_http2_known *known,
+                   bool *out_is_too_large)
 {
     struct fletch_http2_parser *parser = &connection->parser;
     const struct fletch_hpack_limits limits = {
         .list_bytes = connection->options.header_list_bytes,
         .fields = FIELDS_MOST,
     };
-    fletch_field_list_clear(&parser->fields);
-    switch (fletch_hpack_decode(&connection->hpack, parser->block.data, parser->block.bytes,
-                                &limits, &parser->fields)) {
+    enum fletch_hpack_answer answer = fletch_hpack_decode(
+        &connection->hpack, parser->block.data, parser->block.bytes, &limits, &known->kept);
+    known->is_checked &= answer == FLETCH_HPACK_REPEATED;
+    switch (answer) {
     case FLETCH_HPACK_DONE:
+    case FLETCH_HPACK_REPEATED:
         return true;
     case FLETCH_HPACK_TOO_LARGE:
         *out_is_too_large = true;
@@ -166,43 +187,53 @@ static struct fletch_http2_stream *accept_stream(struct fletch_http2_connection 
     return NULL;
 }
 
-static const char *check_part(struct fletch_http2_stream *stream, bool ends_stream,
-                              enum fletch_http2_part part, struct fletch_http2_facts *out_facts)
+/* By the rules for fields, once for a list that repeats. */
+static const char *check_fields(struct fletch_http2_known *known, enum fletch_http2_part part)
 {
-    struct fletch_field_list *list = &stream->connection->parser.fields;
+    struct fletch_field_list *list = &known->kept.list;
+    if (known->is_checked)
+        return NULL;
     const char *fault =
-        fletch_http2_fields_check(fletch_field_list_fields(list), list->count, part, out_facts);
-    bool is_interim = part == FLETCH_HTTP2_RESPONSE && out_facts->status < 200;
+        fletch_http2_fields_check(fletch_field_list_fields(list), list->count, part, &known->facts);
+    known->is_checked = fault == NULL;
+    return fault;
+}
+
+static const char *check_part(struct fletch_http2_stream *stream, struct fletch_http2_known *known,
+                              enum fletch_http2_part part)
+{
+    const char *fault = check_fields(known, part);
+    const struct fletch_http2_facts *facts = &known->facts;
+    bool ends_stream = stream->connection->parser.block_ends_stream;
+    bool is_interim = part == FLETCH_HTTP2_RESPONSE && facts->status < 200;
     if (fault == NULL && is_interim && ends_stream)
         fault = "an interim response that ends its stream";
     if (fault == NULL && part == FLETCH_HTTP2_TRAILERS && !ends_stream)
         fault = "trailers that do not end their stream";
-    int64_t missing =
-        part == FLETCH_HTTP2_TRAILERS ? stream->content_left : out_facts->content_length;
+    int64_t missing = part == FLETCH_HTTP2_TRAILERS ? stream->content_left : facts->content_length;
     /* An answer to HEAD would be another matter, which gRPC has not. */
-    if (fault == NULL && ends_stream && missing > 0 && out_facts->status != 304)
+    if (fault == NULL && ends_stream && missing > 0 && facts->status != 304)
         fault = "fewer bytes than content-length says";
     if (part != FLETCH_HTTP2_TRAILERS && !is_interim)
-        stream->content_left = out_facts->content_length;
+        stream->content_left = facts->content_length;
     return fault;
 }
 
 /* The first headers of a stream, or its trailers. */
-static void deliver(struct fletch_http2_stream *stream, struct fletch_http2_event *out_event)
+static void deliver(struct fletch_http2_stream *stream, struct fletch_http2_known *known,
+                    struct fletch_http2_event *out_event)
 {
     struct fletch_http2_connection *connection = stream->connection;
-    struct fletch_http2_parser *parser = &connection->parser;
-    bool ends_stream = parser->block_ends_stream;
-    struct fletch_http2_facts facts;
+    bool ends_stream = connection->parser.block_ends_stream;
     enum fletch_http2_part part = stream->got_headers             ? FLETCH_HTTP2_TRAILERS
                                   : connection->options.is_server ? FLETCH_HTTP2_REQUEST
                                                                   : FLETCH_HTTP2_RESPONSE;
-    const char *fault = check_part(stream, ends_stream, part, &facts);
+    const char *fault = check_part(stream, known, part);
     if (fault != NULL) {
         fletch_http2_stream_fail(stream, FLETCH_HTTP2_PROTOCOL_ERROR, fault);
         return;
     }
-    bool is_interim = part == FLETCH_HTTP2_RESPONSE && facts.status < 200;
+    bool is_interim = part == FLETCH_HTTP2_RESPONSE && known->facts.status < 200;
     if (is_interim)
         fletch_http2_glitch(connection);
     else
@@ -219,9 +250,9 @@ static void deliver(struct fletch_http2_stream *stream, struct fletch_http2_even
             .stream = stream,
             .is_new = part == FLETCH_HTTP2_REQUEST,
             .ends_stream = ends_stream,
-            .status = facts.status,
-            .fields = fletch_field_list_fields(&parser->fields),
-            .field_count = parser->fields.count,
+            .status = known->facts.status,
+            .fields = fletch_field_list_fields(&known->kept.list),
+            .field_count = known->kept.list.count,
         };
     if (ends_stream)
         fletch_http2_stream_end_remote(stream);
@@ -233,11 +264,15 @@ void fletch_http2_block_end(struct fletch_http2_connection *connection,
     struct fletch_http2_parser *parser = &connection->parser;
     bool is_too_large = false;
     parser->is_in_block = false;
-    if (!decode(connection, &is_too_large) || parser->is_block_dropped)
-        return;
     struct fletch_http2_stream *stream =
-        parser->is_block_new ? accept_stream(connection)
-                             : fletch_http2_stream_find(connection, parser->block_stream);
+        parser->is_block_new ? NULL : fletch_http2_stream_find(connection, parser->block_stream);
+    struct fletch_http2_known *known =
+        &parser->known[stream != NULL && stream->got_headers ? FLETCH_HTTP2_KNOWN_TRAILERS
+                                                             : FLETCH_HTTP2_KNOWN_HEADERS];
+    if (!decode(connection, known, &is_too_large) || parser->is_block_dropped)
+        return;
+    if (parser->is_block_new)
+        stream = accept_stream(connection);
     /* It may have been reset since the block began. */
     if (stream == NULL || stream->is_closed || connection->is_failed)
         return;
@@ -245,5 +280,5 @@ void fletch_http2_block_end(struct fletch_http2_connection *connection,
         fletch_http2_stream_fail(stream, FLETCH_HTTP2_ENHANCE_YOUR_CALM,
                                  "a list of headers that is too large");
     else
-        deliver(stream, out_event);
+        deliver(stream, known, out_event);
 }

@@ -9,13 +9,19 @@ struct fletch_http2_block {
     const struct fletch_http2_field *fields;
     size_t count;
     uint32_t stream_id;
+    enum fletch_http2_part part;
     bool ends_stream;
+    struct fletch_http2_facts facts; /* by the check */
 };
 
 /* INVALID_ARGUMENT: more than the peer takes, for which it might end the whole connection. */
 enum fletch_status fletch_http2_headers_check(const struct fletch_http2_connection *connection,
                                               const struct fletch_http2_field *fields, size_t count,
                                               struct fletch_error *error);
+
+/* What is wrong with the fields of a block that is to be sent; NULL: they are well formed. */
+const char *fletch_http2_block_check(const struct fletch_http2_connection *connection,
+                                     struct fletch_http2_block *block);
 
 /* Appends HEADERS, and CONTINUATION where one frame does not do, to `frames`. False: no memory, and
  * the connection has failed. */

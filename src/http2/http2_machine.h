@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "http2/byte_buffer.h"
+#include "http2/field_rules.h"
 #include "http2/hpack.h"
 #include "http2/http2_connection.h"
 #include "http2/http2_link.h"
@@ -80,6 +81,19 @@ struct fletch_http2_input {
     uint8_t tail[FLETCH_HTTP2_TAIL_BYTES];
 };
 
+/* The last headers of a direction, or its last trailers, and what was read in them. */
+struct fletch_http2_known {
+    struct fletch_hpack_kept kept;
+    struct fletch_http2_facts facts;
+    bool is_checked; /* of what came: by the rules for fields */
+};
+
+enum fletch_http2_known_kind {
+    FLETCH_HTTP2_KNOWN_HEADERS,
+    FLETCH_HTTP2_KNOWN_TRAILERS,
+    FLETCH_HTTP2_KNOWN_KINDS
+};
+
 enum fletch_http2_phase {
     FLETCH_HTTP2_PHASE_PREFACE,
     FLETCH_HTTP2_PHASE_HEAD,
@@ -110,7 +124,7 @@ struct fletch_http2_parser {
     uint32_t last_data_stream; /* whose next frame is predicted, and the length of its last one */
     uint32_t last_data_length;
     struct fletch_byte_buffer block;
-    struct fletch_field_list fields;
+    struct fletch_http2_known known[FLETCH_HTTP2_KNOWN_KINDS];
     uint8_t control[FLETCH_HTTP2_CONTROL_BYTES];
 };
 
@@ -148,7 +162,9 @@ struct fletch_http2_connection {
     struct fletch_http2_batch batch;
     struct fletch_byte_buffer pending; /* frames for the next batch */
     struct fletch_byte_buffer block;   /* of headers that are encoded */
-    uint32_t answers;                  /* in `pending` */
+    struct fletch_http2_known sent[FLETCH_HTTP2_KNOWN_KINDS];
+    struct fletch_field_list spare_trailers; /* memory for those of the next stream */
+    uint32_t answers;                        /* in `pending` */
 
     struct fletch_http2_stream **buckets;
     size_t bucket_count;

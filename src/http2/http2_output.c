@@ -183,6 +183,7 @@ static void add_trailers(struct fletch_http2_connection *connection,
         .fields = fletch_field_list_fields(&stream->trailers),
         .count = stream->trailers.count,
         .stream_id = stream->id,
+        .part = FLETCH_HTTP2_TRAILERS,
         .ends_stream = true,
     };
     if (!fletch_http2_queue_headers(connection, &block, &batch->frames))
@@ -261,6 +262,12 @@ size_t fletch_http2_connection_output(struct fletch_http2_connection *connection
             (struct iovec){(void *)(uintptr_t)(bytes + sent), piece->count - sent};
     }
     return count;
+}
+
+bool fletch_http2_connection_has_more(const struct fletch_http2_connection *connection)
+{
+    return connection->batch.count != 0 && !connection->is_failed && connection->send_window > 0 &&
+           !fletch_http2_link_is_alone(&connection->ready);
 }
 
 /* One piece less of its data. */

@@ -56,16 +56,15 @@ void fletch_http2_stream_consume(struct fletch_http2_stream *stream, size_t byte
 
 /* What both kinds of headers have in common. */
 static enum fletch_status check_sendable(const struct fletch_http2_stream *stream,
-                                         const struct fletch_http2_field *fields, size_t count,
-                                         enum fletch_http2_part part, struct fletch_error *error)
+                                         struct fletch_http2_block *block,
+                                         struct fletch_error *error)
 {
-    struct fletch_http2_facts facts;
     if (stream->is_closed || stream->end_queued)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "stream %" PRIu32 " has ended and sends no more headers",
                                 stream->id);
-    const char *fault = fletch_http2_fields_check(fields, count, part, &facts);
-    if (fault == NULL && part == FLETCH_HTTP2_RESPONSE && stream->sent_headers)
+    const char *fault = fletch_http2_block_check(stream->connection, block);
+    if (fault == NULL && block->part == FLETCH_HTTP2_RESPONSE && stream->sent_headers)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "stream %" PRIu32 " has sent its headers", stream->id);
     if (fault != NULL)
@@ -79,16 +78,20 @@ enum fletch_status fletch_http2_stream_send_headers(struct fletch_http2_stream *
                                                     size_t count, bool ends_stream,
                                                     struct fletch_error *error)
 {
-    enum fletch_status status = check_sendable(stream, fields, count, FLETCH_HTTP2_RESPONSE, error);
+    struct fletch_http2_block block = {
+        .fields = fields,
+        .count = count,
+        .stream_id = stream->id,
+        .part = FLETCH_HTTP2_RESPONSE,
+        .ends_stream = ends_stream,
+    };
+    enum fletch_status status = check_sendable(stream, &block, error);
     if (status != FLETCH_OK)
         return status;
-    struct fletch_http2_facts facts;
-    (void)fletch_http2_fields_check(fields, count, FLETCH_HTTP2_RESPONSE, &facts);
-    const struct fletch_http2_block block = {fields, count, stream->id, ends_stream};
     if (!fletch_http2_queue_headers(stream->connection, &block, &stream->connection->pending))
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "no memory for the headers of stream %" PRIu32, stream->id);
-    stream->sent_headers = facts.status >= 200;
+    stream->sent_headers = block.facts.status >= 200;
     if (ends_stream) {
         stream->end_queued = true;
         fletch_http2_stream_end_local(stream);
@@ -100,9 +103,15 @@ enum fletch_status fletch_http2_stream_send_trailers(struct fletch_http2_stream 
                                                      const struct fletch_http2_field *fields,
                                                      size_t count, struct fletch_error *error)
 {
-    enum fletch_status status = check_sendable(stream, fields, count, FLETCH_HTTP2_TRAILERS, error);
+    struct fletch_http2_block block = {
+        .fields = fields, .count = count, .part = FLETCH_HTTP2_TRAILERS};
+    enum fletch_status status = check_sendable(stream, &block, error);
     if (status != FLETCH_OK)
         return status;
+    /* With the memory of those of an earlier stream; nothing is in either list. */
+    const struct fletch_field_list empty = stream->trailers;
+    stream->trailers = stream->connection->spare_trailers;
+    stream->connection->spare_trailers = empty;
     for (size_t i = 0; i < count; i++) {
         if (fletch_field_list_add(&stream->trailers, &fields[i]))
             continue;

@@ -141,7 +141,12 @@ void fletch_http2_stream_forget(struct fletch_http2_stream *stream)
     connection->peer_count -= stream->is_peers;
     if (stream->is_peers && stream->was_reset)
         fletch_http2_streams_remember(connection, stream->id);
-    fletch_field_list_deinit(&stream->trailers);
+    if (connection->spare_trailers.text.data == NULL) {
+        connection->spare_trailers = stream->trailers;
+        fletch_field_list_clear(&connection->spare_trailers);
+    } else {
+        fletch_field_list_deinit(&stream->trailers);
+    }
     fletch_release(&connection->allocator, stream, sizeof *stream,
                    _Alignof(struct fletch_http2_stream));
     if (connection->stream_count != 0)

@@ -56,6 +56,9 @@ struct fletch_connection_handler {
     /* Writes up to `capacity` slices, which stay where they are until all of them are sent, and
      * returns how many. 0: nothing is to be sent before the next event or kick. */
     size_t (*gather)(void *context, struct iovec *out_slices, size_t capacity);
+    /* After gather: whether more follows these slices at once, so that the system need not send a
+     * segment that is not full. NULL: never. */
+    bool (*has_more)(void *context);
     /* So many bytes of them are gone, at least 1. */
     void (*sent)(void *context, size_t bytes);
     /* Nothing more is to be sent or received. */

@@ -25,7 +25,8 @@ struct fletch_event_loop {
     struct fletch_timer_wheel wheel;
     struct fletch_event_source waker; /* the eventcount's descriptor: wakes up, and no more */
     struct fletch_event_loop_statistics statistics;
-    int event_count; /* of the turn */
+    int event_count;        /* of the turn */
+    bool ended_with_timers; /* the last turn */
     struct epoll_event events[EVENTS_MOST];
     FLETCH_ISOLATED struct fletch_inbox inbox; /* what other threads write */
     struct fletch_eventcount eventcount;
@@ -74,6 +75,7 @@ enum fletch_status fletch_event_loop_create(const struct fletch_event_loop_optio
     loop->now_ns = loop->io->now_ns(loop->io->context);
     loop->statistics = (struct fletch_event_loop_statistics){.turns = 0};
     loop->event_count = 0;
+    loop->ended_with_timers = false;
     fletch_timer_wheel_start(&loop->wheel, loop->now_ns);
     /* relaxed: whoever hands the loop to other threads orders this before their use */
     store_relaxed(&loop->inbox.head, NULL);
@@ -228,13 +230,31 @@ static void dispatch(struct fletch_event_loop *loop)
     loop->event_count = 0;
 }
 
+static size_t run_timers(struct fletch_event_loop *loop)
+{
+    size_t count = fletch_timer_wheel_run(&loop->wheel, loop->now_ns);
+    loop->statistics.timers += count;
+    return count;
+}
+
+/* What was asked for since the last turn, by the thread itself, need not wait for a look at the
+ * system. A turn that ended with timers may have set more: then sources come first. Whether
+ * anything was done. */
+static bool begin_turn(struct fletch_event_loop *loop)
+{
+    if (loop->ended_with_timers || fletch_timer_wheel_next_ns(&loop->wheel) != 0)
+        return false;
+    loop->now_ns = loop->io->now_ns(loop->io->context);
+    return run_timers(loop) != 0;
+}
+
 bool fletch_event_loop_turn(struct fletch_event_loop *loop, uint64_t timeout_ns)
 {
-    await(loop, timeout_ns);
+    await(loop, begin_turn(loop) ? 0 : timeout_ns);
     loop->statistics.turns++;
     dispatch(loop);
     run_tasks(loop);
-    loop->statistics.timers += fletch_timer_wheel_run(&loop->wheel, loop->now_ns);
+    loop->ended_with_timers = run_timers(loop) != 0;
     return !is_stopped(loop);
 }
 

@@ -6,8 +6,9 @@
  * touched by its thread alone; fletch_event_loop_post and fletch_event_loop_stop are for any
  * thread. What a loop calls must not block.
  *
- * A turn: wait; then the descriptors' events, then tasks in the order in which they were posted,
- * then timers that are due.
+ * A turn: timers that were set for at once since the last one, which then does not wait; else wait;
+ * then the descriptors' events, then tasks in the order in which they were posted, then timers that
+ * are due.
  *
  * Waking up. Tasks go through an inbox; whoever pushes to an empty one notifies an eventcount, on
  * whose descriptor the loop sleeps. So a post to a loop that is busy makes no system call.

@@ -49,16 +49,27 @@ static int system_set_option(void *context, int fd, const struct fletch_socket_o
     return setsockopt(fd, option->level, option->name, option->value, option->bytes);
 }
 
+/* One piece without control data needs no header that the system reads first. */
+static bool is_plain(const struct msghdr *message)
+{
+    return message->msg_iovlen == 1 && message->msg_controllen == 0;
+}
+
 static ssize_t system_receive(void *context, int fd, struct msghdr *message)
 {
     (void)context;
+    if (is_plain(message))
+        return recv(fd, message->msg_iov->iov_base, message->msg_iov->iov_len, 0);
     return recvmsg(fd, message, MSG_CMSG_CLOEXEC);
 }
 
 static ssize_t system_send(void *context, int fd, const struct msghdr *message)
 {
     (void)context;
-    return sendmsg(fd, message, MSG_NOSIGNAL);
+    const int flags = MSG_NOSIGNAL | message->msg_flags;
+    if (is_plain(message))
+        return send(fd, message->msg_iov->iov_base, message->msg_iov->iov_len, flags);
+    return sendmsg(fd, message, flags);
 }
 
 static int system_shut_sending(void *context, int fd)

@@ -30,7 +30,8 @@ struct fletch_net_io {
     int (*pending_error)(void *context, int fd, int *out_number); /* SO_ERROR */
     int (*set_option)(void *context, int fd, const struct fletch_socket_option *option);
     ssize_t (*receive)(void *context, int fd, struct msghdr *message);
-    ssize_t (*send)(void *context, int fd, const struct msghdr *message); /* without SIGPIPE */
+    /* With the flags of the message, and without SIGPIPE. */
+    ssize_t (*send)(void *context, int fd, const struct msghdr *message);
     int (*shut_sending)(void *context, int fd);
     int (*close)(void *context, int fd);
     int (*poll_open)(void *context);

@@ -189,6 +189,12 @@ static size_t gather(void *context, struct iovec *out_slices, size_t capacity)
     return fletch_http2_connection_output(link->http2, out_slices, capacity);
 }
 
+static bool has_more(void *context)
+{
+    struct fletch_rpc_link *link = context;
+    return fletch_http2_connection_has_more(link->http2);
+}
+
 static void on_sent(void *context, size_t bytes)
 {
     struct fletch_rpc_link *link = context;
@@ -230,6 +236,7 @@ static const struct fletch_connection_handler handler = {
     .certain_bytes = certain_bytes,
     .ended = on_ended,
     .gather = gather,
+    .has_more = has_more,
     .sent = on_sent,
     .is_over = is_over,
     .closed = on_closed,

@@ -86,6 +86,13 @@ static size_t gather(void *context, struct iovec *out_slices, size_t capacity)
     return i;
 }
 
+/* True only where that is so: the slices of one gather are not all there is. */
+static bool has_more(void *context)
+{
+    const struct stream_end *end = context;
+    return end->to_send - end->sent > (uint64_t)SPANS_MOST * STREAM_ROOM_BYTES;
+}
+
 static void on_sent(void *context, size_t bytes)
 {
     struct stream_end *end = context;
@@ -117,6 +124,7 @@ const struct fletch_connection_handler stream_end_handler = {
     .certain_bytes = certain_bytes,
     .ended = on_ended,
     .gather = gather,
+    .has_more = has_more,
     .sent = on_sent,
     .is_over = is_over,
     .closed = on_closed,

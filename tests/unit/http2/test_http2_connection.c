@@ -413,6 +413,36 @@ static void test_small_messages_share_a_frame(void **state)
     http2_user_end(&user);
 }
 
+/* A promise of more bytes is kept by the next batch: not while a window is closed. */
+static void test_more_follows(void **state)
+{
+    (void)state;
+    struct http2_user user;
+    struct iovec slices[64];
+    const struct fletch_http2_options options = {.send_batch_bytes = 16384};
+    http2_user_ready(&user, &options);
+    struct fletch_http2_stream *stream = http2_user_open(&user, false);
+    size_t sent = 0, batches = 0, count;
+    assert_false(fletch_http2_connection_has_more(user.connection));
+    fletch_http2_stream_send(stream, test_data(100000, 0, true));
+    for (bool is_promised = true; is_promised; batches++) {
+        count = fletch_http2_connection_output(user.connection, slices, 64);
+        assert_int_not_equal(count, 0);
+        is_promised = fletch_http2_connection_has_more(user.connection);
+        size_t bytes = 0;
+        for (size_t i = 0; i < count; i++)
+            bytes += slices[i].iov_len;
+        fletch_http2_connection_sent(user.connection, bytes);
+        sent += bytes;
+    }
+    assert_int_equal(fletch_http2_connection_output(user.connection, slices, 64), 0);
+    assert_in_range(sent, 65535, 65535 + 1000); /* the window that a connection begins with */
+    assert_in_range(batches, 4, 5);
+    assert_int_not_equal(fletch_http2_stream_queued_bytes(stream), 0);
+    fletch_http2_stream_release(stream);
+    http2_user_end(&user);
+}
+
 static void test_timeouts(void **state)
 {
     (void)state;
@@ -631,6 +661,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_client_lets_go),
         cmocka_unit_test(test_data_is_done_once),
         cmocka_unit_test(test_small_messages_share_a_frame),
+        cmocka_unit_test(test_more_follows),
         cmocka_unit_test(test_timeouts),
         cmocka_unit_test(test_two_machines),
         cmocka_unit_test(test_predicted_frames_are_not_copied),
