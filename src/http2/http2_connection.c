@@ -352,7 +352,7 @@ static enum fletch_status check_open(const struct fletch_http2_connection *conne
     const char *fault = fletch_http2_block_check(connection, block);
     if (fault != NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "headers of a request: %s", fault);
-    return fletch_http2_headers_check(connection, request->fields, request->field_count, error);
+    return fletch_http2_block_fits(connection, block, error);
 }
 
 enum fletch_status fletch_http2_connection_open(struct fletch_http2_connection *connection,

@@ -15,14 +15,15 @@ static enum fletch_http2_known_kind kind_of(enum fletch_http2_part part)
 
 /* ---- out ---- */
 
-enum fletch_status fletch_http2_headers_check(const struct fletch_http2_connection *connection,
-                                              const struct fletch_http2_field *fields, size_t count,
-                                              struct fletch_error *error)
+enum fletch_status fletch_http2_block_fits(const struct fletch_http2_connection *connection,
+                                           const struct fletch_http2_block *block,
+                                           struct fletch_error *error)
 {
     uint32_t limit = connection->peer_list_bytes;
     size_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += (size_t)fields[i].name_bytes + fields[i].value_bytes + FIELD_OVERHEAD_BYTES;
+    for (size_t i = 0; i < block->count; i++)
+        bytes += (size_t)block->fields[i].name_bytes + block->fields[i].value_bytes +
+                 FIELD_OVERHEAD_BYTES;
     /* A peer that takes next to nothing must not keep a server from ending its calls. */
     if (bytes <= LIST_BYTES_LEAST || bytes <= limit)
         return FLETCH_OK;

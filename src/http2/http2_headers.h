@@ -15,9 +15,9 @@ struct fletch_http2_block {
 };
 
 /* INVALID_ARGUMENT: more than the peer takes, for which it might end the whole connection. */
-enum fletch_status fletch_http2_headers_check(const struct fletch_http2_connection *connection,
-                                              const struct fletch_http2_field *fields, size_t count,
-                                              struct fletch_error *error);
+enum fletch_status fletch_http2_block_fits(const struct fletch_http2_connection *connection,
+                                           const struct fletch_http2_block *block,
+                                           struct fletch_error *error);
 
 /* What is wrong with the fields of a block that is to be sent; NULL: they are well formed. */
 const char *fletch_http2_block_check(const struct fletch_http2_connection *connection,

@@ -70,7 +70,7 @@ static enum fletch_status check_sendable(const struct fletch_http2_stream *strea
     if (fault != NULL)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "headers of stream %" PRIu32 ": %s",
                                 stream->id, fault);
-    return fletch_http2_headers_check(stream->connection, fields, count, error);
+    return fletch_http2_block_fits(stream->connection, block, error);
 }
 
 enum fletch_status fletch_http2_stream_send_headers(struct fletch_http2_stream *stream,
