@@ -11,7 +11,7 @@ struct piece {
     const struct fletch_node_view *column;
     const struct fletch_segment *segment;
     bool is_joined; /* the rows lie side by side, and so does all that is below them */
-    int64_t at;     /* elements of the node that the frame has */
+    int64_t at;     /* elements of the node that the frame had before */
 };
 
 /* The stretches of a level that are copied. */
@@ -136,10 +136,21 @@ static void copy_bytes(const struct piece *piece)
     struct fletch_gather_elements source = {
         .bytes = column->bytes, .byte_count = column->byte_count, .byte_width = 1};
     struct stretches found;
-    int64_t used = fletch_builder_start(piece->frame, column->field, piece->at);
+    const struct fletch_level *level = &piece->scatter->levels[level_below(piece)];
+    int64_t used = level->starts[piece->segment - piece->scatter->segments];
     find_stretches(piece, level_below(piece), &found);
     piece->scatter->kernels->stretches(region_of(piece, 2) + used, &source, found.first,
                                        found.count);
+}
+
+static int64_t count_of(const struct piece *piece)
+{
+    struct stretches found;
+    int64_t count = 0;
+    find_stretches(piece, level_of(piece), &found);
+    for (size_t i = 0; i < found.count; i++)
+        count += found.first[i].count;
+    return count;
 }
 
 void fletch_level_copy(const struct fletch_scatter *scatter, const struct fletch_segment *segment,
@@ -153,19 +164,16 @@ void fletch_level_copy(const struct fletch_scatter *scatter, const struct fletch
         .column = &scatter->columns[row],
         .segment = segment,
         .is_joined = rows[segment->count - 1].first - rows[0].first == segment->count - 1,
-        .at = fletch_level_elements(scatter, &segment->frame, node->level, segment->row),
+        .at = scatter->levels[node->level].starts[segment - scatter->segments],
     };
-    int64_t count = fletch_level_elements(scatter, &segment->frame, node->level,
-                                          (int64_t)segment->row + segment->count) -
-                    piece.at;
-    if (count == 0)
+    if (scatter->levels[node->level].block.count == 0) /* there may be no buffers */
         return;
     if (is_bytes) {
         copy_bytes(&piece);
         return;
     }
     if (node->may_have_nulls &&
-        fletch_scatter_prepare_validity(&segment->frame, piece.column, piece.at, count))
+        fletch_scatter_prepare_validity(piece.frame, piece.column, piece.at, count_of(&piece)))
         copy_bits(&piece, piece.column->validity, 0);
     switch (node->rule) {
     case FLETCH_COPY_BITS:

@@ -40,7 +40,11 @@ void fletch_levels_init(struct fletch_scatter *scatter)
     const struct fletch_schema *schema = scatter->source.schema;
     uint32_t count = 1;
     scatter->levels[0] = (struct fletch_level){
-        .row = FLETCH_NO_INDEX, .above = FLETCH_NO_INDEX, .stretches = scatter->stretches};
+        .row = FLETCH_NO_INDEX,
+        .above = FLETCH_NO_INDEX,
+        .stretches = scatter->stretches,
+        .starts = scatter->level_starts,
+    };
     for (uint32_t row = 0; row < schema->field_count; row++) {
         struct fletch_scatter_node *node = &scatter->nodes[row];
         const struct fletch_scatter_node *parent =
@@ -57,6 +61,7 @@ void fletch_levels_init(struct fletch_scatter *scatter)
             .row = row,
             .above = node->level,
             .stretches = scatter->stretches + (size_t)count * scatter->level_rows,
+            .starts = scatter->level_starts + (size_t)count * scatter->segments_most,
         };
         count++;
     }
@@ -101,22 +106,6 @@ void fletch_levels_begin(struct fletch_scatter *scatter, const struct fletch_sca
         struct fletch_level *level = &scatter->levels[i];
         level->block = range_below(scatter, level, scatter->levels[level->above].block);
     }
-}
-
-/* ---- frames ---- */
-
-int64_t fletch_level_elements(const struct fletch_scatter *scatter,
-                              const struct fletch_frame_builder *frame, uint32_t level,
-                              int64_t row_count)
-{
-    if (level == 0)
-        return row_count;
-    const struct fletch_level *of = &scatter->levels[level];
-    int64_t above = fletch_level_elements(scatter, frame, of->above, row_count);
-    const struct fletch_field *field = &scatter->source.schema->fields[of->row];
-    if (field->type.id == FLETCH_TYPE_FIXED_SIZE_LIST)
-        return above * field->type.list_size;
-    return fletch_builder_start(frame, field, above);
 }
 
 /* ---- placing ---- */
@@ -164,6 +153,18 @@ static size_t multiply(const struct step *step, uint32_t size, size_t count)
     return count;
 }
 
+/* How many elements of a level the frame has. */
+static int64_t elements_of(const struct fletch_scatter *scatter,
+                           const struct fletch_frame_builder *frame, uint32_t level)
+{
+    const struct fletch_level *of = &scatter->levels[level];
+    const struct fletch_field *field = &scatter->source.schema->fields[of->row];
+    int64_t above = scatter->levels[of->above].starts[scatter->segment_count];
+    if (field->type.id == FLETCH_TYPE_FIXED_SIZE_LIST)
+        return above * field->type.list_size;
+    return fletch_builder_start(frame, field, above);
+}
+
 /* Finds the stretches of a level, and how many rows fit into the frame with them. */
 static size_t follow(const struct fletch_scatter *scatter, const struct fletch_frame_builder *frame,
                      uint32_t level, struct fletch_level_rows rows)
@@ -174,10 +175,12 @@ static size_t follow(const struct fletch_scatter *scatter, const struct fletch_f
     enum fletch_copy_rule rule = scatter->nodes[of->row].rule;
     int64_t capacity = rule == FLETCH_COPY_STRINGS ? plan->byte_capacity[of->row]
                                                    : plan->element_capacity[of->row + 1];
+    int64_t start = elements_of(scatter, frame, level);
+    of->starts[scatter->segment_count] = start;
     struct step step = {
         .stretches = of->stretches + rows.first,
         .above = scatter->levels[of->above].stretches + rows.first,
-        .room = capacity - fletch_level_elements(scatter, frame, level, frame->row_count),
+        .room = capacity - start,
     };
     if (scatter->levels[of->above].block.count == 0) { /* there may be no offsets */
         memset(step.stretches, 0, rows.count * sizeof step.stretches[0]);
@@ -216,6 +219,7 @@ size_t fletch_levels_place(struct fletch_scatter *scatter, const struct fletch_f
                            uint32_t row, struct fletch_level_rows rows)
 {
     uint32_t end = scatter->source.schema->fields[row].end;
+    scatter->levels[0].starts[scatter->segment_count] = frame->row_count;
     for (uint32_t node = row; node < end && rows.count > 0; node++)
         if (scatter->nodes[node].below > 0)
             rows.count = follow(scatter, frame, scatter->nodes[node].below, rows);

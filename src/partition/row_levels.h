@@ -16,6 +16,7 @@ struct fletch_level {
     uint32_t row;                      /* the list or string whose level this is */
     uint32_t above;                    /* the level of that node's own elements */
     struct fletch_stretch *stretches;  /* by place in the order of the row lists */
+    int64_t *starts;                   /* by segment: elements that its frame had before */
     struct fletch_element_range block; /* of all rows of the block */
 };
 
@@ -38,14 +39,9 @@ struct fletch_level_rows {
     size_t count;
 };
 
-/* How many of the rows fit into the frame with all that column `row` and the nodes below it have of
- * them; the offsets of the column are written. */
+/* How many of the rows, which are to be the next segment, fit into the frame with all that column
+ * `row` and the nodes below it have of them; the offsets of the column are written. */
 size_t fletch_levels_place(struct fletch_scatter *scatter, const struct fletch_frame_builder *frame,
                            uint32_t row, struct fletch_level_rows rows);
-
-/* How many elements of a level the first `row_count` rows of the frame have. */
-int64_t fletch_level_elements(const struct fletch_scatter *scatter,
-                              const struct fletch_frame_builder *frame, uint32_t level,
-                              int64_t row_count);
 
 #endif

@@ -84,7 +84,7 @@ static size_t carve_arrays(struct fletch_scatter *scatter, char *block)
     size_t nodes = schema->field_count;
     size_t end = 0;
     scatter->frames = carve(block, &end, scatter->partition_count * sizeof scatter->frames[0]);
-    scatter->segments = carve(block, &end, SEGMENTS_MAX * sizeof scatter->segments[0]);
+    scatter->segments = carve(block, &end, scatter->segments_most * sizeof scatter->segments[0]);
     scatter->nodes = carve(block, &end, nodes * sizeof scatter->nodes[0]);
     scatter->columns = carve(block, &end, nodes * sizeof scatter->columns[0]);
     uint32_t levels = fletch_levels_most(schema);
@@ -99,7 +99,9 @@ static size_t carve_arrays(struct fletch_scatter *scatter, char *block)
     scatter->used.bytes = carve(block, &end, nodes * sizeof(int64_t));
     scatter->kept.elements = carve(block, &end, nodes * sizeof(int64_t));
     scatter->kept.bytes = carve(block, &end, nodes * sizeof(int64_t));
-    /* The last one, which is not zeroed. */
+    /* The last ones, which are not zeroed. */
+    scatter->level_starts = carve(
+        block, &end, (size_t)levels * scatter->segments_most * sizeof scatter->level_starts[0]);
     scatter->stretches =
         carve(block, &end, (size_t)levels * scatter->level_rows * sizeof scatter->stretches[0]);
     return end;
@@ -126,10 +128,13 @@ enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
         .kernels = fletch_gather_kernels_best(),
         .partition_count = options->partition_count,
         .level_rows = level_rows_of(options),
+        .segments_most = SEGMENTS_MAX,
         .target_bytes = options->target_bytes,
         .is_streamed = options->partition_count <= PARTITIONS_TO_STREAM &&
                        options->partition_count * options->target_bytes >= BYTES_TO_STREAM,
     };
+    if (scatter->level_rows > 0 && scatter->level_rows < SEGMENTS_MAX)
+        scatter->segments_most = scatter->level_rows;
     scatter->block_bytes = carve_arrays(scatter, NULL);
     scatter->block = fletch_allocate(&scatter->allocator, scatter->block_bytes, ALIGNMENT);
     if (scatter->block == NULL)
@@ -137,7 +142,7 @@ enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
                                 "no memory for a partition writer: %zu bytes for %u partitions",
                                 scatter->block_bytes, scatter->partition_count);
     carve_arrays(scatter, scatter->block);
-    memset(scatter->block, 0, (size_t)((char *)scatter->stretches - (char *)scatter->block));
+    memset(scatter->block, 0, (size_t)((char *)scatter->level_starts - (char *)scatter->block));
     const struct fletch_schema *schema = scatter->source.schema;
     for (uint32_t row = 0; row < schema->field_count; row++)
         scatter->nodes[row] = node_of(schema, row, scatter->nodes);
@@ -530,7 +535,7 @@ enum fletch_status fletch_scatter_block(struct fletch_scatter *scatter,
             block->run++;
             block->run_done = 0;
         }
-        if (scatter->segment_count == SEGMENTS_MAX)
+        if (scatter->segment_count == scatter->segments_most)
             fletch_scatter_copy_segments(scatter, block);
     }
     fletch_scatter_copy_segments(scatter, block);

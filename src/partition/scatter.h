@@ -81,12 +81,14 @@ struct fletch_scatter {
     size_t closed_capacity;
     struct fletch_segment *segments;
     uint32_t segment_count;
+    uint32_t segments_most;
     struct fletch_scatter_node *nodes;
     struct fletch_node_view *columns; /* of the batch */
     const uint32_t **remaps;          /* by dictionary: new index of each old one; NULL: the same */
     int64_t *remap_counts;            /* how many old ones there are */
     struct fletch_level *levels;
     struct fletch_stretch *stretches; /* of all levels */
+    int64_t *level_starts;            /* the same */
     uint32_t level_count;
     uint32_t level_rows; /* of a block for which there are stretches */
     bool is_by_levels;   /* whether columns that can be are copied by levels */

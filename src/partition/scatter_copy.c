@@ -127,12 +127,11 @@ static void prefetch_stretches(const struct copy *copy, const struct fletch_segm
         width = fletch_view_has_wide_offsets(copy->column) ? 8 : 4;
     if (level == 0 || width == 0)
         return;
-    int64_t first = fletch_level_elements(copy->scatter, frame, level, segment->row);
-    int64_t end =
-        fletch_level_elements(copy->scatter, frame, level, (int64_t)segment->row + segment->count);
+    const struct fletch_level *of = &copy->scatter->levels[level];
     const uint8_t *to = fletch_builder_region(frame, field->first_span + (copy->is_bytes ? 2 : 1)) +
-                        (size_t)first * width;
-    size_t bytes = (size_t)(end - first) * width;
+                        (size_t)of->starts[segment - copy->scatter->segments] * width;
+    size_t mean = (size_t)(of->block.count / copy->block->row_count) + 1;
+    size_t bytes = segment->count * mean * width;
     for (size_t line = 0; line < bytes + LINE && line < LINES_MOST * LINE; line += LINE)
         __builtin_prefetch(to + line, 1, 3);
 }
