@@ -107,8 +107,8 @@ struct fletch_gather_offsets_source {
     const struct fletch_stretch *below; /* of each stretch */
 };
 
-/* Writes where each element of the stretches ends behind the offset that is there. Destinations have
- * slack behind them. */
+/* Writes where each element of the stretches ends behind the offset that is there. The destination
+ * has slack behind it. */
 void fletch_gather_shifted_offsets(uint8_t *destination,
                                    const struct fletch_gather_offsets_source *source,
                                    const struct fletch_stretch *stretches, size_t count);

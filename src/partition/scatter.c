@@ -432,7 +432,7 @@ static void add_segment(struct fletch_scatter *scatter, struct fletch_frame_buil
                           : fletch_row_lists_sum(block->hashes, block->lists->order + first, count);
 }
 
-/* Where the strings and lists of a run will write their offsets is fetched while others are placed. */
+/* Where the strings and lists of a run will write their offsets is fetched meanwhile. */
 static void prefetch_run(const struct fletch_scatter *scatter,
                          const struct fletch_scatter_block *block)
 {
