@@ -166,7 +166,8 @@ void fletch_level_copy(const struct fletch_scatter *scatter, const struct fletch
         .is_joined = rows[segment->count - 1].first - rows[0].first == segment->count - 1,
         .at = scatter->levels[node->level].starts[segment - scatter->segments],
     };
-    if (scatter->levels[node->level].block.count == 0) /* there may be no buffers */
+    uint32_t level = is_bytes ? node->below : node->level;
+    if (scatter->levels[level].block.count == 0) /* there may be no buffers */
         return;
     if (is_bytes) {
         copy_bytes(&piece);

@@ -7,8 +7,8 @@
  * Level 0 are the rows themselves. Each list and each string below one makes another: for each row,
  * in the order of the row lists, the stretch of elements or bytes that it has. Stretches are found
  * when rows are placed, by the offsets of the level above, and every node of a level is then copied
- * in one loop over them. Columns with list views, dense unions, views or runs have no levels: their
- * rows are copied in ranges (nested_copy.h). */
+ * in one loop over them. Columns with views, list views, unions or runs have no levels: their rows
+ * are copied in ranges (nested_copy.h). */
 
 #include "partition/scatter.h"
 

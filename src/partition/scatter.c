@@ -16,7 +16,7 @@ enum { ALIGNMENT = 64, SEGMENTS_MAX = 4096, CLOSED_AT_FIRST = 64 };
 enum { PARTITIONS_TO_STREAM = 1024, LINE = 64 };
 
 /* Stretches of all levels, unless levels are so many that blocks would be too small. */
-enum { STRETCHES_MOST = 512 << 10, LEVEL_ROWS_LEAST = 1024 };
+enum { STRETCHES_MOST = 256 << 10, LEVEL_ROWS_LEAST = 1024 };
 
 /* Rows after which what was seen counts half: frames follow data that changes. */
 static const double rows_to_remember = 1 << 16;
@@ -100,10 +100,10 @@ static size_t carve_arrays(struct fletch_scatter *scatter, char *block)
     scatter->kept.elements = carve(block, &end, nodes * sizeof(int64_t));
     scatter->kept.bytes = carve(block, &end, nodes * sizeof(int64_t));
     /* The last ones, which are not zeroed. */
-    scatter->level_starts = carve(
-        block, &end, (size_t)levels * scatter->segments_most * sizeof scatter->level_starts[0]);
-    scatter->stretches =
-        carve(block, &end, (size_t)levels * scatter->level_rows * sizeof scatter->stretches[0]);
+    size_t starts = scatter->level_rows > 0 ? (size_t)levels * scatter->segments_most : 0;
+    size_t stretches = (size_t)levels * scatter->level_rows;
+    scatter->level_starts = carve(block, &end, starts * sizeof scatter->level_starts[0]);
+    scatter->stretches = carve(block, &end, stretches * sizeof scatter->stretches[0]);
     return end;
 }
 
@@ -432,7 +432,7 @@ static void add_segment(struct fletch_scatter *scatter, struct fletch_frame_buil
                           : fletch_row_lists_sum(block->hashes, block->lists->order + first, count);
 }
 
-/* Where the strings and lists of a run will write their offsets is fetched meanwhile. */
+/* Where strings and lists of a run will write their offsets is fetched while others are placed. */
 static void prefetch_run(const struct fletch_scatter *scatter,
                          const struct fletch_scatter_block *block)
 {

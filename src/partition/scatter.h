@@ -33,7 +33,7 @@ enum fletch_copy_rule {
     FLETCH_COPY_WIDE_VALUES,
     FLETCH_COPY_STRINGS,
     FLETCH_COPY_STRUCT,
-    /* From here on in ranges of elements, with all that lies below (nested_copy.h). */
+    /* From here on with all that lies below, in ranges of elements (nested_copy.h) or by levels. */
     FLETCH_COPY_LIST,
     FLETCH_COPY_VIEWS,
     FLETCH_COPY_LIST_VIEW,
@@ -46,7 +46,7 @@ enum fletch_copy_rule {
 struct fletch_scatter_node {
     enum fletch_copy_rule rule;
     uint32_t kernel;     /* of FLETCH_COPY_VALUES: log2 of the width */
-    bool is_inner;       /* copied with a node above it, in ranges */
+    bool is_inner;       /* a node above it is copied in ranges, or by levels */
     bool may_have_nulls; /* some batch had: frames must be asked whether they have */
     bool has_level;      /* copied by levels (row_levels.h), if the batch is */
     uint32_t level;      /* of its elements */

@@ -116,6 +116,8 @@ static void copy_nested(const struct copy *copy, const struct fletch_segment *se
     }
 }
 
+/* The same as below for a node that is copied by levels; how much it has there is reckoned by the
+ * mean of the block. */
 static void prefetch_stretches(const struct copy *copy, const struct fletch_segment *segment)
 {
     const struct fletch_field *field = copy->column->field;
@@ -220,6 +222,8 @@ static void add_stretches_ahead(struct ahead *ahead, const struct copy *copy, ui
     struct fletch_element_range range =
         copy->scatter->levels[is_bytes ? node->below : node->level].block;
     size_t width = fletch_type_byte_width(&column->field->type);
+    if (range.count == 0)
+        return;
     if (is_bytes)
         add_ahead(ahead, copy, column->bytes + range.first, (size_t)range.count);
     else if (node->rule == FLETCH_COPY_VALUES)
