@@ -13,6 +13,9 @@
  * that are read behind a string where the source has them. */
 enum { FLETCH_GATHER_SLACK = 64 };
 
+/* Bytes side by side from which on a call is worth its price. */
+enum { FLETCH_GATHER_LONG = 256 };
+
 enum { FLETCH_GATHER_WIDTHS = 6 }; /* 1, 2, 4, 8, 16, 32 bytes */
 
 typedef void fletch_gather_values(uint8_t *destination, const uint8_t *source,
@@ -38,6 +41,19 @@ struct fletch_gather_strings {
     bool is_short;          /* most fit into 16 bytes */
 };
 
+/* Elements that lie side by side. */
+struct fletch_stretch {
+    uint32_t first;
+    uint32_t count;
+};
+
+/* What stretches are taken from: elements of a width, or bytes of strings. */
+struct fletch_gather_elements {
+    const uint8_t *bytes;
+    size_t byte_count;
+    size_t byte_width;
+};
+
 /* Where the offsets of gathered strings are written, and what room is left for their bytes. */
 struct fletch_gather_room {
     uint8_t *offsets; /* of the next string; it is there already */
@@ -59,6 +75,9 @@ struct fletch_gather_kernels {
     /* Copies the bytes. */
     void (*strings)(uint8_t *destination, const struct fletch_gather_strings *source,
                     const uint16_t *order, size_t count);
+    /* Copies the elements of stretches. The destination has the slack of strings behind it. */
+    void (*stretches)(uint8_t *destination, const struct fletch_gather_elements *source,
+                      const struct fletch_stretch *stretches, size_t count);
 };
 
 /* The fastest that this processor runs. Any thread; does not block. */
@@ -79,6 +98,20 @@ extern const struct fletch_gather_kernels fletch_gather_neon;
 size_t fletch_gather_offsets(const struct fletch_gather_room *room,
                              const struct fletch_gather_strings *source, const uint16_t *order,
                              size_t count);
+
+/* Offsets of strings or lists that lie in stretches, and what they have below them. */
+struct fletch_gather_offsets_source {
+    const uint8_t *offsets;
+    size_t byte_count;
+    bool has_wide_offsets;
+    const struct fletch_stretch *below; /* of each stretch */
+};
+
+/* Writes where each element of the stretches ends behind the offset that is there. The destination
+ * has slack behind it. */
+void fletch_gather_shifted_offsets(uint8_t *destination,
+                                   const struct fletch_gather_offsets_source *source,
+                                   const struct fletch_stretch *stretches, size_t count);
 
 /* Values of any other width. */
 void fletch_gather_wide_values(uint8_t *destination, const struct fletch_gather_wide *source,

@@ -179,6 +179,29 @@ static void strings(uint8_t *destination, const struct fletch_gather_strings *so
     }
 }
 
+/* Most stretches are short, and of few lengths: two registers are always copied. */
+static void stretches(uint8_t *destination, const struct fletch_gather_elements *source,
+                      const struct fletch_stretch *stretches, size_t count)
+{
+    size_t width = source->byte_width;
+    for (size_t i = 0; i < count; i++) {
+        size_t first = stretches[i].first * width;
+        size_t bytes = stretches[i].count * width;
+        const uint8_t *from = source->bytes + first;
+        if (__builtin_expect(first + bytes + FLETCH_GATHER_SLACK > source->byte_count, 0) ||
+            bytes >= FLETCH_GATHER_LONG) {
+            if (bytes > 0)
+                memcpy(destination, from, bytes);
+        } else {
+            copy_32(destination, from);
+            copy_32(destination + 32, from + 32);
+            for (size_t at = 64; at < bytes; at += 32)
+                copy_32(destination + at, from + at);
+        }
+        destination += bytes;
+    }
+}
+
 const struct fletch_gather_kernels fletch_gather_avx2 = {
     .name = "avx2",
     .values = {values_1, values_2, values_4, values_8, values_16, values_32},
@@ -186,4 +209,5 @@ const struct fletch_gather_kernels fletch_gather_avx2 = {
     .flush = flush,
     .bits = bits,
     .strings = strings,
+    .stretches = stretches,
 };

@@ -95,6 +95,28 @@ static void strings(uint8_t *destination, const struct fletch_gather_strings *so
         copy_strings(destination, source, order, count, false);
 }
 
+/* Most stretches are short, and of few lengths: 64 bytes are always copied. */
+static void stretches(uint8_t *destination, const struct fletch_gather_elements *source,
+                      const struct fletch_stretch *stretches, size_t count)
+{
+    size_t width = source->byte_width;
+    for (size_t i = 0; i < count; i++) {
+        size_t first = stretches[i].first * width;
+        size_t bytes = stretches[i].count * width;
+        const uint8_t *from = source->bytes + first;
+        if (__builtin_expect(first + bytes + FLETCH_GATHER_SLACK > source->byte_count, 0) ||
+            bytes >= FLETCH_GATHER_LONG) {
+            if (bytes > 0)
+                memcpy(destination, from, bytes);
+        } else {
+            memcpy(destination, from, 64);
+            for (size_t at = 64; at < bytes; at += 32)
+                memcpy(destination + at, from + at, 32);
+        }
+        destination += bytes;
+    }
+}
+
 static void flush(void)
 {
 }
@@ -106,4 +128,5 @@ const struct fletch_gather_kernels fletch_gather_scalar = {
     .flush = flush,
     .bits = bits,
     .strings = strings,
+    .stretches = stretches,
 };

@@ -178,6 +178,7 @@ fletch_partition_writer_create(struct fletch_schema *schema, struct fletch_parti
         .target_bytes = frame_bytes,
     };
     status = make_arrays(writer, &scatter.source, error);
+    scatter.block_rows = writer->lists.block_rows;
     if (status == FLETCH_OK)
         status = fletch_scatter_init(&writer->scatter, &scatter, error);
     if (status != FLETCH_OK) {
@@ -276,7 +277,9 @@ static uint32_t block_rows_of(const struct fletch_partition_writer *writer)
 {
     double widest = fletch_scatter_widest(&writer->scatter);
     uint64_t least = (uint64_t)ROWS_PER_PARTITION_LEAST * writer->partitioner->partition_count;
+    uint32_t most = fletch_scatter_rows_most(&writer->scatter);
     uint32_t rows = writer->lists.block_rows;
+    rows = rows < most ? rows : most;
     while (rows > BLOCK_ROWS_LEAST && rows / 2 >= least && rows * widest > BLOCK_COLUMN_BYTES)
         rows /= 2;
     return rows;

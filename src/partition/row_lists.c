@@ -71,56 +71,51 @@ void fletch_row_lists_deinit(struct fletch_row_lists *lists)
     *lists = (struct fletch_row_lists){0};
 }
 
-static inline void tally(fletch_row_tally *tallies, uint16_t id, uint64_t hash)
+static inline void tally(fletch_row_tally *tally, uint64_t hash)
 {
-    tallies[id] += (fletch_row_tally){hash, 1};
+    *tally += (fletch_row_tally){hash, 1};
 }
 
 /* Counts by tallies, and leaves the rows of each quarter and partition in the cursors. */
 static void tally_quarters(struct fletch_row_lists *lists, const uint16_t *ids,
                            const uint64_t *hashes, size_t count)
 {
-    fletch_row_tally *a = lists->tallies;
-    fletch_row_tally *b = a + lists->partition_count;
-    fletch_row_tally *c = b + lists->partition_count;
-    fletch_row_tally *d = c + lists->partition_count;
+    fletch_row_tally(*tallies)[QUARTERS] = (void *)lists->tallies;
     size_t quarter = count / QUARTERS;
     for (size_t i = 0; i < quarter; i++) {
-        tally(a, ids[i], hashes[i]);
-        tally(b, ids[i + quarter], hashes[i + quarter]);
-        tally(c, ids[i + 2 * quarter], hashes[i + 2 * quarter]);
-        tally(d, ids[i + 3 * quarter], hashes[i + 3 * quarter]);
+        tally(&tallies[ids[i]][0], hashes[i]);
+        tally(&tallies[ids[i + quarter]][1], hashes[i + quarter]);
+        tally(&tallies[ids[i + 2 * quarter]][2], hashes[i + 2 * quarter]);
+        tally(&tallies[ids[i + 3 * quarter]][3], hashes[i + 3 * quarter]);
     }
     for (size_t i = QUARTERS * quarter; i < count; i++)
-        tally(d, ids[i], hashes[i]);
+        tally(&tallies[ids[i]][3], hashes[i]);
     for (uint32_t q = 0; q < lists->cursor_count; q++)
         lists->cursors[q] = (uint32_t)lists->tallies[q][FLETCH_TALLY_ROWS];
 }
 
 static void count_quarters(struct fletch_row_lists *lists, const uint16_t *ids, size_t count)
 {
-    uint32_t *a = lists->cursors;
-    uint32_t *b = a + lists->partition_count;
-    uint32_t *c = b + lists->partition_count;
-    uint32_t *d = c + lists->partition_count;
+    uint32_t(*cursors)[QUARTERS] = (void *)lists->cursors;
     size_t quarter = count / QUARTERS;
     for (size_t i = 0; i < quarter; i++) {
-        a[ids[i]]++;
-        b[ids[i + quarter]]++;
-        c[ids[i + 2 * quarter]]++;
-        d[ids[i + 3 * quarter]]++;
+        cursors[ids[i]][0]++;
+        cursors[ids[i + quarter]][1]++;
+        cursors[ids[i + 2 * quarter]][2]++;
+        cursors[ids[i + 3 * quarter]][3]++;
     }
     for (size_t i = QUARTERS * quarter; i < count; i++)
-        d[ids[i]]++;
+        cursors[ids[i]][3]++;
 }
 
 /* Cursors become where each quarter of a run begins. */
 static void make_runs(struct fletch_row_lists *lists)
 {
+    uint32_t each = lists->cursor_count / lists->partition_count;
     uint32_t next = 0;
     for (uint32_t p = 0; p < lists->partition_count; p++) {
         struct fletch_row_run run = {.partition = p, .first = next};
-        for (uint32_t q = p; q < lists->cursor_count; q += lists->partition_count) {
+        for (uint32_t q = each * p; q < each * (p + 1); q++) {
             uint32_t rows = lists->cursors[q];
             lists->cursors[q] = next;
             next += rows;
@@ -132,7 +127,7 @@ static void make_runs(struct fletch_row_lists *lists)
     }
 }
 
-/* `cursors` of quarter q and partition p stand at [q * P + p]. */
+/* The four cursors of a partition stand side by side: one address leads to all of them. */
 static void sort_by_quarters(struct fletch_row_lists *lists, const uint16_t *ids,
                              const uint64_t *hashes, size_t count)
 {
@@ -141,23 +136,17 @@ static void sort_by_quarters(struct fletch_row_lists *lists, const uint16_t *ids
     else
         count_quarters(lists, ids, count);
     make_runs(lists);
-    uint32_t *a = lists->cursors;
-    uint32_t *b = a + lists->partition_count;
-    uint32_t *c = b + lists->partition_count;
-    uint32_t *d = c + lists->partition_count;
+    uint32_t(*cursors)[QUARTERS] = (void *)lists->cursors;
     size_t quarter = count / QUARTERS;
-    const uint16_t *ids_b = ids + quarter;
-    const uint16_t *ids_c = ids_b + quarter;
-    const uint16_t *ids_d = ids_c + quarter;
     uint16_t *order = lists->order;
     for (size_t i = 0; i < quarter; i++) {
-        order[a[ids[i]]++] = (uint16_t)i;
-        order[b[ids_b[i]]++] = (uint16_t)(i + quarter);
-        order[c[ids_c[i]]++] = (uint16_t)(i + 2 * quarter);
-        order[d[ids_d[i]]++] = (uint16_t)(i + 3 * quarter);
+        order[cursors[ids[i]][0]++] = (uint16_t)i;
+        order[cursors[ids[i + quarter]][1]++] = (uint16_t)(i + quarter);
+        order[cursors[ids[i + 2 * quarter]][2]++] = (uint16_t)(i + 2 * quarter);
+        order[cursors[ids[i + 3 * quarter]][3]++] = (uint16_t)(i + 3 * quarter);
     }
     for (size_t i = QUARTERS * quarter; i < count; i++)
-        order[d[ids[i]]++] = (uint16_t)i;
+        order[cursors[ids[i]][3]++] = (uint16_t)i;
     memset(lists->cursors, 0, lists->cursor_count * sizeof lists->cursors[0]);
     if (hashes != NULL)
         memset(lists->tallies, 0, lists->tally_count * sizeof lists->tallies[0]);
@@ -180,7 +169,7 @@ static void sort_densely(struct fletch_row_lists *lists, const uint16_t *ids,
                          const uint64_t *hashes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        tally(lists->tallies, ids[i], hashes == NULL ? 0 : hashes[i]);
+        tally(&lists->tallies[ids[i]], hashes == NULL ? 0 : hashes[i]);
     for (uint32_t p = 0; p < lists->cursor_count; p++)
         lists->cursors[p] = (uint32_t)lists->tallies[p][FLETCH_TALLY_ROWS];
     make_runs(lists);

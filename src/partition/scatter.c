@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "partition/nested_measure.h"
+#include "partition/row_levels.h"
 #include "partition/scatter_copy.h"
 
 enum { ALIGNMENT = 64, SEGMENTS_MAX = 4096, CLOSED_AT_FIRST = 64 };
@@ -13,6 +14,9 @@ enum { ALIGNMENT = 64, SEGMENTS_MAX = 4096, CLOSED_AT_FIRST = 64 };
  * each. */
 #define BYTES_TO_STREAM ((size_t)2 << 20)
 enum { PARTITIONS_TO_STREAM = 1024, LINE = 64 };
+
+/* Stretches of all levels, unless levels are so many that blocks would be too small. */
+enum { STRETCHES_MOST = 256 << 10, LEVEL_ROWS_LEAST = 1024 };
 
 /* Rows after which what was seen counts half: frames follow data that changes. */
 static const double rows_to_remember = 1 << 16;
@@ -78,12 +82,13 @@ static size_t carve_arrays(struct fletch_scatter *scatter, char *block)
 {
     const struct fletch_schema *schema = scatter->source.schema;
     size_t nodes = schema->field_count;
-    size_t segments = scatter->target_bytes == 0 ? 0 : SEGMENTS_MAX; /* nothing is placed */
     size_t end = 0;
     scatter->frames = carve(block, &end, scatter->partition_count * sizeof scatter->frames[0]);
-    scatter->segments = carve(block, &end, segments * sizeof scatter->segments[0]);
+    scatter->segments = carve(block, &end, scatter->segments_most * sizeof scatter->segments[0]);
     scatter->nodes = carve(block, &end, nodes * sizeof scatter->nodes[0]);
     scatter->columns = carve(block, &end, nodes * sizeof scatter->columns[0]);
+    uint32_t levels = fletch_levels_most(schema);
+    scatter->levels = carve(block, &end, levels * sizeof scatter->levels[0]);
     scatter->remaps = carve(block, &end, schema->dictionary_count * sizeof(uint32_t *));
     scatter->remap_counts = carve(block, &end, schema->dictionary_count * sizeof(int64_t));
     scatter->seen.elements = carve(block, &end, nodes * sizeof(double));
@@ -94,7 +99,23 @@ static size_t carve_arrays(struct fletch_scatter *scatter, char *block)
     scatter->used.bytes = carve(block, &end, nodes * sizeof(int64_t));
     scatter->kept.elements = carve(block, &end, nodes * sizeof(int64_t));
     scatter->kept.bytes = carve(block, &end, nodes * sizeof(int64_t));
+    /* The last ones, which are not zeroed. */
+    size_t starts = scatter->level_rows > 0 ? (size_t)levels * scatter->segments_most : 0;
+    size_t stretches = (size_t)levels * scatter->level_rows;
+    scatter->level_starts = carve(block, &end, starts * sizeof scatter->level_starts[0]);
+    scatter->stretches = carve(block, &end, stretches * sizeof scatter->stretches[0]);
     return end;
+}
+
+/* 0: the schema has no levels, or there are no blocks. */
+static uint32_t level_rows_of(const struct fletch_scatter_options *options)
+{
+    uint32_t levels = fletch_levels_most(options->source.schema);
+    uint32_t rows = STRETCHES_MOST / levels;
+    rows = rows < LEVEL_ROWS_LEAST ? LEVEL_ROWS_LEAST : rows;
+    if (levels == 1)
+        return 0;
+    return rows < options->block_rows ? rows : options->block_rows;
 }
 
 enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
@@ -106,21 +127,26 @@ enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
         .allocator = fletch_allocator_or_default(options->allocator),
         .kernels = fletch_gather_kernels_best(),
         .partition_count = options->partition_count,
+        .level_rows = level_rows_of(options),
+        .segments_most = options->block_rows == 0 ? 0 : SEGMENTS_MAX,
         .target_bytes = options->target_bytes,
         .is_streamed = options->partition_count <= PARTITIONS_TO_STREAM &&
                        options->partition_count * options->target_bytes >= BYTES_TO_STREAM,
     };
+    if (scatter->level_rows > 0 && scatter->level_rows < SEGMENTS_MAX)
+        scatter->segments_most = scatter->level_rows;
     scatter->block_bytes = carve_arrays(scatter, NULL);
     scatter->block = fletch_allocate(&scatter->allocator, scatter->block_bytes, ALIGNMENT);
     if (scatter->block == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "no memory for a partition writer: %zu bytes for %u partitions",
                                 scatter->block_bytes, scatter->partition_count);
-    memset(scatter->block, 0, scatter->block_bytes);
     carve_arrays(scatter, scatter->block);
+    memset(scatter->block, 0, (size_t)((char *)scatter->level_starts - (char *)scatter->block));
     const struct fletch_schema *schema = scatter->source.schema;
     for (uint32_t row = 0; row < schema->field_count; row++)
         scatter->nodes[row] = node_of(schema, row, scatter->nodes);
+    fletch_levels_init(scatter);
     fletch_schema_acquire(scatter->source.schema);
     return FLETCH_OK;
 }
@@ -248,6 +274,7 @@ void fletch_scatter_look_at(struct fletch_scatter *scatter, const struct fletch_
 {
     scatter->batch = batch;
     scatter->batch_number++;
+    scatter->is_by_levels = scatter->level_rows > 0 && fletch_levels_can_number(batch);
     for (uint32_t row = 0; row < scatter->source.schema->field_count; row++) {
         scatter->columns[row] = fletch_node_view_of(batch, row);
         scatter->nodes[row].may_have_nulls |= scatter->columns[row].validity != NULL;
@@ -262,14 +289,21 @@ enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
     return batch->row_count == 0 ? FLETCH_OK : plan_for(scatter, error);
 }
 
+uint32_t fletch_scatter_rows_most(const struct fletch_scatter *scatter)
+{
+    return scatter->level_rows > 0 ? scatter->level_rows : FLETCH_BLOCK_ROWS_MOST;
+}
+
 double fletch_scatter_widest(const struct fletch_scatter *scatter)
 {
     const struct fletch_schema *schema = scatter->source.schema;
     double widest = 1;
     for (uint32_t row = 0; row < schema->field_count; row++) {
         double bytes = (double)fletch_type_byte_width(&schema->fields[row].type);
-        if (scatter->nodes[row].is_inner)
+        if (scatter->nodes[row].is_inner && !fletch_scatter_has_level(scatter, row))
             continue;
+        if (scatter->seen_rows > 0)
+            bytes *= scatter->seen.elements[row] / scatter->seen_rows;
         if (scatter->nodes[row].rule == FLETCH_COPY_STRINGS && scatter->seen_rows > 0)
             bytes = scatter->seen.bytes[row] / scatter->seen_rows;
         widest = bytes > widest ? bytes : widest;
@@ -319,8 +353,10 @@ enum fletch_status fletch_scatter_close(struct fletch_scatter *scatter, uint32_t
 
 /* How many of the rows fit into the frame; the offsets of strings of the top level are written. */
 static size_t measure(struct fletch_scatter *scatter, const struct fletch_frame_builder *frame,
-                      int64_t first_row, const uint16_t *order, size_t count)
+                      const struct fletch_scatter_block *block, uint32_t first, size_t count)
 {
+    const uint16_t *order = block->lists->order + first;
+    int64_t first_row = block->first_row;
     const struct fletch_schema *schema = scatter->source.schema;
     size_t room = frame->plan->row_capacity - frame->row_count;
     count = count < room ? count : room;
@@ -329,7 +365,10 @@ static size_t measure(struct fletch_scatter *scatter, const struct fletch_frame_
         if (scatter->nodes[row].is_inner)
             continue;
         const struct fletch_field *field = &schema->fields[row];
-        if (fletch_copy_rule_is_ranged(rule)) {
+        if (fletch_scatter_has_level(scatter, row)) {
+            count =
+                fletch_levels_place(scatter, frame, row, (struct fletch_level_rows){first, count});
+        } else if (fletch_copy_rule_is_ranged(rule)) {
             struct fletch_nested_rows rows = {first_row, order, count};
             count = fletch_nested_measure(scatter, frame, row, &rows);
         } else if (rule == FLETCH_COPY_STRINGS) {
@@ -393,7 +432,7 @@ static void add_segment(struct fletch_scatter *scatter, struct fletch_frame_buil
                           : fletch_row_lists_sum(block->hashes, block->lists->order + first, count);
 }
 
-/* Where the strings of a run will write their offsets is fetched while others are placed. */
+/* Where strings and lists of a run will write their offsets is fetched while others are placed. */
 static void prefetch_run(const struct fletch_scatter *scatter,
                          const struct fletch_scatter_block *block)
 {
@@ -405,7 +444,7 @@ static void prefetch_run(const struct fletch_scatter *scatter,
     const struct fletch_schema *schema = scatter->source.schema;
     for (uint32_t row = 0; frame->slab != NULL && row < schema->field_count; row++) {
         const struct fletch_scatter_node *node = &scatter->nodes[row];
-        if (node->rule != FLETCH_COPY_STRINGS || node->is_inner)
+        if ((node->rule != FLETCH_COPY_STRINGS && node->rule != FLETCH_COPY_LIST) || node->is_inner)
             continue;
         size_t width = fletch_view_has_wide_offsets(&scatter->columns[row]) ? 8 : 4;
         const uint8_t *to = fletch_builder_region(frame, schema->fields[row].first_span + 1) +
@@ -431,12 +470,12 @@ static enum fletch_status place_some(struct fletch_scatter *scatter,
     uint32_t first = run->first + block->run_done;
     const uint16_t *order = block->lists->order + first;
     size_t left = run->count - block->run_done;
-    size_t count = measure(scatter, frame, block->first_row, order, left);
+    size_t count = measure(scatter, frame, block, first, left);
     if (count == 0 && frame->row_count == 0) {
         status = open_for_row(scatter, frame, block->first_row + order[0], error);
         if (status != FLETCH_OK)
             return status;
-        count = measure(scatter, frame, block->first_row, order, 1);
+        count = measure(scatter, frame, block, first, 1);
         FLETCH_ASSERT(count == 1 && "a frame made for a row has room for it");
     }
     if (count > 0)
@@ -485,15 +524,18 @@ enum fletch_status fletch_scatter_block(struct fletch_scatter *scatter,
 {
     enum fletch_status status = FLETCH_OK;
     scatter->frame_bytes = 0;
-    if (block->run == 0 && block->run_done == 0)
+    if (block->run == 0 && block->run_done == 0) {
         prefetch_offsets(scatter, block);
+        if (scatter->is_by_levels)
+            fletch_levels_begin(scatter, block);
+    }
     while (block->run < block->lists->run_count && status == FLETCH_OK) {
         status = place_some(scatter, block, error);
         if (block->run_done == block->lists->runs[block->run].count) {
             block->run++;
             block->run_done = 0;
         }
-        if (scatter->segment_count == SEGMENTS_MAX)
+        if (scatter->segment_count == scatter->segments_most)
             fletch_scatter_copy_segments(scatter, block);
     }
     fletch_scatter_copy_segments(scatter, block);

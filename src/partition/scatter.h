@@ -33,7 +33,7 @@ enum fletch_copy_rule {
     FLETCH_COPY_WIDE_VALUES,
     FLETCH_COPY_STRINGS,
     FLETCH_COPY_STRUCT,
-    /* From here on in ranges of elements, with all that lies below (nested_copy.h). */
+    /* From here on with all that lies below, in ranges of elements (nested_copy.h) or by levels. */
     FLETCH_COPY_LIST,
     FLETCH_COPY_VIEWS,
     FLETCH_COPY_LIST_VIEW,
@@ -46,9 +46,14 @@ enum fletch_copy_rule {
 struct fletch_scatter_node {
     enum fletch_copy_rule rule;
     uint32_t kernel;     /* of FLETCH_COPY_VALUES: log2 of the width */
-    bool is_inner;       /* copied with a node above it, in ranges */
+    bool is_inner;       /* a node above it is copied in ranges, or by levels */
     bool may_have_nulls; /* some batch had: frames must be asked whether they have */
+    bool has_level;      /* copied by levels (row_levels.h), if the batch is */
+    uint32_t level;      /* of its elements */
+    uint32_t below;      /* that it makes; 0: none */
 };
+
+struct fletch_level;
 
 static inline bool fletch_copy_rule_is_ranged(enum fletch_copy_rule rule)
 {
@@ -76,10 +81,17 @@ struct fletch_scatter {
     size_t closed_capacity;
     struct fletch_segment *segments;
     uint32_t segment_count;
+    uint32_t segments_most;
     struct fletch_scatter_node *nodes;
     struct fletch_node_view *columns; /* of the batch */
     const uint32_t **remaps;          /* by dictionary: new index of each old one; NULL: the same */
     int64_t *remap_counts;            /* how many old ones there are */
+    struct fletch_level *levels;
+    struct fletch_stretch *stretches; /* of all levels */
+    int64_t *level_starts;            /* the same */
+    uint32_t level_count;
+    uint32_t level_rows; /* of a block for which there are stretches */
+    bool is_by_levels;   /* whether columns that can be are copied by levels */
     const struct fletch_batch *batch;
     uint64_t batch_number;             /* how many batches have begun */
     struct fletch_frame_extent seen;   /* totals over `seen_rows` */
@@ -96,7 +108,8 @@ struct fletch_scatter_options {
     struct fletch_frame_source source; /* the schema is acquired */
     const struct fletch_allocator *allocator;
     uint32_t partition_count;
-    size_t target_bytes; /* of frames; 0: no rows are placed, only elements counted and copied */
+    uint32_t block_rows; /* at most; 0: no rows are placed, only elements counted and copied */
+    size_t target_bytes; /* of frames; 0 with it */
 };
 
 enum fletch_status fletch_scatter_init(struct fletch_scatter *scatter,
@@ -114,6 +127,9 @@ void fletch_scatter_look_at(struct fletch_scatter *scatter, const struct fletch_
 enum fletch_status fletch_scatter_begin(struct fletch_scatter *scatter,
                                         const struct fletch_batch *batch,
                                         struct fletch_error *error);
+
+/* Rows of a block, at most: no more than the `block_rows` that were said. */
+uint32_t fletch_scatter_rows_most(const struct fletch_scatter *scatter);
 
 /* Bytes that a row takes in the widest column that is copied row by row, by what was seen lately;
  * at least 1. */
@@ -138,6 +154,12 @@ enum fletch_status fletch_scatter_block(struct fletch_scatter *scatter,
 /* Closes the frame of a partition, unless it has no rows. RESOURCE_EXHAUSTED: it stays open. */
 enum fletch_status fletch_scatter_close(struct fletch_scatter *scatter, uint32_t partition,
                                         struct fletch_error *error);
+
+/* Whether the node is copied by levels. */
+static inline bool fletch_scatter_has_level(const struct fletch_scatter *scatter, uint32_t row)
+{
+    return scatter->is_by_levels && scatter->nodes[row].has_level;
+}
 
 /* The strings of a column from a row on. */
 static inline struct fletch_gather_strings

@@ -2,6 +2,7 @@
 
 #include "partition/bit_run.h"
 #include "partition/index_gather.h"
+#include "partition/level_copy.h"
 #include "partition/nested_copy.h"
 
 enum {
@@ -33,6 +34,7 @@ struct copy {
     const struct fletch_scatter_block *block;
     const struct fletch_node_view *column;
     const struct fletch_scatter_node *node;
+    bool is_bytes; /* of strings in lists, whose offsets have been copied */
     fletch_gather_values *values;
     bool is_past_caches; /* that is where `values` writes whole lines */
     struct fletch_gather_strings strings;
@@ -114,12 +116,38 @@ static void copy_nested(const struct copy *copy, const struct fletch_segment *se
     }
 }
 
+/* The same as below for a node that is copied by levels; how much it has there is reckoned by the
+ * mean of the block. */
+static void prefetch_stretches(const struct copy *copy, const struct fletch_segment *segment)
+{
+    const struct fletch_field *field = copy->column->field;
+    const struct fletch_frame_builder *frame = &segment->frame;
+    enum fletch_copy_rule rule = copy->node->rule;
+    uint32_t level = copy->is_bytes ? copy->node->below : copy->node->level;
+    size_t width = copy->is_bytes ? 1 : fletch_type_byte_width(&field->type);
+    if (rule == FLETCH_COPY_LIST || (rule == FLETCH_COPY_STRINGS && !copy->is_bytes))
+        width = fletch_view_has_wide_offsets(copy->column) ? 8 : 4;
+    if (level == 0 || width == 0)
+        return;
+    const struct fletch_level *of = &copy->scatter->levels[level];
+    const uint8_t *to = fletch_builder_region(frame, field->first_span + (copy->is_bytes ? 2 : 1)) +
+                        (size_t)of->starts[segment - copy->scatter->segments] * width;
+    size_t mean = (size_t)(of->block.count / copy->block->row_count) + 1;
+    size_t bytes = segment->count * mean * width;
+    for (size_t line = 0; line < bytes + LINE && line < LINES_MOST * LINE; line += LINE)
+        __builtin_prefetch(to + line, 1, 3);
+}
+
 /* Where the next segment begins is fetched while this one is copied: with many partitions each lies
  * somewhere else. */
 static void prefetch_target(const struct copy *copy, const struct fletch_segment *segment)
 {
     const struct fletch_field *field = copy->column->field;
     const struct fletch_frame_builder *frame = &segment->frame;
+    if (fletch_scatter_has_level(copy->scatter, copy->column->row)) {
+        prefetch_stretches(copy, segment);
+        return;
+    }
     size_t at = segment->row * fletch_type_byte_width(&field->type);
     size_t bytes = segment->count * fletch_type_byte_width(&field->type);
     if (copy->node->rule == FLETCH_COPY_STRINGS) {
@@ -185,6 +213,24 @@ static void add_column_ahead(struct ahead *ahead, const struct copy *copy, uint3
     }
 }
 
+/* The same of a node that is copied by levels. */
+static void add_stretches_ahead(struct ahead *ahead, const struct copy *copy, uint32_t row,
+                                bool is_bytes)
+{
+    const struct fletch_node_view *column = &copy->scatter->columns[row];
+    const struct fletch_scatter_node *node = &copy->scatter->nodes[row];
+    struct fletch_element_range range =
+        copy->scatter->levels[is_bytes ? node->below : node->level].block;
+    size_t width = fletch_type_byte_width(&column->field->type);
+    if (range.count == 0)
+        return;
+    if (is_bytes)
+        add_ahead(ahead, copy, column->bytes + range.first, (size_t)range.count);
+    else if (node->rule == FLETCH_COPY_VALUES)
+        add_ahead(ahead, copy, column->values + (size_t)(column->offset + range.first) * width,
+                  (size_t)range.count * width);
+}
+
 /* A segment's share of the column that comes next: it comes from memory while this one is copied
  * out of the cache. */
 static void prefetch_ahead(struct ahead *ahead)
@@ -201,6 +247,10 @@ static void prefetch_ahead(struct ahead *ahead)
 
 static void copy_segment(const struct copy *copy, const struct fletch_segment *segment)
 {
+    if (fletch_scatter_has_level(copy->scatter, copy->column->row)) {
+        fletch_level_copy(copy->scatter, segment, copy->column->row, copy->is_bytes);
+        return;
+    }
     if (fletch_copy_rule_is_ranged(copy->node->rule)) {
         copy_nested(copy, segment);
         return;
@@ -247,13 +297,24 @@ static void copy_column(struct copy *copy, struct ahead *ahead)
     }
 }
 
-/* The row behind this one that is copied by itself. */
-static uint32_t next_row(const struct fletch_scatter *scatter, uint32_t row)
+/* What is copied in one pass over the segments: a node, or the bytes of its strings. */
+struct pass {
+    uint32_t row;
+    bool is_bytes;
+};
+
+static struct pass next_pass(const struct fletch_scatter *scatter, struct pass pass)
 {
+    const struct fletch_scatter_node *nodes = scatter->nodes;
+    if (!pass.is_bytes && fletch_scatter_has_level(scatter, pass.row) &&
+        nodes[pass.row].rule == FLETCH_COPY_STRINGS)
+        return (struct pass){pass.row, true};
+    uint32_t row = pass.row;
     do
         row++;
-    while (row < scatter->source.schema->field_count && scatter->nodes[row].is_inner);
-    return row;
+    while (row < scatter->source.schema->field_count && nodes[row].is_inner &&
+           !fletch_scatter_has_level(scatter, row));
+    return (struct pass){row, false};
 }
 
 void fletch_scatter_copy_segments(struct fletch_scatter *scatter,
@@ -262,16 +323,20 @@ void fletch_scatter_copy_segments(struct fletch_scatter *scatter,
     struct copy copy = {.scatter = scatter, .block = block};
     struct fletch_element_range rows = {block->first_row, block->row_count};
     uint32_t count = scatter->source.schema->field_count;
-    for (uint32_t row = 0; row < count && scatter->segment_count > 0;) {
-        uint32_t next = next_row(scatter, row);
+    struct pass pass = {0, false};
+    while (pass.row < count && scatter->segment_count > 0) {
+        struct pass next = next_pass(scatter, pass);
         struct ahead ahead;
         ahead.count = 0;
-        if (next < count)
-            add_column_ahead(&ahead, &copy, next, rows);
-        copy.column = &scatter->columns[row];
-        copy.node = &scatter->nodes[row];
+        if (next.row < count && fletch_scatter_has_level(scatter, next.row))
+            add_stretches_ahead(&ahead, &copy, next.row, next.is_bytes);
+        else if (next.row < count)
+            add_column_ahead(&ahead, &copy, next.row, rows);
+        copy.column = &scatter->columns[pass.row];
+        copy.node = &scatter->nodes[pass.row];
+        copy.is_bytes = pass.is_bytes;
         copy_column(&copy, &ahead);
-        row = next;
+        pass = next;
     }
     if (scatter->is_streamed)
         scatter->kernels->flush();

@@ -78,6 +78,25 @@ static void check_strings(const struct fletch_gather_kernels *neon, struct fletc
     }
 }
 
+static void check_stretches(const struct fletch_gather_kernels *neon, struct fletch_random *random,
+                            size_t count)
+{
+    static struct fletch_stretch stretches[ROWS];
+    const struct fletch_gather_elements elements = {source, sizeof source, 8};
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        stretches[i].count = fletch_random_below(random, 40);
+        stretches[i].first = fletch_random_below(random, sizeof source / 8 - stretches[i].count);
+        bytes += 8 * stretches[i].count;
+        if (bytes + FLETCH_GATHER_SLACK > sizeof found)
+            return;
+    }
+    clear();
+    fletch_gather_scalar.stretches(expected, &elements, stretches, count);
+    neon->stretches(found, &elements, stretches, count);
+    compare("stretches", bytes);
+}
+
 static void check_hashes(const struct fletch_hash_kernels *neon, size_t count)
 {
     uint64_t *a = (uint64_t *)(void *)expected;
@@ -131,6 +150,7 @@ int main(void)
             order[i] = (uint16_t)fletch_random_below(&random, ROWS);
         check_values(gather, count);
         check_strings(gather, &random, count);
+        check_stretches(gather, &random, count);
         check_hashes(hash, count);
     }
     printf("%d differences\n", failures);

@@ -241,6 +241,98 @@ static void offsets_stop_where_the_room_ends(void **state)
     free(strings.bytes);
 }
 
+/* ---- stretches ---- */
+
+enum { STRETCHES = 100, ELEMENTS = 2000 };
+
+/* Stretches in any order, also empty ones and one that ends where the source does; returns how many
+ * elements they have. */
+static size_t make_stretches(struct fletch_stretch *stretches, struct fletch_random *random,
+                             uint32_t longest)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < STRETCHES; i++) {
+        stretches[i].count = fletch_random_below(random, longest + 1);
+        stretches[i].first = fletch_random_below(random, ELEMENTS - stretches[i].count + 1);
+        if (i == STRETCHES / 2)
+            stretches[i].first = ELEMENTS - stretches[i].count;
+        total += stretches[i].count;
+    }
+    return total;
+}
+
+static void stretches_are_copied(void **state)
+{
+    (void)state;
+    static const uint32_t longest[] = {0, 1, 3, 9, 40, 300};
+    static const size_t widths[] = {1, 2, 4, 8, 12, 32, 100};
+    struct fletch_random random = fletch_random_from_seed(8);
+    struct fletch_stretch stretches[STRETCHES];
+    for (size_t round = 0; round < FLETCH_GATHER_VARIANTS * 6 * 7; round++) {
+        const struct fletch_gather_kernels *kernels =
+            fletch_gather_kernels_variant(round % FLETCH_GATHER_VARIANTS);
+        size_t width = widths[round / FLETCH_GATHER_VARIANTS % 7];
+        size_t total = width * make_stretches(stretches, &random, longest[round / 7 % 6]);
+        /* On the heap and exact, so that the sanitizer sees a byte too many. */
+        uint8_t *bytes = malloc(ELEMENTS * width);
+        uint8_t *found = malloc(total + FLETCH_GATHER_SLACK);
+        for (size_t i = 0; i < ELEMENTS * width; i++)
+            bytes[i] = (uint8_t)fletch_random_u64(&random);
+        struct fletch_gather_elements source = {bytes, ELEMENTS * width, width};
+        if (kernels != NULL)
+            kernels->stretches(found, &source, stretches, STRETCHES);
+        const uint8_t *next = found;
+        for (size_t i = 0; kernels != NULL && i < STRETCHES; i++) {
+            assert_memory_equal(next, bytes + stretches[i].first * width,
+                                stretches[i].count * width);
+            next += stretches[i].count * width;
+        }
+        free(found);
+        free(bytes);
+    }
+}
+
+static void offsets_of_stretches_are_shifted(void **state)
+{
+    (void)state;
+    static const uint32_t longest[] = {0, 1, 7, 8, 9, 100};
+    struct fletch_random random = fletch_random_from_seed(9);
+    struct fletch_stretch stretches[STRETCHES];
+    struct fletch_stretch below[STRETCHES];
+    for (size_t round = 0; round < 60; round++) {
+        bool is_wide = round % 2 == 0;
+        size_t width = is_wide ? 8 : 4;
+        size_t total = make_stretches(stretches, &random, longest[round / 2 % 6]);
+        uint8_t *offsets = malloc((ELEMENTS + 1) * width);
+        uint8_t *found = malloc((total + 1) * width + FLETCH_GATHER_SLACK);
+        uint64_t ends[ELEMENTS + 1] = {70};
+        for (size_t i = 0; i <= ELEMENTS; i++) {
+            if (i > 0)
+                ends[i] = ends[i - 1] + fletch_random_below(&random, 20);
+            memcpy(offsets + i * width, &ends[i], width);
+        }
+        for (size_t i = 0; i < STRETCHES; i++) {
+            below[i].first = (uint32_t)ends[stretches[i].first];
+            below[i].count =
+                (uint32_t)(ends[stretches[i].first + stretches[i].count] - below[i].first);
+        }
+        uint64_t end = 5;
+        memcpy(found, &end, width);
+        struct fletch_gather_offsets_source source = {offsets, (ELEMENTS + 1) * width, is_wide,
+                                                      below};
+        fletch_gather_shifted_offsets(found, &source, stretches, STRETCHES);
+        const uint8_t *next = found;
+        for (size_t i = 0; i < STRETCHES; i++)
+            for (size_t j = stretches[i].first; j < stretches[i].first + stretches[i].count; j++) {
+                end += ends[j + 1] - ends[j];
+                next += width;
+                assert_memory_equal(next, &end, width);
+            }
+        free(found);
+        free(offsets);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +342,8 @@ int main(void)
         cmocka_unit_test(runs_of_bits_are_filled_copied_and_counted),
         cmocka_unit_test(strings_are_copied),
         cmocka_unit_test(offsets_stop_where_the_room_ends),
+        cmocka_unit_test(stretches_are_copied),
+        cmocka_unit_test(offsets_of_stretches_are_shifted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

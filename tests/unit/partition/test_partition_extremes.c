@@ -91,6 +91,68 @@ static void odd_shapes_pass(void **state)
     pass("k=s<u> v=+l(item=i<w:0>)", 500, 200, 4096);
 }
 
+/* In frames that are full soon, with one partition, whose rows lie side by side, and with many. */
+static void what_lies_below_lists_passes(void **state)
+{
+    (void)state;
+    static const char *const words[] = {
+        "k=l v=+l(item=+s(a=l b=u c=b d=i<u>))",
+        "k=l v=+L(item=+l(item=+L(item=U)))",
+        "k=l v=+m(entries=+s(key=u! value=+w:3(item=+l(item=z)))!)",
+        "k=l v=+w:2(item=+w:5(item=w:7)) w=+l(item=+w:0(item=u))",
+        "k=l v=+l(item=n) w=+s(x=+l(item=+s()) y=+l(item=+l(item=vu)))",
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        pass(words[i], 6000, 1, 64 << 10);
+        pass(words[i], 6000, 16, 4096);
+        pass(words[i], 6000, 700, 16 << 10);
+    }
+}
+
+/* Elements of which there are more than 32 bits can count. */
+static void four_billion_elements_pass(void **state)
+{
+    (void)state;
+    enum { ROWS = 4200, SIZE = 1 << 20 };
+    struct test_pool pool = test_pool_make();
+    struct fletch_schema *schema = schema_new("k=l v=+w:1048576(item=n)");
+    struct fletch_partition_writer *writer = writer_new(&pool, schema, 4, 4096);
+    struct fletch_buffer *keys = buffer_filled(&pool, ROWS * 8, 0);
+    for (int64_t i = 0; i < ROWS; i++)
+        memcpy(keys->data + 8 * i, &i, sizeof i);
+    const int64_t elements = (int64_t)ROWS * SIZE;
+    const struct fletch_batch_node nodes[3] = {
+        {.length = ROWS}, {.length = ROWS}, {.length = elements, .null_count = elements}};
+    const struct fletch_batch_span spans[3] = {{NULL, 0}, {keys->data, ROWS * 8}, {NULL, 0}};
+    const struct fletch_batch_parts parts = {.schema = fletch_schema_acquire(schema),
+                                             .row_count = ROWS,
+                                             .nodes = nodes,
+                                             .node_count = 3,
+                                             .spans = spans,
+                                             .span_count = 3,
+                                             .owners = &keys,
+                                             .owner_count = 1};
+    struct fletch_batch *batch = NULL;
+    assert_ok(fletch_batch_create(pool.cache, NULL, &parts, &batch, NULL));
+    assert_ok(fletch_partition_writer_push(writer, batch, NULL));
+    fletch_batch_release(pool.cache, batch);
+    assert_ok(fletch_partition_writer_flush(writer, NULL));
+    int64_t rows = 0;
+    struct fletch_partition_frame frame;
+    for (;;) {
+        assert_ok(fletch_partition_writer_next(writer, &frame, NULL));
+        if (frame.batch == NULL)
+            break;
+        rows += frame.batch->row_count;
+        assert_int_equal(frame.batch->nodes[2].length, frame.batch->row_count * SIZE);
+        fletch_batch_release(pool.cache, frame.batch);
+    }
+    assert_int_equal(rows, ROWS);
+    fletch_partition_writer_destroy(writer);
+    fletch_schema_release(schema);
+    test_pool_end(&pool);
+}
+
 static void ten_thousand_columns_pass(void **state)
 {
     (void)state;
@@ -137,6 +199,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(odd_shapes_pass),
+        cmocka_unit_test(what_lies_below_lists_passes),
+        cmocka_unit_test(four_billion_elements_pass),
         cmocka_unit_test(ten_thousand_columns_pass),
         cmocka_unit_test(a_string_of_a_hundred_megabytes_passes),
     };
