@@ -1,6 +1,5 @@
 #include <fletching/wait.h>
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "support/cmocka_tests.h"
 #include "support/failing_allocator.h"
 #include "support/pools.h"
+#include "support/rpc_scene.h"
 #include "support/team.h"
 
 /* `soak_rpc [seconds [seed]]`: calls of all four kinds over real sockets, between a server on one
@@ -595,17 +595,6 @@ static void call(void *context)
 
 /* ---- rounds ---- */
 
-static uint32_t open_descriptors(void)
-{
-    uint32_t count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    assert_non_null(directory);
-    while (readdir(directory) != NULL)
-        count++;
-    closedir(directory);
-    return count;
-}
-
 static uint64_t resident_bytes(void)
 {
     unsigned long long size = 0, resident = 0;
@@ -656,16 +645,15 @@ static void check_variety(void)
 static void run_round(uint64_t seed)
 {
     static const struct team_role roles[] = {{serve, NULL}, {call, NULL}};
-    struct test_pool pool = soak.pool;
     memset(&soak, 0, sizeof soak);
-    soak.pool = pool;
+    soak.pool = test_pool_make();
     soak.seed = seed;
     soak.is_unix = seed % 2 != 0;
     soak.end_ns = fletch_clock_now_ns() + ROUND_MS * MS_NS;
     team_run(roles, 2);
     check_side(&soak.client);
     check_side(&soak.server);
-    assert_int_equal(account_used_bytes(soak.pool.account), 0);
+    test_pool_end(&soak.pool); /* the account is at 0, and all blocks are there */
 }
 
 static uint64_t seconds = 20;
@@ -677,7 +665,6 @@ static void calls_leave_nothing_behind(void **state)
     uint64_t settled_bytes = 0;
     uint64_t most_bytes = 0;
     (void)state;
-    soak.pool = test_pool_make();
     uint32_t descriptors = open_descriptors();
     for (uint64_t round = 0; round < rounds || round == 0; round++) {
         run_round(seed + round);
@@ -691,7 +678,6 @@ static void calls_leave_nothing_behind(void **state)
     }
     if (resident_counts && rounds > SETTLED_AFTER_ROUNDS)
         assert_in_range(most_bytes, 0, settled_bytes + RESIDENT_GROWTH_MOST);
-    test_pool_end(&soak.pool);
 }
 
 int main(int argc, char **argv)
