@@ -57,7 +57,8 @@ static bool copy_bytes(struct kept *kept)
 }
 
 /* The machine is done with it. What was sent may have to be sent again, but the sender wants its
- * memory back; what was not sent keeps it. */
+ * memory back; what was not sent keeps it, and so does the last batch of a call that was refused
+ * meanwhile, since it will be sent again. */
 static void kept_done(struct fletch_grpc_message *message, bool is_sent)
 {
     struct kept *kept = (struct kept *)(void *)message;
@@ -71,7 +72,7 @@ static void kept_done(struct fletch_grpc_message *message, bool is_sent)
         return;
     }
     pending->under_way--;
-    if (!is_sent || origin == NULL)
+    if (!is_sent || origin == NULL || pending->call->grpc == NULL)
         return;
     bool is_copied = copy_bytes(kept);
     kept->origin = NULL;

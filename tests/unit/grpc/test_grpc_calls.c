@@ -891,7 +891,7 @@ static void cut_answer(const struct wire *answer, size_t at, bool is_lost)
     finish(&client);
 }
 
-/* Requests and answers of several messages, in two pieces; and with nothing behind the first one. */
+/* Requests and answers of several messages, in two pieces; and with nothing behind the first. */
 static void test_cut_at_every_byte(void **state)
 {
     struct side client;

@@ -189,7 +189,7 @@ static void test_a_smaller_table_is_confirmed(void **state)
     talk_end(&talk);
 }
 
-/* 4.3: blocks of streams that nobody looks at are decoded too, since the next ones refer to them. */
+/* 4.3: blocks of streams that nobody looks at are decoded too: the next ones refer to them. */
 static void test_blocks_that_are_dropped_count_for_the_table(void **state)
 {
     static const uint8_t adds[] = {0x83, 0x86, 0x84, 0x40, 1, 'x', 3, 'a', 'b', 'c'};

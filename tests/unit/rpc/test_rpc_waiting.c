@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "http2/http2_frame.h"
 #include "support/cmocka_tests.h"
+#include "support/failing_net.h"
 #include "support/rpc_scene.h"
 
 /* Calls that wait for a connection, or for room at the server, and those that are begun again since
@@ -242,17 +243,26 @@ struct peer {
 };
 
 static struct peer peer;
+static struct failing_net net; /* which does not fail here */
 
-static void peer_start(void)
+/* `socket_bytes`: of what sockets keep, each way; 0: as the system has it. */
+static void peer_start_with(int socket_bytes, size_t replay_bytes)
 {
-    struct fletch_socket_listening listening = {.io = &fletch_net_system_io, .backlog = 8};
+    struct fletch_socket_listening listening = {.io = &net.io, .backlog = 8};
     struct fletch_socket_address address;
+    failing_net_start(&net);
+    net.socket_bytes = socket_bytes;
     assert_ok(fletch_socket_address_parse("127.0.0.1:0", &listening.address, NULL));
-    rpc_scene_start(&scene, NULL);
+    rpc_scene_prepare_with(&scene, NULL, &net.io);
     assert_ok(fletch_socket_listen(&listening, &peer.listener, &address, NULL));
     peer.seen = malloc(SEEN_BYTES);
     peer.fd = -1;
-    renew_channel(0, 0, &address);
+    renew_channel(0, replay_bytes, &address);
+}
+
+static void peer_start(void)
+{
+    peer_start_with(0, 0);
 }
 
 static void peer_end(void)
@@ -498,19 +508,11 @@ static void a_server_that_refuses_is_not_besieged(void **state)
     peer_end();
 }
 
-/* Of 256 KiB copies are kept, and no more. */
 static void a_call_that_has_sent_much_is_not_begun_again(void **state)
 {
     struct rpc_probe probe = {.scene = &scene, .waits = true, .to_send = 1, .bytes = 60000};
-    struct fletch_socket_address address;
-    socklen_t bytes = sizeof address.as;
     (void)state;
-    peer_start();
-    memset(&address, 0, sizeof address);
-    assert_int_equal(getsockname(peer.listener, &address.as.any, &bytes), 0);
-    address.bytes = bytes;
-    renew_channel(0, 59999, &address);
-    peer_accept(); /* the channel that is gone */
+    peer_start_with(0, 59999);
     peer_accept();
     rpc_scene_until_state(&scene, FLETCH_RPC_READY);
     assert_ok(rpc_probe_begin(&probe, RPC_ECHO, 0));
@@ -519,6 +521,27 @@ static void a_call_that_has_sent_much_is_not_begun_again(void **state)
     check_end(&probe, FLETCH_UNAVAILABLE);
     assert_true(probe.is_untouched);
     assert_int_equal(channel_statistics().retried, 0);
+    peer_end();
+}
+
+/* It has all of a message in a batch, too large for a copy, of which some has been sent. */
+static void a_call_is_refused_while_a_message_leaves(void **state)
+{
+    struct rpc_probe probe = {.scene = &scene, .waits = true, .to_send = 1, .bytes = 60000};
+    (void)state;
+    peer_start_with(4096, 100);
+    peer_accept();
+    rpc_scene_until_state(&scene, FLETCH_RPC_READY);
+    assert_ok(rpc_probe_begin(&probe, RPC_ECHO, 0));
+    rpc_scene_turns_for(&scene, 20 * MS_NS); /* nobody reads */
+    peer_refuse(1);
+    rpc_scene_turns_for(&scene, 20 * MS_NS);
+    assert_int_equal(channel_statistics().retried, 1);
+    assert_int_equal(channel_statistics().waiting, 1); /* for the batch to be gone */
+    struct sight sight = peer_until_end(3);
+    check_sight(&sight, 1, 60000);
+    peer_headers(3, true);
+    check_end(&probe, FLETCH_OK);
     peer_end();
 }
 
@@ -575,6 +598,7 @@ int main(void)
         cmocka_unit_test(calls_beyond_a_goaway_are_begun_on_a_new_connection),
         cmocka_unit_test(a_server_that_refuses_is_not_besieged),
         cmocka_unit_test(a_call_that_has_sent_much_is_not_begun_again),
+        cmocka_unit_test(a_call_is_refused_while_a_message_leaves),
         cmocka_unit_test(a_call_that_was_answered_is_not_begun_again),
         cmocka_unit_test(a_call_that_was_refused_can_be_cancelled),
     };
