@@ -295,6 +295,8 @@ enum fletch_status fletch_rpc_link_create(const struct fletch_rpc_link_options *
 
 void fletch_rpc_link_close(struct fletch_rpc_link *link, const struct fletch_error *cause)
 {
+    /* Who destroys a server or a channel within a handler would wait for the end of this turn. */
+    FLETCH_ASSERT(link->connection != NULL && !link->is_driven);
     fletch_connection_close(link->connection, cause);
 }
 

@@ -72,7 +72,7 @@ enum fletch_status fletch_rpc_link_create(const struct fletch_rpc_link_options *
                                           struct fletch_rpc_link **out_link,
                                           struct fletch_error *error);
 
-/* Now, or at the end of the turn that it is in. */
+/* Now, so not within its turn. */
 void fletch_rpc_link_close(struct fletch_rpc_link *link, const struct fletch_error *cause);
 
 /* Lets calls that are there go on and takes no new ones; then it ends. */
