@@ -21,8 +21,8 @@ struct fletch_hpack {
 enum { FLETCH_HPACK_KEPT_BYTES = 64 };
 
 /* A list of fields and the block that stands for it: as long as the table does not change, the same
- * block has the same fields, and need not be decoded or encoded again. Calls of one kind have mostly
- * the same headers. */
+ * block has the same fields, and need not be decoded or encoded again. Calls of one kind mostly
+ * have the same headers. */
 struct fletch_hpack_kept {
     struct fletch_field_list list;
     uint64_t changes;     /* of the table at which that holds */

@@ -14,6 +14,10 @@
  * time, or 1. */
 enum { LOW_WATER_LEAST = 32 << 10, LOW_WATER_MOST = 256 << 10, LINGER_BYTES = 16 << 10 };
 
+/* After so few bytes the answer to what is sent may be awaited, and to receive it without an event
+ * saves a call. With many it would fight with the system for the socket. */
+enum { LOOKED_BYTES = 4096 };
+
 /* Up to so many bytes in several slices are sent as one: the system takes longer to read a table of
  * slices than it takes to copy them. */
 enum { JOINED_BYTES = 1024 };
@@ -100,6 +104,10 @@ static size_t receive(struct fletch_connection *connection, struct iovec *spans,
     if ((size_t)got < wanted && connection->is_tcp && !connection->peer_has_ended)
         connection->is_readable = false;
     connection->statistics.bytes_received += (uint64_t)got;
+    if (got <= LOOKED_BYTES)
+        fletch_event_loop_look_at(connection->loop, &connection->source);
+    else
+        fletch_event_loop_look_away(connection->loop, &connection->source);
     return (size_t)got;
 }
 
@@ -314,9 +322,9 @@ static void work(struct fletch_connection *connection)
     }
 }
 
-static void turn(void *context)
+/* False: it was the last one. */
+static bool run_turn(struct fletch_connection *connection)
 {
-    struct fletch_connection *connection = context;
     fletch_timer_wheel_clear(fletch_event_loop_wheel(connection->loop), &connection->again);
     connection->is_in_turn = true;
     if (connection->is_lingering)
@@ -324,8 +332,15 @@ static void turn(void *context)
     else
         work(connection);
     connection->is_in_turn = false;
-    if (connection->is_closing)
-        destroy(connection);
+    if (!connection->is_closing)
+        return true;
+    destroy(connection);
+    return false;
+}
+
+static void turn(void *context)
+{
+    (void)run_turn(context);
 }
 
 static void on_ready(void *context, uint32_t events)
@@ -337,6 +352,18 @@ static void on_ready(void *context, uint32_t events)
     connection->peer_has_ended |= is_broken || (events & EPOLLRDHUP) != 0;
     connection->is_hung_up |= (events & EPOLLHUP) != 0;
     turn(connection);
+}
+
+/* A turn without an event: whether anything has come, or the connection is gone. */
+static bool look(void *context)
+{
+    struct fletch_connection *connection = context;
+    uint64_t before = connection->statistics.bytes_received;
+    if (connection->has_ended || connection->is_lingering)
+        return false;
+    connection->is_readable = true;
+    return !run_turn(connection) || connection->has_ended ||
+           connection->statistics.bytes_received != before;
 }
 
 static void on_deadline(void *context)
@@ -368,7 +395,7 @@ enum fletch_status fletch_connection_create(const struct fletch_connection_optio
         .io = fletch_event_loop_io(loop),
         .handler = options->handler,
         .context = options->context,
-        .source = {.fd = options->fd, .ready = on_ready, .context = connection},
+        .source = {.fd = options->fd, .ready = on_ready, .context = connection, .look = look},
         .linger_ns = options->linger_ns == 0 ? FLETCH_CONNECTION_LINGER_NS : options->linger_ns,
         .low_water = 1,
     };

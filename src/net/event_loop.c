@@ -25,8 +25,9 @@ struct fletch_event_loop {
     struct fletch_timer_wheel wheel;
     struct fletch_event_source waker; /* the eventcount's descriptor: wakes up, and no more */
     struct fletch_event_loop_statistics statistics;
-    int event_count;        /* of the turn */
-    bool ended_with_timers; /* the last turn */
+    int event_count;                       /* of the turn */
+    bool ended_with_timers;                /* the last turn */
+    struct fletch_event_source *looked_at; /* while spinning; NULL: none */
     struct epoll_event events[EVENTS_MOST];
     FLETCH_ISOLATED struct fletch_inbox inbox; /* what other threads write */
     struct fletch_eventcount eventcount;
@@ -76,6 +77,7 @@ enum fletch_status fletch_event_loop_create(const struct fletch_event_loop_optio
     loop->statistics = (struct fletch_event_loop_statistics){.turns = 0};
     loop->event_count = 0;
     loop->ended_with_timers = false;
+    loop->looked_at = NULL;
     fletch_timer_wheel_start(&loop->wheel, loop->now_ns);
     /* relaxed: whoever hands the loop to other threads orders this before their use */
     store_relaxed(&loop->inbox.head, NULL);
@@ -198,7 +200,11 @@ static bool spin(struct fletch_event_loop *loop, uint64_t deadline_ns)
     if (end_ns > deadline_ns)
         end_ns = deadline_ns;
     while (loop->now_ns < end_ns) {
+        /* Events first: a source that always has something must not keep others waiting. */
         if (poll_events(loop, 0) || has_work(loop))
+            return true;
+        const struct fletch_event_source *source = loop->looked_at;
+        if (source != NULL && source->look(source->context))
             return true;
         fletch_cpu_relax();
     }
@@ -299,8 +305,21 @@ enum fletch_status fletch_event_loop_watch(struct fletch_event_loop *loop,
     return status;
 }
 
+void fletch_event_loop_look_at(struct fletch_event_loop *loop, struct fletch_event_source *source)
+{
+    loop->looked_at = source;
+}
+
+void fletch_event_loop_look_away(struct fletch_event_loop *loop,
+                                 const struct fletch_event_source *source)
+{
+    if (loop->looked_at == source)
+        loop->looked_at = NULL;
+}
+
 void fletch_event_loop_unwatch(struct fletch_event_loop *loop, struct fletch_event_source *source)
 {
+    fletch_event_loop_look_away(loop, source);
     loop->io->poll_remove(loop->io->context, loop->poll_fd, source->fd);
     for (int i = 0; i < loop->event_count; i++)
         if (loop->events[i].data.ptr == source)

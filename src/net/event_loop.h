@@ -31,6 +31,9 @@ struct fletch_event_source {
     int fd;
     void (*ready)(void *context, uint32_t events); /* EPOLLIN and so on */
     void *context;
+    /* Of one that the loop looks at (fletch_event_loop_look_at): does what there is to do, without
+     * an event; whether there was anything. */
+    bool (*look)(void *context);
 };
 
 /* Something to do; the memory of who posts it, until `run` is called. */
@@ -93,6 +96,14 @@ struct fletch_timer_wheel *fletch_event_loop_wheel(struct fletch_event_loop *loo
 enum fletch_status fletch_event_loop_watch(struct fletch_event_loop *loop,
                                            struct fletch_event_source *source, uint32_t events,
                                            struct fletch_error *error);
+
+/* While it spins, the loop looks at this source itself, in turns with events: what comes to it is
+ * found without one. One source, that of the last call. */
+void fletch_event_loop_look_at(struct fletch_event_loop *loop, struct fletch_event_source *source);
+
+/* No longer; nothing where it looks at another one. */
+void fletch_event_loop_look_away(struct fletch_event_loop *loop,
+                                 const struct fletch_event_source *source);
 
 /* No call from here on, not for events either that have been fetched already. The descriptor must
  * still be open. */

@@ -222,6 +222,64 @@ static void events_are_edges(void **state)
     fletch_event_loop_destroy(loop);
 }
 
+struct looked {
+    int left; /* times that there is something */
+    int looks;
+};
+
+static bool look(void *context)
+{
+    struct looked *looked = context;
+    looked->looks++;
+    return looked->left-- > 0;
+}
+
+/* One that always has something does not keep others waiting, and one that is looked at no more, or
+ * has nothing, lets the loop sleep. */
+static void a_loop_that_spins_looks_at_a_source(void **state)
+{
+    int fds[2];
+    struct pair pair = {.calls = 0};
+    struct looked looked = {.left = 3};
+    struct fletch_event_source others = {.ready = on_ready, .context = &pair};
+    struct fletch_event_source source = {.ready = on_ready, .context = &looked, .look = look};
+    (void)state;
+    for (int spins = 0; spins < 2; spins++) {
+        struct fletch_event_loop *loop = loop_new(spins ? 10 * MS_NS : FLETCH_OFF);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+        source.fd = fds[0];
+        others.fd = fds[1];
+        assert_ok(fletch_event_loop_watch(loop, &source, EPOLLIN, NULL));
+        assert_ok(fletch_event_loop_watch(loop, &others, EPOLLIN, NULL));
+        fletch_event_loop_look_at(loop, &source);
+        for (int i = 0; i < 3; i++)
+            assert_true(fletch_event_loop_turn(loop, spins ? UINT64_MAX : MS_NS));
+        assert_int_equal(looked.looks, spins ? 3 : 0);
+        looked = (struct looked){.left = INT32_MAX};
+        assert_int_equal(write(fds[0], "x", 1), 1);
+        pair.calls = 0;
+        assert_true(fletch_event_loop_turn(loop, UINT64_MAX));
+        assert_int_equal(pair.calls, 1);
+        looked.left = 0;
+        uint64_t begin_ns = fletch_clock_now_ns();
+        assert_true(fletch_event_loop_turn(loop, 20 * MS_NS));
+        assert_true(fletch_clock_now_ns() - begin_ns >= 20 * MS_NS);
+        int before = looked.looks;
+        fletch_event_loop_look_away(loop, &others); /* it is another one */
+        fletch_event_loop_turn(loop, MS_NS);
+        assert_true(spins ? looked.looks > before : looked.looks == 0);
+        before = looked.looks;
+        fletch_event_loop_unwatch(loop, &source);
+        fletch_event_loop_turn(loop, MS_NS);
+        assert_int_equal(looked.looks, before);
+        looked = (struct looked){.left = 3};
+        fletch_event_loop_unwatch(loop, &others);
+        close(fds[0]);
+        close(fds[1]);
+        fletch_event_loop_destroy(loop);
+    }
+}
+
 /* ---- failures ---- */
 
 static void creating_with_the_nth_failure(void **state)
@@ -324,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_turn_waits_no_longer_than_told),
         cmocka_unit_test(no_event_comes_after_unwatch),
         cmocka_unit_test(events_are_edges),
+        cmocka_unit_test(a_loop_that_spins_looks_at_a_source),
         cmocka_unit_test(creating_with_the_nth_failure),
         cmocka_unit_test(an_interrupted_or_failing_wait_is_a_turn),
         cmocka_unit_test(a_group_runs_a_loop_on_each_thread),
