@@ -1,10 +1,9 @@
+#include "flight/flight_call.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/status.h"
-#include "flight/flight_stream.h"
-
-/* The loop's half of a stream. */
 
 static struct fletch_flight_loop_half *half_of(struct fletch_flight_stream *stream)
 {

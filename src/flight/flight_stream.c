@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/options.h"
 #include "base/status.h"
+#include "flight/flight_call.h"
+#include "flight/flight_stream_facts.h"
 #include "memory/batch.h"
 
 /* The user's half of a stream. */
@@ -235,15 +237,6 @@ static enum fletch_answer tell_end(const struct fletch_flight_stream *stream,
     else
         (void)fletch_error_set(error, stream->ended.status, "%s", fletch_flight_ended_text(stream));
     return FLETCH_CLOSED;
-}
-
-const char *fletch_flight_ended_text(const struct fletch_flight_stream *stream)
-{
-    const char *text = stream->ended.text;
-    enum fletch_status status = stream->ended.status;
-    struct fletch_flight_bytes detail;
-    fletch_flight_status_read(&stream->ended.trailers, &status, &text, &detail);
-    return text;
 }
 
 /* ---- waiting ---- */
