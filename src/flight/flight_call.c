@@ -298,6 +298,8 @@ static void run(void *context)
 {
     struct fletch_flight_stream *stream = context;
     struct fletch_inbox_list list;
+    /* The release half lets go of the task, which the loop has taken out of its list. */
+    (void)exchange_acq_rel(&stream->is_posted, 0);
     if (half_of(stream)->is_ended) {
         half_of(stream)->awaits_task = false;
         let_go(stream);

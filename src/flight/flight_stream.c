@@ -116,7 +116,9 @@ bool fletch_flight_stream_command(struct fletch_flight_stream *stream,
                                     : fletch_inbox_push_list(&stream->commands, first, &was_empty);
     if (answer != FLETCH_DONE)
         return false;
-    if (was_empty)
+    /* The acquire half takes the task from the loop, whose run has emptied the inbox and let go of
+     * it before; so whoever finds the inbox empty finds the task free. */
+    if (was_empty && exchange_acq_rel(&stream->is_posted, 1) == 0)
         fletch_event_loop_post(stream->options.loop, &stream->loop.task);
     return true;
 }
