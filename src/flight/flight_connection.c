@@ -20,7 +20,7 @@ struct client_loop {
     struct fletch_loop_task ending;
 };
 
-/* Of a slot: its loop's thread alone, but `closing`, which is posted by who has drained the slot. */
+/* Of a slot: its loop's thread alone, but `closing`, which who has drained the slot posts. */
 struct fletch_flight_connection {
     struct fletch_flight_connections *owner;
     struct client_loop *at;
