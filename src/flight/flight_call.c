@@ -283,6 +283,7 @@ static bool is_cancel(const struct fletch_inbox_node *node)
 static void do_commands(struct fletch_flight_stream *stream, struct fletch_inbox_node *node)
 {
     struct fletch_flight_loop_half *half = half_of(stream);
+    bool was_ended = half->is_ended;
     bool is_woken = false;
     half->depth++;
     while (node != NULL) {
@@ -298,7 +299,7 @@ static void do_commands(struct fletch_flight_stream *stream, struct fletch_inbox
             do_command(stream, node);
         node = next;
     }
-    if (is_woken)
+    if (is_woken || half->is_ended != was_ended)
         happened(stream);
     leave(stream);
 }
