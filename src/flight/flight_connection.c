@@ -425,7 +425,7 @@ enum fletch_status fletch_flight_connections_start(struct fletch_flight_connecti
     uint64_t timeout_ns = start->deadline_ns == FLETCH_NO_DEADLINE
                               ? connections->options.connect_timeout_ns
                               : fletch_clock_remaining_ns(start->deadline_ns);
-    struct dial *dial;
+    struct dial *dial = NULL;
     uint32_t slot;
     enum fletch_status status =
         fletch_connection_pool_acquire(&connections->pool, &address, timeout_ns, &slot, error);
@@ -533,12 +533,13 @@ static enum fletch_status start(struct fletch_flight_connections *connections,
     size_t loop_bytes = options->loop_count * sizeof *connections->loops;
     size_t bytes = options->slot_count * sizeof *connections->connections;
     connections->loops = fletch_block_allocate(options->allocator, loop_bytes);
+    if (connections->loops != NULL)
+        memset(connections->loops, 0, loop_bytes);
     connections->connections = fletch_block_allocate(options->allocator, bytes);
     if (connections->loops == NULL || connections->connections == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "no memory for %u connections of %zu bytes in all",
                                 options->slot_count, bytes + loop_bytes);
-    memset(connections->loops, 0, loop_bytes);
     prepare(connections);
     return start_loops(connections, error);
 }
