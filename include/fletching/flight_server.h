@@ -146,9 +146,9 @@ FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flight_server_drain(struct fletch_flight_server *server, uint64_t timeout_ns,
                            struct fletch_error *error);
 
-/** Ends all calls (UNAVAILABLE), waits for the handlers that run, and gives everything back. Batches
- *  that handlers have kept stay; with a pool of the server's own they must be gone. NULL allowed.
- *  Not from within a handler, and nobody may be in another function of the server. */
+/** Ends all calls (UNAVAILABLE), waits for the handlers that run, and gives everything back.
+ *  Batches that handlers have kept stay; with a pool of the server's own they must be gone. Not from
+ *  within a handler, and nobody may be in another function of the server. NULL allowed. */
 FLETCH_EXPORT void fletch_flight_server_destroy(struct fletch_flight_server *server);
 
 /** Counters since it was made; `now`: at this moment. */
@@ -187,20 +187,6 @@ struct fletch_flight_source {
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flight_stream_pull(struct fletch_flight_stream *stream,
                           const struct fletch_flight_source *source, struct fletch_error *error);
-
-/** Name and password of a header `authorization: Basic ...`, whose base64 may be padded or not; to
- *  be given back by fletch_flight_release. UNAUTHENTICATED: there is none, or it is not like that.
- *  Compare them with fletch_flight_is_equal, which takes the same time wherever they differ. */
-FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
-fletch_flight_basic_credentials(const struct fletch_flight_stream *stream,
-                                const struct fletch_flight_basic_auth **out_credentials,
-                                struct fletch_error *error);
-
-/** The token of a header `authorization: Bearer ...`, as long as the stream, or NULL. */
-FLETCH_EXPORT const char *fletch_flight_bearer_token(const struct fletch_flight_stream *stream);
-
-/** Whether `found` is the text `expected`; takes time with the length of `found` alone. */
-FLETCH_EXPORT bool fletch_flight_is_equal(const char *expected, const char *found);
 
 FLETCH_END_DECLS
 

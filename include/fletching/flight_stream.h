@@ -29,8 +29,8 @@ FLETCH_BEGIN_DECLS
  *  OK: a clean end; else what ended the call or this side of it. NULL allowed for `error`. */
 struct fletch_flight_stream;
 
-/** The most of a batch that goes in one message, whatever the peer takes: beyond it, and beyond what
- *  the peer takes, it is split by rows. */
+/** The most of a batch that goes in one message, whatever the peer takes: beyond it, and beyond
+ *  what the peer takes, it is split by rows. */
 #define FLETCH_FLIGHT_SPLIT_BYTES ((size_t)64 << 20)
 
 /** A name, in lower case, and a value: of a name that ends in "-bin" any bytes, of others

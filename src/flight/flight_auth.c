@@ -1,11 +1,12 @@
+#include <fletching/flight_auth.h>
+
 #include <string.h>
 
 #include "base/allocator.h"
 #include "base/status.h"
+#include "flight/flight_decode.h"
 #include "flight/flight_stream.h"
 #include "grpc/grpc_text.h"
-
-#include <fletching/flight_server.h>
 
 /* Credentials in headers, as stock clients send them. */
 

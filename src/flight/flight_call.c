@@ -1,10 +1,9 @@
+#include "flight/flight_call.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/status.h"
-#include "flight/flight_stream.h"
-
-/* The loop's half of a stream. */
 
 static struct fletch_flight_loop_half *half_of(struct fletch_flight_stream *stream)
 {
@@ -311,7 +310,11 @@ static void run(void *context)
     if (half_of(stream)->is_ended) {
         half_of(stream)->awaits_task = false;
         let_go(stream);
-    } else if (fletch_inbox_try_take(&stream->commands, &list) == FLETCH_DONE) {
+        return;
+    }
+    /* The release half gives the task to who finds the inbox empty after this. */
+    (void)fetch_add_acq_rel(&stream->turns, 1);
+    if (fletch_inbox_try_take(&stream->commands, &list) == FLETCH_DONE) {
         do_commands(stream, list.first);
     }
 }

@@ -183,17 +183,15 @@ static void call(struct dial *dial)
 static void call_waiting(void *context)
 {
     struct fletch_flight_connection *connection = context;
-    struct fletch_http2_link round;
-    if (fletch_http2_link_is_alone(&connection->waiting))
-        return;
-    fletch_http2_link_init(&round);
-    fletch_http2_link_append(&connection->waiting, &round);
-    while (connection->waiting.next != &round) {
-        struct dial *dial = FLETCH_HTTP2_OF_LINK(connection->waiting.next, struct dial, waiting);
+    struct fletch_http2_link *waiting = &connection->waiting;
+    size_t count = 0;
+    for (struct fletch_http2_link *link = waiting->next; link != waiting; link = link->next)
+        count++;
+    for (; count > 0 && !fletch_http2_link_is_alone(waiting); count--) {
+        struct dial *dial = FLETCH_HTTP2_OF_LINK(waiting->next, struct dial, waiting);
         fletch_http2_link_remove(&dial->waiting);
         call(dial);
     }
-    fletch_http2_link_remove(&round);
 }
 
 static void expire(void *context)

@@ -1,9 +1,10 @@
+#include "flight/flight_decode.h"
+
 #include <string.h>
 
 #include "arrow/utf8.h"
 #include "base/allocator.h"
 #include "base/status.h"
-#include "flight/flight_fields.h"
 #include "flight/flight_schema.h"
 #include "flight/flight_wire.h"
 
@@ -342,4 +343,13 @@ enum fletch_status fletch_flight_decode(enum fletch_flight_message kind,
         *out_message = decoding.memory;
     }
     return FLETCH_OK;
+}
+
+void fletch_flight_release(const void *made)
+{
+    if (made == NULL)
+        return;
+    struct fletch_flight_made *memory = (struct fletch_flight_made *)(uintptr_t)made - 1;
+    fletch_schema_release(memory->schema);
+    fletch_block_release(memory);
 }

@@ -1,9 +1,11 @@
+#include "flight/flight_encode.h"
+
 #include <string.h>
 
 #include "arrow/utf8.h"
 #include "base/allocator.h"
 #include "base/status.h"
-#include "flight/flight_fields.h"
+#include "flight/flight_decode.h"
 #include "flight/flight_schema.h"
 #include "flight/flight_wire.h"
 

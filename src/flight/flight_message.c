@@ -4,6 +4,7 @@
 
 #include "arrow/ipc_format.h"
 #include "base/status.h"
+#include "flight/flight_encode.h"
 #include "flight/flight_wire.h"
 #include "memory/buffer.h"
 

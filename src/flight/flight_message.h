@@ -8,7 +8,7 @@
 #include <fletching/inbox.h>
 
 #include "arrow/ipc_encoder.h"
-#include "flight/flight_fields.h"
+#include "flight/flight_shapes.h"
 #include "grpc/grpc_call.h"
 
 /* What a node of an inbox is. */

@@ -5,6 +5,7 @@
 
 #include <fletching/flight_server.h>
 
+#include "flight/flight_call.h"
 #include "flight/flight_method.h"
 #include "flight/flight_stream.h"
 #include "flight/flight_workers.h"

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/options.h"
 #include "base/status.h"
+#include "flight/flight_call.h"
+#include "flight/flight_stream_facts.h"
 #include "memory/batch.h"
 
 /* The user's half of a stream. */
@@ -114,8 +116,11 @@ bool fletch_flight_stream_command(struct fletch_flight_stream *stream,
                                     : fletch_inbox_push_list(&stream->commands, first, &was_empty);
     if (answer != FLETCH_DONE)
         return false;
-    if (was_empty)
-        fletch_event_loop_post(stream->options.loop, &stream->loop.task);
+    if (!was_empty)
+        return true;
+    /* The acquire half takes the task from the loop, which has emptied the inbox since. */
+    (void)fetch_add_acq_rel(&stream->turns, 1);
+    fletch_event_loop_post(stream->options.loop, &stream->loop.task);
     return true;
 }
 
@@ -235,15 +240,6 @@ static enum fletch_answer tell_end(const struct fletch_flight_stream *stream,
     else
         (void)fletch_error_set(error, stream->ended.status, "%s", fletch_flight_ended_text(stream));
     return FLETCH_CLOSED;
-}
-
-const char *fletch_flight_ended_text(const struct fletch_flight_stream *stream)
-{
-    const char *text = stream->ended.text;
-    enum fletch_status status = stream->ended.status;
-    struct fletch_flight_bytes detail;
-    fletch_flight_status_read(&stream->ended.trailers, &status, &text, &detail);
-    return text;
 }
 
 /* ---- waiting ---- */

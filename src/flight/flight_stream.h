@@ -133,6 +133,7 @@ struct fletch_flight_stream {
     _Atomic uint64_t unsent;                      /* count and bytes: fletch_flight_unsent */
     _Atomic uint32_t is_woken;
     _Atomic uint32_t is_cancelled;
+    _Atomic uint32_t turns; /* of the task: posted, or run */
     FLETCH_ISOLATED struct fletch_flight_loop_half loop;
     FLETCH_ISOLATED struct fletch_flight_user_half user;
 };
@@ -163,9 +164,6 @@ void fletch_flight_stream_use(struct fletch_flight_stream *stream,
 enum fletch_answer fletch_flight_stream_wait_answer(struct fletch_flight_stream *stream,
                                                     uint64_t timeout_ns);
 
-/* The text of a call that has ended, the longest that the peer has told. */
-const char *fletch_flight_ended_text(const struct fletch_flight_stream *stream);
-
 /* User: the first message that came, or EMPTY, CLOSED; for requests. To be given back by
  * fletch_flight_stream_give_back. */
 enum fletch_answer fletch_flight_stream_take(struct fletch_flight_stream *stream,
@@ -179,21 +177,5 @@ void fletch_flight_stream_give_back(struct fletch_flight_stream *stream,
  * thread. */
 bool fletch_flight_stream_command(struct fletch_flight_stream *stream,
                                   struct fletch_inbox_node *first);
-
-/* ---- the loop's half (flight_call.c), the loop's thread ---- */
-
-/* The handler and the reader of a call whose context is a stream. */
-extern const struct fletch_rpc_handler fletch_flight_call_handler;
-extern const struct fletch_grpc_reader fletch_flight_call_reader;
-
-void fletch_flight_call_prepare(struct fletch_flight_stream *stream);
-
-/* The call is there. What the user has written meanwhile is sent. May end the stream, if the user
- * has left. */
-void fletch_flight_call_attach(struct fletch_flight_stream *stream, struct fletch_rpc_call *call);
-
-/* There will be no call. May end the stream. */
-void fletch_flight_call_fail(struct fletch_flight_stream *stream, enum fletch_status status,
-                             const char *text);
 
 #endif

@@ -1,11 +1,10 @@
+#include "flight/flight_stream_facts.h"
+
 #include <string.h>
 
 #include "base/allocator.h"
 #include "base/clock.h"
 #include "base/status.h"
-#include "flight/flight_stream.h"
-
-/* What a stream knows of its call: headers, the other end, who calls. */
 
 const struct fletch_flight_header *
 fletch_flight_stream_headers(const struct fletch_flight_stream *stream, size_t *out_count)
@@ -84,4 +83,13 @@ enum fletch_status fletch_flight_stream_set_identity(struct fletch_flight_stream
         fletch_block_release(stream->user.identity);
     stream->user.identity = copy;
     return FLETCH_OK;
+}
+
+const char *fletch_flight_ended_text(const struct fletch_flight_stream *stream)
+{
+    const char *text = stream->ended.text;
+    enum fletch_status status = stream->ended.status;
+    struct fletch_flight_bytes detail;
+    fletch_flight_status_read(&stream->ended.trailers, &status, &text, &detail);
+    return text;
 }

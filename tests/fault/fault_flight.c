@@ -5,7 +5,7 @@
 #include "support/flight_scene.h"
 
 /* Calls of Flight with the n-th allocation failing, for n = 1, 2, … until none fails, and with an
- * account that has room for ever more: each call ends once, with a status, and nothing is leaked. */
+ * account that has room for ever more: each call ends once, with a status, and nothing leaks. */
 
 enum { TRIES_MOST = 2000, BATCHES = 3 };
 

@@ -170,7 +170,7 @@ static enum fletch_status do_exchange(void *user, struct fletch_flight_stream *s
     return pull(user, stream, ECHO, error);
 }
 
-static enum fletch_status refuse_all(struct fletch_flight_stream *stream, struct fletch_error *error)
+static enum fletch_status refuse(struct fletch_flight_stream *stream, struct fletch_error *error)
 {
     const struct fletch_flight_header header = {"x-answer", "yes", 3};
     const struct fletch_flight_header trailer = {"x-end-bin", "\0\1", 2};
@@ -187,7 +187,7 @@ static enum fletch_status do_action(void *user, struct fletch_flight_stream *str
 {
     (void)user;
     if (strcmp(action->type, "fail") == 0)
-        return refuse_all(stream, error);
+        return refuse(stream, error);
     return fletch_flight_stream_send(stream, FLETCH_FLIGHT_RESULT, &action->body, 0, error) ==
                    FLETCH_DONE
                ? FLETCH_OK

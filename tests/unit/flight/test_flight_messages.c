@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "flight/flight_fields.h"
+#include "flight/flight_shapes.h"
 #include "flight/flight_wire.h"
 #include "support/cmocka_tests.h"
 #include "support/counting_allocator.h"
@@ -367,39 +367,39 @@ static void test_malformed(void **state)
     assert_contains(error.message, "not UTF-8");
 }
 
-/* Each beginning of a message, and each with a bit of it changed, is read or refused. */
+/* Whether it is a message. */
+static bool is_read(enum fletch_flight_message kind, const uint8_t *data, size_t bytes)
+{
+    const void *message;
+    struct fletch_error error;
+    if (fletch_flight_decode(kind, (struct fletch_flight_bytes){data, bytes}, &counting.allocator,
+                             &message, &error) != FLETCH_OK)
+        return false;
+    fletch_flight_release(message);
+    return true;
+}
+
+/* Each beginning of a message, and each with a bit of it changed. */
+static uint32_t cut_and_flip(enum fletch_flight_message kind, struct fletch_flight_bytes bytes)
+{
+    uint8_t *copy = malloc(bytes.bytes);
+    uint32_t read = 0;
+    assert_non_null(copy);
+    for (size_t bit = 0; bit < bytes.bytes * 8; bit++) {
+        memcpy(copy, bytes.data, bytes.bytes);
+        copy[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        read += is_read(kind, copy, bytes.bytes);
+        read += is_read(kind, bytes.data, bit / 8);
+    }
+    free(copy);
+    return read;
+}
+
 static void test_cut_and_flipped(void **state)
 {
     (void)state;
-    const struct {
-        enum fletch_flight_message kind;
-        struct fletch_flight_bytes bytes;
-    } cases[] = {
-        {FLETCH_FLIGHT_INFO, BYTES(info_bytes)},
-        {FLETCH_FLIGHT_SESSION_OPTIONS, BYTES(session_bytes)},
-    };
-    struct fletch_error error;
-    const void *message;
-    uint32_t read = 0;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t bytes = cases[i].bytes.bytes;
-        uint8_t *copy = malloc(bytes);
-        assert_non_null(copy);
-        for (size_t cut = 0; cut < bytes * 8; cut++) {
-            memcpy(copy, cases[i].bytes.data, bytes);
-            copy[cut / 8] ^= (uint8_t)(1 << cut % 8);
-            for (size_t whole = 0; whole < 2; whole++) {
-                const struct fletch_flight_bytes found = {copy, whole ? bytes : cut / 8};
-                if (fletch_flight_decode(cases[i].kind, found, &counting.allocator, &message,
-                                         &error) != FLETCH_OK)
-                    continue;
-                read++;
-                fletch_flight_release(message);
-            }
-        }
-        free(copy);
-    }
-    assert_true(read > 100);
+    assert_true(cut_and_flip(FLETCH_FLIGHT_INFO, BYTES(info_bytes)) > 100);
+    assert_true(cut_and_flip(FLETCH_FLIGHT_SESSION_OPTIONS, BYTES(session_bytes)) > 100);
 }
 
 static void test_random_bytes(void **state)

@@ -1,9 +1,7 @@
-#include "flight/flight_fields.h"
+#include "flight/flight_shapes.h"
 
 #include <assert.h>
 #include <stddef.h>
-
-#include "base/allocator.h"
 
 #define FIELD(number_, kind_, type_, member_) \
     { \
@@ -271,13 +269,4 @@ static const struct fletch_flight_shape *const shapes[] = {
 const struct fletch_flight_shape *fletch_flight_shape_of(enum fletch_flight_message kind)
 {
     return (size_t)kind < sizeof shapes / sizeof *shapes ? shapes[kind] : NULL;
-}
-
-void fletch_flight_release(const void *made)
-{
-    if (made == NULL)
-        return;
-    struct fletch_flight_made *memory = (struct fletch_flight_made *)(uintptr_t)made - 1;
-    fletch_schema_release(memory->schema);
-    fletch_block_release(memory);
 }

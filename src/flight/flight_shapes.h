@@ -1,5 +1,5 @@
-#ifndef FLETCH_FLIGHT_FLIGHT_FIELDS_H
-#define FLETCH_FLIGHT_FLIGHT_FIELDS_H
+#ifndef FLETCH_FLIGHT_FLIGHT_SHAPES_H
+#define FLETCH_FLIGHT_FLIGHT_SHAPES_H
 
 /* What Flight's messages are made of, as tables that encoding and decoding walk. Messages lie
  * within each other as deep as the tables say, and no deeper. */
@@ -55,20 +55,5 @@ enum { FLETCH_FLIGHT_FIELD_NUMBERS = 16 };
 
 /* NULL: no such kind. */
 const struct fletch_flight_shape *fletch_flight_shape_of(enum fletch_flight_message kind);
-
-/* The memory of what was made: in front of it. */
-struct fletch_flight_made {
-    struct fletch_schema *schema; /* of the message; or NULL */
-    struct fletch_schema *unused; /* keeps what follows aligned */
-};
-
-/* Bytes of a message. INVALID_ARGUMENT; RESOURCE_EXHAUSTED: more than 2^31 - 1. */
-enum fletch_status fletch_flight_message_measure(const struct fletch_flight_shape *shape,
-                                                 const void *message, size_t *out_bytes,
-                                                 struct fletch_error *error);
-
-/* Writes it where so many bytes are; returns the end of it. */
-uint8_t *fletch_flight_message_write(const struct fletch_flight_shape *shape, const void *message,
-                                     uint8_t *to);
 
 #endif
