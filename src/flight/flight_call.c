@@ -314,9 +314,8 @@ static void run(void *context)
     }
     /* The release half gives the task to who finds the inbox empty after this. */
     (void)fetch_add_acq_rel(&stream->turns, 1);
-    if (fletch_inbox_try_take(&stream->commands, &list) == FLETCH_DONE) {
+    if (fletch_inbox_try_take(&stream->commands, &list) == FLETCH_DONE)
         do_commands(stream, list.first);
-    }
 }
 
 void fletch_flight_call_prepare(struct fletch_flight_stream *stream)

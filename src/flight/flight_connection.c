@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "flight/flight_call.h"
 #include "http2/http2_link.h"
 
 /* Caches that wait for the next stream, so that a call makes none of its own. */

@@ -4,10 +4,11 @@
 /* A call of Flight: the half that one thread uses (fletching/flight_stream.h, flight_stream.c) and
  * the half of the loop that has the call of gRPC (flight_call.c). docs/FLIGHT.md.
  *
- * What they share are two inboxes, the eventcount on which the user sleeps, and four words:
+ * What they share are two inboxes, the eventcount on which the user sleeps, and five words:
  * `unsent` counts, and nothing is read on its word; `is_over`, `is_woken` and `is_cancelled` are
- * flags that only say that an inbox has, or will have, something. All that one half writes and the
- * other reads goes with a node through an inbox. */
+ * flags that only say that an inbox has, or will have, something; `turns` hands the loop's task
+ * back to who posts it next. All else that one half writes and the other reads goes with a node
+ * through an inbox. */
 
 #include <fletching/flight_stream.h>
 #include <fletching/validation.h>
