@@ -5,9 +5,9 @@
 #include "support/cmocka_tests.h"
 #include "support/flight_ends.h"
 
-/* A client and its calls with the n-th allocation failing, on whichever of its threads that is, for
- * n = 1, 2, … until none fails: what cannot be made says so, each call that was begun ends once, and
- * nothing is leaked. */
+/* A client and its calls with the n-th allocation failing, on whichever of its threads that is,
+ * for n = 1, 2, … until none fails: what cannot be made says so, each call that was begun ends
+ * once, and nothing is leaked. */
 
 enum { TRIES_MOST = 2000, ROUNDS = 2 };
 
