@@ -173,8 +173,8 @@ fletch_flight_stream_set_identity(struct fletch_flight_stream *stream, const cha
 struct fletch_flight_end {
     enum fletch_status status;
     const char *text;
-    struct fletch_flight_bytes detail; /* x-arrow-status-detail-bin, or else
-                                        * grpc-status-details-bin */
+    struct fletch_flight_bytes detail; /* grpc-status-details-bin, or else
+                                        * x-arrow-status-detail-bin */
 };
 
 /** Server: ends the call behind all that was written; the client's messages are read no more. Text

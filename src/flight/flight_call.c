@@ -249,8 +249,7 @@ static void do_command(struct fletch_flight_stream *stream, struct fletch_inbox_
     }
 }
 
-/* Before the call is there, all waits for it in its order, but to leave, for which it need not
- * come. */
+/* Before the call is there, all waits for it in its order, but a cancel. */
 static void hold(struct fletch_flight_stream *stream, struct fletch_inbox_node *node)
 {
     struct fletch_flight_loop_half *half = half_of(stream);
@@ -273,6 +272,13 @@ static bool take_wake(struct fletch_flight_stream *stream, const struct fletch_i
     return true;
 }
 
+/* What need not wait for the call: it will be none. */
+static bool is_cancel(const struct fletch_inbox_node *node)
+{
+    const struct fletch_flight_node *command = (const void *)node;
+    return command->kind == FLETCH_FLIGHT_NODE_CANCEL || command->kind == FLETCH_FLIGHT_NODE_CLOSE;
+}
+
 static void do_commands(struct fletch_flight_stream *stream, struct fletch_inbox_node *node)
 {
     struct fletch_flight_loop_half *half = half_of(stream);
@@ -283,8 +289,11 @@ static void do_commands(struct fletch_flight_stream *stream, struct fletch_inbox
         struct fletch_inbox_node *next = node->next;
         if (take_wake(stream, node))
             is_woken = true;
-        else if (!half->is_attached && !half->is_ended)
+        else if (!half->is_attached && !half->is_ended && !is_cancel(node))
             hold(stream, node);
+        else if (!half->is_attached && !half->is_ended)
+            fletch_flight_call_fail(stream, FLETCH_CANCELLED,
+                                    "the call was cancelled on this side");
         else
             do_command(stream, node);
         node = next;
@@ -298,14 +307,15 @@ static void run(void *context)
 {
     struct fletch_flight_stream *stream = context;
     struct fletch_inbox_list list;
-    /* The release half lets go of the task, which the loop has taken out of its list. */
-    (void)exchange_acq_rel(&stream->is_posted, 0);
     if (half_of(stream)->is_ended) {
         half_of(stream)->awaits_task = false;
         let_go(stream);
-    } else if (fletch_inbox_try_take(&stream->commands, &list) == FLETCH_DONE) {
-        do_commands(stream, list.first);
+        return;
     }
+    /* The release half gives the task to who finds the inbox empty after this. */
+    (void)fetch_add_acq_rel(&stream->turns, 1);
+    if (fletch_inbox_try_take(&stream->commands, &list) == FLETCH_DONE)
+        do_commands(stream, list.first);
 }
 
 void fletch_flight_call_prepare(struct fletch_flight_stream *stream)

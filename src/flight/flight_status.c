@@ -115,9 +115,10 @@ void fletch_flight_status_read(const struct fletch_flight_headers *trailers,
 {
     const struct fletch_flight_header *code = fletch_flight_headers_find(trailers, code_name);
     const struct fletch_flight_header *message = fletch_flight_headers_find(trailers, message_name);
-    const struct fletch_flight_header *told = fletch_flight_headers_find(trailers, detail_name);
+    /* Where Flight C++ has both, Arrow's own is but the name of the status. */
+    const struct fletch_flight_header *told = fletch_flight_headers_find(trailers, rpc_detail_name);
     if (told == NULL)
-        told = fletch_flight_headers_find(trailers, rpc_detail_name);
+        told = fletch_flight_headers_find(trailers, detail_name);
     if (message != NULL && message->value_bytes > strlen(*text))
         *text = message->value;
     if (told != NULL)

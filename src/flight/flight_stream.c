@@ -116,10 +116,11 @@ bool fletch_flight_stream_command(struct fletch_flight_stream *stream,
                                     : fletch_inbox_push_list(&stream->commands, first, &was_empty);
     if (answer != FLETCH_DONE)
         return false;
-    /* The acquire half takes the task from the loop, whose run has emptied the inbox and let go of
-     * it before; so whoever finds the inbox empty finds the task free. */
-    if (was_empty && exchange_acq_rel(&stream->is_posted, 1) == 0)
-        fletch_event_loop_post(stream->options.loop, &stream->loop.task);
+    if (!was_empty)
+        return true;
+    /* The acquire half takes the task from the loop, which has emptied the inbox since. */
+    (void)fetch_add_acq_rel(&stream->turns, 1);
+    fletch_event_loop_post(stream->options.loop, &stream->loop.task);
     return true;
 }
 

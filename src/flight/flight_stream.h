@@ -6,9 +6,9 @@
  *
  * What they share are two inboxes, the eventcount on which the user sleeps, and five words:
  * `unsent` counts, and nothing is read on its word; `is_over`, `is_woken` and `is_cancelled` are
- * flags that only say that an inbox has, or will have, something; `is_posted` hands the loop's task
- * from one who posts it to the next. All else that one half writes and the other reads goes with a
- * node through an inbox. */
+ * flags that only say that an inbox has, or will have, something; `turns` hands the loop's task
+ * back to who posts it next. All else that one half writes and the other reads goes with a node
+ * through an inbox. */
 
 #include <fletching/flight_stream.h>
 #include <fletching/validation.h>
@@ -132,9 +132,9 @@ struct fletch_flight_stream {
     _Atomic uint32_t is_over;
     FLETCH_ISOLATED struct fletch_inbox commands; /* anybody to loop */
     _Atomic uint64_t unsent;                      /* count and bytes: fletch_flight_unsent */
-    _Atomic uint32_t is_posted;                   /* the loop's task: who sets it may write there */
     _Atomic uint32_t is_woken;
     _Atomic uint32_t is_cancelled;
+    _Atomic uint32_t turns; /* of the task: posted, or run */
     FLETCH_ISOLATED struct fletch_flight_loop_half loop;
     FLETCH_ISOLATED struct fletch_flight_user_half user;
 };
