@@ -253,6 +253,9 @@ size_t fletch_http2_connection_output(struct fletch_http2_connection *connection
         return 0;
     if (batch->count == 0)
         make_batch(connection);
+    /* Making it may have failed the connection, and what tells the peer so waits now. */
+    if (batch->count == 0 && connection->pending.bytes != 0)
+        make_batch(connection);
     for (uint32_t i = batch->first; i < batch->count && count < capacity; i++) {
         const struct fletch_http2_piece *piece = &batch->pieces[i];
         const uint8_t *bytes =

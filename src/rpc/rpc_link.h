@@ -39,9 +39,10 @@ struct fletch_rpc_link {
     struct fletch_buffer_cache *cache;
     struct fletch_http2_link refused; /* calls that wait for room */
     size_t send_queue_bytes;
-    struct fletch_error cause; /* of the end; OK: none is known */
-    bool is_driven;            /* in a turn, which sends what is there */
-    bool is_held;              /* wants no bytes before some of its own are gone */
+    struct fletch_socket_address peer; /* no bytes: not known */
+    struct fletch_error cause;         /* of the end; OK: none is known */
+    bool is_driven;                    /* in a turn, which sends what is there */
+    bool is_held;                      /* wants no bytes before some of its own are gone */
 };
 
 struct fletch_rpc_pending;

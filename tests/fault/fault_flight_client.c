@@ -1,0 +1,150 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "support/cmocka_tests.h"
+#include "support/flight_ends.h"
+
+/* A client and its calls with the n-th allocation failing, on whichever of its threads that is,
+ * for n = 1, 2, … until none fails: what cannot be made says so, each call that was begun ends
+ * once, and nothing is leaked. */
+
+enum { TRIES_MOST = 2000, ROUNDS = 2 };
+
+#define SECOND_NS UINT64_C(1000000000)
+
+static struct flight_ends ends;
+
+static struct {
+    _Atomic uint64_t requests;
+    _Atomic uint64_t live; /* blocks */
+    _Atomic uint64_t failures;
+    uint64_t fail_at;
+} memory;
+
+static void *allocate(void *context, size_t bytes, size_t alignment)
+{
+    (void)context;
+    if (atomic_fetch_add(&memory.requests, 1) + 1 == memory.fail_at) {
+        atomic_fetch_add(&memory.failures, 1);
+        return NULL;
+    }
+    atomic_fetch_add(&memory.live, 1);
+    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void release(void *context, void *block, size_t bytes, size_t alignment)
+{
+    (void)context;
+    (void)bytes;
+    (void)alignment;
+    atomic_fetch_sub(&memory.live, 1);
+    free(block);
+}
+
+static const struct fletch_allocator allocator = {.allocate = allocate, .release = release};
+
+static const struct fletch_flight_call_options call = {
+    .struct_size = sizeof call, .timeout_ns = 10 * SECOND_NS, .waits_for_ready = true};
+
+static bool may_be(enum fletch_status status)
+{
+    return status == FLETCH_RESOURCE_EXHAUSTED || status == FLETCH_UNAVAILABLE ||
+           status == FLETCH_INTERNAL || status == FLETCH_CANCELLED || status == FLETCH_UNKNOWN;
+}
+
+/* True: all went well. */
+static bool check(enum fletch_status status)
+{
+    if (status != FLETCH_OK && !may_be(status))
+        fail_msg("allocation %llu failed, and the call with %s", (unsigned long long)memory.fail_at,
+                 fletch_status_name(status));
+    return status == FLETCH_OK;
+}
+
+static bool get(void)
+{
+    const struct fletch_flight_bytes ticket = {"3", 1};
+    struct fletch_flight_stream *stream;
+    struct fletch_error error;
+    if (!check(fletch_flight_client_do_get(ends.client, &call, &ticket, &stream, &error)))
+        return false;
+    uint32_t count = flight_ends_read(&ends, stream, 10);
+    if (count < 3)
+        fletch_flight_stream_cancel(stream); /* reading has failed, and the server may wait */
+    return check(flight_ends_close(stream, &error)) && count == 3;
+}
+
+static bool put(void)
+{
+    const char *path[] = {"some"};
+    const struct fletch_flight_descriptor descriptor = {
+        .type = FLETCH_FLIGHT_DESCRIPTOR_PATH, .path = path, .path_count = 1};
+    const struct fletch_flight_write_options writing = {.struct_size = sizeof writing,
+                                                        .descriptor = &descriptor};
+    const struct fletch_flight_output output = {.batch = ends.batch};
+    struct fletch_flight_stream *stream;
+    struct fletch_error error;
+    if (!check(fletch_flight_client_do_put(ends.client, &call, &stream, &error)))
+        return false;
+    bool is_whole =
+        fletch_flight_stream_begin(stream, ends.schema, &writing, &error) == FLETCH_OK &&
+        fletch_flight_stream_write(stream, FLETCH_NO_TIMEOUT, &output, &error) == FLETCH_DONE;
+    if (is_whole)
+        fletch_flight_stream_done_writing(stream);
+    else
+        fletch_flight_stream_cancel(stream);
+    return check(flight_ends_close(stream, &error)) && is_whole;
+}
+
+static bool ask(void)
+{
+    const char *path[] = {"some"};
+    const struct fletch_flight_descriptor descriptor = {
+        .type = FLETCH_FLIGHT_DESCRIPTOR_PATH, .path = path, .path_count = 1};
+    const struct fletch_flight_info *info;
+    struct fletch_error error;
+    if (!check(
+            fletch_flight_client_get_flight_info(ends.client, &call, &descriptor, &info, &error)))
+        return false;
+    fletch_flight_release(info);
+    return true;
+}
+
+/* Returns how many calls failed. */
+static int call_all(void)
+{
+    int failed = 0;
+    for (int i = 0; i < ROUNDS; i++)
+        failed += !get() + !put() + !ask();
+    return failed;
+}
+
+static void each_allocation_may_fail(void **state)
+{
+    struct fletch_error error;
+    uint64_t n = 0;
+    (void)state;
+    do {
+        flight_ends_prepare(&ends);
+        flight_ends_serve(&ends, NULL, 0);
+        ends.allocator = &allocator;
+        atomic_store(&memory.requests, 0);
+        atomic_store(&memory.failures, 0);
+        memory.fail_at = ++n;
+        if (check(flight_ends_connect(&ends, NULL, &error)))
+            assert_true(call_all() <= 1); /* one call at most has met the failure */
+        else
+            assert_contains(error.message, "no memory");
+        flight_ends_end(&ends);
+        assert_int_equal(atomic_load(&memory.live), 0);
+    } while (atomic_load(&memory.failures) != 0 && n < TRIES_MOST);
+    assert_int_equal(atomic_load(&memory.failures), 0);
+    assert_true(n > 30);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_allocation_may_fail)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
