@@ -66,7 +66,7 @@ bench: bench-build $(BENCH_PYTHON) ## run every benchmark against its peers
 
 bench-python: $(BENCH_PYTHON) ## install the Python packages that benchmarks compare with
 
-bench-build: $(STAMPS)-bench ## build the benchmarks and the peers that they compare with
+bench-build: $(STAMPS)-bench $(PYTHON) ## build the benchmarks and the peers that they compare with
 	$(call build-preset,bench)
 	@scripts/build-foreign-rings.sh build/bench
 
