@@ -20,6 +20,10 @@
 #include <fletching/eventcount.h>
 #include <fletching/export.h>
 #include <fletching/fan_in.h>
+#include <fletching/flight.h>
+#include <fletching/flight_server.h>
+#include <fletching/flight_stream.h>
+#include <fletching/flight_types.h>
 #include <fletching/flow.h>
 #include <fletching/flow_stage.h>
 #include <fletching/inbox.h>

@@ -119,6 +119,13 @@ void *fletch_grpc_call_context(const struct fletch_grpc_call *call)
     return call->context;
 }
 
+void fletch_grpc_call_set_reader(struct fletch_grpc_call *call,
+                                 const struct fletch_grpc_reader *reader)
+{
+    FLETCH_ASSERT(!call->is_in_message && call->prefix_filled == 0);
+    call->reader = reader;
+}
+
 /* ---- sending ---- */
 
 static void message_sent(struct fletch_http2_data *data, bool is_sent)

@@ -29,8 +29,28 @@ struct fletch_grpc_message {
     void (*done)(struct fletch_grpc_message *message, bool is_sent);
 };
 
+/* Where a call's messages go that shall not become one buffer each: it is asked for the place of
+ * each piece. A place is the call's until `filled` has told of all of it, or the call has ended for
+ * its user, who may find a message begun then. A failure ends the call with its status and text. */
+struct fletch_grpc_reader {
+    /* A message of `bytes` > 0 bytes begins. */
+    enum fletch_status (*begin)(void *context, struct fletch_grpc_call *call, size_t bytes,
+                                struct fletch_error *error);
+    /* The place of the next bytes: at least one, and no more than the message has left. */
+    struct iovec (*place)(void *context, struct fletch_grpc_call *call);
+    /* `bytes` more lie there. */
+    enum fletch_status (*filled)(void *context, struct fletch_grpc_call *call, size_t bytes,
+                                 struct fletch_error *error);
+    void *context;
+};
+
 void fletch_grpc_call_set_context(struct fletch_grpc_call *call, void *context);
 void *fletch_grpc_call_context(const struct fletch_grpc_call *call);
+
+/* NULL: a buffer for each message, as at first. Before the first one begins: at once when the call
+ * is there. It stays where it is as long as the call does. */
+void fletch_grpc_call_set_reader(struct fletch_grpc_call *call,
+                                 const struct fletch_grpc_reader *reader);
 
 /* Queues a message. On failure it is the caller's still, and not done. RESOURCE_EXHAUSTED: what is
  * queued already fills `send_queue_bytes`; INVALID_ARGUMENT: more than 2^32 - 1 bytes;

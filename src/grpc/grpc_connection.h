@@ -12,27 +12,12 @@ struct fletch_grpc_connection;
 #define FLETCH_GRPC_MESSAGE_BYTES_DEFAULT ((size_t)64 << 20)
 #define FLETCH_GRPC_QUEUE_BYTES_DEFAULT ((size_t)16 << 20)
 
-/* Where messages go that shall not become one buffer each: it is asked for the place of each piece.
- * A failure ends the call with its status and text. */
-struct fletch_grpc_reader {
-    /* A message of `bytes` > 0 bytes begins. */
-    enum fletch_status (*begin)(void *context, struct fletch_grpc_call *call, size_t bytes,
-                                struct fletch_error *error);
-    /* The place of the next bytes: at least one, and no more than the message has left. */
-    struct iovec (*place)(void *context, struct fletch_grpc_call *call);
-    /* `bytes` more lie there. */
-    enum fletch_status (*filled)(void *context, struct fletch_grpc_call *call, size_t bytes,
-                                 struct fletch_error *error);
-    void *context;
-};
-
 /* Zero means default in every field. */
 struct fletch_grpc_options {
     size_t struct_size;
     struct fletch_http2_options http2;
-    size_t message_limit_bytes;              /* that a peer may send */
-    size_t send_queue_bytes;                 /* of a call, beyond which no message is queued */
-    const struct fletch_grpc_reader *reader; /* NULL: a buffer for each message */
+    size_t message_limit_bytes; /* that a peer may send */
+    size_t send_queue_bytes;    /* of a call, beyond which no message is queued */
 };
 
 enum fletch_grpc_event_kind {

@@ -13,6 +13,7 @@ struct fletch_grpc_call {
     struct fletch_grpc_connection *connection;
     struct fletch_http2_stream *stream; /* NULL: let go */
     void *context;
+    const struct fletch_grpc_reader *reader; /* NULL: buffers */
     struct fletch_http2_link all;
     struct fletch_http2_link todo; /* has an event that no frame will bring */
     bool is_released;

@@ -20,7 +20,7 @@ static void await_prefix(struct fletch_grpc_call *call)
 /* The memory of the next bytes of a message; of a reader: of its next piece. */
 static void await_piece(struct fletch_grpc_call *call)
 {
-    const struct fletch_grpc_reader *reader = call->connection->options.reader;
+    const struct fletch_grpc_reader *reader = call->reader;
     struct iovec place;
     if (reader == NULL) {
         place = (struct iovec){fletch_buffer_mutable_data(call->buffer), call->message_bytes};
@@ -58,11 +58,10 @@ static bool begin_message(struct fletch_grpc_call *call)
     call->is_in_message = true;
     if (call->message_bytes == 0)
         return true;
-    status =
-        options->reader != NULL
-            ? options->reader->begin(options->reader->context, call, call->message_bytes, &error)
-            : fletch_buffer_allocate(options->http2.cache, call->message_bytes,
-                                     options->http2.account, &call->buffer, &error);
+    status = call->reader != NULL
+                 ? call->reader->begin(call->reader->context, call, call->message_bytes, &error)
+                 : fletch_buffer_allocate(options->http2.cache, call->message_bytes,
+                                          options->http2.account, &call->buffer, &error);
     if (status != FLETCH_OK) {
         fletch_grpc_call_fail(call, status, error.message);
         return false;
@@ -89,7 +88,7 @@ static bool tell_message(struct fletch_grpc_call *call, struct fletch_grpc_event
 static bool fill_message(struct fletch_grpc_call *call, size_t bytes,
                          struct fletch_grpc_event *out_event)
 {
-    const struct fletch_grpc_reader *reader = call->connection->options.reader;
+    const struct fletch_grpc_reader *reader = call->reader;
     struct fletch_error error;
     call->message_filled += bytes;
     call->place_left -= bytes;

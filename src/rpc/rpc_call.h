@@ -46,7 +46,8 @@ struct fletch_rpc_handler {
 void fletch_rpc_call_set_context(struct fletch_rpc_call *call, void *context);
 void *fletch_rpc_call_context(const struct fletch_rpc_call *call);
 
-/* The call that a reader (struct fletch_grpc_reader) is asked for. */
+/* The call that a reader (struct fletch_grpc_reader) is asked for; it is of a method, or of one
+ * call of a channel. It may set the call's context, and do nothing else with it. */
 struct fletch_rpc_call *fletch_rpc_call_of(const struct fletch_grpc_call *grpc);
 
 /* Queues a message; as fletch_grpc_call_send. RESOURCE_EXHAUSTED: too much is queued; `writable`

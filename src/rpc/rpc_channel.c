@@ -275,6 +275,7 @@ enum fletch_status fletch_rpc_channel_call(struct fletch_rpc_channel *channel,
         fletch_grpc_call_release(grpc);
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a call");
     }
+    fletch_grpc_call_set_reader(grpc, calling->reader);
     channel->statistics.calls++;
     *out_call = call;
     return FLETCH_OK;

@@ -41,7 +41,8 @@ struct fletch_rpc_calling {
     uint64_t timeout_ns; /* 0: none */
     struct fletch_grpc_metadata metadata;
     const struct fletch_rpc_handler *handler;
-    void *context; /* the call's at first */
+    void *context;                           /* the call's at first */
+    const struct fletch_grpc_reader *reader; /* of its messages; NULL: a buffer for each */
 };
 
 struct fletch_rpc_channel_statistics {

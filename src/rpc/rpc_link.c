@@ -34,9 +34,12 @@ static void begin_call(struct fletch_rpc_link *link, const struct fletch_grpc_ev
     }
     struct fletch_rpc_call *call =
         fletch_rpc_call_make(link, event->call, method->handler, method->context);
-    if (call == NULL)
+    if (call == NULL) {
         refuse(event->call, FLETCH_RESOURCE_EXHAUSTED, "no memory for a call");
-    else if (method->begin != NULL)
+        return;
+    }
+    fletch_grpc_call_set_reader(event->call, method->reader);
+    if (method->begin != NULL)
         method->begin(call->context, call, &request);
 }
 

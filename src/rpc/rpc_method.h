@@ -17,7 +17,8 @@ struct fletch_rpc_method {
     void (*begin)(void *context, struct fletch_rpc_call *call,
                   const struct fletch_rpc_request *request);
     const struct fletch_rpc_handler *handler;
-    void *context; /* the call's at first */
+    void *context;                           /* the call's at first */
+    const struct fletch_grpc_reader *reader; /* of its messages; NULL: a buffer for each */
 };
 
 #endif

@@ -115,9 +115,6 @@ static enum fletch_status try_options(const struct fletch_rpc_server *server,
 {
     const struct fletch_rpc_server_options *options = &server->options;
     struct fletch_grpc_connection *grpc;
-    if (options->health != NULL && options->grpc.reader != NULL)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "health wants its messages in buffers, not in a reader");
     enum fletch_status status = fletch_grpc_connection_create(&options->grpc, &grpc, error);
     if (status == FLETCH_OK)
         fletch_grpc_connection_destroy(grpc);

@@ -96,9 +96,9 @@ static void serve(struct program *program)
     static const struct fletch_rpc_handler echoing = {
         .message = echo, .half_closed = finish, .ended = echo_ended};
     const struct fletch_rpc_method methods[] = {
-        {FLIGHT "DoAction", NULL, &echoing, program},
-        {FLIGHT "DoExchange", NULL, &echoing, program},
-        {FLIGHT "ListActions", refuse, &echoing, program},
+        {FLIGHT "DoAction", NULL, &echoing, program, NULL},
+        {FLIGHT "DoExchange", NULL, &echoing, program, NULL},
+        {FLIGHT "ListActions", refuse, &echoing, program, NULL},
     };
     struct fletch_rpc_server_options options = {
         .loop = program->loop,

@@ -175,9 +175,12 @@ static const struct fletch_rpc_handler hoarding = {.message = hoard, .ended = en
 static struct fletch_rpc_method *make_methods(struct rpc_scene *scene)
 {
     const struct fletch_rpc_method all[METHODS] = {
-        {RPC_ECHO, begin, &echoing, scene},     {RPC_COLLECT, begin, &collecting, scene},
-        {RPC_EXPAND, begin, &expanding, scene}, {RPC_HOLD, begin, &holding, scene},
-        {RPC_HOARD, begin, &hoarding, scene},   {RPC_REFUSE, refuse, &holding, scene},
+        {RPC_ECHO, begin, &echoing, scene, NULL},
+        {RPC_COLLECT, begin, &collecting, scene, NULL},
+        {RPC_EXPAND, begin, &expanding, scene, NULL},
+        {RPC_HOLD, begin, &holding, scene, NULL},
+        {RPC_HOARD, begin, &hoarding, scene, NULL},
+        {RPC_REFUSE, refuse, &holding, scene, NULL},
     };
     struct fletch_rpc_method *methods = malloc(sizeof all);
     memcpy(methods, all, sizeof all);

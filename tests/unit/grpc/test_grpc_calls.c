@@ -34,7 +34,8 @@ struct side {
     char fields[2000];
     uint64_t timeout_ns;
     void (*react)(struct side *side, const struct fletch_grpc_event *event);
-    /* For the reaction: how many messages of which size. */
+    /* For the reaction: where messages go, and how many answers of which size. */
+    const struct fletch_grpc_reader *reader;
     uint32_t answers;
     size_t answer_bytes;
 };
@@ -720,6 +721,55 @@ static enum fletch_status fill_piece(void *context, struct fletch_grpc_call *cal
     return FLETCH_DATA_LOSS;
 }
 
+static void answer_from_a_reader(struct side *side, const struct fletch_grpc_event *event)
+{
+    if (event->kind == FLETCH_GRPC_EVENT_CALL)
+        fletch_grpc_call_set_reader(event->call, side->reader);
+    answer_at_the_end(side, event);
+}
+
+static void answer_each(struct side *side, const struct fletch_grpc_event *event)
+{
+    side->call = event->call;
+    answer_at_the_end(side, event);
+}
+
+/* Of two calls of a connection, the second one has a reader. */
+static void test_reader_of_one_call(void **state)
+{
+    struct fletch_random random = fletch_random_from_seed(5);
+    static struct pieces pieces;
+    const struct fletch_grpc_reader reader = {begin_pieces, place_piece, fill_piece, &pieces};
+    struct fletch_grpc_call *other;
+    struct side client;
+    struct side server;
+    (void)state;
+    memset(&pieces, 0, sizeof pieces);
+    assert_true(start(&client, NULL, false, 0));
+    assert_true(start(&server, NULL, true, 0));
+    server.react = answer_each;
+    server.answers = 1;
+    server.answer_bytes = sizeof pieces.bytes;
+    struct fletch_grpc_call *call = begin(&client);
+    assert_ok(fletch_grpc_connection_call(client.connection, &request, &other, NULL));
+    fletch_grpc_call_set_reader(other, &reader);
+    fletch_grpc_call_half_close(call);
+    run(&client, &server, &random);
+    fletch_grpc_call_half_close(other);
+    run(&client, &server, &random);
+    assert_int_equal(client.endings, 2);
+    assert_int_equal(client.status, FLETCH_OK);
+    assert_int_equal(client.messages, 2);
+    assert_int_equal(pieces.begun, 1);
+    assert_int_equal(pieces.filled, sizeof pieces.bytes);
+    for (size_t i = 0; i < sizeof pieces.bytes; i++)
+        assert_int_equal(pieces.bytes[i], (uint8_t)(pieces.bytes[0] + i * 3));
+    fletch_grpc_call_release(other);
+    release(&client);
+    finish(&client);
+    finish(&server);
+}
+
 static void test_reader_places_pieces(void **state)
 {
     (void)state;
@@ -731,10 +781,10 @@ static void test_reader_places_pieces(void **state)
         memset(&pieces, 0, sizeof pieces);
         pieces.refuses = refuses != 0;
         const struct fletch_grpc_reader reader = {begin_pieces, place_piece, fill_piece, &pieces};
-        const struct fletch_grpc_options options = {.reader = &reader};
         assert_true(start(&client, NULL, false, 0));
-        assert_true(start(&server, &options, true, 0));
-        server.react = answer_at_the_end;
+        assert_true(start(&server, NULL, true, 0));
+        server.react = answer_from_a_reader;
+        server.reader = &reader;
         struct fletch_grpc_call *call = begin(&client);
         for (uint8_t i = 0; i < 3; i++)
             assert_ok(send_message(call, sizeof pieces.bytes, i, NULL));
@@ -823,6 +873,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_claims_are_charged_first),
         cmocka_unit_test(test_client_understands),
         cmocka_unit_test(test_reader_places_pieces),
+        cmocka_unit_test(test_reader_of_one_call),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,10 +177,6 @@ static void options_are_checked_at_once(void **state)
     struct fletch_rpc_server_options options = rpc_scene_server_options(&scene, NULL);
     options.grpc.http2.frame_bytes = 1;
     assert_int_equal(fletch_rpc_server_create(&options, &server, &error), FLETCH_INVALID_ARGUMENT);
-    static const struct fletch_grpc_reader reader;
-    options = rpc_scene_server_options(&scene, NULL);
-    options.grpc.reader = &reader;
-    assert_int_equal(fletch_rpc_server_create(&options, &server, &error), FLETCH_INVALID_ARGUMENT);
     options = rpc_scene_server_options(&scene, NULL);
     options.address = *fletch_rpc_server_address(scene.server);
     assert_int_equal(fletch_rpc_server_create(&options, &server, &error), FLETCH_ALREADY_EXISTS);
