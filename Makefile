@@ -76,13 +76,13 @@ install: $(STAMPS)-compile ## install below PREFIX (default /usr/local), staged 
 	cmake --build build/install --parallel $(JOBS)
 	DESTDIR=$(DESTDIR) cmake --install build/install
 
-interop: $(STAMPS)-test $(STAMPS)-interop $(PYTHON) ## compare IPC with Arrow's tools of Go and Java
+interop: $(STAMPS)-test $(STAMPS)-interop $(PYTHON) ## compare with other implementations of Arrow
 	scripts/install-go-tools.sh
 	scripts/install-java-tools.sh
-	$(call build-preset,dev) --target ipc_tool
+	$(call build-preset,dev) --target ipc_tool flight_integration_server
 	FLETCH_ARROW_GO_TOOLS=$(CURDIR)/build/interop \
 	FLETCH_ARROW_JAVA_TOOLS=$(CURDIR)/build/interop/java \
-	ctest --preset dev --output-on-failure --tests-regex '^golden/arrow_(go|java)$$' $(CTEST_ARGS)
+	ctest --preset dev --output-on-failure --tests-regex '^(golden/arrow|interop/flight)_(go|java)$$' $(CTEST_ARGS)
 
 tidy: $(STAMPS)-test $(STAMPS)-format ## check the rules of the tree
 	$(call build-preset,dev)
