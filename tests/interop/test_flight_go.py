@@ -3,7 +3,6 @@ JSON, the base case, of which theirs looks at acknowledgements alone: what a DoG
 here. Skipped where they are not there: FLETCH_ARROW_GO_TOOLS names their folder, which `make
 interop` fills."""
 
-import gzip
 import os
 import sys
 import tempfile
@@ -12,20 +11,26 @@ from pathlib import Path
 
 import peers
 
+try:
+    import pyarrow as pa
+    from pyarrow import flight
+except ImportError as missing:
+    peers.skip(f"{missing}; scripts/install-python.sh installs it")
+
+from interop import json_beside  # noqa: E402
+from test_golden import golden_folders, load, testing_data  # noqa: E402
+
 SERVER = [sys.argv.pop(1)]
 TOOLS = Path(os.environ.get("FLETCH_ARROW_GO_TOOLS", "/nowhere"))
 CLIENT = [TOOLS / "arrow-flight-integration-client"]
-# What arrow-go 18.8.0 cannot read of a JSON.
-LEFT_OUT = ("decimal32", "decimal64")
 
 
 def golden():
-    """Arrow's own JSON files beside the files that say the same."""
-    from test_golden import golden_folders, testing_data
+    """Files, ours and where they are Arrow's own, but for layouts that arrow-go 18.8.0 panics at."""
     for folder in golden_folders(testing_data()):
-        for path in sorted(folder.glob("*.json.gz")):
-            if path.name.partition(".")[0].partition("_")[2] not in LEFT_OUT:
-                yield path
+        if folder.name in ("data", "cpp-21.0.0"):
+            yield from (path for path in sorted(folder.glob("*.arrow_file"))
+                        if not path.stem.startswith("layouts"))
 
 
 class FlightGoTest(unittest.TestCase):
@@ -39,32 +44,30 @@ class FlightGoTest(unittest.TestCase):
             self.assertNotEqual(peers.run(CLIENT, port, "poll_flight_info", "-host", "127.0.0.1"),
                                 "")
 
+    def compare(self, chunks, path):
+        with pa.ipc.open_file(path) as reader:
+            wanted = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        self.assertEqual(len(chunks), len(wanted))
+        for i, (chunk, batch) in enumerate(zip(chunks, wanted)):
+            self.assertEqual(chunk.app_metadata.to_pybytes(), str(i).encode())
+            self.assertTrue(chunk.data.equals(batch), f"batch {i}")
+
     def test_base_case(self):
-        import pyarrow as pa
-        from pyarrow import flight
         count = 0
         with peers.serving(SERVER) as port, tempfile.TemporaryDirectory() as folder:
             client = flight.connect(f"grpc://127.0.0.1:{port}")
-            for packed in golden():
-                told = Path(folder) / packed.stem
-                told.write_bytes(gzip.decompress(packed.read_bytes()))
-                with self.subTest(packed.name):
+            for path in golden():
+                with self.subTest(path.name):
+                    told = json_beside(path, load(path), Path(folder))
                     answer = peers.run(CLIENT, port, "", "-host", "127.0.0.1", "-path", told)
-                    if "panic" in answer and "json" in answer.lower():
-                        print(f"{packed.name}: the client cannot read it: {answer[:200]}")
+                    if "could not" in answer or "unimplemented" in answer:
+                        print(f"{path.name}: Go cannot read its JSON: {answer[:300]}")
                         continue
                     self.assertEqual(answer, "")
-                    file = packed.with_name(packed.name.replace(".json.gz", ".arrow_file"))
-                    with pa.ipc.open_file(file) as reader:
-                        wanted = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-                    chunks = list(client.do_get(flight.Ticket(str(told))))
-                    self.assertEqual(len(chunks), len(wanted))
-                    for i, (chunk, batch) in enumerate(zip(chunks, wanted)):
-                        self.assertEqual(chunk.app_metadata.to_pybytes(), str(i).encode())
-                        self.assertTrue(chunk.data.equals(batch), f"batch {i}")
+                    self.compare(list(client.do_get(flight.Ticket(str(told)))), path)
                     count += 1
         print(f"{count} files")
-        self.assertGreater(count, 20)
+        self.assertGreater(count, 4)
 
 
 if __name__ == "__main__":
