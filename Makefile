@@ -79,10 +79,12 @@ install: $(STAMPS)-compile ## install below PREFIX (default /usr/local), staged 
 interop: $(STAMPS)-test $(STAMPS)-interop $(PYTHON) ## compare with other implementations of Arrow
 	scripts/install-go-tools.sh
 	scripts/install-java-tools.sh
+	scripts/install-flight-peers.sh
 	$(call build-preset,dev) --target ipc_tool flight_integration_server
 	FLETCH_ARROW_GO_TOOLS=$(CURDIR)/build/interop \
 	FLETCH_ARROW_JAVA_TOOLS=$(CURDIR)/build/interop/java \
-	ctest --preset dev --output-on-failure --tests-regex '^(golden/arrow|interop/flight)_(go|java)$$' $(CTEST_ARGS)
+	FLETCH_FLIGHT_PEERS=$(CURDIR)/build/interop \
+	ctest --preset dev --output-on-failure --tests-regex '^(golden/arrow|interop/flight)_(go|java|peers)$$' $(CTEST_ARGS)
 
 tidy: $(STAMPS)-test $(STAMPS)-format ## check the rules of the tree
 	$(call build-preset,dev)

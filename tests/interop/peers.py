@@ -25,7 +25,7 @@ def scenario_flags(scenario):
 
 @contextlib.contextmanager
 def serving(command, scenario=""):
-    """The port of a server, which is to end well when it is told to where `ends_well`."""
+    """The port of a server, which is to end well when it is told to."""
     process = subprocess.Popen([*map(str, command), "-port=0", *scenario_flags(scenario)],
                                stdout=subprocess.PIPE, text=True)
     line = process.stdout.readline()
@@ -46,10 +46,22 @@ def serving(command, scenario=""):
         raise RuntimeError(f"{command[0]} ended with {status}")
 
 
-def run(command, port, scenario="", *more):
+def start(command, port, scenario="", *more):
+    return subprocess.Popen([*map(str, command), "-port", str(port), *scenario_flags(scenario),
+                             *map(str, more)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True)
+
+
+def answer(process):
     """What a client said when it failed, or nothing."""
-    result = subprocess.run([*map(str, command), "-port", str(port), *scenario_flags(scenario),
-                             *map(str, more)], capture_output=True, text=True, timeout=120)
-    if result.returncode == 0:
-        return ""
-    return f"ended with {result.returncode}: {result.stderr[-2000:]}{result.stdout[-500:]}"
+    try:
+        said, _ = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, _ = process.communicate()
+        return f"did not end: {said[-2000:]}"
+    return f"ended with {process.returncode}: {said[-2000:]}" if process.returncode else ""
+
+
+def run(command, port, scenario="", *more):
+    return answer(start(command, port, scenario, *more))
