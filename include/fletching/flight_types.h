@@ -209,7 +209,7 @@ enum fletch_flight_message {
 
 /** Writes a message's bytes into memory from `allocator` (NULL: the default one), to be given back
  *  by fletch_flight_release(out_bytes->data). `message` is the struct of its kind.
- *  INVALID_ARGUMENT: a string that is no UTF-8 or NULL, an impossible time, no such kind;
+ *  INVALID_ARGUMENT: a string that is no UTF-8 (NULL is ""), no such kind;
  *  RESOURCE_EXHAUSTED: no memory, or more than 2^31 - 1 bytes. Any thread; does not block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flight_encode(enum fletch_flight_message kind, const void *message,
