@@ -125,7 +125,6 @@ static enum fletch_status list(void *user, struct fletch_flight_stream *stream,
                                const struct fletch_flight_bytes *criteria,
                                struct fletch_error *error)
 {
-    struct fletch_store_key key;
     struct fletch_epoch_reader *reader;
     struct fletch_store_value *value;
     struct fletch_store_scan scan;
