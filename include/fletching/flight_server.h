@@ -85,9 +85,7 @@ enum fletch_flight_run_mode {
 };
 
 #define FLETCH_FLIGHT_WORKERS_DEFAULT 256
-#define FLETCH_FLIGHT_WRITE_QUEUE_BYTES_DEFAULT ((size_t)8 << 20)
 #define FLETCH_FLIGHT_PEER_MESSAGE_BYTES_DEFAULT ((size_t)4 << 20)
-#define FLETCH_FLIGHT_SPLIT_BYTES ((size_t)64 << 20)
 
 /** Zero means default in every field. */
 struct fletch_flight_server_options {
@@ -142,8 +140,8 @@ FLETCH_EXPORT const char *fletch_flight_server_location(const struct fletch_flig
 FLETCH_EXPORT void fletch_flight_server_serve(struct fletch_flight_server *server);
 
 /** Refuses new connections and calls, lets those that are under way end until `timeout_ns` have
- *  passed, and ends what is left then, with UNAVAILABLE. OK: all had ended; DEADLINE_EXCEEDED:
- *  tells how many had not. Again: waits for the first one. Any thread but a handler's; blocks. */
+ *  passed, and ends what is left then, with UNAVAILABLE. OK: all had ended; DEADLINE_EXCEEDED: some
+ *  had not. Again: waits for the first one. Any thread but a handler's; blocks. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flight_server_drain(struct fletch_flight_server *server, uint64_t timeout_ns,
                            struct fletch_error *error);
@@ -158,7 +156,6 @@ struct fletch_flight_server_counters {
     size_t struct_size;
     uint64_t calls;
     uint64_t calls_now;
-    uint64_t connections_now;
     uint64_t workers_now;    /* threads */
     uint64_t waiting_now;    /* calls that wait for a worker */
     uint64_t received_bytes; /* of messages */

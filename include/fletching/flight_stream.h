@@ -11,6 +11,7 @@
 #include <fletching/flight_types.h>
 #include <fletching/ipc_writer.h>
 #include <fletching/schema.h>
+#include <fletching/wait.h>
 
 FLETCH_BEGIN_DECLS
 
@@ -27,6 +28,10 @@ FLETCH_BEGIN_DECLS
  *  and nothing was written; CLOSED: there will be no more. With CLOSED, `error` is written: status
  *  OK: a clean end; else what ended the call or this side of it. NULL allowed for `error`. */
 struct fletch_flight_stream;
+
+/** The most of a batch that goes in one message, whatever the peer takes: beyond it, and beyond what
+ *  the peer takes, it is split by rows. */
+#define FLETCH_FLIGHT_SPLIT_BYTES ((size_t)64 << 20)
 
 /** A name, in lower case, and a value: of a name that ends in "-bin" any bytes, of others
  *  printable ASCII. What was received has a NUL behind the value. */

@@ -57,6 +57,13 @@ struct fletch_rpc_call *fletch_rpc_call_of(const struct fletch_grpc_call *grpc)
     return fletch_grpc_call_context(grpc);
 }
 
+struct fletch_socket_text fletch_rpc_call_peer(const struct fletch_rpc_call *call)
+{
+    if (call->link->peer.bytes == 0)
+        return (struct fletch_socket_text){""};
+    return fletch_socket_address_text(&call->link->peer);
+}
+
 /* ---- sending ---- */
 
 enum fletch_status fletch_rpc_call_send(struct fletch_rpc_call *call,

@@ -13,6 +13,7 @@
  * within a handler or not; nothing blocks. Other threads post a task to the loop. */
 
 #include "grpc/grpc_connection.h"
+#include "net/socket.h"
 
 struct fletch_rpc_call;
 
@@ -49,6 +50,9 @@ void *fletch_rpc_call_context(const struct fletch_rpc_call *call);
 /* The call that a reader (struct fletch_grpc_reader) is asked for; it is of a method, or of one
  * call of a channel. It may set the call's context, and do nothing else with it. */
 struct fletch_rpc_call *fletch_rpc_call_of(const struct fletch_grpc_call *grpc);
+
+/* The other end's address, as net/socket.h writes it; "" where it is not known. */
+struct fletch_socket_text fletch_rpc_call_peer(const struct fletch_rpc_call *call);
 
 /* Queues a message; as fletch_grpc_call_send. RESOURCE_EXHAUSTED: too much is queued; `writable`
  * will be called. The message's `done` may send more, and no more than that. */

@@ -262,6 +262,8 @@ enum fletch_status fletch_rpc_link_create(const struct fletch_rpc_link_options *
         .send_queue_bytes =
             grpc->send_queue_bytes == 0 ? FLETCH_GRPC_QUEUE_BYTES_DEFAULT : grpc->send_queue_bytes,
     };
+    if (options->peer != NULL)
+        link->peer = *options->peer;
     fletch_http2_link_init(&link->siblings);
     fletch_http2_link_init(&link->refused);
     enum fletch_status status = bind_socket(link, options, error);

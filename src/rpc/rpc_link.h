@@ -34,8 +34,9 @@ struct fletch_rpc_link {
     struct fletch_buffer_cache *cache;
     struct fletch_http2_link refused; /* calls that wait for room */
     size_t send_queue_bytes;
-    struct fletch_error cause; /* of the end; OK: none is known */
-    bool is_driven;            /* in a turn, which sends what is there */
+    struct fletch_socket_address peer; /* no bytes: not known */
+    struct fletch_error cause;         /* of the end; OK: none is known */
+    bool is_driven;                    /* in a turn, which sends what is there */
 };
 
 struct fletch_rpc_call {
