@@ -182,7 +182,7 @@ static enum fletch_status base_get(void *user, struct fletch_flight_stream *stre
         return refuse(error, FLETCH_NOT_FOUND, "there is no such flight");
     enum fletch_status status = fletch_flight_stream_begin(stream, flight->schema, NULL, error);
     for (size_t i = 0; i < flight->batch_count && status == FLETCH_OK; i++) {
-        char number[16];
+        char number[24];
         (void)snprintf(number, sizeof number, "%zu", i);
         const struct fletch_flight_output output = {.batch = flight->batches[i],
                                                     .app_metadata = interop_text(number)};
