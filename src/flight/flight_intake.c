@@ -15,9 +15,10 @@ static enum fletch_status refuse(const char *what, struct fletch_error *error)
     return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "a FlightData %s", what);
 }
 
+/* The message lies where its block begins. */
 static uint8_t *block_data(const struct fletch_flight_intake *intake)
 {
-    return fletch_buffer_mutable_data(intake->incoming->block);
+    return (uint8_t *)intake->incoming;
 }
 
 /* ---- the body ---- */

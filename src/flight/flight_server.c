@@ -254,12 +254,13 @@ static enum fletch_status start_loops(struct fletch_flight_server *server,
         .loop_count = server->loop_count,
         .loop = {.spin_ns = server->options.spin_ns, .allocator = &server->allocator},
     };
+    const struct fletch_buffer_pool_options pool = {.struct_size = sizeof pool};
     enum fletch_status status = FLETCH_OK;
     if (server->options.pool != NULL)
         server->pool = server->options.pool;
     else
         status = fletch_buffer_pool_create(
-            NULL, server->options.allocator == NULL ? NULL : &server->allocator, &server->pool,
+            &pool, server->options.allocator == NULL ? NULL : &server->allocator, &server->pool,
             error);
     if (status == FLETCH_OK)
         status = fletch_loop_group_create(&options, &server->group, error);
