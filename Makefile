@@ -84,7 +84,8 @@ interop: $(STAMPS)-test $(STAMPS)-interop $(PYTHON) ## compare with other implem
 	FLETCH_ARROW_GO_TOOLS=$(CURDIR)/build/interop \
 	FLETCH_ARROW_JAVA_TOOLS=$(CURDIR)/build/interop/java \
 	FLETCH_FLIGHT_PEERS=$(CURDIR)/build/interop \
-	ctest --preset dev --output-on-failure --tests-regex '^(golden/arrow|interop/flight)_(go|java|peers)$$' $(CTEST_ARGS)
+	ctest --preset dev --output-on-failure \
+	    --tests-regex '^(golden/arrow|interop/flight)_(go|java|peers)$$' $(CTEST_ARGS)
 
 tidy: $(STAMPS)-test $(STAMPS)-format ## check the rules of the tree
 	$(call build-preset,dev)

@@ -1,7 +1,7 @@
 /* A Flight server over the partition store. What is put stays in memory as it came; any number of
- * clients get it from where it lies. A command, a ticket and the body of the action "drop", which lets
- * a whole shuffle go, are a key of the store with slot 0 as its 16 bytes (two native integers of 32
- * bits behind one of 64). Who reads what was dropped reads on to its end.
+ * clients get it from where it lies. A command, a ticket and the body of the action "drop", which
+ * lets a whole shuffle go, are a key of the store with slot 0 as its 16 bytes (two native integers
+ * of 32 bits behind one of 64). Who reads what was dropped reads on to its end.
  *
  *   example_flight_store [location]     serves until SIGTERM or SIGINT */
 

@@ -15,8 +15,8 @@ void must_be(bool is_so, const char *what);
 /* Writes an error, of which it returns the status. */
 enum fletch_status refuse(struct fletch_error *error, enum fletch_status status, const char *text);
 
-/* Serves Flight at a location (NULL: a port of 127.0.0.1), which it prints, until SIGTERM or SIGINT;
- * then lets calls end, for ten seconds at most. */
+/* Serves Flight at a location (NULL: a port of 127.0.0.1), which it prints, until SIGTERM or
+ * SIGINT; then lets calls end, for ten seconds at most. */
 void serve_flight(const char *location, const struct fletch_flight_handlers *handlers);
 
 /* A schema of int64 columns, named by words that a space divides. */

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds peers of Flight into a folder, each from its language's own registry: Java (flight-core, with
-# Maven and a JDK of 17 or later), Node (apache-arrow and grpc-js, with npm), Rust (arrow-flight, with
-# Cargo 1.85 or later). Flight's own description of its messages comes out of Java's package.
+# Builds peers of Flight into a folder, each from its language's own registry: Java (flight-core,
+# with Maven and a JDK of 17 or later), Node (apache-arrow and grpc-js, with npm), Rust
+# (arrow-flight, with Cargo 1.85 or later). Flight's own description of its messages comes out of
+# Java's package.
 #
 #   scripts/install-flight-peers.sh [folder]    default: build/interop
 set -euo pipefail
@@ -14,7 +15,7 @@ node=$folder/node
 
 for tool in mvn javac jar node npm cargo; do
     command -v "$tool" >/dev/null || {
-        echo "there is no $tool: Maven, a JDK of 17 or later, Node 20 or later, Cargo are needed" >&2
+        echo "there is no $tool: Maven, a JDK of 17, Node 18, Cargo 1.85, or later, are needed" >&2
         exit 1
     }
 done

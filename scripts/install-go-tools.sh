@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds Arrow's integration tools of Go into a folder, from the Go module proxy: a JSON of theirs
-# to a file and back, files to streams and back, and their client and server of Flight. Needs Go 1.24
-# or newer; some minutes at first.
+# to a file and back, files to streams and back, and their client and server of Flight. Needs Go
+# 1.24 or newer; some minutes at first.
 #
 #   scripts/install-go-tools.sh [folder]    default: build/interop
 set -euo pipefail

@@ -1,5 +1,5 @@
-/** Arrow Flight C++ as an end of bench_flight: the libraries and headers inside the wheel of pyarrow.
- *  A server of FlightServerBase; a client that makes each call and waits for it. */
+/** Arrow Flight C++ as an end of bench_flight, of the libraries and headers inside the wheel of
+ *  pyarrow: a server of FlightServerBase; a client that makes each call and waits for it. */
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-"""What bench_grpc and bench_flight share: programs that are the ends of a connection, each pinned to
-a processor of its own, in a network namespace of their own."""
+"""What bench_grpc and bench_flight share: programs that are the ends of a connection, each pinned
+to a processor of its own, in a network namespace of their own."""
 
 import contextlib
 import copy

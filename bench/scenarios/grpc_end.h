@@ -35,8 +35,8 @@ struct grpc_end_down {
     uint64_t count;
 };
 
-/* One implementation's client. Each returns false, or 0, where anything was wrong. NULL: it knows no
- * such order. */
+/* One implementation's client. Each returns false, or 0, where anything was wrong. NULL: it knows
+ * no such order. */
 struct grpc_end_client {
     bool (*stream)(void *context, const struct grpc_end_down *wanted);
     bool (*unary)(void *context, size_t bytes); /* one call */

@@ -31,7 +31,8 @@ int main(int argc, char **argv)
                                                          .location = location,
                                                          .handlers = handlers,
                                                          .loop_count = 1,
-                                                         .worker_limit = 1};
+                                                         .worker_limit = 1,
+                                                         .pool = interop_pool()};
     interop_check("the server", fletch_flight_server_create(&options, &server, &error), &error);
     interop_set_location(fletch_flight_server_location(server));
     (void)printf("Server listening on localhost:%u\n", fletch_flight_server_port(server));

@@ -62,12 +62,13 @@ struct column {
     uint32_t values[];
 };
 
-static struct fletch_buffer_pool *pool_of_program(void)
+struct fletch_buffer_pool *interop_pool(void)
 {
     static struct fletch_buffer_pool *pool;
+    const struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
     struct fletch_error error;
     if (pool == NULL)
-        interop_check("the pool", fletch_buffer_pool_create(NULL, NULL, &pool, &error), &error);
+        interop_check("the pool", fletch_buffer_pool_create(&options, NULL, &pool, &error), &error);
     return pool;
 }
 
@@ -128,7 +129,7 @@ struct fletch_batch *interop_batch(struct fletch_schema *schema, const uint32_t 
                                .children = column->children,
                                .release = release_column,
                                .private_data = column};
-    interop_check("a cache", fletch_buffer_cache_open(pool_of_program(), &cache, &error), &error);
+    interop_check("a cache", fletch_buffer_cache_open(interop_pool(), &cache, &error), &error);
     const struct fletch_import_options options = {.struct_size = sizeof options, .cache = cache};
     interop_check("a batch", fletch_batch_import(&array, schema, &options, &batch, &error), &error);
     fletch_buffer_cache_close(cache);

@@ -25,8 +25,11 @@ void interop_check(const char *what, enum fletch_status status, const struct fle
  * reference for the caller. */
 struct fletch_schema *interop_schema(const char *name, const char *format);
 
-/* Values of 32 bits each in a batch of that schema, by a pool of the program's own. With a reference
- * for the caller. */
+/* The program's pool, which is there to its end. First called before there is another thread. */
+struct fletch_buffer_pool *interop_pool(void);
+
+/* Values of 32 bits each in a batch of that schema, by that pool. With a reference for the
+ * caller. */
 struct fletch_batch *interop_batch(struct fletch_schema *schema, const uint32_t *values,
                                    size_t count);
 

@@ -673,7 +673,8 @@ static const struct {
     const char *name;
     struct fletch_flight_handlers handlers;
 } scenarios[] = {
-    {"", HANDLERS(.do_put = base_put, .get_flight_info = base_info, .do_get = base_get)},
+    {"", HANDLERS(.do_put = base_put, .get_flight_info = base_info, .do_get = base_get,
+                  .do_exchange = echo_exchange)},
     {"app_metadata_flight_info_endpoint", HANDLERS(.get_flight_info = metadata_info)},
     {"auth:basic_proto", HANDLERS(.handshake = basic_handshake, .authenticate = basic_authenticate,
                                   .do_action = basic_action)},

@@ -35,6 +35,7 @@ def serving(command, scenario=""):
     try:
         yield int(line.rpartition(":")[2])
     finally:
+        process.stdout.close()
         process.send_signal(signal.SIGTERM)
         try:
             status = process.wait(30)

@@ -1,7 +1,7 @@
 """Arrow's integration programs of Go: their client on our server, every scenario and, over golden
-JSON, the base case, of which theirs looks at acknowledgements alone: what a DoGet brings is compared
-here. Skipped where they are not there: FLETCH_ARROW_GO_TOOLS names their folder, which `make
-interop` fills."""
+JSON, the base case, of which theirs looks at acknowledgements alone: what a DoGet brings is
+compared here. Skipped where they are not there: FLETCH_ARROW_GO_TOOLS names their folder, which
+`make interop` fills."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ CLIENT = [TOOLS / "arrow-flight-integration-client"]
 
 
 def golden():
-    """Files, ours and where they are Arrow's own, but for layouts that arrow-go 18.8.0 panics at."""
+    """Files, ours and where they are Arrow's own, but those that arrow-go 18.8.0 panics at."""
     for folder in golden_folders(testing_data()):
         if folder.name in ("data", "cpp-21.0.0"):
             yield from (path for path in sorted(folder.glob("*.arrow_file"))
@@ -50,7 +50,9 @@ class FlightGoTest(unittest.TestCase):
         self.assertEqual(len(chunks), len(wanted))
         for i, (chunk, batch) in enumerate(zip(chunks, wanted)):
             self.assertEqual(chunk.app_metadata.to_pybytes(), str(i).encode())
-            self.assertTrue(chunk.data.equals(batch), f"batch {i}")
+            # Of a dictionary that grows, a file has the whole from its beginning.
+            self.assertTrue(chunk.data.equals(batch) or
+                            chunk.data.to_pylist() == batch.to_pylist(), f"batch {i}")
 
     def test_base_case(self):
         count = 0

@@ -1,5 +1,5 @@
-"""Peers of Flight in Java, Rust and for Node: their clients on our integration server. Skipped where
-they are not there: FLETCH_FLIGHT_PEERS names their folder, which `make interop` fills."""
+"""Peers of Flight in Java, Rust and for Node: their clients on our integration server. Skipped
+where they are not there: FLETCH_FLIGHT_PEERS names their folder, which `make interop` fills."""
 
 import os
 import sys

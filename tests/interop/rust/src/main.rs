@@ -19,6 +19,7 @@ use arrow_flight::{
     SchemaResult, Ticket,
 };
 use futures::{stream, Stream, StreamExt, TryStreamExt};
+use tonic::transport::{Endpoint, Server, Uri};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 const LARGE_ROWS: usize = 8 << 20; // of 8 bytes each: 64 MiB
@@ -187,7 +188,7 @@ async fn serve(port: u16) -> Done {
     let location = format!("grpc+tcp://127.0.0.1:{port}");
     let kept = FLIGHTS.get_or_init(|| Arc::new(Kept { location, ..Default::default() })).clone();
     println!("Server listening on localhost:{port}");
-    tonic::transport::Server::builder()
+    Server::builder()
         .add_service(FlightServiceServer::from_arc(kept))
         .serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener))
         .await?;
@@ -266,8 +267,12 @@ fn status_of(error: FlightError) -> Status {
 }
 
 async fn call(port: u16) -> Done {
-    let channel = tonic::transport::Channel::from_shared(format!("http://127.0.0.1:{port}"))?;
-    let mut client = FlightClient::new(channel.connect().await?);
+    let uri = Uri::builder()
+        .scheme("http")
+        .authority(format!("127.0.0.1:{port}"))
+        .path_and_query("/")
+        .build()?;
+    let mut client = FlightClient::new(Endpoint::from(uri).connect().await?);
     let batches = vec![batch_of(0, 17), batch_of(17, 1), batch_of(18, 2000)];
     put(&mut client, "rust", batches.clone()).await?;
     let back = get(&mut client, "rust").await?;
