@@ -1,5 +1,5 @@
-/* Our Flight as an end of bench_flight: the server's handlers on its loops, the client's streams read
- * and written by the thread that began them. */
+/* Our Flight as an end of bench_flight: the server's handlers on its loops, the client's streams
+ * read and written by the thread that began them. */
 
 #include <fletching/fletching.h>
 
