@@ -21,6 +21,7 @@
 #include <fletching/export.h>
 #include <fletching/fan_in.h>
 #include <fletching/flight.h>
+#include <fletching/flight_client.h>
 #include <fletching/flight_server.h>
 #include <fletching/flight_stream.h>
 #include <fletching/flight_types.h>

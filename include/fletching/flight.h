@@ -3,6 +3,7 @@
 
 /** Arrow Flight: servers and clients. */
 
+#include <fletching/flight_client.h>
 #include <fletching/flight_server.h>
 #include <fletching/flight_stream.h>
 #include <fletching/flight_types.h>

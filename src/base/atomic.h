@@ -42,6 +42,8 @@
     atomic_fetch_add_explicit((address), (value), memory_order_acq_rel)
 #define fetch_sub_relaxed(address, value) \
     atomic_fetch_sub_explicit((address), (value), memory_order_relaxed)
+#define fetch_sub_release(address, value) \
+    atomic_fetch_sub_explicit((address), (value), memory_order_release)
 #define fetch_sub_acq_rel(address, value) \
     atomic_fetch_sub_explicit((address), (value), memory_order_acq_rel)
 #define fetch_and_relaxed(address, value) \

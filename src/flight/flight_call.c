@@ -250,8 +250,7 @@ static void do_command(struct fletch_flight_stream *stream, struct fletch_inbox_
     }
 }
 
-/* Before the call is there, all waits for it in its order, but to leave, for which it need not
- * come. */
+/* Before the call is there, all waits for it in its order, but a cancel. */
 static void hold(struct fletch_flight_stream *stream, struct fletch_inbox_node *node)
 {
     struct fletch_flight_loop_half *half = half_of(stream);
@@ -274,6 +273,13 @@ static bool take_wake(struct fletch_flight_stream *stream, const struct fletch_i
     return true;
 }
 
+/* What need not wait for the call: it will be none. */
+static bool is_cancel(const struct fletch_inbox_node *node)
+{
+    const struct fletch_flight_node *command = (const void *)node;
+    return command->kind == FLETCH_FLIGHT_NODE_CANCEL || command->kind == FLETCH_FLIGHT_NODE_CLOSE;
+}
+
 static void do_commands(struct fletch_flight_stream *stream, struct fletch_inbox_node *node)
 {
     struct fletch_flight_loop_half *half = half_of(stream);
@@ -283,8 +289,11 @@ static void do_commands(struct fletch_flight_stream *stream, struct fletch_inbox
         struct fletch_inbox_node *next = node->next;
         if (take_wake(stream, node))
             is_woken = true;
-        else if (!half->is_attached && !half->is_ended)
+        else if (!half->is_attached && !half->is_ended && !is_cancel(node))
             hold(stream, node);
+        else if (!half->is_attached && !half->is_ended)
+            fletch_flight_call_fail(stream, FLETCH_CANCELLED,
+                                    "the call was cancelled on this side");
         else
             do_command(stream, node);
         node = next;

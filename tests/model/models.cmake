@@ -6,6 +6,22 @@ fletch_add_model(agent_reply again DEFINES REQUESTS=2 ARGS --no-spurious)
 fletch_add_model(agent_reply two_askers DEFINES ASKERS=2 ARGS --no-spurious)
 fletch_add_model(agent_reply park DEFINES TRIES=0)
 
+fletch_add_model(connection_pool share ARGS --no-spurious)
+fletch_add_model(connection_pool together DEFINES TOGETHER=1 SLOTS=1 ARGS --no-spurious)
+fletch_add_model(connection_pool collide DEFINES PLAN=COLLIDE ARGS --no-spurious)
+fletch_add_model(connection_pool collide_evict DEFINES PLAN=COLLIDE SLOTS=1 ARGS --no-spurious)
+fletch_add_model(connection_pool collide_before DEFINES PLAN=COLLIDE BEFORE=1 SLOTS=1
+                 ARGS --no-spurious --random 1 20000)
+fletch_add_model(connection_pool evict DEFINES PLAN=EVICT SLOTS=1 ARGS --no-spurious)
+fletch_add_model(connection_pool idle DEFINES PLAN=IDLE USERS=1 TURNS=2 ARGS --no-spurious)
+fletch_add_model(connection_pool limit DEFINES PLAN=LIMIT SLOTS=1 ARGS --no-spurious)
+fletch_add_model(connection_pool limit_holds DEFINES PLAN=LIMIT HOLDS=1 SLOTS=1 ARGS --no-spurious)
+fletch_add_model(connection_pool ready DEFINES PLAN=READY USERS=1 ARGS --no-spurious)
+fletch_add_model(connection_pool spread DEFINES PLAN=SPREAD ARGS --no-spurious)
+fletch_add_model(connection_pool three DEFINES USERS=3 ARGS --no-spurious --random 1 20000)
+fletch_add_model(connection_pool three_long DEFINES USERS=3 PLAN=EVICT
+                 ARGS --no-spurious --random 2 2000000 DEEP)
+
 fletch_add_model(spsc_ring slot)
 fletch_add_model(spsc_ring slot_capacity_1 DEFINES CAPACITY=1)
 fletch_add_model(spsc_ring slot_4_items DEFINES ITEMS=4)
@@ -291,8 +307,8 @@ fletch_add_model(ready_list change_long DEFINES PUSHERS=2 OWNED=1 DETACHES=1 ATT
                  ARGS --random 2 5000000 --no-spurious DEEP)
 
 foreach(structure IN ITEMS spsc_ring mpsc_queue fan_in inbox eventcount epoch partition_store
-                          store_pool store_table node_stack shared buffer_pool budget ready_list
-                          serial credit coordinator agent_reply)
+                          connection_pool store_pool store_table node_stack shared buffer_pool
+                          budget ready_list serial credit coordinator agent_reply)
   fletch_add_model_mutants(${structure})
 endforeach()
 fletch_add_model_mutants(broadcast_ring EVERY 3)
