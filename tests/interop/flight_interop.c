@@ -145,7 +145,8 @@ struct fletch_flight_bytes interop_text(const char *text)
 
 bool interop_is(struct fletch_flight_bytes bytes, const char *text)
 {
-    return bytes.bytes == strlen(text) && memcmp(bytes.data, text, bytes.bytes) == 0;
+    return bytes.bytes == strlen(text) &&
+           (bytes.bytes == 0 || memcmp(bytes.data, text, bytes.bytes) == 0);
 }
 
 struct fletch_flight_time interop_time(int64_t seconds)

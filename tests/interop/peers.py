@@ -42,8 +42,8 @@ def serving(command, scenario=""):
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-    # One that does not catch the signal ends by it.
-    if status not in (0, -signal.SIGTERM):
+    # One that does not catch the signal ends by it, or as Java does.
+    if status not in (0, -signal.SIGTERM, 128 + signal.SIGTERM):
         raise RuntimeError(f"{command[0]} ended with {status}")
 
 

@@ -1,7 +1,7 @@
-"""Arrow's integration programs of Go: their client on our server, every scenario and, over golden
-JSON, the base case, of which theirs looks at acknowledgements alone: what a DoGet brings is
-compared here. Skipped where they are not there: FLETCH_ARROW_GO_TOOLS names their folder, which
-`make interop` fills."""
+"""Arrow's integration programs of Go: every scenario with their client on our server and with ours
+on theirs, and over golden files the base case, of which their client looks at acknowledgements
+alone: what a DoGet brings is compared here. Skipped where they are not there:
+FLETCH_ARROW_GO_TOOLS names their folder, which `make interop` fills."""
 
 import os
 import sys
@@ -20,9 +20,10 @@ except ImportError as missing:
 from interop import json_beside  # noqa: E402
 from test_golden import golden_folders, load, testing_data  # noqa: E402
 
-SERVER = [sys.argv.pop(1)]
+SERVER, OUR_CLIENT = [sys.argv.pop(1)], [sys.argv.pop(1)]
 TOOLS = Path(os.environ.get("FLETCH_ARROW_GO_TOOLS", "/nowhere"))
 CLIENT = [TOOLS / "arrow-flight-integration-client"]
+THEIR_SERVER = [TOOLS / "arrow-flight-integration-server"]
 
 
 def golden():
@@ -43,6 +44,25 @@ class FlightGoTest(unittest.TestCase):
         with peers.serving(SERVER, "ordered") as port:
             self.assertNotEqual(peers.run(CLIENT, port, "poll_flight_info", "-host", "127.0.0.1"),
                                 "")
+
+    def test_our_client_on_their_scenarios(self):
+        for scenario in peers.SCENARIOS:
+            with self.subTest(scenario), peers.serving(THEIR_SERVER, scenario) as port:
+                self.assertEqual(peers.run(OUR_CLIENT, port, scenario), "")
+
+    def test_that_our_client_can_fail(self):
+        with peers.serving(THEIR_SERVER, "ordered") as port:
+            for scenario in peers.SCENARIOS:
+                if scenario != "ordered":
+                    self.assertNotEqual(peers.run(OUR_CLIENT, port, scenario), "", scenario)
+
+    def test_our_client_on_their_base_case(self):
+        """It compares what comes back with what it has sent."""
+        with peers.serving(THEIR_SERVER) as port, peers.serving(SERVER) as own:
+            for path in golden():
+                with self.subTest(path.name):
+                    self.assertEqual(peers.run(OUR_CLIENT, own, "", "-path", path), "")
+                    self.assertEqual(peers.run(OUR_CLIENT, port, "", "-path", path), "")
 
     def compare(self, chunks, path):
         with pa.ipc.open_file(path) as reader:

@@ -1,5 +1,5 @@
-"""Peers of Flight in Java, Rust and for Node: their clients on our integration server. Skipped
-where they are not there: FLETCH_FLIGHT_PEERS names their folder, which `make interop` fills."""
+"""Peers of Flight in Java, Rust and for Node: their clients on our integration server, and ours on
+their servers. Skipped where they are not there: FLETCH_FLIGHT_PEERS names their folder, which `make interop` fills."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import peers
 
-SERVER = [sys.argv.pop(1)]
+SERVER, CLIENT = [sys.argv.pop(1)], [sys.argv.pop(1)]
 FOLDER = Path(os.environ.get("FLETCH_FLIGHT_PEERS", "/nowhere"))
 JAVA = FOLDER / "java-flight"
 PEERS = {
@@ -31,6 +31,11 @@ class FlightPeersTest(unittest.TestCase):
             running = [peers.start([*command, "client"], port) for command in PEERS.values()]
             for process in running:
                 self.assertEqual(peers.answer(process), "")
+
+    def test_their_servers(self):
+        for name, command in PEERS.items():
+            with self.subTest(name), peers.serving([*command, "server"]) as port:
+                self.assertEqual(peers.run(CLIENT, port, "peer"), "")
 
     def test_that_they_can_fail(self):
         with peers.serving(SERVER, "ordered") as port:
