@@ -220,8 +220,11 @@ static enum fletch_answer take_next(void *context, struct fletch_flight_stream *
         if (!take_batch(data.batch, call->cache, call->wanted.bytes, call->done++))
             stop("a batch", NULL);
     const struct fletch_flight_bytes all = {"ok", 2};
-    if (answer == FLETCH_CLOSED && call->done == call->wanted.count && error->status == FLETCH_OK)
-        (void)fletch_flight_stream_send(stream, FLETCH_FLIGHT_PUT_RESULT, &all, 0, error);
+    if (answer == FLETCH_CLOSED && error->status == FLETCH_OK &&
+        (call->done != call->wanted.count ||
+         fletch_flight_stream_send(stream, FLETCH_FLIGHT_PUT_RESULT, &all, 0, error) !=
+             FLETCH_DONE))
+        stop("the end of a put", NULL);
     return answer;
 }
 
