@@ -66,7 +66,7 @@ bench: bench-build $(BENCH_PYTHON) ## run every benchmark against its peers
 
 bench-python: $(BENCH_PYTHON) ## install the Python packages that benchmarks compare with
 
-bench-build: $(STAMPS)-bench ## build the benchmarks and the peers that they compare with
+bench-build: $(STAMPS)-bench $(PYTHON) ## build the benchmarks and the peers that they compare with
 	$(call build-preset,bench)
 	@scripts/build-foreign-rings.sh build/bench
 
@@ -76,13 +76,16 @@ install: $(STAMPS)-compile ## install below PREFIX (default /usr/local), staged 
 	cmake --build build/install --parallel $(JOBS)
 	DESTDIR=$(DESTDIR) cmake --install build/install
 
-interop: $(STAMPS)-test $(STAMPS)-interop $(PYTHON) ## compare IPC with Arrow's tools of Go and Java
+interop: $(STAMPS)-test $(STAMPS)-interop $(PYTHON) ## compare with other implementations of Arrow
 	scripts/install-go-tools.sh
 	scripts/install-java-tools.sh
-	$(call build-preset,dev) --target ipc_tool
+	scripts/install-flight-peers.sh
+	$(call build-preset,dev) --target ipc_tool flight_integration_client flight_integration_server
 	FLETCH_ARROW_GO_TOOLS=$(CURDIR)/build/interop \
 	FLETCH_ARROW_JAVA_TOOLS=$(CURDIR)/build/interop/java \
-	ctest --preset dev --output-on-failure --tests-regex '^golden/arrow_(go|java)$$' $(CTEST_ARGS)
+	FLETCH_FLIGHT_PEERS=$(CURDIR)/build/interop \
+	ctest --preset dev --output-on-failure \
+	    --tests-regex '^(golden/arrow|interop/flight)_(go|java|peers)$$' $(CTEST_ARGS)
 
 tidy: $(STAMPS)-test $(STAMPS)-format ## check the rules of the tree
 	$(call build-preset,dev)

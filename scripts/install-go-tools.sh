@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds Arrow's integration tools of Go into a folder, from the Go module proxy: a JSON of theirs
-# to a file and back, files to streams and back. Needs Go 1.24 or newer; some minutes at first.
+# to a file and back, files to streams and back, and their client and server of Flight. Needs Go
+# 1.24 or newer; some minutes at first.
 #
 #   scripts/install-go-tools.sh [folder]    default: build/interop
 set -euo pipefail
@@ -8,13 +9,15 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 folder=${1:-$root/build/interop}
 version=v18.8.0
-package=github.com/apache/arrow-go/v18/arrow/ipc/cmd
+module=github.com/apache/arrow-go/v18/arrow
 
 command -v go >/dev/null || {
     echo "there is no go command; version 1.24 or newer is needed" >&2
     exit 1
 }
 mkdir -p "$folder"
-for tool in arrow-json-integration-test arrow-file-to-stream arrow-stream-to-file; do
-    [ -x "$folder/$tool" ] || GOBIN=$(realpath "$folder") go install "$package/$tool@$version"
+for package in ipc/cmd/{arrow-json-integration-test,arrow-file-to-stream,arrow-stream-to-file} \
+    internal/flight_integration/cmd/arrow-flight-integration-{client,server}; do
+    [ -x "$folder/${package##*/}" ] ||
+        GOBIN=$(realpath "$folder") go install "$module/$package@$version"
 done

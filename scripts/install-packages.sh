@@ -49,6 +49,8 @@ cross               libc6-dev-arm64-cross  command aarch64-linux-gnu-gcc
 cross               qemu-user              command qemu-aarch64
 interop             maven                  command mvn
 interop             default-jdk-headless   command javac
+interop             nodejs                 command node
+interop             npm                    command npm
 TABLE
 }
 

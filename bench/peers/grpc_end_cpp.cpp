@@ -298,6 +298,8 @@ int call(const char *port, bool is_contiguous)
         [](void *context, std::size_t count) { return of(context).connections(count); },
         [](void *context, std::size_t count) { return of(context).streams(count); },
         [](void *context) { return of(context).again(); },
+        nullptr,
+        nullptr,
         &client};
     const int status = grpc_end_obey(&calls);
     std::_Exit(status); /* calls that are held stay so */

@@ -42,14 +42,26 @@ const void *grpc_end_source(uint64_t index, size_t bytes)
     return source + index * bytes % SOURCE_BYTES;
 }
 
-bool grpc_end_is_right(const void *message, size_t bytes, uint64_t index)
+static bool blocks_are_right(const void *first, const void *last, size_t bytes, uint64_t index)
 {
     uint64_t block = index * bytes % SOURCE_BYTES / BLOCK_BYTES;
-    uint64_t last = bytes / BLOCK_BYTES - 1;
     uint64_t words[2];
-    memcpy(&words[0], message, sizeof words[0]);
-    memcpy(&words[1], (const char *)message + last * BLOCK_BYTES, sizeof words[1]);
-    return words[0] == block && words[1] == block + last;
+    memcpy(&words[0], first, sizeof words[0]);
+    memcpy(&words[1], last, sizeof words[1]);
+    return words[0] == block && words[1] == block + bytes / BLOCK_BYTES - 1;
+}
+
+bool grpc_end_is_right(const void *message, size_t bytes, uint64_t index)
+{
+    return blocks_are_right(message, (const char *)message + bytes - BLOCK_BYTES, bytes, index);
+}
+
+bool grpc_end_columns_are_right(const void *first, const void *last, size_t bytes, uint64_t index)
+{
+    const size_t column_bytes = bytes / GRPC_END_COLUMNS;
+    if (column_bytes < BLOCK_BYTES)
+        return blocks_are_right(first, first, BLOCK_BYTES, index * bytes / BLOCK_BYTES);
+    return blocks_are_right(first, (const char *)last + column_bytes - BLOCK_BYTES, bytes, index);
 }
 
 /* ---- orders ---- */
@@ -67,12 +79,14 @@ static int by_size(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static bool time_stream(const struct grpc_end_client *client, uint64_t bytes, uint64_t count)
+typedef bool stream_order(void *context, const struct grpc_end_down *wanted);
+
+static bool time_stream(void *context, stream_order *carry_out, uint64_t bytes, uint64_t count)
 {
     const struct grpc_end_down wanted = {bytes, count};
     const uint64_t start = now_ns();
-    if (bytes < BLOCK_BYTES || bytes % BLOCK_BYTES != 0 || SOURCE_BYTES % bytes != 0 ||
-        !client->stream(client->context, &wanted))
+    if (carry_out == NULL || bytes < BLOCK_BYTES || bytes % BLOCK_BYTES != 0 ||
+        SOURCE_BYTES % bytes != 0 || !carry_out(context, &wanted))
         return false;
     (void)printf("%.9f\n", (double)(now_ns() - start) * 1e-9);
     return true;
@@ -102,14 +116,18 @@ static bool obey(const struct grpc_end_client *client, const char *order)
     if (sscanf(order, "%31s %" SCNu64 " %" SCNu64, what, &first, &second) < 1)
         return false;
     if (strcmp(what, "stream") == 0)
-        return time_stream(client, first, second);
+        return time_stream(client->context, client->stream, first, second);
+    if (strcmp(what, "put") == 0)
+        return time_stream(client->context, client->put, first, second);
+    if (strcmp(what, "two") == 0)
+        return time_stream(client->context, client->two, first, second);
     if (strcmp(what, "unary") == 0)
         return time_unary(client, first, second);
-    if (strcmp(what, "connections") == 0)
+    if (strcmp(what, "connections") == 0 && client->connections != NULL)
         return printf("%zu\n", client->connections(client->context, first)) > 0;
-    if (strcmp(what, "streams") == 0)
+    if (strcmp(what, "streams") == 0 && client->streams != NULL)
         return printf("%zu\n", client->streams(client->context, first)) > 0;
-    if (strcmp(what, "again") == 0)
+    if (strcmp(what, "again") == 0 && client->again != NULL)
         return printf("%zu\n", client->again(client->context)) > 0;
     return false;
 }

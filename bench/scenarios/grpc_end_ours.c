@@ -314,7 +314,11 @@ static size_t streams(void *context, size_t count)
 
 static int call(const char *port)
 {
-    const struct grpc_end_client calls = {stream, unary, connections, streams, again, NULL};
+    const struct grpc_end_client calls = {.stream = stream,
+                                          .unary = unary,
+                                          .connections = connections,
+                                          .streams = streams,
+                                          .again = again};
     char text[32];
     struct fletch_error error;
     (void)snprintf(text, sizeof text, "127.0.0.1:%s", port);

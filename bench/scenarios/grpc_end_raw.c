@@ -146,25 +146,13 @@ static bool unary(void *context, size_t bytes)
     return write_all(client->fd, out, sizeof wanted + bytes) && read_all(client->fd, back, bytes);
 }
 
-static size_t none(void *context, size_t count)
-{
-    (void)context;
-    (void)count;
-    return 0;
-}
-
-static size_t none_again(void *context)
-{
-    return none(context, 0);
-}
-
 static int call(const char *port)
 {
     const struct sockaddr_in address = {.sin_family = AF_INET,
                                         .sin_port = htons((uint16_t)atoi(port)),
                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct raw_client client = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
-    const struct grpc_end_client calls = {stream, unary, none, none, none_again, &client};
+    const struct grpc_end_client calls = {.stream = stream, .unary = unary, .context = &client};
     if (client.fd < 0 || connect(client.fd, (const struct sockaddr *)&address, sizeof address) != 0)
         stop("connect");
     tune(client.fd);
