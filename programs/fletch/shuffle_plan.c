@@ -25,7 +25,8 @@ static enum outcome look_at_schema(struct shuffle_job *job, const struct input_r
         job->schema = fletch_schema_acquire(schema);
         return OUTCOME_DONE;
     }
-    if (fletch_schema_compare(job->schema, schema, FLETCH_COMPARE_FIELDS, &error) == FLETCH_OK)
+    /* Encodings may differ: the parts have those of the first input. */
+    if (fletch_schema_compare(job->schema, schema, FLETCH_COMPARE_VALUE_TYPES, &error) == FLETCH_OK)
         return OUTCOME_DONE;
     return outcome_tell(OUTCOME_INPUT, "%s: not the schema of %s: %s", inputs_name(reader->path),
                         inputs_name(job->paths.paths[0]), error.message);

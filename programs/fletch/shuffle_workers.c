@@ -214,8 +214,64 @@ struct consumer {
     struct shuffle_worker *worker;
     struct fletch_buffer_cache *cache;
     struct fletch_shuffle_reader *reader;
+    /* Makes one dictionary of those of several producers: a file cannot have them one after the
+     * other. NULL: there are none, or one producer. */
+    struct fletch_partition_writer *joiner;
     uint64_t then;
 };
+
+/* Whether columns, or what is in them, are dictionaries. */
+static bool has_dictionaries(const struct fletch_schema *schema)
+{
+    enum { TEXT_BYTES = 4096 };
+    char text[TEXT_BYTES];
+    for (size_t i = 0; i < fletch_schema_column_count(schema); i++)
+        if (fletch_schema_column_is_dictionary(schema, i) ||
+            fletch_schema_column_type(schema, i, text, sizeof text) >= sizeof text ||
+            strstr(text, "dictionary<") != NULL)
+            return true;
+    return false;
+}
+
+static enum fletch_status open_joiner(struct consumer *consumer, struct fletch_error *error)
+{
+    const struct shuffle_job *job = consumer->worker->job;
+    const struct fletch_partitioner_options one = {
+        .struct_size = sizeof one, .method = FLETCH_PARTITION_ROUND_ROBIN, .partition_count = 1};
+    const struct fletch_partition_writer_options options = {.struct_size = sizeof options,
+                                                            .cache = consumer->cache};
+    struct fletch_partitioner *partitioner = NULL;
+    if (job->settings.producer_count < 2 || !has_dictionaries(job->schema))
+        return FLETCH_OK;
+    enum fletch_status status =
+        fletch_partitioner_create(job->schema, &one, NULL, &partitioner, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = fletch_partition_writer_create(job->schema, partitioner, &options, &consumer->joiner,
+                                            error);
+    if (status != FLETCH_OK)
+        fletch_partitioner_destroy(partitioner);
+    return status;
+}
+
+/* The same rows with the dictionaries that only grow, which all files of this consumer share. */
+static enum fletch_status write_joined(struct consumer *consumer, uint32_t partition,
+                                       struct fletch_batch *batch, struct fletch_error *error)
+{
+    struct part_folder *folder = &consumer->worker->job->folder;
+    struct fletch_partition_frame frame = {.batch = NULL};
+    enum fletch_status status = fletch_partition_writer_push(consumer->joiner, batch, error);
+    if (status == FLETCH_OK)
+        status = fletch_partition_writer_flush(consumer->joiner, error);
+    while (status == FLETCH_OK) {
+        status = fletch_partition_writer_next(consumer->joiner, &frame, error);
+        if (status != FLETCH_OK || frame.batch == NULL)
+            break;
+        status = part_file_write(folder, partition, frame.batch, error);
+        fletch_batch_release(consumer->cache, frame.batch);
+    }
+    return status;
+}
 
 static enum fletch_status take_batch(struct consumer *consumer,
                                      const struct fletch_shuffle_event *event,
@@ -224,7 +280,9 @@ static enum fletch_status take_batch(struct consumer *consumer,
     struct shuffle_job *job = consumer->worker->job;
     enum fletch_status status =
         part_file_begin(&job->folder, event->partition, job->schema, consumer->cache, error);
-    if (status == FLETCH_OK)
+    if (status == FLETCH_OK && consumer->joiner != NULL)
+        status = write_joined(consumer, event->partition, event->batch, error);
+    else if (status == FLETCH_OK)
         status = part_file_write(&job->folder, event->partition, event->batch, error);
     if (status == FLETCH_OK)
         atomic_fetch_add_explicit(&consumer->worker->rows,
@@ -325,11 +383,14 @@ void *shuffle_consume(void *argument)
     if (status == FLETCH_OK)
         status = open_reader(&consumer, &error);
     if (status == FLETCH_OK)
+        status = open_joiner(&consumer, &error);
+    if (status == FLETCH_OK)
         status = consume(&consumer, &error);
     if (status != FLETCH_OK)
         shuffle_job_fail(job, status == FLETCH_DATA_LOSS ? OUTCOME_DIFFERS : outcome_of(status),
                          "%s", error.message);
     drop_files(&consumer);
+    fletch_partition_writer_destroy(consumer.joiner);
     fletch_shuffle_reader_close(consumer.reader);
     fletch_buffer_cache_close(consumer.cache);
     end_worker(job);

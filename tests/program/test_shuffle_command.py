@@ -198,6 +198,41 @@ class ShuffleTest(ProgramTest):
                      "--spill-dir", self.folder, "--compress", "zstd", inputs=[path] * 8,
                      partitions=5)
 
+    def test_inputs_that_are_encoded_differently(self):
+        """The parts have what the first input has, whichever that is."""
+        words = pa.array([None if i % 7 == 0 else f"word {i % 50}" for i in range(900)])
+        lists = pa.array([[i, None] if i % 3 else None for i in range(900)])
+        indices = pa.array([(i * 7) % 900 for i in range(900)], pa.int16())
+        plain = pa.record_batch([words, words.cast(pa.string_view()), lists], ["a", "b", "c"])
+        encoded = pa.record_batch(
+            [pa.DictionaryArray.from_arrays(indices, column) for column in plain], ["a", "b", "c"])
+        paths = [write(self.folder / "plain.arrow", plain),
+                 write(self.folder / "encoded.arrow", encoded)]
+        for inputs, schema in ((paths, plain.schema), (paths[::-1], encoded.schema)):
+            for words in (["--by", "a,b"], ["--by", "c"], ["--by", "b,a", "--range"],
+                          ["--round-robin"]):
+                self.shuffle(*words, "--sums", "rows", "--replace", inputs=inputs)
+                for part in self.parts():
+                    part.validate(full=True)
+                    self.assertEqual(part.schema, schema)
+
+    def test_dictionaries_of_several_inputs_become_one(self):
+        paths = []
+        for i in range(5):
+            indices = pa.array([k % 9 for k in range(500)], pa.int8())
+            words = pa.array([f"word {i * k}" for k in range(9)])
+            lists = pa.array([[i], None, [k for k in range(i)], *[[i * k] for k in range(6)]])
+            encoded = pa.DictionaryArray.from_arrays(indices, words)
+            batch = pa.record_batch(
+                [encoded, pa.DictionaryArray.from_arrays(indices, lists),
+                 pa.StructArray.from_arrays([encoded], ["x"])], ["a", "b", "c"])
+            paths.append(write(self.folder / f"in-{i}.arrow", batch))
+        for producers in (1, 3):
+            self.shuffle("--by", "a", "--producers", producers, "--threads", 2, "--sums", "rows",
+                         "--replace", inputs=paths, partitions=5)
+            for part in self.parts(5):
+                part.validate(full=True)
+
     def test_wide(self):
         batch = pa.record_batch({f"c{i}": pa.array(range(20), pa.int32()) for i in range(3000)})
         self.shuffle("--by", "c7", inputs=[write(self.folder / "b.arrow", batch)], partitions=2)
