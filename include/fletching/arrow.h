@@ -135,7 +135,8 @@ struct fletch_batch_source {
 /** Takes a stream: writes a source that imports what it yields as fletch_batch_import does, from
  *  the thread that options->cache belongs to at that time; options->account and ->cache must
  *  outlive it. A failure of the stream is told with its own message; from then on `next` repeats
- *  it. Errors: of the stream, and of fletch_schema_import. Blocks where the stream does. */
+ *  it. Errors: INVALID_ARGUMENT: released or moved, or without get_schema or get_next; those of the
+ *  stream, and of fletch_schema_import. Blocks where the stream does. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_stream_import(struct ArrowArrayStream *source, const struct fletch_import_options *options,
                      struct fletch_batch_source *out_source, struct fletch_error *error);

@@ -101,6 +101,19 @@ static void try_array(struct fletch_schema *schema, struct fuzz_bytes bytes,
     hostile_end(&hostile);
 }
 
+/* What was taken of a schema comes back whole, metadata and all. */
+static void send_schema_round(struct fletch_schema *schema)
+{
+    struct ArrowSchema exported;
+    struct fletch_schema *again = NULL;
+    struct fletch_error error;
+    if (fletch_schema_export(schema, NULL, &exported, &error) != FLETCH_OK ||
+        fletch_schema_import(&exported, NULL, &again, &error) != FLETCH_OK ||
+        fletch_schema_compare(schema, again, FLETCH_COMPARE_METADATA, &error) != FLETCH_OK)
+        fuzz_stop("schema that was exported", error.message);
+    fletch_schema_release(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const struct fuzz_bytes all = {bytes, size};
@@ -116,6 +129,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     hostile_end(&hostile);
     if (status != FLETCH_OK)
         check_refusal("schema", status, &error);
+    else
+        send_schema_round(schema);
     for (int level = 1; status == FLETCH_OK && level <= FLETCH_VALIDATION_FULL; level++)
         try_array(schema, all, (enum fletch_validation)level);
     fletch_schema_release(schema);

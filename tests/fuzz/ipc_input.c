@@ -413,6 +413,7 @@ void ipc_input_try_backwards(struct ipc_input *input, const uint8_t *bytes, size
     struct fletch_ipc_read_options options = options_of(input, NULL);
     struct fletch_ipc_reader *reader = NULL;
     struct fletch_error error;
+    options.account = ipc_input_account(input, 0);
     options.body_limit_bytes = size * BYTES_EACH / 4 + BYTES_MORE / 4;
     const enum fletch_status status =
         fletch_ipc_reader_open_memory(&memory, &options, &reader, &error);
@@ -420,4 +421,5 @@ void ipc_input_try_backwards(struct ipc_input *input, const uint8_t *bytes, size
     if (status == FLETCH_OK)
         read_backwards(input, reader);
     fletch_ipc_reader_close(reader);
+    ipc_input_account_end(options.account, "backwards");
 }
