@@ -193,6 +193,12 @@ static void sleep_until(struct fletch_event_loop *loop, uint64_t deadline_ns)
     fletch_eventcount_disarm(&loop->eventcount, key);
 }
 
+static bool look(struct fletch_event_loop *loop)
+{
+    const struct fletch_event_source *source = loop->looked_at;
+    return source != NULL && source->look(source->context);
+}
+
 /* Looks again and again; whether anything has come by the end of the budget, or of the wait. */
 static bool spin(struct fletch_event_loop *loop, uint64_t deadline_ns)
 {
@@ -200,11 +206,11 @@ static bool spin(struct fletch_event_loop *loop, uint64_t deadline_ns)
     if (end_ns > deadline_ns)
         end_ns = deadline_ns;
     while (loop->now_ns < end_ns) {
-        /* Events first: a source that always has something must not keep others waiting. */
+        /* Events first: a source that always has something must not keep others waiting. A look
+         * may have set a timer. */
         if (poll_events(loop, 0) || has_work(loop))
             return true;
-        const struct fletch_event_source *source = loop->looked_at;
-        if (source != NULL && source->look(source->context))
+        if (look(loop) || fletch_timer_wheel_next_ns(&loop->wheel) < deadline_ns)
             return true;
         fletch_cpu_relax();
     }

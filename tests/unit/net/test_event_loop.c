@@ -280,6 +280,35 @@ static void a_loop_that_spins_looks_at_a_source(void **state)
     }
 }
 
+struct late_timer {
+    struct fletch_event_loop *loop;
+    struct fletch_timer timer;
+};
+
+static bool look_and_set_timer(void *context)
+{
+    struct late_timer *late = context;
+    fletch_timer_wheel_set(fletch_event_loop_wheel(late->loop), &late->timer, 0);
+    return false;
+}
+
+/* Though there was nothing to see, and no other reason to wake up. */
+static void a_timer_that_a_look_has_set_is_not_slept_over(void **state)
+{
+    struct fletch_event_loop *loop = loop_new(MS_NS);
+    struct late_timer late = {.loop = loop};
+    struct fletch_event_source source = {.context = &late, .look = look_and_set_timer};
+    int calls = 0;
+    (void)state;
+    fletch_timer_start(&late.timer, count, &calls);
+    fletch_event_loop_look_at(loop, &source);
+    assert_true(fletch_event_loop_turn(loop, UINT64_MAX));
+    assert_int_equal(calls, 1);
+    fletch_event_loop_look_away(loop, &source);
+    fletch_timer_wheel_clear(fletch_event_loop_wheel(loop), &late.timer);
+    fletch_event_loop_destroy(loop);
+}
+
 /* ---- failures ---- */
 
 static void creating_with_the_nth_failure(void **state)
@@ -383,6 +412,7 @@ int main(void)
         cmocka_unit_test(no_event_comes_after_unwatch),
         cmocka_unit_test(events_are_edges),
         cmocka_unit_test(a_loop_that_spins_looks_at_a_source),
+        cmocka_unit_test(a_timer_that_a_look_has_set_is_not_slept_over),
         cmocka_unit_test(creating_with_the_nth_failure),
         cmocka_unit_test(an_interrupted_or_failing_wait_is_a_turn),
         cmocka_unit_test(a_group_runs_a_loop_on_each_thread),
