@@ -49,8 +49,8 @@ struct fletch_rpc_channel_statistics {
     uint64_t failed;      /* attempts to make one */
     uint64_t connections; /* now: one, and those whose server is going away */
     uint64_t calls;
-    struct fletch_http2_statistics
-        http2; /* these: of all its connections, also those that are gone */
+    /* Of all its connections, also those that are gone. */
+    struct fletch_http2_statistics http2;
     struct fletch_grpc_statistics grpc;
 };
 
