@@ -60,8 +60,8 @@ struct fletch_flight_handlers {
     enum fletch_status (*do_get)(void *user, struct fletch_flight_stream *stream,
                                  const struct fletch_flight_bytes *ticket,
                                  struct fletch_error *error);
-    /** Reads data, sends FLETCH_FLIGHT_PUT_RESULT. The descriptor came in the first message: a put
-     *  without one is INVALID_ARGUMENT. */
+    /** Reads data, sends FLETCH_FLIGHT_PUT_RESULT. The descriptor came in the first message, and
+     *  lives as long as the stream: a put without one is INVALID_ARGUMENT. */
     enum fletch_status (*do_put)(void *user, struct fletch_flight_stream *stream,
                                  const struct fletch_flight_descriptor *descriptor,
                                  struct fletch_error *error);
