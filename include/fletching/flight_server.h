@@ -60,8 +60,8 @@ struct fletch_flight_handlers {
     enum fletch_status (*do_get)(void *user, struct fletch_flight_stream *stream,
                                  const struct fletch_flight_bytes *ticket,
                                  struct fletch_error *error);
-    /** Reads data, sends FLETCH_FLIGHT_PUT_RESULT. The descriptor came in the first message: a put
-     *  without one is INVALID_ARGUMENT. */
+    /** Reads data, sends FLETCH_FLIGHT_PUT_RESULT. The descriptor came in the first message, and
+     *  lives as long as the stream: a put without one is INVALID_ARGUMENT. */
     enum fletch_status (*do_put)(void *user, struct fletch_flight_stream *stream,
                                  const struct fletch_flight_descriptor *descriptor,
                                  struct fletch_error *error);
@@ -147,8 +147,8 @@ fletch_flight_server_drain(struct fletch_flight_server *server, uint64_t timeout
                            struct fletch_error *error);
 
 /** Ends all calls (UNAVAILABLE), waits for the handlers that run, and gives everything back.
- *  Batches that handlers have kept stay; with a pool of the server's own they must be gone. Not from
- *  within a handler, and nobody may be in another function of the server. NULL allowed. */
+ *  Batches that handlers have kept stay; with a pool of the server's own they must be gone. Not
+ *  from within a handler, and nobody may be in another function of the server. NULL allowed. */
 FLETCH_EXPORT void fletch_flight_server_destroy(struct fletch_flight_server *server);
 
 /** Counters since it was made; `now`: at this moment. */

@@ -540,8 +540,13 @@ static enum fletch_status do_put(void *user, struct fletch_flight_stream *stream
         return refuse(FLETCH_INVALID_ARGUMENT, error, "a path was expected");
     if (strcmp(descriptor->path[0], "refused") == 0)
         return refuse(FLETCH_PERMISSION_DENIED, error, "no puts here");
-    walk.flight = make(descriptor->path[0]);
-    return start(user, stream, &walk, error);
+    char name[NAME_BYTES];
+    (void)snprintf(name, sizeof name, "%s", descriptor->path[0]);
+    walk.flight = make(name);
+    enum fletch_status status = start(user, stream, &walk, error);
+    if (strncmp(descriptor->path[0], name, sizeof name - 1) != 0)
+        return refuse(FLETCH_INTERNAL, error, "the descriptor has changed meanwhile");
+    return status;
 }
 
 static enum fletch_status do_exchange(void *user, struct fletch_flight_stream *stream,
