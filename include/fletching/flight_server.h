@@ -147,8 +147,8 @@ fletch_flight_server_drain(struct fletch_flight_server *server, uint64_t timeout
                            struct fletch_error *error);
 
 /** Ends all calls (UNAVAILABLE), waits for the handlers that run, and gives everything back.
- *  Batches that handlers have kept stay; with a pool of the server's own they must be gone. Not from
- *  within a handler, and nobody may be in another function of the server. NULL allowed. */
+ *  Batches that handlers have kept stay; with a pool of the server's own they must be gone. Not
+ *  from within a handler, and nobody may be in another function of the server. NULL allowed. */
 FLETCH_EXPORT void fletch_flight_server_destroy(struct fletch_flight_server *server);
 
 /** Counters since it was made; `now`: at this moment. */

@@ -78,6 +78,15 @@ static struct flight *find(struct program *program, const char *name, size_t byt
     return found;
 }
 
+/* NULL: there are not so many. */
+static const struct flight *flight_at(struct program *program, size_t index)
+{
+    pthread_mutex_lock(&program->mutex);
+    const struct flight *flight = index < program->flight_count ? program->flights[index] : NULL;
+    pthread_mutex_unlock(&program->mutex);
+    return flight;
+}
+
 static void drop(struct flight *flight)
 {
     for (size_t i = 0; i < flight->count; i++) {
@@ -444,8 +453,8 @@ static enum fletch_status list_flights(void *user, struct fletch_flight_stream *
                                        struct fletch_error *error)
 {
     struct program *program = user;
-    for (size_t i = 0; i < program->flight_count; i++) {
-        const struct flight *flight = program->flights[i];
+    const struct flight *flight;
+    for (size_t i = 0; (flight = flight_at(program, i)) != NULL; i++) {
         if (criteria->bytes != 0 && strncmp(flight->name, criteria->data, criteria->bytes) != 0)
             continue;
         enum fletch_status status = send_info(program, stream, flight, error);

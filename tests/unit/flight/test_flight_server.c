@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -183,7 +184,7 @@ static void test_options(void **state)
     struct fletch_flight_server_options options = options_of(NULL);
     options.handlers = NULL;
     refused(options, FLETCH_INVALID_ARGUMENT, "handlers is NULL");
-    refused(options_of("http://127.0.0.1:0"), FLETCH_INVALID_ARGUMENT, "location 'http:");
+    refused(options_of("grpc+other://127.0.0.1:0"), FLETCH_INVALID_ARGUMENT, "location 'grpc+o");
     refused(options_of("grpc://127.0.0.1"), FLETCH_INVALID_ARGUMENT, "127.0.0.1");
     refused(options_of("grpc+unix:///no/such/folder/socket"), FLETCH_UNAVAILABLE, "folder");
     options = options_of(NULL);
@@ -201,7 +202,7 @@ static void test_options(void **state)
 static void test_locations(void **state)
 {
     (void)state;
-    char path[64], expected[96];
+    char folder[] = "flight-XXXXXX", path[64], expected[96];
     struct fletch_flight_server_options options = options_of("grpc+tcp://localhost:0");
     struct fletch_flight_server *server = serve(&options);
     (void)snprintf(expected, sizeof expected, "grpc://127.0.0.1:%u",
@@ -211,7 +212,8 @@ static void test_locations(void **state)
     options.loop_count = 1;
     refused(options, FLETCH_ALREADY_EXISTS, "in use");
     end(server);
-    (void)snprintf(path, sizeof path, "/tmp/test_flight_server.%ld", (long)getpid());
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/socket", folder);
     (void)snprintf(expected, sizeof expected, "grpc+unix://%s", path);
     options = options_of(expected);
     server = serve(&options);
@@ -219,6 +221,7 @@ static void test_locations(void **state)
     assert_int_equal(fletch_flight_server_port(server), 0);
     end(server);
     assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(rmdir(folder), 0);
 }
 
 static void test_calls_wait_for_workers(void **state)
