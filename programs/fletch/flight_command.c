@@ -389,13 +389,14 @@ enum outcome flight_command(char **words)
         {"authorization", OPTION_TEXT, "TEXT", "a header of each call", &run.authorization}};
     const struct command_usage usage = {
         .name = "flight",
-        .synopsis = "ls LOCATION [CRITERIA] | get LOCATION NAME... | put LOCATION NAME INPUT... | "
-                    "do LOCATION [ACTION [BODY]]",
+        .synopsis = "[OPTION...] WHAT LOCATION [WORD...]",
         .text = "Speaks to a server of Arrow Flight at LOCATION: grpc://host:port or\n"
-                "grpc+unix:///path. ls lists its flights. get writes the flight whose path the\n"
-                "NAMEs are to standard output, as one Arrow IPC stream. put sends the rows of\n"
-                "all inputs, which have one schema, to the path NAME. do runs an action and\n"
-                "writes each result on a line; without one it lists them.\n",
+                "grpc+unix:///path.\n"
+                "\n"
+                "  ls LOCATION [CRITERIA]        lists its flights\n"
+                "  get LOCATION NAME...          the flight with this path, as an Arrow stream\n"
+                "  put LOCATION NAME INPUT...    sends all rows, of one schema, to that path\n"
+                "  do LOCATION [ACTION [BODY]]   each result on a line; else lists the actions\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0]};
     struct operands operands;
