@@ -72,7 +72,8 @@ fletch_flight_client_create(const struct fletch_flight_client_options *options,
  *  function of the client. Blocks for a moment. NULL allowed. */
 FLETCH_EXPORT void fletch_flight_client_destroy(struct fletch_flight_client *client);
 
-/** Zero means default in every field. */
+/** Zero means default in every field. Two headers go with each call, which servers of ours read:
+ *  fletch-message-limit and fletch-deltas (docs/FLIGHT.md). */
 struct fletch_flight_call_options {
     size_t struct_size;
     const char *location; /* NULL, or one that says to reuse the connection: the client's */

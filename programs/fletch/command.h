@@ -14,6 +14,7 @@ struct command {
 enum outcome bench_command(char **words);
 enum outcome cat_command(char **words);
 enum outcome count_command(char **words);
+enum outcome flight_command(char **words); /* with FLETCH_PROGRAM_FLIGHT */
 enum outcome info_command(char **words);
 enum outcome schema_command(char **words);
 enum outcome shuffle_command(char **words);

@@ -15,6 +15,9 @@ static const struct command commands[] = {
     {"shuffle", "rows to partitions, a file for each", shuffle_command},
     {"verify", "whether two sets of inputs have the same rows", verify_command},
     {"where", "which partition a key goes to", where_command},
+#ifdef FLETCH_PROGRAM_FLIGHT
+    {"flight", "flights of a server: ls, get, put, do", flight_command},
+#endif
     {"info", "version, processor, dispatch, limits", info_command},
     {"bench", "how fast the library is on this machine", bench_command},
 };

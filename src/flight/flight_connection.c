@@ -325,10 +325,18 @@ static void evicted(void *context, uint32_t slot)
 
 /* ---- beginning a call ---- */
 
+/* The caller's, and what servers of ours want to know: docs/FLIGHT.md. */
 static enum fletch_status add_headers(struct dial *dial, const struct fletch_flight_start *start,
                                       struct fletch_error *error)
 {
+    char limit[24];
+    int bytes =
+        snprintf(limit, sizeof limit, "%zu", dial->connection->owner->options.message_limit_bytes);
+    const struct fletch_flight_header own[] = {{"fletch-message-limit", limit, (size_t)bytes},
+                                               {"fletch-deltas", "1", 1}};
     enum fletch_status status = FLETCH_OK;
+    for (size_t i = 0; i < sizeof own / sizeof own[0] && status == FLETCH_OK; i++)
+        status = fletch_flight_headers_add(&dial->headers, &own[i], error);
     for (size_t i = 0; i < start->header_count && status == FLETCH_OK; i++)
         status = fletch_flight_headers_add(&dial->headers, &start->headers[i], error);
     return status;

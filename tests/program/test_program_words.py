@@ -17,7 +17,9 @@ sys.dont_write_bytecode = True
 from program import DONE, USAGE, ProgramTest, numbers, run, start, write  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("schema", "count", "cat", "shuffle", "verify", "where", "info", "bench")
+# A build without HTTP/2 has no flights.
+FLIGHT = ("flight",) if "\n  flight " in run("--help").output else ()
+COMMANDS = ("schema", "count", "cat", "shuffle", "verify", "where", *FLIGHT, "info", "bench")
 
 
 def options_of(command):

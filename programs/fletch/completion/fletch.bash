@@ -4,7 +4,7 @@ _fletch() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words='schema count cat shuffle verify where info bench --help --version'
+        words='schema count cat shuffle verify where flight info bench --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
         return
     fi
@@ -33,6 +33,7 @@ _fletch() {
     shuffle) words='--by --partitions --out --replace --range --order --bounds --save-bounds --round-robin --producers --threads --memory --spill-dir --compress --compress-spill --sums --no-sync --quiet --json --help' ;;
     verify) words='--json --help' ;;
     where) words='--partitions --schema --by --types --bounds --order --null --json --help' ;;
+    flight) words='--ticket --timeout --authorization --help' ;;
     info) words='--json --help' ;;
     bench) words='--seconds --json --help' ;;
     esac
