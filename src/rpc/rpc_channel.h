@@ -62,8 +62,8 @@ struct fletch_rpc_channel_statistics {
     uint64_t calls;
     uint64_t waiting; /* of them, now */
     uint64_t retried; /* times that a call was refused, and waited to be begun again */
-    struct fletch_http2_statistics
-        http2; /* these: of all its connections, also those that are gone */
+    /* Of all its connections, also those that are gone. */
+    struct fletch_http2_statistics http2;
     struct fletch_grpc_statistics grpc;
 };
 

@@ -30,8 +30,8 @@ struct fletch_rpc_server_statistics {
     uint64_t connections; /* now */
     uint64_t calls;       /* since it was created */
     uint64_t unknown;     /* of them without a method */
-    struct fletch_http2_statistics
-        http2; /* these: of all its connections, also those that are gone */
+    /* Of all its connections, also those that are gone. */
+    struct fletch_http2_statistics http2;
     struct fletch_grpc_statistics grpc;
 };
 
