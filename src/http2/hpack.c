@@ -132,7 +132,8 @@ static void keep(struct fletch_hpack_kept *kept, const uint8_t *block, size_t by
                  uint64_t changes)
 {
     kept->block_bytes = bytes <= sizeof kept->block ? (uint32_t)bytes : 0;
-    memcpy(kept->block, block, kept->block_bytes);
+    if (kept->block_bytes != 0) /* an empty one lies nowhere */
+        memcpy(kept->block, block, kept->block_bytes);
     kept->changes = changes;
 }
 

@@ -241,6 +241,24 @@ static void test_a_stream_that_is_reset_within_its_last_frame_ends_once(void **s
     end();
 }
 
+/* Before any other block, so that there is no memory for one yet. */
+static void test_a_block_without_a_byte_is_no_request(void **state)
+{
+    const struct fletch_http2_head head = {
+        .type = FLETCH_HTTP2_HEADERS, .flags = FLETCH_HTTP2_END_HEADERS, .stream_id = 1};
+    (void)state;
+    begin(&server_options);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct fletch_http2_head each = head;
+        each.stream_id += 2 * i;
+        wire_frame(&wire, each, NULL);
+        feed();
+    }
+    assert_false(user.is_closed);
+    assert_int_equal(wire_count(&user.sent, FLETCH_HTTP2_RST_STREAM), 3);
+    end();
+}
+
 /* A request that the peer would end the whole connection for is refused here. */
 static void test_headers_beyond_the_peers_limit_are_not_sent(void **state)
 {
@@ -280,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_a_shutdown_does_not_wait_for_ever),
         cmocka_unit_test(test_a_clock_that_goes_back_is_no_flood),
         cmocka_unit_test(test_a_stream_that_is_reset_within_its_last_frame_ends_once),
+        cmocka_unit_test(test_a_block_without_a_byte_is_no_request),
         cmocka_unit_test(test_headers_beyond_the_peers_limit_are_not_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
