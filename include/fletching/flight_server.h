@@ -124,7 +124,8 @@ struct fletch_flight_server_options {
     enum fletch_validation validation;
 };
 
-/** Makes a server, which listens and answers from here on. INVALID_ARGUMENT: an option;
+/** Makes a server, which listens and answers from here on: handlers may be called before this
+ *  returns. INVALID_ARGUMENT: an option;
  *  ALREADY_EXISTS: the address is in use; PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE: the
  *  system's answer. Blocks for a moment. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
