@@ -114,9 +114,13 @@ static enum fletch_answer send_info(struct fletch_flight_stream *stream,
     const struct item *item = fletch_store_value_payload(value);
     const struct fletch_store_key key = fletch_store_value_key(value);
     const struct fletch_flight_endpoint endpoint = {.ticket = {&key, sizeof key}};
-    const struct fletch_flight_info info = {item->schema, .endpoints = &endpoint,
-                                            .endpoint_count = 1, .total_records = -1,
-                                            .total_bytes = -1};
+    const struct fletch_flight_info info = {
+        .schema = item->schema,
+        .descriptor = {FLETCH_FLIGHT_DESCRIPTOR_COMMAND, {&key, sizeof key}, NULL, 0},
+        .endpoints = &endpoint,
+        .endpoint_count = 1,
+        .total_records = -1,
+        .total_bytes = -1};
     return key.slot > 0 ? FLETCH_DONE
                         : fletch_flight_stream_send(stream, FLETCH_FLIGHT_INFO, &info, 0, error);
 }
@@ -173,8 +177,9 @@ int main(int argc, char **argv)
     struct fletch_error error;
     must(fletch_epoch_domain_create(NULL, NULL, &domain, &error), &error);
     must(fletch_partition_store_create(domain, &options, NULL, &store, &error), &error);
-    serve_flight(argc > 1 ? argv[1] : NULL, &handlers);
+    struct fletch_flight_server *server = serve_flight(argc > 1 ? argv[1] : NULL, &handlers);
     fletch_partition_store_destroy(store);
+    fletch_flight_server_destroy(server);
     fletch_epoch_domain_destroy(domain);
     return 0;
 }

@@ -32,7 +32,8 @@ enum fletch_status refuse(struct fletch_error *error, enum fletch_status status,
 
 /* ---- Flight ---- */
 
-void serve_flight(const char *location, const struct fletch_flight_handlers *handlers)
+struct fletch_flight_server *serve_flight(const char *location,
+                                          const struct fletch_flight_handlers *handlers)
 {
     const struct fletch_flight_server_options options = {
         .struct_size = sizeof options, .location = location, .handlers = handlers};
@@ -50,7 +51,7 @@ void serve_flight(const char *location, const struct fletch_flight_handlers *han
     (void)sigwait(&signals, &signal);
     if (fletch_flight_server_drain(server, UINT64_C(10000000000), &error) != FLETCH_OK)
         fprintf(stderr, "%s\n", error.message);
-    fletch_flight_server_destroy(server);
+    return server;
 }
 
 /* ---- batches ---- */

@@ -16,8 +16,10 @@ void must_be(bool is_so, const char *what);
 enum fletch_status refuse(struct fletch_error *error, enum fletch_status status, const char *text);
 
 /* Serves Flight at a location (NULL: a port of 127.0.0.1), which it prints, until SIGTERM or
- * SIGINT; then lets calls end, for ten seconds at most. */
-void serve_flight(const char *location, const struct fletch_flight_handlers *handlers);
+ * SIGINT; then lets calls end, for ten seconds at most. The server is to be destroyed when nobody
+ * has batches of its any more. */
+struct fletch_flight_server *serve_flight(const char *location,
+                                          const struct fletch_flight_handlers *handlers);
 
 /* A schema of int64 columns, named by words that a space divides. */
 struct fletch_schema *numbers_schema(const char *names);

@@ -1,5 +1,6 @@
 """Peers of Flight in Java, Rust and for Node: their clients on our integration server, and ours on
-their servers. Skipped where they are not there: FLETCH_FLIGHT_PEERS names their folder, which `make interop` fills."""
+their servers. Skipped where they are not there: FLETCH_FLIGHT_PEERS names their folder, which `make
+interop` fills."""
 
 import os
 import sys
