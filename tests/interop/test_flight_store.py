@@ -1,5 +1,5 @@
-"""The example of a Flight server over the partition store, with pyarrow as its client. Argument: the
-program."""
+"""The example of a Flight server over the partition store, with pyarrow as its client.
+Argument: the program."""
 
 import concurrent.futures
 import signal
