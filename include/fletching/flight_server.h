@@ -60,8 +60,8 @@ struct fletch_flight_handlers {
     enum fletch_status (*do_get)(void *user, struct fletch_flight_stream *stream,
                                  const struct fletch_flight_bytes *ticket,
                                  struct fletch_error *error);
-    /** Reads data, sends FLETCH_FLIGHT_PUT_RESULT. The descriptor came in the first message: a put
-     *  without one is INVALID_ARGUMENT. */
+    /** Reads data, sends FLETCH_FLIGHT_PUT_RESULT. The descriptor came in the first message, and
+     *  lives as long as the stream: a put without one is INVALID_ARGUMENT. */
     enum fletch_status (*do_put)(void *user, struct fletch_flight_stream *stream,
                                  const struct fletch_flight_descriptor *descriptor,
                                  struct fletch_error *error);
@@ -110,7 +110,8 @@ struct fletch_flight_server_options {
     /** Of one message that a client may send: RESOURCE_EXHAUSTED beyond it. 0: 2^31 - 1 bytes. A
      *  message gets its memory as its bytes arrive, whatever it claims. */
     size_t message_limit_bytes;
-    /** Bytes of a stream that may be written and not sent yet; a larger batch goes alone. */
+    /** Bytes of a stream that may be written and not sent yet, or two messages whatever their size.
+     *  0: 8 MiB. */
     size_t write_queue_bytes;
     /** Of one message that clients take of whom nothing is known: batches with more are split by
      *  rows. 0: FLETCH_FLIGHT_PEER_MESSAGE_BYTES_DEFAULT. */
@@ -124,7 +125,8 @@ struct fletch_flight_server_options {
     enum fletch_validation validation;
 };
 
-/** Makes a server, which listens and answers from here on. INVALID_ARGUMENT: an option;
+/** Makes a server, which listens and answers from here on: handlers may be called before this
+ *  returns. INVALID_ARGUMENT: an option;
  *  ALREADY_EXISTS: the address is in use; PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE: the
  *  system's answer. Blocks for a moment. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status

@@ -59,7 +59,8 @@ fletch_flight_stream_read(struct fletch_flight_stream *stream, uint64_t timeout_
                           struct fletch_flight_data *out_data, struct fletch_error *error);
 
 /** Waits for the schema of what comes: DONE: `*out_schema` lives as long as the stream; CLOSED:
- *  there is none. Messages stay for fletch_flight_stream_read. */
+ *  there is none; EMPTY also where app metadata alone came before it, which is to be read first.
+ *  Messages stay for fletch_flight_stream_read. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_flight_stream_schema(struct fletch_flight_stream *stream, uint64_t timeout_ns,
                             struct fletch_schema **out_schema, struct fletch_error *error);

@@ -355,12 +355,6 @@ void fletch_flight_call_fail(struct fletch_flight_stream *stream, enum fletch_st
 
 /* ---- what the call says ---- */
 
-static const struct fletch_flight_side *peer_side(const struct fletch_flight_stream *stream)
-{
-    return stream->options.is_server ? &stream->options.method->client
-                                     : &stream->options.method->server;
-}
-
 static void on_headers(void *context, struct fletch_rpc_call *call,
                        const struct fletch_grpc_metadata *metadata)
 {
@@ -383,7 +377,7 @@ static void on_message(void *context, struct fletch_rpc_call *call, struct fletc
     struct fletch_flight_stream *stream = context;
     struct fletch_flight_loop_half *half = half_of(stream);
     struct fletch_flight_incoming *incoming = NULL;
-    bool is_data = peer_side(stream)->is_data;
+    bool is_data = fletch_flight_peer_side(stream)->is_data;
     struct fletch_error error;
     enum fletch_status status = FLETCH_OK;
     (void)buffer; /* the reader has it */
@@ -447,8 +441,8 @@ static enum fletch_status begin_reading(void *context, struct fletch_grpc_call *
 {
     struct fletch_flight_stream *stream = stream_of(grpc);
     (void)context;
-    enum fletch_status status =
-        fletch_flight_intake_begin(&stream->loop.intake, peer_side(stream)->is_data, bytes, error);
+    enum fletch_status status = fletch_flight_intake_begin(
+        &stream->loop.intake, fletch_flight_peer_side(stream)->is_data, bytes, error);
     if (status != FLETCH_OK)
         fletch_flight_intake_drop(&stream->loop.intake);
     return status;

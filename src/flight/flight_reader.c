@@ -31,8 +31,11 @@ static enum fletch_status take_descriptor(struct fletch_flight_reader *reader,
                                                      reader->allocator, &descriptor, error);
     if (status != FLETCH_OK)
         return status;
-    fletch_flight_release(reader->descriptor);
+    if (reader->descriptor != reader->first)
+        fletch_flight_release(reader->descriptor);
     reader->descriptor = descriptor;
+    if (reader->first == NULL)
+        reader->first = descriptor;
     return FLETCH_OK;
 }
 
@@ -107,9 +110,12 @@ struct fletch_schema *fletch_flight_reader_schema(const struct fletch_flight_rea
 void fletch_flight_reader_end(struct fletch_flight_reader *reader)
 {
     fletch_ipc_decoder_destroy(reader->decoder);
-    fletch_flight_release(reader->descriptor);
+    if (reader->descriptor != reader->first)
+        fletch_flight_release(reader->descriptor);
+    fletch_flight_release(reader->first);
     fletch_buffer_release(reader->memory.cache, reader->app_metadata);
     reader->decoder = NULL;
     reader->descriptor = NULL;
+    reader->first = NULL;
     reader->app_metadata = NULL;
 }

@@ -14,6 +14,7 @@ struct fletch_flight_reader {
     enum fletch_validation validation;
     struct fletch_ipc_decoder *decoder;                /* NULL: nothing has come */
     const struct fletch_flight_descriptor *descriptor; /* the last one; NULL: none */
+    const struct fletch_flight_descriptor *first;      /* which a handler may look at to its end */
     struct fletch_buffer *app_metadata;                /* a copy of the last one's bytes; grows */
 };
 

@@ -207,7 +207,7 @@ static bool run_handler(struct fletch_flight_visit *visit)
         status = take_request(visit, &made, &error);
     else if (status == FLETCH_OK && side->is_data)
         status = take_descriptor(visit, &error);
-    request = side->is_data ? (const void *)fletch_flight_stream_descriptor(visit->stream) : made;
+    request = side->is_data ? (const void *)visit->stream->user.reader.first : made;
     if (status == FLETCH_OK)
         status = call_handler(visit, request, &error);
     fletch_flight_release(made);

@@ -344,18 +344,6 @@ void fletch_flight_stream_disarm(struct fletch_flight_stream *stream)
 
 /* ---- reading ---- */
 
-static const struct fletch_flight_side *peer_side(const struct fletch_flight_stream *stream)
-{
-    return stream->options.is_server ? &stream->options.method->client
-                                     : &stream->options.method->server;
-}
-
-static const struct fletch_flight_side *own_side(const struct fletch_flight_stream *stream)
-{
-    return stream->options.is_server ? &stream->options.method->server
-                                     : &stream->options.method->client;
-}
-
 static enum fletch_answer refuse_side(const struct fletch_flight_stream *stream, const char *what,
                                       struct fletch_error *error)
 {
@@ -394,7 +382,7 @@ enum fletch_answer fletch_flight_stream_read(struct fletch_flight_stream *stream
                                              struct fletch_flight_data *out_data,
                                              struct fletch_error *error)
 {
-    if (!peer_side(stream)->is_data)
+    if (!fletch_flight_peer_side(stream)->is_data)
         return refuse_side(stream, "no record batches are read", error);
     enum fletch_answer answer = read_on(stream, timeout_ns, false, error);
     if (answer != FLETCH_DONE)
@@ -412,7 +400,7 @@ enum fletch_answer fletch_flight_stream_schema(struct fletch_flight_stream *stre
 {
     struct fletch_flight_user_half *user = &stream->user;
     enum fletch_answer answer = FLETCH_DONE;
-    if (!peer_side(stream)->is_data)
+    if (!fletch_flight_peer_side(stream)->is_data)
         return refuse_side(stream, "no record batches are read", error);
     if (fletch_flight_reader_schema(&user->reader) == NULL)
         answer = read_on(stream, timeout_ns, true, error);
@@ -438,7 +426,7 @@ enum fletch_answer fletch_flight_stream_receive(struct fletch_flight_stream *str
                                                 uint64_t timeout_ns, const void **out_message,
                                                 struct fletch_error *error)
 {
-    const struct fletch_flight_side *side = peer_side(stream);
+    const struct fletch_flight_side *side = fletch_flight_peer_side(stream);
     struct fletch_flight_incoming *incoming = NULL;
     if (side->is_data || side->kind != kind)
         return refuse_side(stream, "no such message is received", error);
@@ -533,11 +521,11 @@ enum fletch_status fletch_flight_stream_begin(struct fletch_flight_stream *strea
     struct fletch_flight_write_options known;
     struct fletch_flight_chain chain = {0};
     struct fletch_error cause;
-    if (!own_side(stream)->is_data || stream->user.writer.encoder != NULL)
-        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION, "%s: %s",
-                                stream->options.method->name,
-                                own_side(stream)->is_data ? "the schema was sent already"
-                                                          : "no record batches are written here");
+    if (!fletch_flight_own_side(stream)->is_data || stream->user.writer.encoder != NULL)
+        return fletch_error_set(
+            error, FLETCH_FAILED_PRECONDITION, "%s: %s", stream->options.method->name,
+            fletch_flight_own_side(stream)->is_data ? "the schema was sent already"
+                                                    : "no record batches are written here");
     enum fletch_status status = check_options(options, &known, error);
     if (status != FLETCH_OK)
         return status;
@@ -565,7 +553,7 @@ enum fletch_answer fletch_flight_stream_write(struct fletch_flight_stream *strea
                                               struct fletch_error *error)
 {
     struct fletch_flight_chain chain = {0};
-    if (!own_side(stream)->is_data)
+    if (!fletch_flight_own_side(stream)->is_data)
         return refuse_side(stream, "no record batches are written", error);
     enum fletch_answer answer = wait_room(stream, timeout_ns, error);
     if (answer != FLETCH_DONE)
@@ -579,7 +567,7 @@ enum fletch_answer fletch_flight_stream_send(struct fletch_flight_stream *stream
                                              enum fletch_flight_message kind, const void *message,
                                              uint64_t timeout_ns, struct fletch_error *error)
 {
-    const struct fletch_flight_side *side = own_side(stream);
+    const struct fletch_flight_side *side = fletch_flight_own_side(stream);
     const struct fletch_flight_memory memory = {stream->user.cache, stream->options.account};
     struct fletch_flight_outgoing *outgoing = NULL;
     struct fletch_flight_chain chain = {0};

@@ -139,6 +139,21 @@ struct fletch_flight_stream {
     FLETCH_ISOLATED struct fletch_flight_user_half user;
 };
 
+/* What the other end sends, and what this one does. */
+static inline const struct fletch_flight_side *
+fletch_flight_peer_side(const struct fletch_flight_stream *stream)
+{
+    const struct fletch_flight_method *method = stream->options.method;
+    return stream->options.is_server ? &method->client : &method->server;
+}
+
+static inline const struct fletch_flight_side *
+fletch_flight_own_side(const struct fletch_flight_stream *stream)
+{
+    const struct fletch_flight_method *method = stream->options.method;
+    return stream->options.is_server ? &method->server : &method->client;
+}
+
 /* `unsent`: messages in the upper 24 bits, bytes in the others. */
 enum { FLETCH_FLIGHT_UNSENT_BITS = 40 };
 static inline uint64_t fletch_flight_unsent(uint64_t count, uint64_t bytes)

@@ -87,6 +87,14 @@ static const struct flight *flight_at(struct program *program, size_t index)
     return flight;
 }
 
+static const char *location_of(struct program *program)
+{
+    pthread_mutex_lock(&program->mutex);
+    const char *location = fletch_flight_server_location(program->server);
+    pthread_mutex_unlock(&program->mutex);
+    return location;
+}
+
 static void drop(struct flight *flight)
 {
     for (size_t i = 0; i < flight->count; i++) {
@@ -404,12 +412,11 @@ static enum fletch_status handshake(void *user, struct fletch_flight_stream *str
     return status;
 }
 
-/* The info of a flight, which `use` is given. */
 static enum fletch_status send_info(struct program *program, struct fletch_flight_stream *stream,
                                     const struct flight *flight, struct fletch_error *error)
 {
     const char *path[] = {flight->name};
-    const char *location[] = {fletch_flight_server_location(program->server)};
+    const char *location[] = {location_of(program)};
     const struct fletch_flight_endpoint endpoints[] = {
         {.ticket = {flight->name, strlen(flight->name)},
          .locations = location,
@@ -540,8 +547,13 @@ static enum fletch_status do_put(void *user, struct fletch_flight_stream *stream
         return refuse(FLETCH_INVALID_ARGUMENT, error, "a path was expected");
     if (strcmp(descriptor->path[0], "refused") == 0)
         return refuse(FLETCH_PERMISSION_DENIED, error, "no puts here");
-    walk.flight = make(descriptor->path[0]);
-    return start(user, stream, &walk, error);
+    char name[NAME_BYTES];
+    (void)snprintf(name, sizeof name, "%s", descriptor->path[0]);
+    walk.flight = make(name);
+    enum fletch_status status = start(user, stream, &walk, error);
+    if (strncmp(descriptor->path[0], name, sizeof name - 1) != 0)
+        return refuse(FLETCH_INTERNAL, error, "the descriptor has changed meanwhile");
+    return status;
 }
 
 static enum fletch_status do_exchange(void *user, struct fletch_flight_stream *stream,
@@ -705,7 +717,10 @@ static void check(enum fletch_status status, const struct fletch_error *error)
 static void serve(struct program *program, struct fletch_flight_server_options *options)
 {
     struct fletch_error error;
+    /* Handlers may be called before it returns. */
+    pthread_mutex_lock(&program->mutex);
     check(fletch_flight_server_create(options, &program->server, &error), &error);
+    pthread_mutex_unlock(&program->mutex);
     printf("%s\n", fletch_flight_server_location(program->server));
     fflush(stdout);
     while (!has_been_told_to_end)

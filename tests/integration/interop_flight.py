@@ -594,6 +594,12 @@ class PlainGrpc(Case):
         acks = self.check_put(b"alone", messages, 4)
         self.assertEqual(acks, [b"", field(1, b"metadata alone")])
 
+    def test_descriptor_again(self):
+        (schema, _), (header, body) = self.messages_of([numbers(4)])
+        messages = [self.descriptor(b"first") + field(2, schema), self.descriptor(b"second"),
+                    self.descriptor(b"third") + field(2, header) + field(1000, body)]
+        self.check_put(b"first", messages, 4)
+
     def test_malformed(self):
         (schema, _), (header, body) = self.messages_of([numbers(4)])
         invalid = grpc.StatusCode.INVALID_ARGUMENT
