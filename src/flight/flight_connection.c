@@ -68,8 +68,10 @@ static enum fletch_status take_cache(struct fletch_flight_connections *connectio
                                      struct fletch_error *error)
 {
     for (int i = 0; i < SHELF; i++) {
-        /* The acquire half sees what its last owner has done with it. */
-        *out_cache = exchange_acq_rel(&connections->shelf[i], NULL);
+        /* relaxed: the exchange looks again */
+        if (load_relaxed(&connections->shelf[i]) == NULL)
+            continue;
+        *out_cache = exchange_acquire(&connections->shelf[i], NULL); /* E1 acquire */
         if (*out_cache != NULL)
             return FLETCH_OK;
     }
@@ -81,7 +83,9 @@ static void put_cache(struct fletch_flight_connections *connections,
 {
     for (int i = 0; i < SHELF; i++) {
         struct fletch_buffer_cache *none = NULL;
-        if (cas_strong_release(&connections->shelf[i], &none, cache))
+        /* relaxed: the exchange looks again */
+        if (load_relaxed(&connections->shelf[i]) == NULL &&
+            cas_strong_release(&connections->shelf[i], &none, cache)) /* E1 release */
             return;
     }
     fletch_buffer_cache_close(cache);
@@ -468,7 +472,7 @@ static void end_loop(void *context)
         fletch_timer_wheel_clear(wheel_of(connection), &connection->idle);
         fletch_timer_wheel_clear(wheel_of(connection), &connection->again);
     }
-    fetch_sub_acq_rel(&connections->loops_left, 1); /* read by who waits for zero */
+    fetch_sub_acq_rel(&connections->loops_left, 1); /* E2 release, E2 acquire */
     fletch_eventcount_notify(&connections->ended, UINT32_MAX);
 }
 
@@ -478,9 +482,9 @@ static void end_loops(struct fletch_flight_connections *connections)
     store_relaxed(&connections->loops_left, count); /* relaxed: the tasks carry it */
     for (uint32_t i = 0; i < count; i++)
         fletch_event_loop_post(connections->loops[i].loop, &connections->loops[i].ending);
-    while (load_acquire(&connections->loops_left) != 0) {
+    while (load_acquire(&connections->loops_left) != 0) { /* E2 acquire */
         uint32_t key = fletch_eventcount_prepare(&connections->ended);
-        if (load_acquire(&connections->loops_left) == 0)
+        if (load_acquire(&connections->loops_left) == 0) /* E2 acquire */
             fletch_eventcount_cancel(&connections->ended);
         else
             (void)fletch_eventcount_wait(&connections->ended, key, FLETCH_NO_TIMEOUT);
@@ -590,7 +594,7 @@ void fletch_flight_connections_destroy(struct fletch_flight_connections *connect
     for (uint32_t i = 0; connections->loops != NULL && i < connections->options.loop_count; i++)
         fletch_buffer_cache_close(connections->loops[i].cache);
     for (int i = 0; i < SHELF; i++)
-        fletch_buffer_cache_close(load_acquire(&connections->shelf[i])); /* all who put are gone */
+        fletch_buffer_cache_close(load_acquire(&connections->shelf[i])); /* E1 acquire */
     if (connections->connections != NULL)
         fletch_block_release(connections->connections);
     if (connections->loops != NULL)

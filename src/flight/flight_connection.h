@@ -2,7 +2,13 @@
 #define FLETCH_FLIGHT_FLIGHT_CONNECTION_H
 
 /* A client's connections: one for each slot of its pool, on the loop that the slot belongs to, and
- * the calls on their way to one. docs/FLIGHT.md. */
+ * the calls on their way to one. docs/FLIGHT.md.
+ *
+ * What belongs to a loop is its thread's alone; tasks carry calls there, and the pool's word says
+ * what becomes of a slot. Beside these:
+ *   E1: put cas_strong_release(shelf) -> take exchange_acquire(shelf): a cache as its last stream
+ *       has left it.
+ *   E2: a loop's end fetch_sub_acq_rel(loops_left) -> load_acquire of who waits for all of them. */
 
 #include "flight/flight_location.h"
 #include "flight/flight_method.h"

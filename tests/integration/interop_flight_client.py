@@ -118,11 +118,11 @@ class Server(flight.FlightServerBase):
         batches = self.flights[self.found(name)]
 
         def endless():
-            while True:
-                yield batches[0]
-                if context.is_cancelled():
-                    self.cancelled.set()
-                    return
+            try:
+                while True:
+                    yield batches[0]
+            finally:  # nobody wants more
+                self.cancelled.set()
 
         def broken():
             yield batches[0]
