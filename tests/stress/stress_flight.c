@@ -240,6 +240,33 @@ static void strangers_cancel_at_any_time(void **state)
     flight_ends_end(&ends);
 }
 
+/* ---- what a writer is told ---- */
+
+/* Of a call that ends while it writes: how, and not only that it has. */
+static void writers_hear_how_their_call_has_ended(void **state)
+{
+    const struct fletch_flight_call_options options = {.struct_size = sizeof options,
+                                                       .timeout_ns = 2 * MS_NS};
+    const struct fletch_flight_write_options writing = {.struct_size = sizeof writing,
+                                                        .descriptor = &command};
+    struct fletch_error error;
+    (void)state;
+    start(1);
+    const struct fletch_flight_output output = {.batch = ends.batch};
+    for (uint64_t i = 0; i < 10 * ROUNDS * arguments.scale; i++) {
+        struct fletch_flight_stream *stream;
+        assert_ok(fletch_flight_client_do_put(ends.client, &options, &stream, &error));
+        enum fletch_status status =
+            fletch_flight_stream_begin(stream, ends.schema, &writing, &error);
+        while (status == FLETCH_OK && fletch_flight_stream_write(stream, FLETCH_NO_TIMEOUT, &output,
+                                                                 &error) == FLETCH_DONE)
+            continue;
+        assert_string_equal(fletch_status_name(error.status), "DEADLINE_EXCEEDED");
+        fletch_flight_stream_close(stream);
+    }
+    flight_ends_end(&ends);
+}
+
 /* ---- ends of the whole ---- */
 
 static void destroy_server(void *context)
@@ -295,6 +322,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_crowd_waits_for_few_workers),
         cmocka_unit_test(those_without_a_worker_can_be_cancelled),
         cmocka_unit_test(strangers_cancel_at_any_time),
+        cmocka_unit_test(writers_hear_how_their_call_has_ended),
         cmocka_unit_test(a_server_is_destroyed_under_its_calls),
         cmocka_unit_test(a_client_is_destroyed_behind_its_last_close),
     };
