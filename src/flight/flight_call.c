@@ -66,7 +66,7 @@ static bool is_crowded(const struct fletch_flight_stream *stream, uint64_t unsen
 static void forget_outgoing(struct fletch_flight_stream *stream,
                             struct fletch_flight_outgoing *outgoing)
 {
-    uint64_t done = fletch_flight_unsent(1, outgoing->bytes);
+    uint64_t done = fletch_flight_unsent(1, outgoing->bytes + FLETCH_FLIGHT_MESSAGE_COST);
     fletch_flight_outgoing_free(stream->options.loop_cache, outgoing);
     /* relaxed: a number; the message's memory is this thread's */
     uint64_t before = fetch_sub_relaxed(&stream->unsent, done);

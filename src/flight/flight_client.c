@@ -86,6 +86,7 @@ static enum fletch_status connect_all(struct fletch_flight_client *client,
 
 static enum fletch_status start(struct fletch_flight_client *client, struct fletch_error *error)
 {
+    const struct fletch_buffer_pool_options pool = {.struct_size = sizeof pool};
     enum fletch_status status = FLETCH_OK;
     const char *location = client->options.location;
     client->options.location = NULL; /* the caller's */
@@ -95,7 +96,7 @@ static enum fletch_status start(struct fletch_flight_client *client, struct flet
         client->pool = client->options.pool;
     else if (status == FLETCH_OK)
         status = fletch_buffer_pool_create(
-            NULL, client->options.allocator == NULL ? NULL : &client->allocator, &client->pool,
+            &pool, client->options.allocator == NULL ? NULL : &client->allocator, &client->pool,
             error);
     return status == FLETCH_OK ? connect_all(client, error) : status;
 }

@@ -242,9 +242,9 @@ struct iovec fletch_flight_intake_place(struct fletch_flight_intake *intake)
     struct fletch_buffer *body = intake->incoming->body;
     switch (intake->target) {
     case FLETCH_FLIGHT_TARGET_KEY:
-        return (struct iovec){
-            intake->key + intake->key_filled,
-            smaller(intake->left_bytes, intake->key_filled == 0 ? KEY_FIRST : KEY_MORE)};
+        intake->key_left =
+            smaller(intake->left_bytes, intake->key_filled == 0 ? KEY_FIRST : KEY_MORE);
+        return (struct iovec){intake->key + intake->key_filled, intake->key_left};
     case FLETCH_FLIGHT_TARGET_BODY:
         return (struct iovec){fletch_buffer_mutable_data(body) + intake->body_filled,
                               fletch_buffer_bytes(body) - intake->body_filled};
@@ -263,7 +263,8 @@ enum fletch_status fletch_flight_intake_filled(struct fletch_flight_intake *inta
     intake->left_bytes -= bytes;
     if (intake->target == FLETCH_FLIGHT_TARGET_KEY) {
         intake->key_filled += bytes;
-        return take_keys(intake, error);
+        intake->key_left -= bytes;
+        return intake->key_left == 0 ? take_keys(intake, error) : FLETCH_OK;
     }
     enum fletch_status status = advance(intake, bytes, error);
     if (intake->field_left == 0 && intake->target != FLETCH_FLIGHT_TARGET_WHOLE)

@@ -41,6 +41,7 @@ struct fletch_flight_intake {
     size_t room_used;   /* of the block */
     uint8_t key[FLETCH_FLIGHT_KEY_ROOM];
     size_t key_filled;
+    size_t key_left; /* of its place, which is to be filled before it is looked at */
     uint8_t skip[FLETCH_FLIGHT_SKIP_ROOM];
 };
 
@@ -48,7 +49,7 @@ struct fletch_flight_intake {
 enum fletch_status fletch_flight_intake_begin(struct fletch_flight_intake *intake, bool is_data,
                                               size_t bytes, struct fletch_error *error);
 
-/* The place of the next bytes, while some are left. */
+/* The place of the next bytes, while some are left: asked for again when it is full. */
 struct iovec fletch_flight_intake_place(struct fletch_flight_intake *intake);
 
 /* INVALID_ARGUMENT: it is no FlightData, or a field is too large; RESOURCE_EXHAUSTED: no memory. */

@@ -52,6 +52,10 @@ enum fletch_flight_head {
 void fletch_flight_incoming_free(struct fletch_buffer_cache *cache,
                                  struct fletch_flight_incoming *incoming);
 
+/* What a message to be sent takes beside its bytes, about: it is counted, since small ones could be
+ * queued without end otherwise. */
+enum { FLETCH_FLIGHT_MESSAGE_COST = 512 };
+
 /* A message to be sent: slices behind it in its block, which refer to heads there too, and to what
  * `encoded` keeps alive. */
 struct fletch_flight_outgoing {

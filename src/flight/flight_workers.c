@@ -12,7 +12,8 @@ struct worker {
     struct fletch_flight_workers *workers;
     struct fletch_buffer_cache *cache;
     struct fletch_thread thread;
-    bool is_running; /* written by who starts it */
+    _Atomic uint32_t is_taken; /* by who starts it; what is below is theirs */
+    bool is_running;
 };
 
 struct fletch_flight_workers {
@@ -22,27 +23,36 @@ struct fletch_flight_workers {
     struct fletch_eventcount waiting;
     FLETCH_ISOLATED _Atomic int64_t spare;
     _Atomic uint32_t started; /* members that are taken, and tries beyond the limit */
+    _Atomic uint32_t submitted;
     _Atomic uint32_t is_over;
     struct worker members[];
 };
 
 /* ---- a worker ---- */
 
+static bool is_older(const struct fletch_stack_node *a, const struct fletch_stack_node *b)
+{
+    return (int32_t)(((const struct fletch_flight_job *)(const void *)a)->number -
+                     ((const struct fletch_flight_job *)(const void *)b)->number) < 0;
+}
+
 /* The oldest job; the others go back, and somebody else is told of them. NULL: there is none. */
 static struct fletch_flight_job *take(struct fletch_flight_workers *workers)
 {
-    struct fletch_stack_node *newest = fletch_node_stack_take(&workers->jobs);
-    struct fletch_stack_node *oldest = newest, *before = NULL;
-    if (newest == NULL)
+    struct fletch_stack_node *first = fletch_node_stack_take(&workers->jobs);
+    struct fletch_stack_node **oldest = &first;
+    if (first == NULL)
         return NULL;
-    for (; oldest->next != NULL; oldest = oldest->next)
-        before = oldest;
-    if (before != NULL) {
-        before->next = NULL;
-        (void)fletch_node_stack_give_back(&workers->jobs, newest);
+    for (struct fletch_stack_node **at = &first->next; *at != NULL; at = &(*at)->next)
+        if (is_older(*at, *oldest))
+            oldest = at;
+    struct fletch_stack_node *taken = *oldest;
+    *oldest = taken->next;
+    if (first != NULL) {
+        (void)fletch_node_stack_give_back(&workers->jobs, first);
         fletch_eventcount_notify(&workers->waiting, 1);
     }
-    return (struct fletch_flight_job *)(void *)oldest;
+    return (struct fletch_flight_job *)(void *)taken;
 }
 
 /* Waits for a job. NULL: there will be none. */
@@ -76,29 +86,51 @@ static void work(void *context)
     }
 }
 
+/* One of those that are left: who has counted itself finds one. */
+static struct worker *take_member(struct fletch_flight_workers *workers)
+{
+    for (uint32_t i = 0;; i = (i + 1) % workers->limit) {
+        uint32_t is_taken = 0;
+        /* The acquire half sees what was left of one that could not be started. */
+        if (cas_strong_acquire(&workers->members[i].is_taken, &is_taken, 1))
+            return &workers->members[i];
+    }
+}
+
+static enum fletch_status start_member(struct fletch_flight_workers *workers, struct worker *worker,
+                                       struct fletch_error *error)
+{
+    char name[FLETCH_THREAD_NAME_BYTES];
+    enum fletch_status status = FLETCH_OK;
+    (void)snprintf(name, sizeof name, "fletch-work-%u",
+                   (unsigned)((worker - workers->members) % 1000));
+    const struct fletch_thread_options options = {
+        .name = name, .cpu = FLETCH_ANY_CPU, .run = work, .context = worker};
+    if (worker->cache == NULL)
+        status = fletch_buffer_cache_open(workers->pool, &worker->cache, error);
+    if (status == FLETCH_OK)
+        status = fletch_thread_start(&worker->thread, &options, error);
+    worker->is_running = status == FLETCH_OK;
+    return status;
+}
+
 /* Makes one more, unless there are as many as there may be. The jobs that there are wait if none
  * can be made. */
 static enum fletch_status start(struct fletch_flight_workers *workers, struct fletch_error *error)
 {
-    char name[FLETCH_THREAD_NAME_BYTES];
-    /* relaxed: a number that each takes once */
-    uint32_t index = fetch_add_relaxed(&workers->started, 1);
-    if (index >= workers->limit) {
+    /* relaxed: a number; members are taken by their own words */
+    if (fetch_add_relaxed(&workers->started, 1) >= workers->limit) {
         fetch_sub_relaxed(&workers->started, 1); /* relaxed: as above */
         return FLETCH_OK;
     }
-    struct worker *worker = &workers->members[index];
-    worker->workers = workers;
-    enum fletch_status status = fletch_buffer_cache_open(workers->pool, &worker->cache, error);
-    if (status != FLETCH_OK)
-        return status;
-    (void)snprintf(name, sizeof name, "fletch-work-%u", (unsigned)(index % 1000));
-    const struct fletch_thread_options options = {
-        .name = name, .cpu = FLETCH_ANY_CPU, .run = work, .context = worker};
-    status = fletch_thread_start(&worker->thread, &options, error);
-    worker->is_running = status == FLETCH_OK;
-    if (worker->is_running)
+    struct worker *worker = take_member(workers);
+    enum fletch_status status = start_member(workers, worker, error);
+    if (status == FLETCH_OK) {
         fetch_add_relaxed(&workers->spare, 1); /* relaxed: a number */
+        return FLETCH_OK;
+    }
+    store_release(&worker->is_taken, 0);     /* read by take_member */
+    fetch_sub_relaxed(&workers->started, 1); /* relaxed: a number */
     return status;
 }
 
@@ -148,6 +180,7 @@ void fletch_flight_workers_submit(struct fletch_flight_workers *workers,
     /* relaxed: a number; the job goes by the stack */
     if (fetch_sub_relaxed(&workers->spare, 1) <= 0)
         (void)start(workers, NULL);
+    job->number = fetch_add_relaxed(&workers->submitted, 1); /* relaxed: as above */
     (void)fletch_node_stack_push(&workers->jobs, &job->node, &job->node);
     fletch_eventcount_notify(&workers->waiting, 1);
 }

@@ -2,7 +2,8 @@
 #define FLETCH_FLIGHT_FLIGHT_WORKERS_H
 
 /* Threads for what may block. Jobs go onto a stack that is taken whole (memory/node_stack.h): who
- * takes it keeps the oldest job and gives the others back. Threads without a job sleep on one
+ * takes it keeps the oldest job and gives the others back, which may then lie above newer ones: jobs
+ * have numbers. Threads without a job sleep on one
  * eventcount. `spare` is how many threads have none, less how many jobs wait: below zero another
  * thread is started, up to the limit.
  *
@@ -17,6 +18,7 @@ struct fletch_flight_workers;
 /* The memory of who submits it, until `run` is called. `cache`: the worker's. */
 struct fletch_flight_job {
     struct fletch_stack_node node; /* first */
+    uint32_t number;               /* of the submit */
     void (*run)(struct fletch_flight_job *job, struct fletch_buffer_cache *cache);
 };
 

@@ -17,7 +17,7 @@ void fletch_flight_chain_add(struct fletch_flight_chain *chain,
     else
         chain->last->next = node;
     chain->last = node;
-    chain->bytes += outgoing->bytes;
+    chain->bytes += outgoing->bytes + FLETCH_FLIGHT_MESSAGE_COST;
     chain->count++;
 }
 

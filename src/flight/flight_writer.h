@@ -23,7 +23,7 @@ struct fletch_flight_writer {
 struct fletch_flight_chain {
     struct fletch_inbox_node *first;
     struct fletch_inbox_node *last;
-    size_t bytes;
+    size_t bytes; /* and what each costs beside its own */
     size_t count;
 };
 

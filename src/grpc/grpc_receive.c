@@ -9,6 +9,9 @@
 #include "grpc/grpc_status.h"
 #include "grpc/grpc_text.h"
 
+/* By so much two clocks that were started by one message may differ. */
+#define DEADLINE_SLACK_NS UINT64_C(10000000)
+
 /* ---- messages ---- */
 
 static void await_prefix(struct fletch_grpc_call *call)
@@ -304,19 +307,32 @@ static bool take_headers(struct fletch_grpc_connection *connection,
     return false;
 }
 
+/* Servers end a call at its deadline by a reset, and theirs may come a moment before ours. */
+static bool is_deadline(const struct fletch_grpc_call *call, const struct fletch_http2_event *event)
+{
+    return event->cause == FLETCH_HTTP2_BY_PEER && event->code == FLETCH_HTTP2_CANCEL &&
+           call->deadline_ns <=
+               fletch_saturating_add_u64(call->connection->now_ns, DEADLINE_SLACK_NS);
+}
+
 static void take_reset(struct fletch_grpc_call *call, const struct fletch_http2_event *event)
 {
-    bool is_cancelled =
-        call->connection->options.http2.is_server && event->cause == FLETCH_HTTP2_BY_PEER;
-    enum fletch_status status =
-        is_cancelled ? FLETCH_CANCELLED : fletch_grpc_status_of_reset(event->code, event->cause);
+    bool is_server = call->connection->options.http2.is_server;
+    enum fletch_status status = fletch_grpc_status_of_reset(event->code, event->cause);
+    const char *text = event->text;
+    if (is_server && event->cause == FLETCH_HTTP2_BY_PEER) {
+        status = FLETCH_CANCELLED;
+    } else if (!is_server && is_deadline(call, event)) {
+        status = FLETCH_DEADLINE_EXCEEDED;
+        text = "the server has ended the call at its deadline";
+    }
     /* A server that has answered has looked at it, whatever it says now. */
     call->is_untouched = event->cause == FLETCH_HTTP2_BY_REFUSAL && !call->got_headers;
     call->is_finished = true;
     fletch_grpc_incoming_end(call);
     fletch_buffer_release(call->connection->options.http2.cache, call->buffer);
     call->buffer = NULL;
-    fletch_grpc_call_end(call, status, event->text);
+    fletch_grpc_call_end(call, status, text);
 }
 
 bool fletch_grpc_receive(struct fletch_grpc_connection *connection,

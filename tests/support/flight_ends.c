@@ -135,6 +135,7 @@ void flight_ends_serve(struct flight_ends *ends, const char *location, uint32_t 
         .handlers = &handlers,
         .user = ends,
         .loop_count = 1,
+        .worker_limit = ends->worker_limit,
         .pool = ends->pool.pool,
         .account = ends->pool.account,
         .stream_limit = stream_limit,

@@ -15,6 +15,7 @@ struct flight_ends {
     struct fletch_batch *batch;
     struct fletch_flight_server *server;
     struct fletch_flight_client *client;
+    uint32_t worker_limit;    /* of the server; 0: the default */
     _Atomic uint32_t hanging; /* handlers that wait for their call's end */
 };
 

@@ -339,6 +339,28 @@ static void locations_of_an_endpoint_are_tried_in_turn(void **state)
     flight_ends_end(&ends);
 }
 
+/* With a pool of its own, which goes with it. */
+static void a_client_needs_no_options(void **state)
+{
+    struct fletch_flight_client *own = NULL;
+    struct fletch_flight_stream *stream;
+    struct fletch_flight_data data;
+    const struct fletch_flight_bytes ticket = {"1", 1};
+    (void)state;
+    start(NULL);
+    const struct fletch_flight_call_options call = {
+        .struct_size = sizeof call, .location = fletch_flight_server_location(ends.server)};
+    assert_ok(fletch_flight_client_create(NULL, &own, &error));
+    assert_int_equal(fletch_flight_client_do_get(own, NULL, &ticket, &stream, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_ok(fletch_flight_client_do_get(own, &call, &ticket, &stream, &error));
+    assert_answer(fletch_flight_stream_read(stream, FLETCH_NO_TIMEOUT, &data, &error), FLETCH_DONE);
+    fletch_batch_release(NULL, data.batch);
+    check_end(stream, "OK");
+    fletch_flight_client_destroy(own);
+    flight_ends_end(&ends);
+}
+
 static void options_are_checked(void **state)
 {
     static const struct {
@@ -399,6 +421,7 @@ int main(void)
         cmocka_unit_test(a_server_that_is_destroyed_ends_its_calls),
         cmocka_unit_test(deadlines_end_calls_at_both_sides),
         cmocka_unit_test(locations_of_an_endpoint_are_tried_in_turn),
+        cmocka_unit_test(a_client_needs_no_options),
         cmocka_unit_test(options_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,19 +99,26 @@ static void add_unknown(struct made *made, struct fletch_random *random)
     made->size = (size_t)(to - made->bytes);
 }
 
-/* Gives the bytes, each piece as large as `piece` says, at most. */
+/* Gives the bytes, each piece as large as `piece` says, at most. As gRPC does: there is another
+ * place when the last one is full. */
 static enum fletch_status give(const struct made *made, size_t piece, struct fletch_error *error)
 {
-    size_t at = 0;
+    size_t at = 0, left = 0;
+    uint8_t *to = NULL;
     enum fletch_status status = fletch_flight_intake_begin(&intake, true, made->size, error);
     while (status == FLETCH_OK && at < made->size) {
-        struct iovec place = fletch_flight_intake_place(&intake);
-        size_t left = made->size - at;
-        assert_true(place.iov_len > 0 && place.iov_len <= left);
-        size_t bytes = place.iov_len < piece ? place.iov_len : piece;
-        memcpy(place.iov_base, made->bytes + at, bytes);
-        at += bytes;
-        status = fletch_flight_intake_filled(&intake, bytes, error);
+        if (left == 0) {
+            struct iovec place = fletch_flight_intake_place(&intake);
+            assert_true(place.iov_len > 0 && place.iov_len <= made->size - at);
+            to = place.iov_base;
+            left = place.iov_len;
+        }
+        size_t now = left < piece ? left : piece;
+        memcpy(to, made->bytes + at, now);
+        at += now;
+        to += now;
+        left -= now;
+        status = fletch_flight_intake_filled(&intake, now, error);
     }
     return status;
 }

@@ -172,6 +172,23 @@ static void test_backpressure(void **state)
     flight_scene_until(&scene, &scene.ended, 1);
 }
 
+/* Messages without bytes take memory too. */
+static void test_empty_messages_fill_the_queue(void **state)
+{
+    (void)state;
+    const struct fletch_flight_output output = {.batch = NULL};
+    struct fletch_flight_stream *stream = begin(FLETCH_FLIGHT_METHOD_DO_PUT);
+    enum fletch_answer answer = FLETCH_DONE;
+    uint32_t count = 0;
+    for (; answer == FLETCH_DONE && count < 100000; count++)
+        answer = fletch_flight_stream_write(stream, 0, &output, &error);
+    assert_answer(answer, FLETCH_FULL);
+    assert_true(count > 10000 && count < 20000);
+    assert_answer(flight_scene_write(&scene, stream, &output, &error), FLETCH_DONE);
+    fletch_flight_stream_close(stream);
+    flight_scene_until(&scene, &scene.ended, scene.sources);
+}
+
 static void test_split_by_rows(void **state)
 {
     (void)state;
@@ -458,6 +475,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_put_with_acknowledgements, start, end),
         cmocka_unit_test_setup_teardown(test_exchange_of_every_layout, start, end),
         cmocka_unit_test_setup_teardown(test_backpressure, start, end),
+        cmocka_unit_test_setup_teardown(test_empty_messages_fill_the_queue, start, end),
         cmocka_unit_test_setup_teardown(test_split_by_rows, start, end),
         cmocka_unit_test_setup_teardown(test_row_too_large, start, end),
         cmocka_unit_test_setup_teardown(test_wrong_sides, start, end),

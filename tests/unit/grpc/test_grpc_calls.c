@@ -475,6 +475,9 @@ static void test_cancel_anywhere(void **state)
         if (i % 3 != 2)
             release(&client);
         run(&client, &server, &random);
+        /* The server's clock may be the first to say so, by a reset. */
+        if (i % 3 == 2 && client.endings == 1 && client.status != FLETCH_OK)
+            assert_int_equal(client.status, FLETCH_DEADLINE_EXCEEDED);
         assert_false(client.is_closed || server.is_closed);
         assert_true(server.endings <= 1);
         release(&server);
