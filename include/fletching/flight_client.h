@@ -56,7 +56,8 @@ struct fletch_flight_client_options {
     /** Of one message that servers take: batches with more are split by rows. 0: 4 MiB, which all
      *  take; SIZE_MAX: they have no limit (as C++, Java and pyarrow have none). */
     size_t peer_message_bytes;
-    uint64_t spin_ns; /* of a loop before it sleeps. 0: the default; FLETCH_OFF: none */
+    /** Of a loop, and of who waits for one, before it sleeps. 0: the default; FLETCH_OFF: none. */
+    uint64_t spin_ns;
     /** How much of batches that come is validated before they are given out. */
     enum fletch_validation validation;
 };

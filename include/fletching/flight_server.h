@@ -118,7 +118,7 @@ struct fletch_flight_server_options {
     size_t peer_message_bytes;
     uint32_t connection_limit; /* more are closed at once. 0: 10,000 */
     uint32_t stream_limit;     /* calls of one connection at a time. 0: 1,024 */
-    /** How long a loop looks for events again and again before it sleeps. 0:
+    /** How long a loop, and a worker that waits for one, looks again and again before it sleeps. 0:
      *  FLETCH_SPIN_BUDGET_NS_DEFAULT; FLETCH_OFF: not at all. */
     uint64_t spin_ns;
     /** How much of batches that come is validated before a handler gets them. */

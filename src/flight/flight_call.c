@@ -35,8 +35,10 @@ static bool tell(struct fletch_flight_stream *stream, struct fletch_flight_node 
     bool was_empty = false;
     if (fletch_inbox_push(&stream->messages, &node->link, &was_empty) != FLETCH_DONE)
         return false;
-    if (was_empty)
+    if (was_empty) {
         fletch_eventcount_notify_inline(&stream->waiting, UINT32_MAX);
+        fletch_event_loop_handed_over(stream->options.loop);
+    }
     return true;
 }
 
@@ -124,7 +126,10 @@ static void end(struct fletch_flight_stream *stream, enum fletch_status status, 
     (void)snprintf(stream->ended.text, sizeof stream->ended.text, "%s", text);
     store_relaxed(&stream->is_over, 1); /* relaxed: a hint; what it is about comes by the inbox */
     (void)tell(stream, &stream->end);
-    fletch_eventcount_notify_inline(&stream->waiting, UINT32_MAX);
+    /* Who waits for room may not have heard of it. relaxed: a number; the fence of the look for
+     * sleepers and that of who goes to sleep order it and the flag */
+    if (fletch_eventcount_is_awaited(&stream->waiting) && load_relaxed(&stream->unsent) != 0)
+        fletch_eventcount_wake(&stream->waiting, UINT32_MAX);
     close_commands(stream);
     if (stream->options.counters != NULL)
         /* relaxed: written by this thread only, and read as a number */

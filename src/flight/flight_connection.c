@@ -39,6 +39,7 @@ struct fletch_flight_connections {
     struct fletch_flight_connections_options options;
     struct fletch_connection_pool pool;
     struct fletch_loop_group *group;
+    struct fletch_flight_waits waits;
     _Atomic(struct fletch_buffer_cache *) shelf[SHELF];
     struct client_loop *loops;
     struct fletch_flight_connection *connections; /* by slot */
@@ -376,6 +377,7 @@ static enum fletch_status add_stream(struct dial *dial, const struct fletch_flig
         .write_queue_bytes = owner->options.write_queue_bytes,
         .peer_message_bytes = owner->options.peer_message_bytes,
         .counters = &connection->at->counters,
+        .waits = &owner->waits,
         .over = over,
         .left = left,
         .context = dial,
@@ -530,6 +532,7 @@ static enum fletch_status start(struct fletch_flight_connections *connections,
                                 struct fletch_error *error)
 {
     const struct fletch_flight_connections_options *options = &connections->options;
+    fletch_flight_waits_start(&connections->waits, options->spin_ns);
     const struct fletch_connection_pool_options pool = {
         .slot_count = options->slot_count,
         .connections_per_address = options->connections_per_address,

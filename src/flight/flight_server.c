@@ -198,6 +198,7 @@ static enum fletch_status prepare_loop(struct fletch_flight_server *server, uint
     at->server = server;
     at->service.service = &server->service;
     at->service.loop = fletch_loop_group_loop(server->group, index);
+    fletch_flight_waits_start(&at->service.waits, server->options.spin_ns);
     enum fletch_status status = fletch_buffer_cache_open(server->pool, &at->service.cache, error);
     for (size_t i = 0; i < FLETCH_FLIGHT_METHODS; i++) {
         at->contexts[i] = (struct fletch_flight_service_method){

@@ -335,6 +335,7 @@ static enum fletch_status make_stream(struct fletch_flight_visit *visit,
         .write_queue_bytes = service->write_queue_bytes,
         .peer_message_bytes = service->peer_message_bytes,
         .counters = &at->counters,
+        .waits = &at->waits,
         .happened = happened,
         .context = visit,
     };

@@ -29,6 +29,7 @@ struct fletch_flight_service_loop {
     struct fletch_event_loop *loop;
     struct fletch_buffer_cache *cache; /* of the loop's thread */
     struct fletch_flight_counters counters;
+    struct fletch_flight_waits waits;
 };
 
 /* The context of a method of gRPC. */

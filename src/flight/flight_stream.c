@@ -51,9 +51,9 @@ static void init(struct fletch_flight_stream *stream,
         stream->options.write_queue_bytes = FLETCH_FLIGHT_WRITE_QUEUE_BYTES;
     fletch_shared_init(&stream->shared, free_stream);
     fletch_shared_acquire(&stream->shared);
-    store_relaxed(&stream->messages.head, NULL); /* relaxed: nobody else knows the stream yet */
-    store_relaxed(&stream->commands.head, NULL); /* relaxed: the same */
-    fletch_eventcount_start(&stream->waiting, FLETCH_SHARING_PROCESS);
+    store_relaxed(&stream->messages.head, NULL);    /* relaxed: nobody else knows the stream yet */
+    store_relaxed(&stream->commands.head, NULL);    /* relaxed: the same */
+    fletch_eventcount_start_full(&stream->waiting); /* a call is too short to ask the system */
     fletch_field_list_init(&stream->headers, &stream->allocator);
     fletch_field_list_init(&stream->trailers, &stream->allocator);
     fletch_flight_call_prepare(stream);
@@ -88,9 +88,7 @@ enum fletch_status fletch_flight_stream_create(const struct fletch_flight_stream
 void fletch_flight_stream_use(struct fletch_flight_stream *stream,
                               struct fletch_buffer_cache *cache)
 {
-    static const struct fletch_wait_policy policy = {
-        .strategy = FLETCH_WAIT_ADAPTIVE, .spin_budget_ns = FLETCH_SPIN_BUDGET_NS_DEFAULT};
-    fletch_wait_history_start(&stream->user.history, &policy);
+    fletch_wait_history_copy(&stream->user.history, &stream->options.waits->history);
     set_cache(stream, cache);
 }
 
@@ -282,10 +280,8 @@ static enum fletch_answer attempt_answer(void *call)
 static enum fletch_answer wait_for(struct attempt *attempt, fletch_wait_attempt *try,
                                    uint64_t timeout_ns)
 {
-    static const struct fletch_wait_policy policy = {
-        .strategy = FLETCH_WAIT_ADAPTIVE, .spin_budget_ns = FLETCH_SPIN_BUDGET_NS_DEFAULT};
     const struct fletch_wait wait = {
-        .policy = &policy,
+        .policy = &attempt->stream->options.waits->policy,
         .history = &attempt->stream->user.history,
         .eventcount = &attempt->stream->waiting,
         .attempt = try,
@@ -693,6 +689,7 @@ void fletch_flight_stream_leave(struct fletch_flight_stream *stream)
     give_back_all(stream);
     if (user->has_item)
         fletch_batch_release(user->cache, user->item.batch);
+    fletch_wait_history_copy(&stream->options.waits->history, &user->history);
     fletch_flight_reader_end(&user->reader);
     fletch_flight_writer_end(&user->writer);
     stream->close.link.next = NULL;

@@ -36,6 +36,26 @@ struct fletch_flight_counters {
     _Atomic uint64_t sent_bytes;
 };
 
+/* How users of a client's or a server's streams wait, and what those have learned that are over. */
+struct fletch_flight_waits {
+    struct fletch_wait_policy policy;
+    struct fletch_wait_history history;
+};
+
+/* Up to `spin_ns` before sleeping; 0: the default; FLETCH_OFF: not at all. */
+static inline void fletch_flight_waits_start(struct fletch_flight_waits *waits, uint64_t spin_ns)
+{
+    waits->policy = (struct fletch_wait_policy){.strategy = FLETCH_WAIT_PARK};
+    if (spin_ns != FLETCH_OFF)
+        waits->policy = (struct fletch_wait_policy){
+            .strategy = FLETCH_WAIT_ADAPTIVE,
+            .spin_budget_ns = spin_ns == 0           ? FLETCH_SPIN_BUDGET_NS_DEFAULT
+                              : spin_ns < UINT32_MAX ? spin_ns
+                                                     : UINT32_MAX,
+        };
+    fletch_wait_history_start(&waits->history, &waits->policy);
+}
+
 struct fletch_flight_stream_options {
     const struct fletch_flight_method *method;
     bool is_server;
@@ -48,6 +68,7 @@ struct fletch_flight_stream_options {
     size_t peer_message_bytes; /* SIZE_MAX: the peer has no limit */
     bool peer_reads_deltas;
     struct fletch_flight_counters *counters; /* NULL: nobody counts */
+    struct fletch_flight_waits *waits;
     /* Something has come for the user, there is room again, somebody has called wake, or the call
      * is over. The loop's thread, not from within a function of the stream. NULL allowed. */
     void (*happened)(void *context);

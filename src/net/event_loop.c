@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/thread.h"
 #include "sync/eventcount.h"
 
 enum { EVENTS_MOST = 128 };
@@ -27,6 +28,7 @@ struct fletch_event_loop {
     struct fletch_event_loop_statistics statistics;
     int event_count;                       /* of the turn */
     bool ended_with_timers;                /* the last turn */
+    bool has_handed_over;                  /* since it last gave its processor away */
     struct fletch_event_source *looked_at; /* while spinning; NULL: none */
     struct epoll_event events[EVENTS_MOST];
     FLETCH_ISOLATED struct fletch_inbox inbox; /* what other threads write */
@@ -77,14 +79,14 @@ enum fletch_status fletch_event_loop_create(const struct fletch_event_loop_optio
     loop->statistics = (struct fletch_event_loop_statistics){.turns = 0};
     loop->event_count = 0;
     loop->ended_with_timers = false;
+    loop->has_handed_over = false;
     loop->looked_at = NULL;
     fletch_timer_wheel_start(&loop->wheel, loop->now_ns);
     /* relaxed: whoever hands the loop to other threads orders this before their use */
     store_relaxed(&loop->inbox.head, NULL);
     store_relaxed(&loop->stops, 0); /* relaxed: as above */
-    fletch_eventcount_start(&loop->eventcount, FLETCH_SHARING_PROCESS);
-    /* A loop sleeps far more often than it is woken by a post: no membarrier for each sleep. */
-    loop->eventcount.fence_kind = FLETCH_FENCE_FULL;
+    /* A loop sleeps far more often than it is woken by a post. */
+    fletch_eventcount_start_full(&loop->eventcount);
     enum fletch_status status = open_loop(loop, error);
     if (status != FLETCH_OK) {
         fletch_eventcount_deinit(&loop->eventcount);
@@ -205,6 +207,9 @@ static bool spin(struct fletch_event_loop *loop, uint64_t deadline_ns)
     uint64_t end_ns = fletch_saturating_add_u64(loop->now_ns, loop->spin_ns);
     if (end_ns > deadline_ns)
         end_ns = deadline_ns;
+    if (loop->has_handed_over)
+        fletch_thread_yield();
+    loop->has_handed_over = false;
     while (loop->now_ns < end_ns) {
         /* Events first: a source that always has something must not keep others waiting. A look
          * may have set a timer. */
@@ -309,6 +314,11 @@ enum fletch_status fletch_event_loop_watch(struct fletch_event_loop *loop,
     enum fletch_status status = fletch_net_failure(error, number, "watching", "descriptor");
     errno = number;
     return status;
+}
+
+void fletch_event_loop_handed_over(struct fletch_event_loop *loop)
+{
+    loop->has_handed_over = true;
 }
 
 void fletch_event_loop_look_at(struct fletch_event_loop *loop, struct fletch_event_source *source)

@@ -97,6 +97,10 @@ enum fletch_status fletch_event_loop_watch(struct fletch_event_loop *loop,
                                            struct fletch_event_source *source, uint32_t events,
                                            struct fletch_error *error);
 
+/* Another thread was given something to do. If it shares the loop's processor it can begin before
+ * the loop spins, which gives the processor away once. */
+void fletch_event_loop_handed_over(struct fletch_event_loop *loop);
+
 /* While it spins, the loop looks at this source itself, in turns with events: what comes to it is
  * found without one. One source, that of the last call. */
 void fletch_event_loop_look_at(struct fletch_event_loop *loop, struct fletch_event_source *source);

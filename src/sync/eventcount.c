@@ -21,11 +21,9 @@ size_t fletch_eventcount_alignment(void)
     return _Alignof(struct fletch_eventcount);
 }
 
-void fletch_eventcount_start(struct fletch_eventcount *eventcount, enum fletch_sharing sharing)
+static void start(struct fletch_eventcount *eventcount, enum fletch_sharing sharing,
+                  enum fletch_fence_kind kind)
 {
-    enum fletch_fence_kind kind = FLETCH_FENCE_FULL;
-    if (sharing == FLETCH_SHARING_PROCESS)
-        kind = fletch_fence_kind_of_process();
     eventcount->fence_kind = kind;
     eventcount->sharing = sharing;
     /* relaxed: whoever hands the eventcount to other threads orders this before their use */
@@ -35,6 +33,19 @@ void fletch_eventcount_start(struct fletch_eventcount *eventcount, enum fletch_s
     store_relaxed(&eventcount->woken_ns, 0);      /* relaxed: as above */
     store_relaxed(&eventcount->waker, 0);         /* relaxed: as above */
     store_relaxed(&eventcount->unordered, 0);     /* relaxed: as above */
+}
+
+void fletch_eventcount_start(struct fletch_eventcount *eventcount, enum fletch_sharing sharing)
+{
+    enum fletch_fence_kind kind = FLETCH_FENCE_FULL;
+    if (sharing == FLETCH_SHARING_PROCESS)
+        kind = fletch_fence_kind_of_process();
+    start(eventcount, sharing, kind);
+}
+
+void fletch_eventcount_start_full(struct fletch_eventcount *eventcount)
+{
+    start(eventcount, FLETCH_SHARING_PROCESS, FLETCH_FENCE_FULL);
 }
 
 enum fletch_status fletch_eventcount_init(void *memory, size_t memory_bytes,

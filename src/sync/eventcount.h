@@ -75,6 +75,10 @@ struct fletch_eventcount {
  * full fences otherwise. */
 void fletch_eventcount_start(struct fletch_eventcount *eventcount, enum fletch_sharing sharing);
 
+/* One of this process with full fences: where notifiers come seldom, so that neither making it nor
+ * sleeping on it asks the system for a barrier. */
+void fletch_eventcount_start_full(struct fletch_eventcount *eventcount);
+
 /* The two halves of prepare, for waiters that put the fence off (sync/wait.c). */
 uint32_t fletch_eventcount_announce(struct fletch_eventcount *eventcount);
 void fletch_eventcount_fence(struct fletch_eventcount *eventcount);

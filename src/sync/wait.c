@@ -65,6 +65,15 @@ void fletch_wait_history_start(struct fletch_wait_history *history,
     store_relaxed(&history->parks, 0);      /* relaxed: as above */
 }
 
+void fletch_wait_history_copy(struct fletch_wait_history *history,
+                              const struct fletch_wait_history *other)
+{
+    /* relaxed: guesses, no data behind them */
+    store_relaxed(&history->mean_ns, load_relaxed(&other->mean_ns));
+    store_relaxed(&history->slept_long, load_relaxed(&other->slept_long)); /* relaxed: as above */
+    store_relaxed(&history->same_cpu, load_relaxed(&other->same_cpu));     /* relaxed: as above */
+}
+
 /* Up to `attempts` tries with PAUSE between them (FLETCH_WAIT_SPIN: none). */
 static enum fletch_answer spin(const struct fletch_wait *wait, int attempts)
 {
@@ -170,21 +179,25 @@ static void learn(const struct fletch_wait *wait, uint64_t waited_ns)
     store_relaxed(&wait->history->mean_ns, mean); /* relaxed: as above */
 }
 
+static uint64_t spin_end_ns(const struct fletch_wait *wait, uint64_t start_ns, uint64_t deadline_ns)
+{
+    uint64_t spin_ns = 2 * (uint64_t)load_relaxed(&wait->history->mean_ns); /* relaxed: a guess */
+    if (spin_ns > wait->policy->spin_budget_ns)
+        spin_ns = wait->policy->spin_budget_ns;
+    return start_ns + spin_ns < deadline_ns ? start_ns + spin_ns : deadline_ns;
+}
+
 static enum fletch_answer adapt_until(const struct fletch_wait *wait, uint64_t start_ns,
                                       uint64_t deadline_ns)
 {
     uint64_t now_ns = start_ns;
-    uint64_t spin_ns = 2 * (uint64_t)load_relaxed(&wait->history->mean_ns); /* relaxed: a guess */
-    if (spin_ns > wait->policy->spin_budget_ns)
-        spin_ns = wait->policy->spin_budget_ns;
-    uint64_t until_ns = start_ns + spin_ns < deadline_ns ? start_ns + spin_ns : deadline_ns;
-    enum fletch_answer answer = spin_until(wait, until_ns, &now_ns);
-    /* relaxed: a guess */
-    bool same_cpu = load_relaxed(&wait->history->same_cpu) != 0;
-    if (!is_final(answer) && now_ns < deadline_ns && same_cpu) {
+    enum fletch_answer answer;
+    if (load_relaxed(&wait->history->same_cpu) != 0) { /* relaxed: a guess */
         fletch_thread_yield();
         answer = wait->attempt(wait->call);
         now_ns = fletch_clock_now_ns();
+    } else {
+        answer = spin_until(wait, spin_end_ns(wait, start_ns, deadline_ns), &now_ns);
     }
     if (!is_final(answer) && now_ns < deadline_ns) {
         answer = park_until(wait, deadline_ns);

@@ -14,8 +14,9 @@
  * wake-ups that spinning is no use, although the next element is a microsecond away.
  *
  * Two threads that share a processor would change places for each element: the sleeper is woken by
- * the first one. So who was last woken by a thread on its own processor gives the processor away
- * once between spinning and parking: the other gets ahead by what it can do in its turn.
+ * the first one, and while one spins the other cannot run. So who was last woken by a thread on its
+ * own processor does not spin, but gives the processor away once before it parks: the other gets
+ * ahead by what it can do in its turn.
  *
  * Parking. Within one process the fence that a sleeper owes is a membarrier call, which interrupts
  * every running thread of the process; many sleeps are over before that would pay. So a waiter
@@ -73,6 +74,10 @@ bool fletch_wait_policy_sleeps(const struct fletch_wait_policy *policy);
 
 void fletch_wait_history_start(struct fletch_wait_history *history,
                                const struct fletch_wait_policy *policy);
+
+/* What one has learned, another one begins with; without what it has counted. */
+void fletch_wait_history_copy(struct fletch_wait_history *history,
+                              const struct fletch_wait_history *other);
 
 /* Tries until the attempt answers DONE or CLOSED or `timeout_ns` has passed, and returns the last
  * answer. Tries at least once. */

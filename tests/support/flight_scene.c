@@ -270,6 +270,7 @@ bool flight_scene_start(struct flight_scene *scene)
         scene->service.allocator = fletch_allocator_or_default(NULL);
     scene->at = (struct fletch_flight_service_loop){
         .service = &scene->service, .loop = rpc->loop, .cache = rpc->pool.cache};
+    fletch_flight_waits_start(&scene->at.waits, 0);
     make_methods(scene);
     struct fletch_rpc_server_options options = rpc_scene_server_options(rpc, NULL);
     options.methods = scene->methods;
@@ -315,6 +316,7 @@ struct fletch_flight_stream *flight_scene_call(struct flight_scene *scene,
         .allocator = rpc->allocator,
         .validation = FLETCH_VALIDATION_FULL,
         .peer_message_bytes = SIZE_MAX,
+        .waits = &scene->at.waits,
     };
     struct fletch_flight_stream *stream;
     struct fletch_rpc_call *call;

@@ -118,6 +118,7 @@ static void connect_to(const struct fletch_flight_server *server)
 
 static struct fletch_flight_stream *act(const char *type)
 {
+    static struct fletch_flight_waits waits;
     const struct fletch_flight_action action = {type, {"body", 4}};
     const struct fletch_flight_method *method =
         &fletch_flight_methods[FLETCH_FLIGHT_METHOD_DO_ACTION];
@@ -127,9 +128,11 @@ static struct fletch_flight_stream *act(const char *type)
         .loop_cache = scene.pool.cache,
         .account = scene.pool.account,
         .peer_message_bytes = SIZE_MAX,
+        .waits = &waits,
     };
     struct fletch_flight_stream *stream;
     struct fletch_rpc_call *call;
+    fletch_flight_waits_start(&waits, 0);
     assert_ok(fletch_flight_stream_create(&options, scene.pool.cache, &stream, &error));
     const struct fletch_rpc_calling calling = {
         .path = method->path,
