@@ -110,12 +110,17 @@ void fletch_flight_stream_release(struct fletch_flight_stream *stream)
 bool fletch_flight_stream_command(struct fletch_flight_stream *stream,
                                   struct fletch_inbox_node *first)
 {
+    bool is_one = first->next == NULL;
     bool was_empty = false;
-    enum fletch_answer answer = first->next == NULL
+    enum fletch_answer answer = is_one
                                     ? fletch_inbox_push(&stream->commands, first, &was_empty)
                                     : fletch_inbox_push_list(&stream->commands, first, &was_empty);
-    if (answer != FLETCH_DONE)
+    if (answer != FLETCH_DONE) {
+        /* A node that was refused may lead to one that was in the inbox, which is the loop's. */
+        if (is_one)
+            first->next = NULL;
         return false;
+    }
     if (!was_empty)
         return true;
     /* The acquire half takes the task from the loop, which has emptied the inbox since. */
@@ -146,8 +151,7 @@ void fletch_flight_stream_cancel(struct fletch_flight_stream *stream)
 
 bool fletch_flight_stream_is_over(const struct fletch_flight_stream *stream)
 {
-    /* relaxed: a hint; what it is about comes by the inbox */
-    return load_relaxed(&stream->is_over) != 0;
+    return load_acquire(&stream->is_over) != 0; /* behind it the end can be read */
 }
 
 /* ---- messages that came ---- */

@@ -5,8 +5,9 @@
  * the half of the loop that has the call of gRPC (flight_call.c). docs/FLIGHT.md.
  *
  * What they share are two inboxes, the eventcount on which the user sleeps, and five words:
- * `unsent` counts, and nothing is read on its word; `is_over`, `is_woken` and `is_cancelled` are
- * flags that only say that an inbox has, or will have, something; `turns` hands the loop's task
+ * `unsent` counts, and nothing is read on its word; `is_over` says that the
+ * end has been told to the user's inbox; `is_woken` and `is_cancelled` are flags that only say that
+ * an inbox has, or will have, something; `turns` hands the loop's task
  * back to who posts it next. All else that one half writes and the other reads goes with a node
  * through an inbox. */
 
@@ -174,8 +175,8 @@ enum fletch_answer fletch_flight_stream_take(struct fletch_flight_stream *stream
 void fletch_flight_stream_give_back(struct fletch_flight_stream *stream,
                                     struct fletch_flight_incoming *incoming);
 
-/* Puts a command into the inbox. False: the call is over, and the node is the caller's. Any
- * thread. */
+/* Puts a command, or a list of them, into the inbox. False: the call is over, and they are the
+ * caller's, linked as before. Any thread. */
 bool fletch_flight_stream_command(struct fletch_flight_stream *stream,
                                   struct fletch_inbox_node *first);
 
