@@ -122,8 +122,9 @@ static void end(struct fletch_flight_stream *stream, enum fletch_status status, 
     fletch_flight_intake_drop(&half->intake);
     stream->ended.status = status;
     (void)snprintf(stream->ended.text, sizeof stream->ended.text, "%s", text);
+    store_relaxed(&stream->is_over, 1); /* relaxed: a hint; what it is about comes by the inbox */
     (void)tell(stream, &stream->end);
-    store_release(&stream->is_over, 1); /* read by is_over: who sees it finds the end told */
+    store_release(&stream->is_over, FLETCH_FLIGHT_END_TOLD); /* read by attempt_room */
     fletch_eventcount_notify_inline(&stream->waiting, UINT32_MAX);
     close_commands(stream);
     if (stream->options.counters != NULL)

@@ -151,7 +151,8 @@ void fletch_flight_stream_cancel(struct fletch_flight_stream *stream)
 
 bool fletch_flight_stream_is_over(const struct fletch_flight_stream *stream)
 {
-    return load_acquire(&stream->is_over) != 0; /* behind it the end can be read */
+    /* relaxed: a hint; what it is about comes by the inbox */
+    return load_relaxed(&stream->is_over) != 0;
 }
 
 /* ---- messages that came ---- */
@@ -266,7 +267,8 @@ static enum fletch_answer attempt_room(void *call)
     /* relaxed: a number */
     uint64_t unsent = load_relaxed(&stream->unsent);
     uint64_t bytes = unsent & (fletch_flight_unsent(1, 0) - 1);
-    if (fletch_flight_stream_is_over(stream))
+    /* Not before its end can be read: whoever writes is told how. */
+    if (load_acquire(&stream->is_over) == FLETCH_FLIGHT_END_TOLD)
         return FLETCH_CLOSED;
     return bytes >= stream->options.write_queue_bytes && unsent >= fletch_flight_unsent(2, 0)
                ? FLETCH_FULL
