@@ -126,6 +126,7 @@ static void end(struct fletch_flight_stream *stream, enum fletch_status status, 
     (void)snprintf(stream->ended.text, sizeof stream->ended.text, "%s", text);
     store_relaxed(&stream->is_over, 1); /* relaxed: a hint; what it is about comes by the inbox */
     (void)tell(stream, &stream->end);
+    store_release(&stream->is_over, FLETCH_FLIGHT_END_TOLD); /* read by attempt_room */
     /* Who waits for room may not have heard of it. relaxed: a number; the fence of the look for
      * sleepers and that of who goes to sleep order it and the flag */
     if (fletch_eventcount_is_awaited(&stream->waiting) && load_relaxed(&stream->unsent) != 0)

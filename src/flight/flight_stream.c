@@ -108,12 +108,17 @@ void fletch_flight_stream_release(struct fletch_flight_stream *stream)
 bool fletch_flight_stream_command(struct fletch_flight_stream *stream,
                                   struct fletch_inbox_node *first)
 {
+    bool is_one = first->next == NULL;
     bool was_empty = false;
-    enum fletch_answer answer = first->next == NULL
+    enum fletch_answer answer = is_one
                                     ? fletch_inbox_push(&stream->commands, first, &was_empty)
                                     : fletch_inbox_push_list(&stream->commands, first, &was_empty);
-    if (answer != FLETCH_DONE)
+    if (answer != FLETCH_DONE) {
+        /* A node that was refused may lead to one that was in the inbox, which is the loop's. */
+        if (is_one)
+            first->next = NULL;
         return false;
+    }
     if (!was_empty)
         return true;
     /* The acquire half takes the task from the loop, which has emptied the inbox since. */
@@ -260,7 +265,8 @@ static enum fletch_answer attempt_room(void *call)
     /* relaxed: a number */
     uint64_t unsent = load_relaxed(&stream->unsent);
     uint64_t bytes = unsent & (fletch_flight_unsent(1, 0) - 1);
-    if (fletch_flight_stream_is_over(stream))
+    /* Not before its end can be read: whoever writes is told how. */
+    if (load_acquire(&stream->is_over) == FLETCH_FLIGHT_END_TOLD)
         return FLETCH_CLOSED;
     return bytes >= stream->options.write_queue_bytes && unsent >= fletch_flight_unsent(2, 0)
                ? FLETCH_FULL

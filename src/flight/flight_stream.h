@@ -5,10 +5,10 @@
  * the half of the loop that has the call of gRPC (flight_call.c). docs/FLIGHT.md.
  *
  * What they share are two inboxes, the eventcount on which the user sleeps, and five words:
- * `unsent` counts, and nothing is read on its word; `is_over`, `is_woken` and `is_cancelled` are
- * flags that only say that an inbox has, or will have, something; `turns` hands the loop's task
- * back to who posts it next. All else that one half writes and the other reads goes with a node
- * through an inbox. */
+ * `unsent` counts, and nothing is read on its word; `is_woken` and `is_cancelled` are flags that
+ * only say that an inbox has, or will have, something; so is `is_over`, which says with a second
+ * step that the end is in the user's inbox; `turns` hands the loop's task back to who posts it
+ * next. All else that one half writes and the other reads goes with a node through an inbox. */
 
 #include <fletching/flight_stream.h>
 #include <fletching/validation.h>
@@ -27,6 +27,9 @@
 #include "sync/wait.h"
 
 #define FLETCH_FLIGHT_WRITE_QUEUE_BYTES ((size_t)8 << 20)
+
+/* Of `is_over`: the end has been told. 1: it will be. */
+enum { FLETCH_FLIGHT_END_TOLD = 2 };
 
 /* Of all streams of a loop: written by its thread, read by any. */
 struct fletch_flight_counters {
@@ -210,8 +213,8 @@ enum fletch_answer fletch_flight_stream_take(struct fletch_flight_stream *stream
 void fletch_flight_stream_give_back(struct fletch_flight_stream *stream,
                                     struct fletch_flight_incoming *incoming);
 
-/* Puts a command into the inbox. False: the call is over, and the node is the caller's. Any
- * thread. */
+/* Puts a command, or a list of them, into the inbox. False: the call is over, and they are the
+ * caller's, linked as before. Any thread. */
 bool fletch_flight_stream_command(struct fletch_flight_stream *stream,
                                   struct fletch_inbox_node *first);
 

@@ -2,10 +2,9 @@
 #define FLETCH_FLIGHT_FLIGHT_WORKERS_H
 
 /* Threads for what may block. Jobs go onto a stack that is taken whole (memory/node_stack.h): who
- * takes it keeps the oldest job and gives the others back, which may then lie above newer ones: jobs
- * have numbers. Threads without a job sleep on one
- * eventcount. `spare` is how many threads have none, less how many jobs wait: below zero another
- * thread is started, up to the limit.
+ * takes it keeps the oldest job and gives the others back, which may then lie above newer ones: so
+ * jobs have numbers. Threads without a job sleep on one eventcount. `spare` is how many threads
+ * have none, less how many jobs wait: below zero another thread is started, up to the limit.
  *
  * Any thread may submit; lock-free but for the start of a thread. */
 
