@@ -287,6 +287,21 @@ static void short_waits_teach_to_spin_again(void **state)
     assert_true(last >= 500000);
 }
 
+static void who_shares_a_processor_does_not_spin(void **state)
+{
+    struct bench bench;
+    struct fletch_wait_history taught = {.mean_ns = UINT32_MAX / 2, .same_cpu = 1, .parks = 7};
+    (void)state;
+    start(&bench, FLETCH_WAIT_ADAPTIVE, UINT32_MAX);
+    fletch_wait_history_copy(&bench.history, &taught);
+    assert_true(load_relaxed(&bench.history.mean_ns) == UINT32_MAX / 2);
+    assert_true(load_relaxed(&bench.history.parks) == 0);
+    bench.script = (struct script){.before = FLETCH_EMPTY};
+    /* It would spin for all of this, thousands of looks. */
+    assert_answer(fletch_wait_for(&bench.wait, 20000000), FLETCH_EMPTY);
+    assert_true(bench.script.asked <= 128);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +315,7 @@ int main(void)
         cmocka_unit_test(the_mean_follows_the_lengths_of_waits),
         cmocka_unit_test(long_waits_teach_not_to_spin),
         cmocka_unit_test(short_waits_teach_to_spin_again),
+        cmocka_unit_test(who_shares_a_processor_does_not_spin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
