@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "flight_call.h"
+#include "flight_run.h"
 #include "inputs.h"
 
 enum { LS = 1, GET = 2, PUT = 4, DO = 8 };

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "flight_call.h"
+#include "flight_run.h"
 #include "output_file.h"
 
 struct get {

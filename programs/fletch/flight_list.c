@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "flight_call.h"
+#include "flight_run.h"
 #include "quantity.h"
 
 enum { TYPE_BYTES = 4096 };

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "flight_call.h"
+#include "flight_run.h"
 #include "quantity.h"
 
 struct put {

@@ -1,5 +1,5 @@
-#ifndef FLETCH_PROGRAM_FLIGHT_CALL_H
-#define FLETCH_PROGRAM_FLIGHT_CALL_H
+#ifndef FLETCH_PROGRAM_FLIGHT_RUN_H
+#define FLETCH_PROGRAM_FLIGHT_RUN_H
 
 #include <stdbool.h>
 #include <stdint.h>

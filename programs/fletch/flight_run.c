@@ -1,4 +1,4 @@
-#include "flight_call.h"
+#include "flight_run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
