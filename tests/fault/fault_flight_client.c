@@ -122,6 +122,9 @@ static int call_all(void)
 
 static void each_allocation_may_fail(void **state)
 {
+    const struct fletch_flight_client_options options = {.struct_size = sizeof options,
+                                                         .backoff_first_ns = SECOND_NS / 1000,
+                                                         .backoff_most_ns = SECOND_NS / 500};
     struct fletch_error error;
     uint64_t n = 0;
     (void)state;
@@ -132,7 +135,7 @@ static void each_allocation_may_fail(void **state)
         atomic_store(&memory.requests, 0);
         atomic_store(&memory.failures, 0);
         memory.fail_at = ++n;
-        if (check(flight_ends_connect(&ends, NULL, &error)))
+        if (check(flight_ends_connect(&ends, &options, &error)))
             assert_true(call_all() <= 1); /* one call at most has met the failure */
         else
             assert_contains(error.message, "no memory");
