@@ -202,7 +202,8 @@ void text_csv(struct text *text, const char *bytes, size_t size)
 
 bool text_write(struct text *text, FILE *file)
 {
-    bool is_written = !text->failed && fwrite(text->bytes, 1, text->size, file) == text->size;
+    bool is_written = !text->failed &&
+                      (text->size == 0 || fwrite(text->bytes, 1, text->size, file) == text->size);
     text->size = 0;
     return is_written;
 }
