@@ -1,5 +1,6 @@
 #include "flight_run.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,14 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
+/* A server's text may have line feeds and what moves terminals: it becomes one line. */
 enum outcome flight_tell(const struct flight_run *run, const struct fletch_error *error)
 {
-    enum outcome outcome = outcome_tell_error(run->words->location, error);
+    struct fletch_error line = *error;
+    for (char *at = line.message; *at != '\0'; at++)
+        if (iscntrl((unsigned char)*at))
+            *at = ' ';
+    enum outcome outcome = outcome_tell_error(run->words->location, &line);
     return outcome == OUTCOME_BUG ? OUTCOME_SYSTEM : outcome;
 }
 
@@ -81,6 +87,20 @@ static enum outcome parse_key(struct flight_run *run)
     return OUTCOME_DONE;
 }
 
+/* As HTTP/2 and gRPC have it: names that begin with grpc- are its own. */
+static bool is_header_value(const char *name, const char *value)
+{
+    size_t length = strlen(name);
+    if (strncmp(name, "grpc-", 5) == 0)
+        return false;
+    if (length > 4 && strcmp(name + length - 4, "-bin") == 0)
+        return true;
+    for (; *value != '\0'; value++)
+        if (*value < ' ' || *value > '~')
+            return false;
+    return true;
+}
+
 static enum outcome parse_headers(struct flight_run *run)
 {
     const struct option_words *headers = &run->words->headers;
@@ -95,6 +115,10 @@ static enum outcome parse_headers(struct flight_run *run)
         if (copy == NULL)
             return tell_no_memory();
         copy[name] = '\0';
+        if (!is_header_value(copy, copy + name + 1))
+            return options_refuse(run->words->usage,
+                                  "--header %s: expected printable ASCII and no name of grpc-*",
+                                  copy);
         run->headers[i] =
             (struct fletch_flight_header){copy, copy + name + 1, strlen(copy + name + 1)};
     }

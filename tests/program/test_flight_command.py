@@ -113,9 +113,9 @@ class Server(flight.FlightServerBase):
         self.let_go.wait(60)
 
     @staticmethod
-    def breaking(batch):
-        yield batch
-        raise flight.FlightServerError("broke off")
+    def breaking(first):
+        yield first
+        raise flight.FlightServerError("broke off\nhere")
 
     def do_put(self, context, descriptor, reader, writer):
         batches = []
@@ -134,6 +134,8 @@ class Server(flight.FlightServerBase):
             while not context.is_cancelled():
                 threading.Event().wait(0.01)
             return []
+        if action.type == "half":
+            return self.breaking(b"one")
         if action.type == "bytes":
             return [b"\xff\x00", action.body.to_pybytes()]
         return [action.body.to_pybytes(), b"more"]
@@ -265,6 +267,11 @@ class FlightTest(ProgramTest):
         self.assertEqual(self.flight("do", "echo").output, "\nmore\n")
         self.assertEqual(self.flight("do", "bytes", "0xC3bc").output, "0xff00\n\u00fc\n")
 
+    def test_what_came_before_an_error_is_shown(self):
+        result = self.fails(SYSTEM, "flight", "do", self.location, "half",
+                            saying=(self.location, "broke off here"))
+        self.assertEqual((result.output, result.errors.count("\n")), ("one\n", 1))
+
     def test_headers(self):
         self.flight("do", "echo", "--header", "authorization=Bearer x=y", "--header", "tenant=7")
         self.assertEqual(self.server.headers.seen, ["Bearer x=y", "7"])
@@ -318,7 +325,9 @@ class FlightTest(ProgramTest):
                 ("get", "X", "--command", "0x123"): "0x123",
                 ("get", "X", "--ticket", "0xg0"): "0xg0",
                 ("do", "X", "echo", "0x1"): "BODY", ("ls", "X", "--header", "a"): "name=value",
-                ("ls", "X", "--header", "A=b"): "lower case", ("ls", "X", "--basic", "u"): "colon",
+                ("ls", "X", "--header", "A=b"): "lower case",
+                ("ls", "X", "--header", "grpc-timeout=1"): "grpc-*",
+                ("ls", "X", "--header", "a=\n"): "printable", ("ls", "X", "--basic", "u"): "colon",
                 ("ls", "X", *["--header", "a=b"] * 33): "more than 32",
                 ("ls", "X", "--timeout", "5000000000"): "5000000000",
                 ("ls", "localhost:1"): "grpc://host:port"}.items():
