@@ -35,6 +35,7 @@ static enum outcome check_options(const struct flight_words *words, const struct
                    {"json", words->is_json, LS, false},
                    {"out", words->out != NULL, GET, false},
                    {"replace", words->replaces, GET, false},
+                   {"message-limit", words->message_bytes != 0, PUT, false},
                    {"compress", words->compress != NULL, GET | PUT, false}};
     size_t keys = 0;
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
@@ -93,6 +94,8 @@ enum outcome flight_command(char **command_line)
         {"out", OPTION_TEXT, "FILE", "get: to this file (*.arrows: as a stream)", &words.out},
         {"replace", OPTION_FLAG, NULL, "get: over an --out that is there", &words.replaces},
         {"compress", OPTION_TEXT, "CODEC", "get, put: lz4 or zstd", &words.compress},
+        {"message-limit", OPTION_BYTES, "BYTES", "put: what the server takes at once",
+         &words.message_bytes},
         {"criteria", OPTION_TEXT, "TEXT", "ls: which flights, as the server has it",
          &words.criteria},
         {"json", OPTION_FLAG, NULL, "ls: an object for each flight", &words.is_json},

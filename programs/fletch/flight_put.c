@@ -30,6 +30,8 @@ static enum outcome begin_put(struct put *put, struct fletch_schema *schema)
     struct flight_run *run = put->run;
     const struct fletch_flight_write_options options = {.struct_size = sizeof options,
                                                         .compression = run->compression,
+                                                        .message_limit_bytes =
+                                                            run->words->message_bytes,
                                                         .descriptor = &run->descriptor};
     struct fletch_error error;
     put->schema = fletch_schema_acquire(schema);

@@ -25,6 +25,7 @@ struct flight_words {
     const char *basic;
     struct option_words headers;
     uint64_t seconds;
+    uint64_t message_bytes; /* 0: what is known of the server */
     bool replaces;
     bool is_json;
 };

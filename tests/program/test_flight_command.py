@@ -244,6 +244,13 @@ class FlightTest(ProgramTest):
         self.flight("put", "--path", "a", self.folder / "a.arrow", "--compress", "zstd")
         self.assertEqual(self.server.flights["a"], [numbers(3000)])
 
+    def test_put_of_a_large_row(self):
+        batch = pa.record_batch([pa.array([1, 2]), pa.array(["x" * 5_000_000, "y"])], schema=SCHEMA)
+        words = ["put", self.location, "--path", "a", write(self.folder / "a.arrow", batch)]
+        self.fails(SYSTEM, "flight", *words, saying=("one row", "at most 4194304"))
+        self.succeeds("flight", *words, "--message-limit", "16MiB")
+        self.assertEqual(self.server.flights["a"], [batch])
+
     def test_ls(self):
         self.server.flights = {"a/b": [numbers(3)], "other": [numbers(4)], "!\n": []}
         output = self.flight("ls").output
@@ -317,6 +324,7 @@ class FlightTest(ProgramTest):
                 ("get", "X", "--path", "a", "b"): "'b'",
                 ("ls", "X", "a"): "'a'", ("do", "X", "a", "b", "c"): "'c'",
                 ("ls", "--ticket", "x", "X"): "--ticket",
+                ("get", "X", "--path", "a", "--message-limit", "1MiB"): "does not go with get",
                 ("do", "X", "--json"): "--json does not go with do",
                 ("put", "X", "--ticket", "a", "-"): "--ticket does not go with put",
                 ("get", "X", "--path", "a", "--replace"): "--out",

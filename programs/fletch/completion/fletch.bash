@@ -43,7 +43,7 @@ _fletch() {
     shuffle) words='--by --partitions --out --replace --range --order --bounds --save-bounds --round-robin --producers --threads --memory --spill-dir --compress --compress-spill --sums --no-sync --quiet --json --help' ;;
     verify) words='--json --help' ;;
     where) words='--partitions --schema --by --types --bounds --order --null --json --help' ;;
-    flight) words='--path --command --ticket --out --replace --compress --criteria --json --header --basic --timeout --help' ;;
+    flight) words='--path --command --ticket --out --replace --compress --message-limit --criteria --json --header --basic --timeout --help' ;;
     info) words='--json --help' ;;
     bench) words='--seconds --json --help' ;;
     esac
