@@ -52,6 +52,19 @@ static const struct option_entry *find(const struct command_usage *usage, const 
     return NULL;
 }
 
+static bool store_word(const struct command_usage *usage, const struct option_entry *entry,
+                       const char *word, enum outcome *out_outcome)
+{
+    struct option_words *words = entry->target;
+    if (words->count == OPTION_WORDS_MAX) {
+        *out_outcome = options_refuse(usage, "--%s is there more than %d times", entry->name,
+                                      OPTION_WORDS_MAX);
+        return false;
+    }
+    words->words[words->count++] = word;
+    return true;
+}
+
 /* Stores the word of an option that takes one. */
 static bool store(const struct command_usage *usage, const struct option_entry *entry,
                   const char *word, enum outcome *out_outcome)
@@ -60,6 +73,8 @@ static bool store(const struct command_usage *usage, const struct option_entry *
         *(const char **)entry->target = word;
         return true;
     }
+    if (entry->kind == OPTION_WORDS)
+        return store_word(usage, entry, word, out_outcome);
     uint64_t number;
     bool is_number = entry->kind == OPTION_COUNT ? quantity_parse_count(word, &number)
                                                  : quantity_parse_bytes(word, &number);

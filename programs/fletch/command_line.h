@@ -10,8 +10,16 @@
 enum option_kind {
     OPTION_FLAG,  /* bool: no word */
     OPTION_TEXT,  /* const char * */
+    OPTION_WORDS, /* struct option_words: may be given several times */
     OPTION_COUNT, /* uint64_t: a whole number */
     OPTION_BYTES  /* uint64_t: a number, with KB MB GB TB or KiB MiB GiB TiB */
+};
+
+#define OPTION_WORDS_MAX 32
+
+struct option_words {
+    const char *words[OPTION_WORDS_MAX];
+    size_t count;
 };
 
 struct option_entry {

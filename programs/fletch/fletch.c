@@ -1,7 +1,9 @@
 /* fletch: shuffles Arrow data, and looks at it. docs/COMMAND.md is the map of this program. */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <fletching/version.h>
 
@@ -50,8 +52,18 @@ static void print_help(FILE *file)
         INDENT);
 }
 
+/* Standard input and outputs that are closed: opened such that reading and writing them fails, so
+ * that no file or socket gets their number, and what was meant for them with it. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int word_count, char **words)
 {
+    hold_standard_descriptors();
     if (word_count < 2) {
         print_help(stderr);
         return OUTCOME_USAGE;

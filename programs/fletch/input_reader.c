@@ -155,6 +155,7 @@ void input_context_end(struct input_context *context)
     fletch_buffer_cache_close(context->cache);
     if (fletch_buffer_pool_destroy(context->pool, &error) != FLETCH_OK)
         outcome_tell_error(NULL, &error);
+    *context = (struct input_context){0};
 }
 
 static enum outcome visit_batches(struct input_reader *reader, struct fletch_buffer_cache *cache,

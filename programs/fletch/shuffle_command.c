@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "output_file.h"
 #include "shuffle_job.h"
 #include "shuffle_plan.h"
 #include "shuffle_progress.h"
@@ -49,11 +50,7 @@ static enum outcome check_sums(struct shuffle_job *job)
 static enum outcome check_compression(struct shuffle_settings *settings)
 {
     const char *parts = settings->compress_word, *spilled = settings->compress_spill_word;
-    if (parts != NULL && strcmp(parts, "lz4") == 0)
-        settings->compression = FLETCH_IPC_COMPRESSION_LZ4;
-    else if (parts != NULL && strcmp(parts, "zstd") == 0)
-        settings->compression = FLETCH_IPC_COMPRESSION_ZSTD;
-    else if (parts != NULL)
+    if (!output_compression_parse(parts, &settings->compression))
         return options_refuse(settings->usage, "--compress is '%s', expected lz4 or zstd", parts);
     if (spilled == NULL)
         return OUTCOME_DONE;

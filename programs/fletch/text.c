@@ -1,5 +1,6 @@
 #include "text.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -78,6 +79,55 @@ static size_t utf8_length(const unsigned char *bytes, size_t size)
     return 0;
 }
 
+bool text_is_utf8(const void *bytes, size_t size)
+{
+    const unsigned char *at = bytes;
+    for (size_t length; size > 0; at += length, size -= length) {
+        length = utf8_length(at, size);
+        if (length == 0)
+            return false;
+    }
+    return true;
+}
+
+void text_hex(struct text *text, const void *bytes, size_t size)
+{
+    text_word(text, "0x");
+    for (size_t i = 0; i < size; i++)
+        text_print(text, "%02x", ((const unsigned char *)bytes)[i]);
+}
+
+void text_bytes(struct text *text, const void *bytes, size_t size)
+{
+    const char *characters = bytes;
+    bool is_plain =
+        text_is_utf8(bytes, size) && (size < 2 || characters[0] != '0' || characters[1] != 'x');
+    for (size_t i = 0; i < size && is_plain; i++)
+        is_plain = (unsigned char)characters[i] >= 0x20 && characters[i] != 0x7F;
+    if (is_plain)
+        text_append(text, bytes, size);
+    else
+        text_hex(text, bytes, size);
+}
+
+bool text_bytes_parse(struct text *text, const char *word)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (word[0] != '0' || word[1] != 'x') {
+        text_word(text, word);
+        return true;
+    }
+    for (word += 2; word[0] != '\0'; word += 2) {
+        const char *high = strchr(digits, tolower((unsigned char)word[0]));
+        const char *low = word[1] == '\0' ? NULL : strchr(digits, tolower((unsigned char)word[1]));
+        if (high == NULL || low == NULL)
+            return false;
+        char byte = (char)((high - digits) << 4 | (low - digits));
+        text_append(text, &byte, 1);
+    }
+    return true;
+}
+
 static void json_control(struct text *text, unsigned char byte)
 {
     static const char names[] = "\bb\tt\nn\ff\rr\"\"\\\\";
@@ -152,7 +202,8 @@ void text_csv(struct text *text, const char *bytes, size_t size)
 
 bool text_write(struct text *text, FILE *file)
 {
-    bool is_written = !text->failed && fwrite(text->bytes, 1, text->size, file) == text->size;
+    bool is_written = !text->failed &&
+                      (text->size == 0 || fwrite(text->bytes, 1, text->size, file) == text->size);
     text->size = 0;
     return is_written;
 }

@@ -21,6 +21,15 @@ __attribute__((format(printf, 2, 3)))
 #endif
 void text_print(struct text *text, const char *format, ...);
 
+bool text_is_utf8(const void *bytes, size_t size);
+
+/* `bytes` as they are if they are UTF-8 without control characters and do not begin with 0x, else
+ * as 0x and hexadecimal digits: text_bytes_parse reads both back. */
+void text_bytes(struct text *text, const void *bytes, size_t size);
+void text_hex(struct text *text, const void *bytes, size_t size);
+/* Appends the bytes that `word` means. False: digits behind 0x are none, or an odd number. */
+bool text_bytes_parse(struct text *text, const char *word);
+
 /* `bytes` as a string of JSON. Bytes that are no UTF-8 become U+FFFD. */
 void text_json(struct text *text, const char *bytes, size_t size);
 /* `,"name":`, without the comma behind an opening bracket. */

@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from program import DONE, USAGE, ProgramTest, numbers, run, start, write  # noqa: E402
+from program import (DONE, SYSTEM, USAGE, ProgramTest, numbers, pa, read, run,  # noqa: E402
+                     start, write)
 
 ROOT = Path(__file__).resolve().parents[2]
 # A build without HTTP/2 has no flights.
@@ -141,6 +142,26 @@ class WordsTest(ProgramTest):
                 result = run(*words, stdout=full)
                 self.assertEqual(result.code, 4, words)
                 self.assertEqual(result.errors.count("standard output"), 1, result.errors)
+
+    def test_closed_standard_descriptors(self):
+        path = write(self.folder / "a.arrow", numbers(10))
+        for words in ["info"], ["cat", "--arrow", path], ["count", "--json", path]:
+            result = run(*words, stdout=None, preexec_fn=lambda: os.close(1))
+            self.assertEqual(result.code, SYSTEM, words)
+            self.assertIn("standard output", result.errors)
+        result = run("count", "-", preexec_fn=lambda: os.close(0))
+        self.assertEqual(result.code, SYSTEM, result.errors)
+        self.assertIn("Bad file descriptor", result.errors)
+        # Nothing that is printed gets into a file that has taken the place of an output.
+        out = self.folder / "parts"
+        result = run("shuffle", "--by", "key", "--partitions", 1, "--out", out, path, stdout=None,
+                     stderr=None, preexec_fn=lambda: os.closerange(0, 3))
+        self.assertEqual(result.code, SYSTEM)
+        self.assertEqual(read(out / "part-00000.arrow").num_rows, 10)
+
+    def test_no_columns(self):
+        path = write(self.folder / "a.arrow", pa.RecordBatch.from_arrays([], schema=pa.schema([])))
+        self.assertIn("0 columns", self.succeeds("schema", path).output)
 
     def test_done_is_zero(self):
         self.assertEqual(run("info").code, DONE)

@@ -21,11 +21,21 @@ _fletch() {
         mapfile -t COMPREPLY < <(compgen -W 'asc desc' -- "$word")
         return
         ;;
+    --out)
+        if [ "${COMP_WORDS[1]}" = flight ]; then
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            return
+        fi
+        ;;&
     --out | --spill-dir)
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
         return
         ;;
     esac
+    if [ "${COMP_WORDS[1]}" = flight ] && [ "$COMP_CWORD" -eq 2 ]; then
+        mapfile -t COMPREPLY < <(compgen -W 'ls get put do --help' -- "$word")
+        return
+    fi
     case ${COMP_WORDS[1]} in
     schema) words='--metadata --json --help' ;;
     count) words='--json --help' ;;
@@ -33,7 +43,7 @@ _fletch() {
     shuffle) words='--by --partitions --out --replace --range --order --bounds --save-bounds --round-robin --producers --threads --memory --spill-dir --compress --compress-spill --sums --no-sync --quiet --json --help' ;;
     verify) words='--json --help' ;;
     where) words='--partitions --schema --by --types --bounds --order --null --json --help' ;;
-    flight) words='--ticket --timeout --authorization --help' ;;
+    flight) words='--path --command --ticket --out --replace --compress --message-limit --criteria --json --header --basic --timeout --help' ;;
     info) words='--json --help' ;;
     bench) words='--seconds --json --help' ;;
     esac
