@@ -118,12 +118,19 @@ bool fletch_grpc_connection_next(struct fletch_grpc_connection *connection,
 
 static void expire(struct fletch_grpc_call *call)
 {
+    static const char text[] = "the deadline of the call has passed";
     call->deadline_ns = UINT64_MAX;
     if (call->is_ended || call->is_released)
         return;
+    /* A client whose clock is behind shall hear a status, not a reset that may mean anything. */
+    if (call->connection->options.http2.is_server &&
+        fletch_http2_stream_queued_bytes(call->stream) == 0) {
+        fletch_grpc_call_fail(call, FLETCH_DEADLINE_EXCEEDED, text);
+        return;
+    }
     fletch_grpc_call_cancel(call);
     call->is_ended = false;
-    fletch_grpc_call_end(call, FLETCH_DEADLINE_EXCEEDED, "the deadline of the call has passed");
+    fletch_grpc_call_end(call, FLETCH_DEADLINE_EXCEEDED, text);
 }
 
 void fletch_grpc_connection_tick(struct fletch_grpc_connection *connection, uint64_t now_ns)
