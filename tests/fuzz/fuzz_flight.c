@@ -63,13 +63,16 @@ static void try_message(enum fletch_flight_message kind, const uint8_t *bytes, s
 static enum fletch_status place(struct fletch_flight_intake *intake, const uint8_t *bytes,
                                 size_t size, size_t piece, struct fletch_error *error)
 {
+    struct iovec wanted = {NULL, 0};
     enum fletch_status status = fletch_flight_intake_begin(intake, true, size, error);
     while (status == FLETCH_OK && size != 0) {
-        struct iovec wanted = fletch_flight_intake_place(intake);
+        if (wanted.iov_len == 0) /* the last place is full */
+            wanted = fletch_flight_intake_place(intake);
         if (wanted.iov_len == 0 || wanted.iov_len > size)
             fuzz_stop("intake", "a place that the message does not fill");
         size_t now = wanted.iov_len < piece ? wanted.iov_len : piece;
         memcpy(wanted.iov_base, bytes, now);
+        wanted = (struct iovec){(uint8_t *)wanted.iov_base + now, wanted.iov_len - now};
         bytes += now;
         size -= now;
         status = fletch_flight_intake_filled(intake, now, error);
