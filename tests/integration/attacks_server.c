@@ -345,7 +345,7 @@ static const struct flood {
 
 static void run_flood(const struct flood *flood, bool is_deaf)
 {
-    const struct fletch_grpc_options limits = {.http2 = {.write_timeout_ns = 300 * MS_NS}};
+    const struct fletch_grpc_options limits = {.http2 = {.write_timeout_ns = 1000 * MS_NS}};
     begin(&limits);
     uint64_t memory_before = meter.live_bytes;
     uint64_t frames_before = server_statistics().http2.frames;
