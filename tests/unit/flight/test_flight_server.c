@@ -252,7 +252,9 @@ static void test_calls_wait_for_workers(void **state)
     assert_int_equal(atomic_load(&seen.most), 4);
     fletch_flight_server_statistics(server, &counters);
     assert_int_equal(counters.calls_now, 0);
-    assert_true(counters.received_bytes >= 100 && counters.sent_bytes >= 60);
+    assert_true(counters.received_bytes >= 100);
+    while (counters.sent_bytes < 60) /* counted behind the system's call that sends */
+        fletch_flight_server_statistics(server, &counters);
     end(server);
 }
 
