@@ -185,6 +185,29 @@ static void test_floods_end_the_connection(void **state)
     }
 }
 
+/* A window's worth of whole frames that was on its way when their stream was reset is no flood. */
+static void test_late_data_is_borne(void **state)
+{
+    struct http2_user user;
+    struct wire wire;
+    (void)state;
+    http2_user_ready(&user, &server_options);
+    user.place_bytes = 0;
+    wire_init(&wire);
+    wire_headers(&wire, 1, 0, request_fields);
+    wire_u32_frame(&wire, FLETCH_HTTP2_RST_STREAM, 1, FLETCH_HTTP2_CANCEL);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        wire_data(&wire, 1, 0, 16384);
+        http2_user_feed_wire(&user, &wire, 0);
+        http2_user_collect(&user, 0);
+        user.sent.count = 0;
+        wire.count = 0;
+        assert_false(user.is_closed);
+    }
+    wire_deinit(&wire);
+    http2_user_end(&user);
+}
+
 /* Streams that only are opened have to end some time. */
 static void forget_streams(struct http2_user *user)
 {
@@ -461,6 +484,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_floods_end_the_connection),
+        cmocka_unit_test(test_late_data_is_borne),
         cmocka_unit_test(test_a_slower_pace_is_borne),
         cmocka_unit_test(test_pings_with_data_are_borne),
         cmocka_unit_test(test_answers_that_nobody_reads),
