@@ -228,6 +228,10 @@ void fletch_http2_lose(struct fletch_http2_connection *connection, enum fletch_h
 /* A limit was passed. */
 void fletch_http2_flood(struct fletch_http2_connection *connection, const char *what);
 
+/* DATA of so many bytes is no waste of time: sent, it earns; for a stream that is gone, it costs
+ * nothing. */
+enum { FLETCH_HTTP2_USEFUL_BYTES = 1024 };
+
 /* A frame that moved nothing on, or one that did. */
 void fletch_http2_glitch(struct fletch_http2_connection *connection);
 void fletch_http2_earn(struct fletch_http2_connection *connection);

@@ -3,8 +3,6 @@
 #include "http2/http2_headers.h"
 #include "http2/http2_stream_table.h"
 
-enum { EARNING_BYTES = 1024 };
-
 static struct fletch_http2_piece *add_piece(struct fletch_http2_batch *batch)
 {
     struct fletch_http2_piece *piece = &batch->pieces[batch->count++];
@@ -166,7 +164,7 @@ static enum added add_data(struct fletch_http2_connection *connection,
     stream->queued_bytes -= length;
     connection->send_window -= (int64_t)length;
     /* A frame that the peer's window cuts to little is its doing. */
-    if (length >= EARNING_BYTES || stream->first == NULL)
+    if (length >= FLETCH_HTTP2_USEFUL_BYTES || stream->first == NULL)
         fletch_http2_earn(connection);
     if (!ends)
         return HAS_MORE;

@@ -7,9 +7,6 @@
 #include "http2/http2_input.h"
 #include "http2/http2_stream_table.h"
 
-/* DATA of so many bytes is no flood, though nobody wants it. */
-enum { LATE_BYTES = 1024 };
-
 static uint32_t least(size_t a, size_t b)
 {
     return (uint32_t)(a < b ? a : b);
@@ -100,7 +97,7 @@ static void begin_data(struct fletch_http2_connection *connection,
     connection->credit += head->length;
     /* A whole window may be on its way to a stream that this side has reset; it comes in large
      * frames from who does not mean to waste our time. */
-    if (rule != FLETCH_HTTP2_ACCEPT && head->length < LATE_BYTES)
+    if (rule != FLETCH_HTTP2_ACCEPT && head->length < FLETCH_HTTP2_USEFUL_BYTES)
         fletch_http2_glitch(connection);
     if (connection->is_failed)
         return;
