@@ -174,14 +174,14 @@ fletch_flight_stream_set_identity(struct fletch_flight_stream *stream, const cha
 struct fletch_flight_end {
     enum fletch_status status;
     const char *text;
-    struct fletch_flight_bytes detail; /* grpc-status-details-bin, or else
-                                        * x-arrow-status-detail-bin */
+    struct fletch_flight_bytes detail; /* docs/FLIGHT.md: Statuses */
 };
 
 /** Server: ends the call behind all that was written; the client's messages are read no more. Text
- *  and detail are copied (the text up to 1 KiB). The first time counts. A handler need not call it:
- *  what it returns ends the call otherwise. FAILED_PRECONDITION: it had ended;
- *  RESOURCE_EXHAUSTED: no memory, and the call is ended without the detail. */
+ *  and detail are copied: the text up to 1 KiB, a detail of more than 2 KiB not at all. The first
+ *  time counts. A handler need not call it: what it returns ends the call otherwise.
+ *  FAILED_PRECONDITION: it had ended; RESOURCE_EXHAUSTED: no memory, and the call is ended without
+ *  the detail. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flight_stream_finish(struct fletch_flight_stream *stream,
                             const struct fletch_flight_end *end, struct fletch_error *error);

@@ -173,6 +173,7 @@ static enum fletch_status open_server(struct server_loop *at, struct fletch_erro
                         .stream_limit = server->options.stream_limit,
                     },
                 .message_limit_bytes = server->options.message_limit_bytes,
+                .word_failure = fletch_flight_status_word,
                 /* Streams have a limit of their own. */
                 .send_queue_bytes = SIZE_MAX / 2,
             },

@@ -595,12 +595,15 @@ static struct fletch_flight_finish *make_finish(struct fletch_flight_stream *str
 {
     char text[FLETCH_FLIGHT_TEXT_BYTES];
     struct fletch_buffer *block;
-    size_t detail_bytes =
-        end->detail.bytes <= FLETCH_FLIGHT_DETAIL_BYTES_MOST ? end->detail.bytes : 0;
+    bool has_detail =
+        end->status != FLETCH_OK && end->detail.bytes <= FLETCH_FLIGHT_DETAIL_BYTES_MOST;
+    size_t detail_bytes = has_detail ? end->detail.bytes : 0;
     fletch_flight_status_text(end->status, end->text == NULL ? "" : end->text, text);
     size_t text_bytes = strlen(text) + 1;
-    if (fletch_buffer_allocate(stream->user.cache,
-                               sizeof(struct fletch_flight_finish) + text_bytes + detail_bytes,
+    size_t bytes = text_bytes + detail_bytes;
+    if (detail_bytes != 0)
+        bytes += bytes + FLETCH_FLIGHT_DETAIL_COST;
+    if (fletch_buffer_allocate(stream->user.cache, sizeof(struct fletch_flight_finish) + bytes,
                                stream->options.account, &block, NULL) != FLETCH_OK) {
         stream->finish.status = end->status;
         stream->finish.text = fletch_status_name(end->status);
@@ -618,6 +621,11 @@ static struct fletch_flight_finish *make_finish(struct fletch_flight_stream *str
         .text = (const char *)to,
         .detail = {to + text_bytes, detail_bytes},
     };
+    if (detail_bytes == 0)
+        return finish;
+    uint8_t *status = to + text_bytes + detail_bytes;
+    finish->detail_status = (struct fletch_flight_bytes){
+        status, fletch_flight_detail_write(end->status, text, &finish->detail, status)};
     return finish;
 }
 

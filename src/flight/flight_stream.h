@@ -99,6 +99,7 @@ struct fletch_flight_finish {
     enum fletch_status status;
     const char *text;
     struct fletch_flight_bytes detail;
+    struct fletch_flight_bytes detail_status; /* as google.rpc.Status */
 };
 
 /* The loop's thread alone. */

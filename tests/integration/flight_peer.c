@@ -43,6 +43,7 @@ struct program {
     bool wants_token;
     bool is_on_loop;
     _Atomic unsigned cancelled; /* handlers that were told so */
+    _Atomic unsigned running;   /* handlers that hang */
     struct fletch_flight_session_option session;
     char session_name[NAME_BYTES];
 };
@@ -582,6 +583,14 @@ static enum fletch_status reply(struct fletch_flight_stream *stream, const void 
                : error->status;
 }
 
+static enum fletch_status reply_number(struct fletch_flight_stream *stream, unsigned number,
+                                       struct fletch_error *error)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%u", number);
+    return reply(stream, text, strlen(text), error);
+}
+
 static enum fletch_status reply_encoded(struct fletch_flight_stream *stream,
                                         enum fletch_flight_message kind, const void *message,
                                         struct fletch_error *error)
@@ -595,7 +604,7 @@ static enum fletch_status reply_encoded(struct fletch_flight_stream *stream,
     return status;
 }
 
-/* Fails with the status that the body names by number, with details. */
+/* Fails with the status that the body names by number, with details unless it is a "refusal". */
 static enum fletch_status fail(struct fletch_flight_stream *stream,
                                const struct fletch_flight_action *action,
                                struct fletch_error *error)
@@ -603,7 +612,7 @@ static enum fletch_status fail(struct fletch_flight_stream *stream,
     const struct fletch_flight_end end = {
         .status = (enum fletch_status)atoi(action->body.data),
         .text = "it was to fail \xc3\xbc%",
-        .detail = {"de\0tail", 7},
+        .detail = {"de\0tail", strcmp(action->type, "refusal") == 0 ? 0 : 7},
     };
     return fletch_flight_stream_finish(stream, &end, error);
 }
@@ -613,8 +622,10 @@ static enum fletch_status hang(struct program *program, struct fletch_flight_str
                                struct fletch_error *error)
 {
     (void)refuse(FLETCH_ABORTED, error, "the client has gone");
+    atomic_fetch_add(&program->running, 1);
     while (!fletch_flight_stream_is_over(stream))
         (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    atomic_fetch_sub(&program->running, 1);
     atomic_fetch_add(&program->cancelled, 1);
     return FLETCH_ABORTED;
 }
@@ -666,23 +677,22 @@ static enum fletch_status do_action(void *user, struct fletch_flight_stream *str
                                     struct fletch_error *error)
 {
     struct program *program = user;
-    char text[32];
     if (strcmp(action->type, "echo") == 0)
         return reply(stream, action->body.data, action->body.bytes, error);
     if (strcmp(action->type, "twice") == 0)
         return reply(stream, action->body.data, action->body.bytes, error) == FLETCH_OK
                    ? reply(stream, "", 0, error)
                    : error->status;
-    if (strcmp(action->type, "fail") == 0)
+    if (strcmp(action->type, "fail") == 0 || strcmp(action->type, "refusal") == 0)
         return fail(stream, action, error);
     if (strcmp(action->type, "hang") == 0)
         return hang(program, stream, error);
     if (strcmp(action->type, "call") == 0)
         return tell_call(stream, error);
-    if (strcmp(action->type, "cancelled") == 0) {
-        (void)snprintf(text, sizeof text, "%u", atomic_load(&program->cancelled));
-        return reply(stream, text, strlen(text), error);
-    }
+    if (strcmp(action->type, "cancelled") == 0)
+        return reply_number(stream, atomic_load(&program->cancelled), error);
+    if (strcmp(action->type, "running") == 0)
+        return reply_number(stream, atomic_load(&program->running), error);
     if (strcmp(action->type, FLETCH_FLIGHT_CANCEL_FLIGHT_INFO) == 0)
         return cancel_info(stream, action, error);
     if (strcmp(action->type, FLETCH_FLIGHT_RENEW_FLIGHT_ENDPOINT) == 0)
