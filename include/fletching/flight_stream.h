@@ -53,14 +53,15 @@ struct fletch_flight_data {
  *  the way, and what is wrong with them ends the stream's reading: INVALID_ARGUMENT, DATA_LOSS,
  *  UNIMPLEMENTED, RESOURCE_EXHAUSTED, as fletch_ipc_reader_next; where it was a server that read,
  *  the call should be finished with that. FAILED_PRECONDITION: this side of the method brings other
- *  messages. */
+ *  messages. INTERNAL also where a server has ended a DoGet well, but without a schema. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_flight_stream_read(struct fletch_flight_stream *stream, uint64_t timeout_ns,
                           struct fletch_flight_data *out_data, struct fletch_error *error);
 
 /** Waits for the schema of what comes: DONE: `*out_schema` lives as long as the stream; CLOSED:
- *  there is none; EMPTY also where app metadata alone came before it, which is to be read first.
- *  Messages stay for fletch_flight_stream_read. */
+ *  there is none; or, with FAILED_PRECONDITION, app metadata alone came before it (as in exchanges
+ *  it may), and the stream goes on when that was read. Messages stay for
+ *  fletch_flight_stream_read. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_flight_stream_schema(struct fletch_flight_stream *stream, uint64_t timeout_ns,
                             struct fletch_schema **out_schema, struct fletch_error *error);
@@ -103,8 +104,8 @@ struct fletch_flight_output {
 /** Writes a batch, after the dictionaries that it needs; its bytes are not copied, but sent from
  *  where they lie. FULL: while `write_queue_bytes` are under way, or for `timeout_ns`. CLOSED also
  *  with INVALID_ARGUMENT: another schema than was begun with, RESOURCE_EXHAUSTED: no memory, or one
- *  row that is more than a message may have; FAILED_PRECONDITION: not begun. After those nothing
- *  was written, and the stream goes on. */
+ *  row that is more than a message may have; FAILED_PRECONDITION: not begun, as batches need, and
+ *  everything in a DoGet. After those nothing was written, and the stream goes on. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_flight_stream_write(struct fletch_flight_stream *stream, uint64_t timeout_ns,
                            const struct fletch_flight_output *output, struct fletch_error *error);
@@ -181,7 +182,8 @@ struct fletch_flight_end {
  *  and detail are copied: the text up to 1 KiB, a detail of more than 2 KiB not at all. The first
  *  time counts. A handler need not call it: what it returns ends the call otherwise.
  *  FAILED_PRECONDITION: it had ended; RESOURCE_EXHAUSTED: no memory, and the call is ended without
- *  the detail. */
+ *  the detail;
+ *  INTERNAL: OK where the client is owed a schema or an answer, and it is told that instead. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flight_stream_finish(struct fletch_flight_stream *stream,
                             const struct fletch_flight_end *end, struct fletch_error *error);

@@ -26,7 +26,8 @@ enum { FLETCH_FLIGHT_METHODS = 10 };
 struct fletch_flight_side {
     enum fletch_flight_message kind; /* where it is not data */
     bool is_data;
-    bool is_one; /* exactly one */
+    bool is_one;     /* exactly one */
+    bool has_schema; /* data, and never without a schema */
 };
 
 struct fletch_flight_method {
