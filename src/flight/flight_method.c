@@ -1,6 +1,6 @@
 #include "flight/flight_method.h"
 
-#define METHOD(name_) .name = (name_), .path = "/arrow.flight.protocol.FlightService/" name_
+#define METHOD(name_) .name = (name_), .path = "/" FLETCH_FLIGHT_SERVICE "/" name_
 #define ONE(kind_) \
     { \
         .kind = FLETCH_FLIGHT_##kind_, .is_one = true \

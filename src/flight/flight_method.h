@@ -37,6 +37,8 @@ struct fletch_flight_method {
     struct fletch_flight_side server;
 };
 
+#define FLETCH_FLIGHT_SERVICE "arrow.flight.protocol.FlightService"
+
 /* By enum fletch_flight_method_id. */
 extern const struct fletch_flight_method fletch_flight_methods[FLETCH_FLIGHT_METHODS];
 

@@ -512,6 +512,8 @@ class Authentication(Case):
         with grpc.insecure_channel(self.peer.location.removeprefix("grpc://")) as channel:
             with self.assertRaises(grpc.RpcError) as caught:
                 channel.unary_unary(SERVICE + "GetFlightInfo")(b"", timeout=SECONDS)
+            check = channel.unary_unary("/grpc.health.v1.Health/Check")
+            self.assertEqual(check(b"", timeout=SECONDS), b"\x08\x01")
         trailers = dict(caught.exception.trailing_metadata())
         self.assertEqual(trailers["x-arrow-status"], "5")
         self.assertEqual(trailers["x-arrow-status-message-bin"],
@@ -713,6 +715,26 @@ class PlainGrpc(Case):
             list(call)
         self.assertEqual(caught.exception.code(), grpc.StatusCode.UNAVAILABLE)
         self.assert_arrow_trailers(caught.exception, "5", "the server has been shut down")
+
+    def test_health(self):
+        health = "/grpc.health.v1.Health/"
+        check = self.channel.unary_unary(health + "Check")
+        service = field(1, b"arrow.flight.protocol.FlightService")
+        self.assertEqual(check(b"", timeout=SECONDS), b"\x08\x01")
+        self.assertEqual(check(service, timeout=SECONDS), b"\x08\x01")
+        with self.assertRaises(grpc.RpcError) as caught:
+            check(field(1, b"other"), timeout=SECONDS)
+        self.assert_arrow_trailers(caught.exception, "2", "no such service")
+        watches = [self.channel.unary_stream(health + "Watch")(request, timeout=SECONDS)
+                   for request in (b"", service)]
+        for watch in watches:
+            self.assertEqual(next(watch), b"\x08\x01")
+        self.peer.process.terminate()
+        for watch in watches:
+            self.assertEqual(next(watch), b"\x08\x02")  # not serving
+            with self.assertRaises(grpc.RpcError) as caught:
+                next(watch)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.UNAVAILABLE)
 
     def test_poll(self):
         self.put("poll", [numbers(1)])
