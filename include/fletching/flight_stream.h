@@ -29,6 +29,12 @@ FLETCH_BEGIN_DECLS
  *  OK: a clean end; else what ended the call or this side of it. NULL allowed for `error`. */
 struct fletch_flight_stream;
 
+/** What a handler returns after an answer: DONE: OK; CLOSED: the status that was written; EMPTY and
+ *  FULL: DEADLINE_EXCEEDED, which is written: the other end did not come up with anything, or did
+ *  not read, within the timeout. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_flight_answer_status(enum fletch_answer answer, struct fletch_error *error);
+
 /** The most of a batch that goes in one message, whatever the peer takes: beyond it, and beyond
  *  what the peer takes, it is split by rows. */
 #define FLETCH_FLIGHT_SPLIT_BYTES ((size_t)64 << 20)

@@ -171,6 +171,25 @@ static void test_metadata_before_the_schema(void **state)
     fletch_flight_stream_close(stream);
 }
 
+static void test_all_of_what_has_no_schema(void **state)
+{
+    (void)state;
+    const struct fletch_flight_output output = {.descriptor = &command};
+    struct fletch_flight_batches batches;
+    struct fletch_flight_stream *stream =
+        flight_scene_call(&scene, FLETCH_FLIGHT_METHOD_DO_EXCHANGE, 0);
+    assert_answer(flight_scene_write(&scene, stream, &output, &error), FLETCH_DONE);
+    assert_int_equal(fletch_flight_stream_read_all(stream, 0, &batches, &error),
+                     FLETCH_DEADLINE_EXCEEDED);
+    fletch_flight_stream_done_writing(stream);
+    while (!fletch_flight_stream_is_over(stream))
+        flight_scene_turn(&scene);
+    assert_int_equal(fletch_flight_stream_read_all(stream, 0, &batches, &error),
+                     FLETCH_INVALID_ARGUMENT);
+    assert_string_equal(error.message, "DoExchange without a schema");
+    fletch_flight_stream_close(stream);
+}
+
 static void test_put_with_acknowledgements(void **state)
 {
     (void)state;
@@ -559,6 +578,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_get, start, end),
         cmocka_unit_test_setup_teardown(test_get_without_a_schema, start, end),
         cmocka_unit_test_setup_teardown(test_metadata_before_the_schema, start, end),
+        cmocka_unit_test_setup_teardown(test_all_of_what_has_no_schema, start, end),
         cmocka_unit_test_setup_teardown(test_put_with_acknowledgements, start, end),
         cmocka_unit_test_setup_teardown(test_exchange_of_every_layout, start, end),
         cmocka_unit_test_setup_teardown(test_backpressure, start, end),
