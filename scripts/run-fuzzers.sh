@@ -15,7 +15,7 @@ programs=$build/tests/fuzz
 failures=
 
 "$programs/make_seeds" "$seeds"
-for kind in http2 grpc; do
+for kind in http2 grpc flight; do
     if [ -x "$programs/mutations_$kind" ]; then
         "$programs/mutations_$kind" 1 64 "$seeds/$kind"
     fi
@@ -30,6 +30,7 @@ for target in "$@"; do
         folders="$folders $seeds/$target"
         max_bytes=4096 # each is fed byte by byte, and more than once
         ;;
+    flight) folders="$folders $seeds/flight" ;;
     flight_server) max_bytes=16384 ;; # its seeds are in tests/fuzz/corpus
     file) folders="$folders $seeds/file $source/tests/golden/data" ;;
     *) folders="$folders $seeds/stream $seeds/file $source/tests/golden/data" ;;
