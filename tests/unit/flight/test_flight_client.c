@@ -470,6 +470,26 @@ static void options_are_checked(void **state)
     flight_ends_end(&ends);
 }
 
+static void headers_beyond_the_limit_refuse_their_call_alone(void **state)
+{
+    static char value[20000];
+    const struct fletch_flight_bytes ticket = {"3", 1};
+    struct fletch_flight_stream *stream;
+    const struct fletch_flight_header header = {"x-long", value, sizeof value};
+    const struct fletch_flight_call_options call = {
+        .struct_size = sizeof call, .headers = &header, .header_count = 1};
+    (void)state;
+    memset(value, 'x', sizeof value);
+    start(NULL);
+    check_get(NULL);
+    assert_string_equal(fletch_status_name(fletch_flight_client_do_get(ends.client, &call, &ticket,
+                                                                       &stream, &error)),
+                        "RESOURCE_EXHAUSTED");
+    assert_contains(error.message, "of 20000 bytes: all of a call have at most 8192");
+    check_get(NULL);
+    flight_ends_end(&ends);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +505,7 @@ int main(void)
         cmocka_unit_test(a_server_that_comes_late_is_waited_for),
         cmocka_unit_test(a_server_that_is_destroyed_ends_its_calls),
         cmocka_unit_test(deadlines_end_calls_at_both_sides),
+        cmocka_unit_test(headers_beyond_the_limit_refuse_their_call_alone),
         cmocka_unit_test(locations_of_an_endpoint_are_tried_in_turn),
         cmocka_unit_test(a_client_needs_no_options),
         cmocka_unit_test(options_are_checked),

@@ -214,6 +214,34 @@ static void test_put_with_acknowledgements(void **state)
     fletch_flight_stream_close(stream);
 }
 
+/* The client has said all and half-closed before the server begins to read. */
+static void test_acknowledgements_at_the_end(void **state)
+{
+    (void)state;
+    const struct fletch_flight_output output = {.batch = scene.batch, .app_metadata = {"m", 1}};
+    const void *made;
+    scene.holds = true;
+    struct fletch_flight_stream *stream = begin(FLETCH_FLIGHT_METHOD_DO_PUT);
+    for (int i = 0; i < 10; i++)
+        assert_answer(flight_scene_write(&scene, stream, &output, &error), FLETCH_DONE);
+    fletch_flight_stream_done_writing(stream);
+    flight_scene_until(&scene, &scene.sources, 1);
+    assert_answer(fletch_flight_stream_receive(stream, FLETCH_FLIGHT_PUT_RESULT, 0, &made, &error),
+                  FLETCH_EMPTY);
+    assert_int_equal(scene.read, 0);
+    scene.holds = false;
+    fletch_flight_stream_wake(scene.held);
+    for (int i = 0; i < 10; i++) {
+        assert_answer(flight_scene_receive(&scene, stream, FLETCH_FLIGHT_PUT_RESULT, &made, &error),
+                      FLETCH_DONE);
+        fletch_flight_release(made);
+    }
+    assert_answer(flight_scene_receive(&scene, stream, FLETCH_FLIGHT_PUT_RESULT, &made, &error),
+                  FLETCH_CLOSED);
+    assert_ok(error.status);
+    fletch_flight_stream_close(stream);
+}
+
 static void test_exchange_of_every_layout(void **state)
 {
     (void)state;
@@ -580,6 +608,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_metadata_before_the_schema, start, end),
         cmocka_unit_test_setup_teardown(test_all_of_what_has_no_schema, start, end),
         cmocka_unit_test_setup_teardown(test_put_with_acknowledgements, start, end),
+        cmocka_unit_test_setup_teardown(test_acknowledgements_at_the_end, start, end),
         cmocka_unit_test_setup_teardown(test_exchange_of_every_layout, start, end),
         cmocka_unit_test_setup_teardown(test_backpressure, start, end),
         cmocka_unit_test_setup_teardown(test_empty_messages_fill_the_queue, start, end),
