@@ -1,6 +1,6 @@
 """Arrow Flight C++ as a client of our integration server, and our own client: every scenario, and
-what is beside the base case; and as a server of our client, of what pyarrow's servers have not. Skipped where pyarrow, whose wheel it is in, was not there when this
-was built."""
+what is beside the base case; and as a server of our client, of what pyarrow's servers have not.
+Skipped where pyarrow, whose wheel it is in, was not there when this was built."""
 
 import os
 import sys
