@@ -142,8 +142,8 @@ fletch_flight_client_do_get(struct fletch_flight_client *client,
                             struct fletch_flight_stream **out_stream, struct fletch_error *error);
 
 /** As do_get, of an endpoint, whose locations are tried one after the other as long as they answer
- *  UNAVAILABLE, UNIMPLEMENTED, INVALID_ARGUMENT or NOT_FOUND, which those that are none do; one that
- *  says to reuse the connection, or none at all: that of `options`. Waits for the schema. */
+ *  UNAVAILABLE, UNIMPLEMENTED, INVALID_ARGUMENT or NOT_FOUND, which those that are none do; one
+ *  that says to reuse the connection, or none at all: that of `options`. Waits for the schema. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_flight_client_do_get_endpoint(
     struct fletch_flight_client *client, const struct fletch_flight_call_options *options,
     const struct fletch_flight_endpoint *endpoint, struct fletch_flight_stream **out_stream,

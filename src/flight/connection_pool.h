@@ -10,8 +10,8 @@
  *
  * Roles: any number of threads acquire, leave and drain; for each slot one thread at a time, its
  * connection's, says how it stands, gives up and frees it. Progress: try_acquire and drain are
- * lock-free (one that has to start again has been overtaken by another that got on), leave and free are
- * wait-free, acquire blocks. Between claiming a slot and writing its address there is no system
+ * lock-free (one that has to start again has been overtaken by another that got on), leave and free
+ * are wait-free, acquire blocks. Between claiming a slot and writing its address there is no system
  * call; one who stops there holds up those alone who look for an address with the same tag: HELD.
  *
  * The word of a slot: state, users, tag (16 bits of the address's hash), generation.
