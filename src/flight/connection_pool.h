@@ -170,7 +170,8 @@ void fletch_connection_pool_set_state(struct fletch_connection_pool *pool, uint3
                                       enum fletch_pool_state state);
 
 /* The answer to `asked`. True: nobody uses it, and nobody will: the caller closes and frees it.
- * False: it is in `state` again. Its connection's thread. */
+ * False: it is in `state` again, and is asked for once more if that is PAUSED. Its connection's
+ * thread. */
 bool fletch_connection_pool_give_up(struct fletch_connection_pool *pool, uint32_t slot,
                                     enum fletch_pool_state state);
 

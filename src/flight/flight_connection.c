@@ -150,7 +150,7 @@ static void fail(struct dial *dial, const struct fletch_error *cause)
     fletch_flight_call_fail(dial->stream, cause->status, cause->message);
 }
 
-/* The server takes no more calls before one has ended, or others are first. */
+/* The server takes no more calls before one has ended, or it allows more. */
 static bool is_full(const struct fletch_flight_connection *connection)
 {
     return fletch_rpc_channel_state(connection->channel) == FLETCH_RPC_READY &&
@@ -348,10 +348,13 @@ static void close_channel(void *context)
     fletch_connection_pool_free(&connection->owner->pool, connection->slot);
 }
 
-/* Another address needs the slot: who waits for the host to answer waits in vain. */
+/* Another address needs the slot: who waits for the host to answer waits in vain. Where others use
+ * it, for calls on a connection that its server is closing, it is not asked for again before the
+ * next attempt has failed: who asks would ask without end. */
 static void leave_to_others(void *context)
 {
     struct fletch_flight_connection *connection = context;
+    enum fletch_pool_state state = state_of(connection);
     struct fletch_error error;
     (void)fletch_error_set(&error, FLETCH_UNAVAILABLE,
                            "attempts to connect to '%s' have failed, and all connections are used: "
@@ -359,8 +362,9 @@ static void leave_to_others(void *context)
                            connection->location.text);
     while (connection->has_failed && !fletch_http2_link_is_alone(&connection->waiting))
         fail(FLETCH_HTTP2_OF_LINK(connection->waiting.next, struct dial, waiting), &error);
-    if (fletch_connection_pool_give_up(&connection->owner->pool, connection->slot,
-                                       state_of(connection)))
+    if (state == FLETCH_POOL_PAUSED)
+        state = FLETCH_POOL_CONNECTING;
+    if (fletch_connection_pool_give_up(&connection->owner->pool, connection->slot, state))
         close_channel(connection);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -207,6 +208,39 @@ static void who_waits_for_the_dead_makes_room(void **state)
     flight_ends_end(&ends);
 }
 
+static void drain(void *context)
+{
+    *(enum fletch_status *)context = fletch_flight_server_drain(ends.server, 20000 * MS_NS, NULL);
+}
+
+/* A call on a connection that the server is closing is none that waits: nobody asks for its slot
+ * without end. */
+static void who_needs_what_is_used_sleeps(void **state)
+{
+    const struct fletch_flight_client_options options = {.struct_size = sizeof options,
+                                                         .connection_limit = 1};
+    const struct fletch_flight_call_options call = {
+        .struct_size = sizeof call, .location = "grpc://127.0.0.1:1", .timeout_ns = 500 * MS_NS};
+    enum fletch_status drained = FLETCH_OK;
+    const struct team_role role = {.run = drain, .context = &drained};
+    struct team team;
+    (void)state;
+    start(&options);
+    struct fletch_flight_stream *stream = flight_ends_get(&ends, NULL, "endless");
+    assert_int_equal(flight_ends_read(&ends, stream, 1), 1);
+    team_start(&team, &role, 1);
+    while (counters().connections_paused == 0) /* its port is closed by then */
+        fletch_thread_yield();
+    clock_t before = clock();
+    assert_int_equal(get(&call), FLETCH_RESOURCE_EXHAUSTED);
+    clock_t spent = clock() - before;
+    fletch_flight_stream_close(stream);
+    team_join(&team);
+    assert_ok(drained);
+    assert_true(spent < CLOCKS_PER_SEC / 4);
+    flight_ends_end(&ends);
+}
+
 static void a_server_that_says_nothing_is_none(void **state)
 {
     const struct fletch_flight_client_options options = {.struct_size = sizeof options,
@@ -381,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_name_that_takes_long_takes_no_connection),
         cmocka_unit_test(a_host_that_moves_is_found_again),
         cmocka_unit_test(who_waits_for_the_dead_makes_room),
+        cmocka_unit_test(who_needs_what_is_used_sleeps),
         cmocka_unit_test(a_server_that_says_nothing_is_none),
         cmocka_unit_test(calls_go_on_when_the_server_takes_more),
         cmocka_unit_test(a_second_answer_is_one_too_many),
