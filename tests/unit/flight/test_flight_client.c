@@ -242,7 +242,7 @@ static void a_full_pool_is_waited_for(void **state)
     struct fletch_flight_stream *second = NULL;
     assert_int_equal(fletch_flight_client_do_get(ends.client, &call, &ticket, &second, &error),
                      FLETCH_RESOURCE_EXHAUSTED);
-    assert_contains(error.message, "of 1 slots 0 are free, 0 connecting, 1 ready, 0 draining");
+    assert_contains(error.message, "of 1 slots 0 are free, 0 connecting, 0 paused, 1 ready, 0 ");
     fletch_flight_stream_close(stream);
     call.timeout_ns = 20000 * MS_NS;
     for (int i = 0; i < 4; i++) { /* each closes the other's */
