@@ -114,8 +114,8 @@ struct fletch_flight_server_options {
     /** Of one message that a client may send: RESOURCE_EXHAUSTED beyond it. 0: 2^31 - 1 bytes. A
      *  message gets its memory as its bytes arrive, whatever it claims. */
     size_t message_limit_bytes;
-    /** Bytes of a stream that may be written and not sent yet, or two messages whatever their size.
-     *  0: 8 MiB. */
+    /** Bytes of a stream that may be written and not sent yet, or two messages whatever their size;
+     *  never more than 512 messages. 0: 8 MiB. */
     size_t write_queue_bytes;
     /** Of one message that clients take of whom nothing is known: batches with more are split by
      *  rows. 0: FLETCH_FLIGHT_PEER_MESSAGE_BYTES_DEFAULT. */

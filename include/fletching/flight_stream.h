@@ -108,9 +108,10 @@ struct fletch_flight_output {
 };
 
 /** Writes a batch, after the dictionaries that it needs; its bytes are not copied, but sent from
- *  where they lie. FULL: while `write_queue_bytes` are under way, or for `timeout_ns`. CLOSED also
- *  with INVALID_ARGUMENT: another schema than was begun with, RESOURCE_EXHAUSTED: no memory, or one
- *  row that is more than a message may have; FAILED_PRECONDITION: not begun, as batches need, and
+ *  where they lie, unless they are few (up to 4 KiB with what describes them). FULL: while
+ *  `write_queue_bytes`, or 512 messages, are under way, or for `timeout_ns`. CLOSED also with
+ *  INVALID_ARGUMENT: another schema than was begun with, RESOURCE_EXHAUSTED: no memory, or one row
+ *  that is more than a message may have; FAILED_PRECONDITION: not begun, as batches need, and
  *  everything in a DoGet. After those nothing was written, and the stream goes on. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_flight_stream_write(struct fletch_flight_stream *stream, uint64_t timeout_ns,

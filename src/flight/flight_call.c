@@ -58,12 +58,6 @@ static void leave(struct fletch_flight_stream *stream)
     let_go(stream);
 }
 
-static bool is_crowded(const struct fletch_flight_stream *stream, uint64_t unsent)
-{
-    uint64_t bytes = unsent & (fletch_flight_unsent(1, 0) - 1);
-    return bytes > stream->options.write_queue_bytes / 2 && unsent >= fletch_flight_unsent(2, 0);
-}
-
 /* A message is sent, or never will be. */
 static void forget_outgoing(struct fletch_flight_stream *stream,
                             struct fletch_flight_outgoing *outgoing)
@@ -72,7 +66,7 @@ static void forget_outgoing(struct fletch_flight_stream *stream,
     fletch_flight_outgoing_free(stream->options.loop_cache, outgoing);
     /* relaxed: a number; the message's memory is this thread's */
     uint64_t before = fetch_sub_relaxed(&stream->unsent, done);
-    if (!is_crowded(stream, before) || is_crowded(stream, before - done))
+    if (!fletch_flight_fills(stream, before, 2) || fletch_flight_fills(stream, before - done, 2))
         return;
     fletch_eventcount_notify_inline(&stream->waiting, UINT32_MAX);
     if (stream->options.happened != NULL)

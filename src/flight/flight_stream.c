@@ -275,13 +275,10 @@ static enum fletch_answer attempt_room(void *call)
     const struct fletch_flight_stream *stream = ((struct attempt *)call)->stream;
     /* relaxed: a number */
     uint64_t unsent = load_relaxed(&stream->unsent);
-    uint64_t bytes = unsent & (fletch_flight_unsent(1, 0) - 1);
     /* Not before its end can be read: whoever writes is told how. */
     if (load_acquire(&stream->is_over) == FLETCH_FLIGHT_END_TOLD)
         return FLETCH_CLOSED;
-    return bytes >= stream->options.write_queue_bytes && unsent >= fletch_flight_unsent(2, 0)
-               ? FLETCH_FULL
-               : FLETCH_DONE;
+    return fletch_flight_fills(stream, unsent, 1) ? FLETCH_FULL : FLETCH_DONE;
 }
 
 static enum fletch_answer attempt_answer(void *call)

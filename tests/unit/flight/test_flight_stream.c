@@ -304,7 +304,7 @@ static void test_backpressure(void **state)
     flight_scene_until(&scene, &scene.ended, 1);
 }
 
-/* Messages without bytes take memory too. */
+/* Messages without bytes take memory too, and room in the processor's cache. */
 static void test_empty_messages_fill_the_queue(void **state)
 {
     (void)state;
@@ -315,7 +315,7 @@ static void test_empty_messages_fill_the_queue(void **state)
     for (; answer == FLETCH_DONE && count < 100000; count++)
         answer = fletch_flight_stream_write(stream, 0, &output, &error);
     assert_answer(answer, FLETCH_FULL);
-    assert_true(count > 10000 && count < 20000);
+    assert_true(count > 500 && count < 520);
     assert_answer(flight_scene_write(&scene, stream, &output, &error), FLETCH_DONE);
     fletch_flight_stream_close(stream);
     flight_scene_until(&scene, &scene.ended, scene.sources);
