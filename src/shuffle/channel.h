@@ -19,6 +19,12 @@ struct fletch_channel_totals {
 
 struct fletch_frame;
 
+/* First in, first out: shuffle/frame.h. */
+struct fletch_frame_list {
+    struct fletch_frame *first;
+    struct fletch_frame *last;
+};
+
 struct fletch_channel {
     uint32_t producer;
     uint32_t partition;
@@ -32,6 +38,7 @@ struct fletch_channel {
     struct fletch_channel *next_waiting; /* of the writer's channels that have some */
     /* The reading side's. */
     FLETCH_ISOLATED struct fletch_channel_totals received;
+    struct fletch_frame_list unaccepted; /* an outlet's: taken, and not accepted, oldest first */
 };
 
 #endif

@@ -18,6 +18,7 @@
 #include "memory/shared.h"
 #include "shuffle/coordinator.h"
 #include "shuffle/credit.h"
+#include "shuffle/placement_plan.h"
 #include "shuffle/shuffle_name.h"
 #include "shuffle/shuffle_partition.h"
 #include "shuffle/transport.h"
@@ -46,6 +47,8 @@ struct fletch_shuffle_specification {
     uint64_t watermark_idle_ns;
     bool strict_schema;
     bool has_hashes; /* the partitioner hashes, so there is a key sum */
+    struct fletch_shuffle_identity identity;
+    struct fletch_placement_plan placement;
 };
 
 /* Counted by writers; all relaxed, statistics. */
@@ -103,6 +106,7 @@ struct fletch_shuffle {
     uint32_t name_probe;
     _Atomic uint32_t name_state; /* enum fletch_name_state */
     _Atomic uint32_t is_closed;  /* its name and partitions were taken out of the store */
+    bool is_attached;            /* to the transport's media: set before it is entered */
     struct fletch_shuffle_specification specification;
     struct fletch_account *account;  /* below the transport's */
     struct fletch_account *alone;    /* beside it: frames that are larger than there is room for */
