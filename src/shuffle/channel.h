@@ -32,6 +32,8 @@ struct fletch_channel {
     /* The writer's; read by the reader once the end has come (the inbox's edge covers that). */
     struct fletch_channel_totals sent;
     struct fletch_credit_request request;
+    uint64_t
+        held_mask; /* of a frame's barrier: what it may be held for here; 0: let out as it is */
     /* Frames that wait for credit, oldest first; the writer's alone. */
     struct fletch_frame *first_waiting;
     struct fletch_frame *last_waiting;

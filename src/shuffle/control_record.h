@@ -9,6 +9,9 @@
 #include "shuffle/channel.h"
 #include "shuffle/coordinator.h"
 
+/* The attempt of a producer that is never tried again. */
+#define FLETCH_FIRST_ATTEMPT 1u
+
 /* Of an end: what the producer has sent to one partition. */
 struct fletch_channel_record {
     uint32_t partition;

@@ -20,9 +20,6 @@
 
 struct fletch_inlet;
 
-/* The attempt of a producer that is never tried again. */
-#define FLETCH_FIRST_ATTEMPT 1u
-
 struct fletch_inlet_options {
     uint32_t producer;
     uint32_t attempt;

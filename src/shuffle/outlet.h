@@ -32,7 +32,8 @@ struct fletch_outlet_control {
     uint32_t producer;
     uint32_t attempt;
     struct fletch_control_record record;
-    struct fletch_outlet_control *next; /* that was taken later and is not accepted either */
+    bool is_taken;
+    struct fletch_outlet_control *next; /* that came later and is not accepted either */
 };
 
 enum fletch_outlet_kind { FLETCH_OUTLET_NOTHING, FLETCH_OUTLET_FRAME, FLETCH_OUTLET_CONTROL };
@@ -62,8 +63,9 @@ enum fletch_status fletch_outlet_open(struct fletch_shuffle *shuffle, const uint
  * have gone never waits for one that waits for that control.
  *
  * What was taken and is not accepted stays linked, for who has to send it again: the frames of a
- * channel from frame->channel->unaccepted.first on by fletch_frame_next, and all control from
- * fletch_outlet_first_control on by `next`. The outlet's links: not to be written. */
+ * channel from frame->channel->unaccepted.first on by fletch_frame_next, and control from
+ * fletch_outlet_first_control on by `next`, as far as `is_taken`. The outlet's links: not to be
+ * written. */
 void fletch_outlet_take(struct fletch_outlet *outlet, struct fletch_outlet_item *out_item);
 struct fletch_outlet_control *fletch_outlet_first_control(const struct fletch_outlet *outlet);
 
@@ -75,8 +77,7 @@ bool fletch_outlet_may_have_any(const struct fletch_outlet *outlet);
  * lost, here or by what another process said (control that tells so is still to be taken);
  * RESOURCE_EXHAUSTED: there was no memory for something that had to be let out: the other side has
  * to be told that the producers of this process are lost. Final. */
-enum fletch_status fletch_outlet_check(const struct fletch_outlet *outlet,
-                                       struct fletch_error *error);
+enum fletch_status fletch_outlet_check(struct fletch_outlet *outlet, struct fletch_error *error);
 
 /* The batch of a frame that was taken and is not accepted, a reference for the caller; one that was
  * spilled is read back, with `cache`, charged to *delivered*. May wait for the disk.

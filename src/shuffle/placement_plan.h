@@ -51,11 +51,25 @@ static inline bool fletch_placement_may_read(const struct fletch_placement_plan 
     return !plan->is_there || plan->owners == NULL || plan->owners[partition] == plan->self;
 }
 
+/* Whether this process has, or may have, partitions to be told of barriers. */
+static inline bool fletch_placement_aligns(const struct fletch_placement_plan *plan)
+{
+    return !plan->is_there || plan->owners == NULL || plan->local_count > 0;
+}
+
 /* Whether a producer may be opened here. */
 static inline bool fletch_placement_may_write(const struct fletch_placement_plan *plan,
                                               uint32_t producer)
 {
     return !plan->is_there || plan->homes == NULL || plan->homes[producer] == plan->self;
+}
+
+/* Whether this process may add a producer of that number. */
+static inline bool fletch_placement_may_add(const struct fletch_placement_plan *plan,
+                                            uint32_t producer)
+{
+    uint32_t home = plan->homes != NULL ? plan->homes[producer] : producer % plan->address_count;
+    return home == plan->self;
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "memory/budget.h"
 #include "shuffle/media.h"
+#include "shuffle/refusal.h"
 #include "shuffle/registry.h"
 #include "shuffle/shuffle_seat.h"
 #include "shuffle/specification.h"
@@ -30,6 +31,15 @@ static void end_partitions(struct fletch_shuffle *shuffle)
                        barrier_count * sizeof shuffle->barriers[0], _Alignof(struct fletch_frame));
 }
 
+static void end_refusals(struct fletch_shuffle *shuffle)
+{
+    while (shuffle->refusals != NULL) {
+        struct fletch_refusal *refusal = shuffle->refusals;
+        shuffle->refusals = refusal->next;
+        fletch_refusal_free(refusal);
+    }
+}
+
 /* With the last reference: nobody writes, reads or finds it any more. It was closed, which dropped
  * all frames, or never entered. */
 static void end(struct fletch_shared *shared)
@@ -37,6 +47,7 @@ static void end(struct fletch_shared *shared)
     struct fletch_shuffle *shuffle = (struct fletch_shuffle *)(void *)shared;
     struct fletch_transport *transport = shuffle->transport;
     end_partitions(shuffle);
+    end_refusals(shuffle);
     fletch_shuffle_seats_free(shuffle);
     fletch_coordinator_destroy(shuffle->coordinator);
     fletch_account_close(shuffle->retained);
@@ -147,6 +158,19 @@ static enum fletch_status enter(struct fletch_shuffle *shuffle, struct fletch_er
 
 /* ---- other processes ---- */
 
+/* Whoever writes finds an outlet for each partition that is not this process's. */
+static enum fletch_status check_attached(const struct fletch_shuffle *shuffle,
+                                         struct fletch_error *error)
+{
+    for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)
+        if (!fletch_placement_may_read(&shuffle->specification.placement, p) &&
+            !fletch_mailbox_has_owner(&shuffle->partitions[p].mailbox))
+            return fletch_error_set(error, FLETCH_INTERNAL,
+                                    "INTERNAL: nobody lets out partition %u of shuffle '%s'", p,
+                                    shuffle->specification.shown.text);
+    return FLETCH_OK;
+}
+
 static enum fletch_status attach(struct fletch_shuffle *shuffle, struct fletch_error *error)
 {
     const struct fletch_media *media = shuffle->transport->media;
@@ -160,7 +184,7 @@ static enum fletch_status attach(struct fletch_shuffle *shuffle, struct fletch_e
                                 shuffle->specification.shown.text);
     enum fletch_status status = media->attach(media->context, shuffle, error);
     shuffle->is_attached = status == FLETCH_OK;
-    return status;
+    return status == FLETCH_OK ? check_attached(shuffle, error) : status;
 }
 
 static void detach(struct fletch_shuffle *shuffle)

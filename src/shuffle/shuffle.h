@@ -65,6 +65,12 @@ struct fletch_written_counters {
     _Atomic uint32_t writers_holding; /* that have frames without credit */
     _Atomic uint32_t writers_stuck;   /* of those, asleep or armed */
     _Atomic uint32_t writers_alone;   /* that are making a frame beside the budget just now */
+    _Atomic uint32_t writers_opened;
+    _Atomic uint64_t frames_outside;  /* that outlets have taken, credit that inlets have, and who
+                                        takes some just now */
+    _Atomic uint64_t frames_accepted; /* by other processes */
+    _Atomic uint64_t rows_accepted;
+    _Atomic uint64_t bytes_accepted;
 };
 
 /* Counted by readers; all relaxed, statistics. */
@@ -95,6 +101,8 @@ enum fletch_shuffle_outcome {
 /* Whether the name is taken: shuffle/registry.h. */
 enum fletch_name_state { FLETCH_NAME_PENDING, FLETCH_NAME_TAKEN, FLETCH_NAME_REFUSED };
 
+struct fletch_outlet_entry;
+struct fletch_refusal;
 struct fletch_shuffle_seat;
 
 struct fletch_shuffle {
@@ -118,8 +126,11 @@ struct fletch_shuffle {
     struct fletch_epoch_seat *closing_seat; /* of who closes it, until then */
     struct fletch_coordinator *coordinator;
     struct fletch_credit_pool credit_pool;
-    _Atomic(struct fletch_shuffle_seat *) seats; /* of writers; newest first */
-    _Atomic uint32_t outcome;                    /* enum fletch_shuffle_outcome */
+    _Atomic(struct fletch_shuffle_seat *) seats; /* of writers and inlets; newest first */
+    /* The serial's. */
+    struct fletch_outlet_entry *outlets;
+    struct fletch_refusal *refusals;
+    _Atomic uint32_t outcome; /* enum fletch_shuffle_outcome */
     uint32_t lost_producer;
     const char *lost_reason; /* the coordinator's */
     _Atomic uint32_t cancel; /* enum fletch_cancel_state */

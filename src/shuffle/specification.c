@@ -298,7 +298,6 @@ static enum fletch_status set_budget(struct fletch_shuffle_specification *specif
     return set_frame(specification, options->frame_bytes, error);
 }
 
-/* What the block of a batch of the schema takes of the pool. */
 static uint64_t block_bytes(const struct fletch_schema *schema)
 {
     size_t bytes =
@@ -306,6 +305,11 @@ static uint64_t block_bytes(const struct fletch_schema *schema)
         schema->span_count * sizeof(struct fletch_batch_span) +
         schema->dictionary_count * sizeof(struct fletch_batch *) + sizeof(struct fletch_buffer *);
     return fletch_buffer_block_bytes(fletch_size_class_of(bytes));
+}
+
+uint64_t fletch_specification_batch_bytes(const struct fletch_shuffle_specification *specification)
+{
+    return block_bytes(specification->schema);
 }
 
 struct fletch_budget_split
