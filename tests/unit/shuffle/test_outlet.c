@@ -150,6 +150,45 @@ static void a_barrier_aligns_the_producers_of_all_processes(void **state)
     ferry_end(&ferry);
 }
 
+static void control_comes_out_between_the_frames_that_it_was_sent_between(void **state)
+{
+    struct fletch_outlet_item item;
+    uint64_t barrier = 0, frames[3] = {0};
+    (void)state;
+    ferry_open(&ferry, &(struct shuffle_words){.partitions = 2}, 2, NULL);
+    struct fletch_shuffle_writer *writer = writer_at(0, 0);
+    for (uint64_t id = 1; id <= 2; id++) {
+        write_at(0, writer, 100);
+        assert_int_equal(fletch_shuffle_writer_barrier(writer, id, 0, NULL),
+                         FLETCH_DEADLINE_EXCEEDED);
+    }
+    write_at(0, writer, 100);
+    for (;;) {
+        fletch_outlet_take(ferry.links[0].outlet, &item);
+        if (item.kind == FLETCH_OUTLET_NOTHING)
+            break;
+        ferry.links[0].items[ferry.links[0].item_count++] = item;
+        if (item.kind == FLETCH_OUTLET_CONTROL) {
+            assert_int_equal(item.control->record.barrier, ++barrier);
+            assert_int_equal(item.control->record.sequence, barrier);
+        } else {
+            assert_int_equal(item.frame->barrier, barrier);
+            frames[barrier]++;
+        }
+    }
+    assert_int_equal(barrier, 2);
+    assert_true(frames[0] > 0 && frames[1] > 0 && frames[2] > 0);
+    struct fletch_shuffle_reader *left = reader_at(0), *right = reader_at(1);
+    ferry_go(&ferry);
+    assert_ok(fletch_shuffle_writer_barrier(writer, 2, 0, NULL));
+    finish(writer);
+    drain_at(0, left);
+    drain_at(1, right);
+    all_rows_must_have_come();
+    all_must_be_zero();
+    ferry_end(&ferry);
+}
+
 static void a_watermark_is_the_least_of_all_processes(void **state)
 {
     (void)state;
@@ -159,6 +198,7 @@ static void a_watermark_is_the_least_of_all_processes(void **state)
     struct fletch_shuffle_event event;
     assert_int_equal(fletch_shuffle_writer_watermark(first, 30, 0, NULL), FLETCH_DEADLINE_EXCEEDED);
     ferry_go(&ferry);
+    assert_ok(fletch_shuffle_writer_watermark(first, 30, 0, NULL)); /* the same call, answered */
     assert_int_equal(event_take(&ferry.processes[1].test, right, &event, NULL),
                      FLETCH_DEADLINE_EXCEEDED);
     assert_int_equal(fletch_shuffle_writer_watermark(second, 20, 0, NULL),
@@ -668,6 +708,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_two_processes_reach_the_partitions_of_both),
         cmocka_unit_test(a_barrier_aligns_the_producers_of_all_processes),
+        cmocka_unit_test(control_comes_out_between_the_frames_that_it_was_sent_between),
         cmocka_unit_test(a_watermark_is_the_least_of_all_processes),
         cmocka_unit_test(an_end_with_other_totals_is_a_loss_for_both),
         cmocka_unit_test(a_reader_counts_for_itself),
