@@ -1,12 +1,11 @@
 #include <fletching/fletching.h>
 
-#include <pthread.h>
-#include <sched.h>
 #include <string.h>
 
 #include "shuffle/shuffle.h"
 #include "support/cmocka_tests.h"
 #include "support/ferry.h"
+#include "support/team.h"
 #include "support/test_disk.h"
 
 /* Replicas of one shuffle in several processes: what writers and readers of one process are
@@ -640,27 +639,25 @@ static void partitions_and_producers_of_others_are_refused_by_name(void **state)
 
 static _Atomic uint32_t is_over;
 
-static void *keep_going(void *unused)
+static void keep_going(void *unused)
 {
     (void)unused;
-    while (load_acquire(&is_over) == 0) {
+    while (load_acquire(&is_over) == 0)
         ferry_go(&ferry);
-        sched_yield();
-    }
-    return NULL;
 }
 
 /* With the ferry on a thread of its own, so that calls can wait. */
 static void producers_that_join_are_known_in_every_process(void **state)
 {
     uint32_t added_here = 0, added_there = 0;
-    pthread_t thread;
+    const struct team_role role = {.run = keep_going};
+    struct team team;
     (void)state;
     ferry_open(&ferry, &(struct shuffle_words){.producers = 2, .producer_limit = 4}, 2, NULL);
     struct fletch_shuffle_writer *first = writer_at(0, 0), *second = writer_at(1, 1);
     struct fletch_shuffle_reader *left = reader_at(0), *right = reader_at(1);
     store_release(&is_over, 0);
-    assert_int_equal(pthread_create(&thread, NULL, keep_going, NULL), 0);
+    team_start(&team, &role, 1);
     assert_ok(fletch_shuffle_writer_add_producer(second, &added_there, NULL));
     assert_ok(fletch_shuffle_writer_add_producer(first, &added_here, NULL));
     assert_int_equal(added_here, 2); /* each process has numbers of its own */
@@ -676,7 +673,7 @@ static void producers_that_join_are_known_in_every_process(void **state)
         fletch_shuffle_writer_close(writers[i]);
     }
     store_release(&is_over, 1);
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    team_join(&team);
     drain_at(0, left);
     drain_at(1, right);
     all_rows_must_have_come();
