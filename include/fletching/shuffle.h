@@ -6,6 +6,7 @@
 
 #include <fletching/export.h>
 #include <fletching/partition.h>
+#include <fletching/placement.h>
 #include <fletching/status.h>
 #include <fletching/transport.h>
 
@@ -89,14 +90,29 @@ struct fletch_shuffle_options {
     uint64_t watermark_idle_ns;
     /** 1: metadata of fields must agree too. */
     uint32_t strict_schema;
+    /** FLETCH_SHUFFLE_ID_BYTES that no other shuffle has; NULL: random ones. With name and epoch
+     *  the identity, by which the processes of one shuffle know each other's. */
+    const unsigned char *id;
+    /** How often it was begun anew: who comes with an old one is refused. 0: 1. */
+    uint32_t epoch;
+    /** Which process owns which partition; NULL: this one owns all. */
+    const struct fletch_placement *placement;
+};
+
+#define FLETCH_SHUFFLE_ID_BYTES 16
+
+struct fletch_shuffle_identity {
+    unsigned char id[FLETCH_SHUFFLE_ID_BYTES];
+    uint32_t epoch;
 };
 
 /** Registers a shuffle; one reference, the caller's. ALREADY_EXISTS: the name is taken;
  *  INVALID_ARGUMENT: an option, named with its value and limit, or a spill directory that cannot be
  *  written; RESOURCE_EXHAUSTED: no memory, or a budget below the minimum of
  *  4 KiB · P · (2 + producers), and, with a spill directory, of what each producer needs to spill,
- *  with the numbers; UNIMPLEMENTED: a spill codec that the build is without. Any thread;
- *  lock-free. */
+ *  with the numbers; UNIMPLEMENTED: a spill codec that the build is without;
+ *  FAILED_PRECONDITION: partitions of other processes, and the transport can reach none. Any
+ *  thread; lock-free. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_register(struct fletch_transport *transport,
                         const struct fletch_shuffle_options *options,
@@ -134,6 +150,8 @@ FLETCH_EXPORT struct fletch_schema *fletch_shuffle_schema(const struct fletch_sh
 FLETCH_EXPORT uint32_t fletch_shuffle_partition_count(const struct fletch_shuffle *shuffle);
 /** Bytes that a frame is to have. */
 FLETCH_EXPORT size_t fletch_shuffle_frame_bytes(const struct fletch_shuffle *shuffle);
+FLETCH_EXPORT void fletch_shuffle_identity(const struct fletch_shuffle *shuffle,
+                                           struct fletch_shuffle_identity *out_identity);
 
 /** Where a partition stands. */
 enum fletch_partition_state {
@@ -149,7 +167,7 @@ enum fletch_partition_state {
 struct fletch_exchange_statistics {
     size_t struct_size;
     uint64_t rows_written; /* taken from producers */
-    uint64_t rows_sent;    /* pushed to partitions, in frames */
+    uint64_t rows_sent;    /* pushed to partitions, in frames, and what came from elsewhere */
     uint64_t rows_read;    /* given to readers */
     uint64_t bytes_written;
     uint64_t bytes_sent;
@@ -172,6 +190,9 @@ struct fletch_exchange_statistics {
     uint32_t producers_ended;
     uint32_t readers_open;
     uint32_t partitions_ended; /* whose readers were told the end */
+    uint64_t frames_accepted;  /* of those that were sent, by other processes */
+    uint64_t rows_accepted;
+    uint64_t bytes_accepted;
 };
 
 /** They may lag behind while others work. Any thread; writes the first

@@ -11,6 +11,7 @@
  *   writer_put.c       batches that go as they are
  *   writer_linger.c    rows that have waited long enough
  *   writer_control.c   how it asks the coordinator
+ *   writer_remote.c    control for partitions of other processes
  *   writer_sums.c      whether what went out is what came in
  * Belongs to one thread at a time; others come only to its seat and its channels. */
 
@@ -23,7 +24,23 @@
 #include "shuffle/shuffle.h"
 #include "shuffle/shuffle_seat.h"
 
-enum fletch_writer_state { FLETCH_WRITER_OPEN, FLETCH_WRITER_ENDED, FLETCH_WRITER_ABORTED };
+enum fletch_writer_state {
+    FLETCH_WRITER_OPEN,
+    FLETCH_WRITER_ENDING, /* its end was announced to other processes */
+    FLETCH_WRITER_ENDED,
+    FLETCH_WRITER_ABORTED
+};
+
+/* Something that other processes and this one are told, by a call that may have to be repeated. */
+struct fletch_writer_pending {
+    uint64_t number;               /* as which it was announced; 0: it is still to be */
+    bool is_there;                 /* not all of it is done yet */
+    bool is_local;                 /* this process has still to be told */
+    enum fletch_control_kind kind; /* of an event, and what it says */
+    int64_t watermark;
+    uint64_t barrier;
+    uint32_t producer; /* that is added */
+};
 
 /* What a waiting call has seen, to tell that nothing can move. */
 struct fletch_stall_watch {
@@ -67,6 +84,10 @@ struct fletch_shuffle_writer {
     uint64_t now_ns; /* of the last call that wrote */
     uint64_t *lying_since_ns;
     uint32_t armed_key;
+    struct fletch_writer_pending pending_barrier;
+    struct fletch_writer_pending pending_producer;
+    struct fletch_writer_pending pending_event; /* watermark, idleness, barrier given up */
+    uint64_t end_number;                        /* of the end that was announced */
     /* What came in: compared at the end with what went out. */
     struct fletch_channel_totals taken;
 };
