@@ -1,10 +1,10 @@
 #ifndef FLETCHING_SHUFFLE_CLIENT_H
 #define FLETCHING_SHUFFLE_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <fletching/flight_types.h>
 #include <fletching/shuffle.h>
 
 FLETCH_BEGIN_DECLS
@@ -52,39 +52,85 @@ struct fletch_shuffle_address {
  *  identity and placement, and registers it in this process's transport, where writers and readers
  *  are opened as for any shuffle. One reference, the caller's. ALREADY_EXISTS: this transport has a
  *  shuffle of that name; NOT_FOUND: "UNKNOWN". */
-FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_shuffle_client_join(
-    struct fletch_shuffle_client *client, const struct fletch_shuffle_address *address,
-    uint64_t timeout_ns, struct fletch_shuffle **out_shuffle, struct fletch_error *error);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_shuffle_client_join(struct fletch_shuffle_client *client,
+                           const struct fletch_shuffle_address *address, uint64_t timeout_ns,
+                           struct fletch_shuffle **out_shuffle, struct fletch_error *error);
 
 /** Registers a shuffle at another process, and nowhere else: options->name and all else as in
  *  fletch_shuffle_register, but for spill_directory, which is that process's own (the path is not
  *  looked at). */
-FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_shuffle_client_create_shuffle(
-    struct fletch_shuffle_client *client, const char *location,
-    const struct fletch_shuffle_options *options, uint64_t timeout_ns, struct fletch_error *error);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_shuffle_client_create_shuffle(struct fletch_shuffle_client *client, const char *location,
+                                     const struct fletch_shuffle_options *options,
+                                     uint64_t timeout_ns, struct fletch_error *error);
 
 /** No more producers come but those that write now: of an open set the place that is held for more
  *  is given up; of a fixed one, producers that were never opened end without a row. */
-FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_shuffle_client_end(
-    struct fletch_shuffle_client *client, const struct fletch_shuffle_address *address,
-    uint64_t timeout_ns, struct fletch_error *error);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_shuffle_client_end(struct fletch_shuffle_client *client,
+                          const struct fletch_shuffle_address *address, uint64_t timeout_ns,
+                          struct fletch_error *error);
 
 /** fletch_shuffle_cancel there; `reason`: NULL: none. */
-FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_shuffle_client_cancel(
-    struct fletch_shuffle_client *client, const struct fletch_shuffle_address *address,
-    const char *reason, uint64_t timeout_ns, struct fletch_error *error);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_shuffle_client_cancel(struct fletch_shuffle_client *client,
+                             const struct fletch_shuffle_address *address, const char *reason,
+                             uint64_t timeout_ns, struct fletch_error *error);
 
 /** fletch_shuffle_close there. */
-FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_shuffle_client_drop(
-    struct fletch_shuffle_client *client, const struct fletch_shuffle_address *address,
-    uint64_t timeout_ns, struct fletch_error *error);
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_shuffle_client_drop(struct fletch_shuffle_client *client,
+                           const struct fletch_shuffle_address *address, uint64_t timeout_ns,
+                           struct fletch_error *error);
 
-/** What is known of a shuffle there, with its partitions and who waits for whom; without a name (no
- *  bytes): of all shuffles in short, and of the process. JSON text of docs/SERVICE.md that ends
- *  with NUL, to be given back by fletch_flight_release(out_report->data). */
+/** What is known of a partition of another process. */
+struct fletch_partition_report {
+    enum fletch_partition_state state;
+    uint64_t rows; /* sent to it */
+    uint64_t bytes;
+    uint64_t frames;
+    uint64_t bytes_queued;
+    uint64_t rows_read;
+    bool has_reader;
+    uint32_t waiting_producers; /* that wait for credit of it */
+};
+
+/** What is known of a shuffle of another process. */
+struct fletch_shuffle_report {
+    struct fletch_shuffle_name name;
+    uint64_t name_hash;
+    const char *shown;  /* the name as text */
+    const char *state;  /* "OPEN", "COMPLETE", "CANCELLED: reason", "LOST: reason" */
+    const char *method; /* of its partitioner: "fletch-hash-1" … */
+    const char *const *keys;
+    size_t key_count;
+    uint32_t partition_count;
+    uint32_t producers; /* so far; that of an open set which is nobody's is left out */
+    uint32_t producer_limit;
+    uint32_t producers_unverified; /* whose rows came without sums */
+    bool is_open;                  /* more producers may come */
+    enum fletch_retention retention;
+    enum fletch_sum_level sums;
+    struct fletch_exchange_statistics statistics;
+    /** partition_count of them where one shuffle was asked for; NULL: of many. */
+    const struct fletch_partition_report *partitions;
+};
+
+struct fletch_shuffle_reports {
+    const struct fletch_shuffle_report *reports;
+    size_t count;
+};
+
+/** A report of a shuffle there, or, without a name (no bytes), in short of all of them, in no
+ *  order; to be given back by fletch_shuffle_reports_release. Costs that process neither
+ *  locks nor waiting. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_shuffle_client_report(
     struct fletch_shuffle_client *client, const struct fletch_shuffle_address *address,
-    uint64_t timeout_ns, struct fletch_flight_bytes *out_report, struct fletch_error *error);
+    uint64_t timeout_ns, struct fletch_shuffle_reports *out_reports, struct fletch_error *error);
+
+/** Any thread. */
+FLETCH_EXPORT void fletch_shuffle_reports_release(struct fletch_shuffle_reports reports);
 
 FLETCH_END_DECLS
 

@@ -55,6 +55,30 @@ enum fletch_shuffle_creation {
     FLETCH_CREATION_OFF = 2        /* nobody: this process registers its own */
 };
 
+/** What a server tells of. */
+enum fletch_service_notice_kind {
+    FLETCH_NOTICE_CREATED = 0,
+    FLETCH_NOTICE_DROPPED = 1,
+    FLETCH_NOTICE_CANCELLED = 2,
+    FLETCH_NOTICE_PUT_BEGUN = 3,
+    FLETCH_NOTICE_PUT_ENDED = 4, /* status: OK: the producer has ended; else why it was aborted */
+    FLETCH_NOTICE_GET_BEGUN = 5,
+    FLETCH_NOTICE_GET_ENDED = 6,
+    FLETCH_NOTICE_REFUSED = 7 /* a call that was refused before anything began */
+};
+
+/** As long as the call that brings it. */
+struct fletch_service_notice {
+    enum fletch_service_notice_kind kind;
+    const char *shuffle; /* its name, as messages show it; "" where there is none */
+    const char *peer;    /* address of the client */
+    uint32_t producer;   /* of a put */
+    uint32_t partition;  /* FLETCH_TICKET_WHOLE: none was named */
+    uint64_t rows;       /* so far */
+    enum fletch_status status;
+    const char *text; /* of a status that is not OK */
+};
+
 #define FLETCH_SHUFFLE_LIMIT_DEFAULT 10000u
 #define FLETCH_SERVED_PARTITIONS_DEFAULT 4096u
 #define FLETCH_SERVED_PRODUCERS_DEFAULT 1024u
@@ -77,8 +101,9 @@ struct fletch_shuffle_server_options {
      *  shuffles, and a quarter of that. */
     uint64_t budget_limit_bytes;
     uint64_t budget_default_bytes;
-    /** Where their frames go that memory has no room for; NULL: nowhere, producers wait. */
+    /** Where their frames go that memory has no room for, and how; NULL: nowhere, producers wait. */
     const char *spill_directory;
+    enum fletch_spill_codec spill_codec;
 
     /* ---- of calls ---- */
     /** How long a put may find no credit before it is RESOURCE_EXHAUSTED; a call's own deadline
@@ -96,6 +121,9 @@ struct fletch_shuffle_server_options {
                                        const char *method, struct fletch_error *error);
     enum fletch_status (*handshake)(void *user, struct fletch_flight_stream *stream,
                                     struct fletch_error *error);
+    /** Told of what happens, for a log. On a loop: must not block for long. NULL: nobody. */
+    void (*notice)(void *user, const struct fletch_service_notice *notice);
+    /** First argument of the functions above. */
     void *user;
 
     /* ---- as in struct fletch_flight_server_options ---- */
