@@ -89,6 +89,10 @@ struct fletch_shuffle_options {
     uint64_t watermark_idle_ns;
     /** 1: metadata of fields must agree too. */
     uint32_t strict_schema;
+    /** 1: an open set is held open: producer 0 is nobody's, and others may be added by
+     *  fletch_shuffle_add_producer, also when all that came have ended, until
+     *  fletch_shuffle_seal. */
+    uint32_t hold_open;
 };
 
 /** Registers a shuffle; one reference, the caller's. ALREADY_EXISTS: the name is taken;
@@ -129,6 +133,17 @@ FLETCH_EXPORT void fletch_shuffle_close(struct fletch_shuffle *shuffle);
  *  every later call answers CANCELLED with `reason` (NULL: none). Idempotent and final: the first
  *  reason stays. Any thread; lock-free. */
 FLETCH_EXPORT void fletch_shuffle_cancel(struct fletch_shuffle *shuffle, const char *reason);
+
+/** Adds a producer to a set that is held open, and writes its number. FAILED_PRECONDITION: the set is
+ *  not held open, or sealed; RESOURCE_EXHAUSTED: producer_limit. Any thread; does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_shuffle_add_producer(struct fletch_shuffle *shuffle, uint32_t *out_producer,
+                            struct fletch_error *error);
+
+/** No more producers come to a set that is held open: partitions end when all that came have.
+ *  Idempotent. FAILED_PRECONDITION: the set is not held open. Any thread; does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_shuffle_seal(struct fletch_shuffle *shuffle, struct fletch_error *error);
 
 FLETCH_EXPORT struct fletch_schema *fletch_shuffle_schema(const struct fletch_shuffle *shuffle);
 FLETCH_EXPORT uint32_t fletch_shuffle_partition_count(const struct fletch_shuffle *shuffle);
@@ -171,7 +186,8 @@ struct fletch_exchange_statistics {
     uint32_t producers_open;
     uint32_t producers_ended;
     uint32_t readers_open;
-    uint32_t partitions_ended; /* whose readers were told the end */
+    uint32_t partitions_ended;     /* whose readers were told the end */
+    uint32_t producers_unverified; /* whose rows came from outside without sums */
 };
 
 /** They may lag behind while others work. Any thread; writes the first

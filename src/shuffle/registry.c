@@ -200,6 +200,55 @@ struct fletch_shuffle *fletch_registry_find(struct fletch_transport *transport,
     return found;
 }
 
+uint64_t fletch_registry_hash(const struct fletch_transport *transport,
+                              struct fletch_shuffle_name name)
+{
+    return hash_name(transport, name.bytes, name.byte_count);
+}
+
+struct fletch_shuffle *fletch_registry_find_hash(struct fletch_transport *transport,
+                                                 struct fletch_epoch_reader *epoch_reader,
+                                                 uint64_t hash, uint32_t *out_count)
+{
+    struct fletch_store_key key = {.shuffle = hash & transport->name_hash_mask, .slot = SLOT_NAME};
+    struct fletch_shuffle *found = NULL;
+    *out_count = 0;
+    fletch_epoch_enter(epoch_reader);
+    for (; key.partition < FLETCH_NAME_PROBES; key.partition++) {
+        const struct entry *entry =
+            entry_of(fletch_partition_store_view(transport->store, epoch_reader, &key));
+        if (entry == NULL ||
+            load_acquire(&entry->shuffle->name_state) != FLETCH_NAME_TAKEN) /* E1 acquire */
+            continue;
+        if (++*out_count > 1)
+            continue;
+        found = entry->shuffle; /* as in fletch_registry_find */
+        fletch_shared_acquire(&found->shared);
+    }
+    fletch_epoch_exit(epoch_reader);
+    return found;
+}
+
+struct fletch_shuffle *fletch_registry_next(struct fletch_transport *transport,
+                                            struct fletch_epoch_reader *epoch_reader,
+                                            struct fletch_store_scan *scan)
+{
+    struct fletch_store_value *value;
+    struct fletch_shuffle *found = NULL;
+    fletch_epoch_enter(epoch_reader);
+    while (found == NULL &&
+           (value = fletch_store_scan_next(transport->store, epoch_reader, scan)) != NULL) {
+        struct fletch_shuffle *shuffle = entry_of(value)->shuffle;
+        if (fletch_store_value_key(value).slot == SLOT_NAME &&
+            load_acquire(&shuffle->name_state) == FLETCH_NAME_TAKEN) /* E1 acquire */
+            found = shuffle; /* as in fletch_registry_find */
+    }
+    if (found != NULL)
+        fletch_shared_acquire(&found->shared);
+    fletch_epoch_exit(epoch_reader);
+    return found;
+}
+
 /* ---- partitions ---- */
 
 static struct fletch_store_key partition_key(const struct fletch_shuffle *shuffle, uint32_t number)

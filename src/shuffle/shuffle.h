@@ -33,6 +33,7 @@ struct fletch_shuffle_specification {
     struct fletch_partitioner_options partitioner; /* what it points to is the shuffle's own */
     uint32_t producer_count;
     uint32_t producer_limit;
+    bool hold_open; /* producer 0 is nobody's: shuffle/producer_set.h */
     uint64_t budget_bytes;
     size_t frame_bytes;
     uint64_t linger_ns; /* FLETCH_OFF: never */
@@ -59,9 +60,10 @@ struct fletch_written_counters {
     _Atomic uint64_t bytes_spilled;
     _Atomic uint64_t credit_waits;
     _Atomic uint64_t credit_wait_ns;
-    _Atomic uint32_t writers_holding; /* that have frames without credit */
-    _Atomic uint32_t writers_stuck;   /* of those, asleep or armed */
-    _Atomic uint32_t writers_alone;   /* that are making a frame beside the budget just now */
+    _Atomic uint32_t writers_holding;      /* that have frames without credit */
+    _Atomic uint32_t writers_stuck;        /* of those, asleep or armed */
+    _Atomic uint32_t writers_alone;        /* that are making a frame beside the budget just now */
+    _Atomic uint32_t producers_unverified; /* whose rows came from outside without sums */
 };
 
 /* Counted by readers; all relaxed, statistics. */
@@ -103,6 +105,7 @@ struct fletch_shuffle {
     uint32_t name_probe;
     _Atomic uint32_t name_state; /* enum fletch_name_state */
     _Atomic uint32_t is_closed;  /* its name and partitions were taken out of the store */
+    _Atomic uint32_t is_sealed;  /* of a set that is held open: no more producers may come */
     struct fletch_shuffle_specification specification;
     struct fletch_account *account;  /* below the transport's */
     struct fletch_account *alone;    /* beside it: frames that are larger than there is room for */

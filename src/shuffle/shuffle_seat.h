@@ -44,6 +44,9 @@ void fletch_shuffle_seat_destroy(struct fletch_shuffle_seat *seat);
 /* Puts it on the shuffle's list. False: there is one of this producer. Lock-free. */
 bool fletch_shuffle_seat_take(struct fletch_shuffle *shuffle, struct fletch_shuffle_seat *seat);
 
+/* Whether somebody has been this producer. Any thread. */
+bool fletch_shuffle_seat_is_taken(const struct fletch_shuffle *shuffle, uint32_t producer);
+
 /* Wakes all writers that wait. Any thread. */
 void fletch_shuffle_seats_notify(struct fletch_shuffle *shuffle);
 

@@ -29,6 +29,7 @@ struct shuffle_words {
     uint64_t spill_after_ns;
     uint32_t barrier_limit;
     uint32_t strict_schema;
+    uint32_t hold_open;
     const struct fletch_allocator *allocator;
 };
 

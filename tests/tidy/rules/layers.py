@@ -22,6 +22,8 @@ LAYERS = {
                 "flight", "shm", "spill"),
     "flow": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
              "flight", "shm", "spill", "shuffle"),
+    "service": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
+                "flight", "shm", "spill", "shuffle", "pump"),
 }
 
 # Third-party headers, and the one file or folder of src/ that may include them.
@@ -31,6 +33,7 @@ THIRD_PARTY = {
     "zstd.h": "src/arrow/codec_zstd.c",
     "lz4.h": "src/arrow/codec_lz4.c",
     "lz4frame.h": "src/arrow/codec_lz4.c",
+    "jansson.h": "src/service/",
 }
 
 C_HEADERS = {
