@@ -112,6 +112,9 @@ struct fletch_shuffle_name {
     size_t byte_count;
 };
 
+/** A hash of a name, the same in every process. Not unique: an index and no more. Any thread. */
+FLETCH_EXPORT uint64_t fletch_shuffle_name_hash(struct fletch_shuffle_name name);
+
 /** A reference to the shuffle of this name; waits up to `timeout_ns` until it is registered.
  *  NOT_FOUND (timeout 0) or DEADLINE_EXCEEDED: "UNKNOWN"; RESOURCE_EXHAUSTED: no memory. Any
  *  thread. */

@@ -45,9 +45,6 @@ struct fletch_ticket_dialect {
 FLETCH_EXPORT bool fletch_ticket_read_hash(void *context, const struct fletch_flight_bytes *ticket,
                                            struct fletch_shuffle_ticket *out_ticket);
 
-/** The hash of a name, by which hash tickets name it. Not unique. Any thread. */
-FLETCH_EXPORT uint64_t fletch_shuffle_name_hash(struct fletch_shuffle_name name);
-
 /** Who may register shuffles from outside. */
 enum fletch_shuffle_creation {
     FLETCH_CREATION_BY_ACTION = 0, /* the action "create" */

@@ -25,15 +25,20 @@ static const struct entry *entry_of(const struct fletch_store_value *value)
 }
 
 /* FNV-1a, then mixed: the store spreads keys by a hash of its own. */
+uint64_t fletch_shuffle_name_hash(struct fletch_shuffle_name name)
+{
+    const unsigned char *bytes = name.bytes;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < name.byte_count; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 32;
+}
+
 static uint64_t hash_name(const struct fletch_transport *transport, const void *name,
                           size_t name_bytes)
 {
-    const unsigned char *bytes = name;
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < name_bytes; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    hash ^= hash >> 32;
-    return hash & transport->name_hash_mask;
+    return fletch_shuffle_name_hash((struct fletch_shuffle_name){name, name_bytes}) &
+           transport->name_hash_mask;
 }
 
 static bool has_name(const struct fletch_shuffle *shuffle, const void *name, size_t name_bytes)
@@ -198,12 +203,6 @@ struct fletch_shuffle *fletch_registry_find(struct fletch_transport *transport,
     }
     fletch_epoch_exit(epoch_reader);
     return found;
-}
-
-uint64_t fletch_registry_hash(const struct fletch_transport *transport,
-                              struct fletch_shuffle_name name)
-{
-    return hash_name(transport, name.bytes, name.byte_count);
 }
 
 struct fletch_shuffle *fletch_registry_find_hash(struct fletch_transport *transport,

@@ -44,10 +44,6 @@ struct fletch_shuffle *fletch_registry_find(struct fletch_transport *transport,
                                             struct fletch_epoch_reader *epoch_reader,
                                             struct fletch_shuffle_name name);
 
-/* The hash by which a name is found. */
-uint64_t fletch_registry_hash(const struct fletch_transport *transport,
-                              struct fletch_shuffle_name name);
-
 /* A shuffle whose name has this hash, with a reference, or NULL; and how many there are. */
 struct fletch_shuffle *fletch_registry_find_hash(struct fletch_transport *transport,
                                                  struct fletch_epoch_reader *epoch_reader,
