@@ -42,6 +42,12 @@ struct fletch_shuffle *fletch_registry_find(struct fletch_transport *transport,
                                             struct fletch_epoch_reader *epoch_reader,
                                             struct fletch_shuffle_name name);
 
+/* enum fletch_name_state: whether who registers it has got its name. Any thread. */
+static inline uint32_t fletch_registry_name_state(const struct fletch_shuffle *shuffle)
+{
+    return load_acquire(&shuffle->name_state); /* E1 acquire */
+}
+
 /* Partition `number` of the shuffle, or NULL: there is none, or the shuffle was closed. The caller
  * has a reference to the shuffle. */
 struct fletch_shuffle_partition *fletch_registry_partition(const struct fletch_shuffle *shuffle,
