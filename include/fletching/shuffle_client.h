@@ -20,6 +20,9 @@ struct fletch_shuffle_client;
 /** Zero means default in every field. */
 struct fletch_shuffle_client_options {
     size_t struct_size;
+    /** The address by which placements name this process, if it has a server; NULL: none do. A copy
+     *  is kept. */
+    const char *location;
     /* ---- as in struct fletch_flight_client_options ---- */
     uint32_t loop_count;
     uint32_t connection_limit;
@@ -31,9 +34,9 @@ struct fletch_shuffle_client_options {
     const struct fletch_allocator *allocator;
 };
 
-/** Makes a client, owned by the caller. The transport must outlive it, and a transport has one
- *  client. INVALID_ARGUMENT: an option; ALREADY_EXISTS: the transport has a client;
- *  RESOURCE_EXHAUSTED. `options`: NULL: all defaults. */
+/** Makes a client, owned by the caller. The transport must outlive it. Connections belong
+ *  to the transport: those who come first, client or server, say how many there are.
+ *  INVALID_ARGUMENT: an option; RESOURCE_EXHAUSTED. `options`: NULL: all defaults. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_client_create(struct fletch_transport *transport,
                              const struct fletch_shuffle_client_options *options,
@@ -50,8 +53,9 @@ struct fletch_shuffle_address {
 
 /** Takes part in a shuffle that is registered at another process: asks for its specification,
  *  identity and placement, and registers it in this process's transport, where writers and readers
- *  are opened as for any shuffle. One reference, the caller's. ALREADY_EXISTS: this transport has a
- *  shuffle of that name; NOT_FOUND: "UNKNOWN". */
+ *  are opened as for any shuffle. Without a placement all partitions are that process's. One
+ *  reference, the caller's. ALREADY_EXISTS: this transport has a shuffle of that name; NOT_FOUND:
+ *  "UNKNOWN"; FAILED_PRECONDITION: a set that is held open, whose producers put by Flight. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_client_join(struct fletch_shuffle_client *client,
                            const struct fletch_shuffle_address *address, uint64_t timeout_ns,

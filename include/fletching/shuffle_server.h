@@ -135,9 +135,9 @@ struct fletch_shuffle_server_options {
     const struct fletch_allocator *allocator;
 };
 
-/** Makes a server, which listens and answers from here on. The transport must outlive it, and a
- *  transport has one server. INVALID_ARGUMENT: an option, named with its value and limit;
- *  ALREADY_EXISTS: the address is in use, or the transport has a server;
+/** Makes a server, which listens and answers from here on. The transport must outlive it.
+ *  INVALID_ARGUMENT: an option, named with its value and limit; ALREADY_EXISTS: the address is in
+ *  use;
  *  PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE: the system's answer. `options`: NULL: all
  *  defaults. Blocks for a moment. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status

@@ -10,6 +10,7 @@
 #include "service/service_report.h"
 #include "service/service_scan.h"
 #include "shuffle/producer_set.h"
+#include "shuffle/specification_bytes.h"
 
 /* What the bodies of actions but "create" may have. */
 struct fields {
@@ -162,6 +163,20 @@ static enum fletch_status report(struct deed *deed, struct fletch_error *error)
                : fletch_service_scan(deed->service, deed->stream, &options, error);
 }
 
+static enum fletch_status describe(struct deed *deed, struct fletch_error *error)
+{
+    struct fletch_specification_bytes bytes;
+    enum fletch_status status = fletch_specification_write(deed->shuffle, &bytes, error);
+    if (status != FLETCH_OK)
+        return status;
+    const struct fletch_flight_bytes result = {bytes.bytes, bytes.count};
+    if (fletch_flight_stream_send(deed->stream, FLETCH_FLIGHT_RESULT, &result, 0, error) !=
+        FLETCH_DONE)
+        status = error->status;
+    fletch_specification_bytes_free(&bytes);
+    return status;
+}
+
 static const struct kind {
     const char *type;
     const char *description;
@@ -181,6 +196,8 @@ static const struct kind {
     {"drop", "lets go of a shuffle and its name: JSON with name", &name_alone, false, drop},
     {"report", "what is known of a shuffle, or in short of all: JSON with name, or none",
      &name_alone, true, report},
+    {"describe", "the specification of a shuffle, for processes of this library: JSON with name",
+     &name_alone, false, describe},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 

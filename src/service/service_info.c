@@ -16,7 +16,6 @@ enum { STATE_BYTES = 40, PATH_PARTS = 2, NUMBER_BYTES = 12 };
 struct draft {
     struct fletch_flight_info info;
     struct fletch_service_plain plain;
-    const char *locations[1];
     const char *path[PATH_PARTS];
     char name[FLETCH_SHUFFLE_NAME_BYTES_MAX + 1];
     char number[NUMBER_BYTES];
@@ -27,6 +26,7 @@ struct draft {
 };
 
 struct endpoint_text {
+    const char *location; /* where its partition lives; NULL: here */
     char ticket[FLETCH_SERVICE_TICKET_BYTES];
     char state[STATE_BYTES];
 };
@@ -56,9 +56,20 @@ static void set_descriptor(struct draft *draft, const struct fletch_service_targ
         fletch_service_write_ticket(target->shuffle, target->partition, draft->command);
 }
 
-static void set_endpoint(struct draft *draft, const struct fletch_service_target *target,
-                         uint32_t partition, struct fletch_flight_endpoint *endpoint)
+/* Whose a partition is, where processes share them. */
+static const char *owner_of(const struct fletch_shuffle *shuffle, uint32_t partition,
+                            const char *here)
 {
+    const struct fletch_placement_plan *plan = &shuffle->specification.placement;
+    return plan->is_there && plan->owners != NULL && plan->owners[partition] != plan->self
+               ? plan->addresses[plan->owners[partition]]
+               : here;
+}
+
+static void set_endpoint(struct draft *draft, const struct fletch_service_target *target,
+                         uint32_t partition, const char *here)
+{
+    struct fletch_flight_endpoint *endpoint = &draft->endpoints[draft->info.endpoint_count];
     struct endpoint_text *text = &draft->texts[draft->info.endpoint_count++];
     struct fletch_partition_statistics found = {.struct_size = sizeof found};
     /* Partitions below the count are there. */
@@ -67,11 +78,12 @@ static void set_endpoint(struct draft *draft, const struct fletch_service_target
     (void)status;
     (void)snprintf(text->state, sizeof text->state, "{\"state\": \"%s\"}",
                    fletch_service_partition_state(found.state));
+    text->location = owner_of(target->shuffle, partition, here);
     *endpoint = (struct fletch_flight_endpoint){
         .ticket = {text->ticket,
                    fletch_service_write_ticket(target->shuffle, partition, text->ticket)},
-        .locations = draft->locations,
-        .location_count = draft->locations[0] == NULL ? 0 : 1,
+        .locations = &text->location,
+        .location_count = text->location == NULL ? 0 : 1,
         .app_metadata = {text->state, strlen(text->state)},
     };
 }
@@ -145,14 +157,14 @@ static enum fletch_status make_draft(const struct fletch_service *service,
         end_draft(draft);
         return status;
     }
-    draft->locations[0] = service->options.public_location;
     draft->info.schema = draft->plain.schema;
     draft->info.endpoints = draft->endpoints;
     set_descriptor(draft, target);
     set_totals(draft, target->shuffle, target->partition);
     set_state(draft, target->shuffle);
     for (uint32_t i = 0; i < count; i++)
-        set_endpoint(draft, target, is_whole ? i : target->partition, &draft->endpoints[i]);
+        set_endpoint(draft, target, is_whole ? i : target->partition,
+                     service->options.public_location);
     *out_draft = draft;
     return FLETCH_OK;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <fletching/flight_client.h>
+#include <fletching/placement.h>
 #include <fletching/shuffle_writer.h>
 #include <fletching/wait.h>
 
@@ -13,8 +14,10 @@
 #include "base/status.h"
 #include "flight/flight_schema.h"
 #include "grpc/grpc_text.h"
+#include "pump/pumps.h"
 #include "service/client_report.h"
 #include "service/service_report.h"
+#include "shuffle/specification_bytes.h"
 #include "shuffle/transport.h"
 
 #define TIMEOUT_NS_DEFAULT UINT64_C(60000000000)
@@ -23,28 +26,36 @@
 struct fletch_shuffle_client {
     struct fletch_transport *transport;
     struct fletch_allocator allocator;
-    struct fletch_flight_client *flight;
+    char location[FLETCH_ADDRESS_BYTES_MAX + 1]; /* of this process in placements; "": none */
+    struct fletch_pumps *pumps;                  /* a reference: of the transport */
+    struct fletch_flight_client *flight;         /* theirs */
 };
 
 /* ---- life ---- */
 
-static enum fletch_status connect(struct fletch_shuffle_client *client,
-                                  const struct fletch_shuffle_client_options *options,
-                                  struct fletch_error *error)
+static enum fletch_status acquire_pumps(struct fletch_shuffle_client *client,
+                                        const struct fletch_shuffle_client_options *options,
+                                        struct fletch_error *error)
 {
-    const struct fletch_flight_client_options flight = {
-        .struct_size = sizeof flight,
-        .loop_count = options->loop_count,
-        .connection_limit = options->connection_limit,
-        .connect_timeout_ns = options->connect_timeout_ns,
-        .idle_timeout_ns = options->idle_timeout_ns,
-        .message_limit_bytes = options->message_limit_bytes,
-        .write_queue_bytes = options->write_queue_bytes,
+    const struct fletch_pumps_options pumps = {
         .spin_ns = options->spin_ns,
-        .pool = client->transport->pool,
-        .allocator = options->allocator,
+        .client =
+            {
+                .struct_size = sizeof pumps.client,
+                .loop_count = options->loop_count,
+                .connection_limit = options->connection_limit,
+                .connect_timeout_ns = options->connect_timeout_ns,
+                .idle_timeout_ns = options->idle_timeout_ns,
+                .message_limit_bytes = options->message_limit_bytes,
+                .write_queue_bytes = options->write_queue_bytes,
+                .spin_ns = options->spin_ns,
+            },
     };
-    return fletch_flight_client_create(&flight, &client->flight, error);
+    enum fletch_status status =
+        fletch_pumps_acquire(client->transport, &pumps, &client->pumps, error);
+    if (status == FLETCH_OK)
+        client->flight = fletch_pumps_client(client->pumps);
+    return status;
 }
 
 enum fletch_status fletch_shuffle_client_create(struct fletch_transport *transport,
@@ -58,6 +69,11 @@ enum fletch_status fletch_shuffle_client_create(struct fletch_transport *transpo
         &known, sizeof known, options == NULL ? &defaults : options, sizeof known, error);
     if (status == FLETCH_OK)
         status = fletch_transport_check(transport, error);
+    if (status == FLETCH_OK && known.location != NULL &&
+        strlen(known.location) > FLETCH_ADDRESS_BYTES_MAX)
+        status = fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                  "INVALID_ARGUMENT: a location of %zu bytes, expected up to %u",
+                                  strlen(known.location), FLETCH_ADDRESS_BYTES_MAX);
     if (status != FLETCH_OK)
         return status;
     const struct fletch_allocator allocator = fletch_allocator_or_default(known.allocator);
@@ -66,7 +82,9 @@ enum fletch_status fletch_shuffle_client_create(struct fletch_transport *transpo
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "RESOURCE_EXHAUSTED: no memory for a client of shuffles");
     *client = (struct fletch_shuffle_client){.transport = transport, .allocator = allocator};
-    status = connect(client, &known, error);
+    if (known.location != NULL)
+        memcpy(client->location, known.location, strlen(known.location));
+    status = acquire_pumps(client, &known, error);
     if (status != FLETCH_OK) {
         fletch_shuffle_client_destroy(client);
         return status;
@@ -79,7 +97,7 @@ void fletch_shuffle_client_destroy(struct fletch_shuffle_client *client)
 {
     if (client == NULL)
         return;
-    fletch_flight_client_destroy(client->flight);
+    fletch_pumps_release(client->pumps);
     fletch_block_release(client);
 }
 
@@ -330,5 +348,77 @@ enum fletch_status fletch_shuffle_client_report(struct fletch_shuffle_client *cl
         status = fletch_client_reports_finish(reports, out_reports, error);
     if (status != FLETCH_OK)
         fletch_client_reports_drop(reports);
+    return status;
+}
+
+/* ---- joining ---- */
+
+/* What another process says of a shuffle. */
+struct description {
+    struct fletch_transport *transport;
+    struct fletch_specification_copy *copy; /* NULL: not heard yet */
+};
+
+static enum fletch_status hear_description(void *context, struct fletch_flight_bytes answer,
+                                           struct fletch_error *error)
+{
+    struct description *description = context;
+    if (description->copy != NULL)
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "INVALID_ARGUMENT: the server described the shuffle twice");
+    return fletch_specification_read(description->transport, answer.data, answer.bytes,
+                                     &description->copy, error);
+}
+
+/* Which of the addresses of a placement this process is. */
+static uint32_t find_self(const struct fletch_shuffle_client *client,
+                          const struct fletch_placement *placement)
+{
+    for (uint32_t i = 0; i < placement->address_count; i++)
+        if (strcmp(placement->addresses[i], client->location) == 0)
+            return i;
+    return FLETCH_NO_PROCESS;
+}
+
+static enum fletch_status join_as(struct fletch_shuffle_client *client, const char *location,
+                                  struct fletch_specification_copy *copy,
+                                  struct fletch_shuffle **out_shuffle, struct fletch_error *error)
+{
+    struct fletch_shuffle_options *options = fletch_specification_options(copy);
+    /* Who has a shuffle without a placement has all of it. */
+    const struct fletch_placement alone = {.struct_size = sizeof alone,
+                                           .addresses = &location,
+                                           .address_count = 1,
+                                           .self = FLETCH_NO_PROCESS};
+    if (options->hold_open != 0)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "FAILED_PRECONDITION: the producers of a set that is held open put "
+                                "by Flight");
+    enum fletch_status status = FLETCH_OK;
+    if (options->placement == NULL)
+        options->placement = &alone;
+    else
+        status = fletch_specification_set_self(copy, find_self(client, options->placement), error);
+    return status == FLETCH_OK
+               ? fletch_shuffle_register(client->transport, options, out_shuffle, error)
+               : status;
+}
+
+enum fletch_status fletch_shuffle_client_join(struct fletch_shuffle_client *client,
+                                              const struct fletch_shuffle_address *address,
+                                              uint64_t timeout_ns,
+                                              struct fletch_shuffle **out_shuffle,
+                                              struct fletch_error *error)
+{
+    struct description description = {.transport = client->transport};
+    const struct listener listener = {hear_description, &description};
+    const struct request request = {address->location, "describe", json_object(), timeout_ns};
+    set_name(request.body, address->name);
+    enum fletch_status status = act(client, &request, &listener, error);
+    if (status == FLETCH_OK && description.copy == NULL)
+        status = fletch_error_set(error, FLETCH_INTERNAL, "INTERNAL: the server said nothing");
+    if (status == FLETCH_OK)
+        status = join_as(client, address->location, description.copy, out_shuffle, error);
+    fletch_specification_copy_destroy(description.copy);
     return status;
 }

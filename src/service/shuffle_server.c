@@ -7,6 +7,7 @@
 #include "base/allocator.h"
 #include "base/options.h"
 #include "base/status.h"
+#include "pump/pumps.h"
 #include "service/service_action.h"
 #include "service/service_get.h"
 #include "service/service_info.h"
@@ -20,6 +21,7 @@ enum { BUDGET_SHARE = 4 };
 
 struct fletch_shuffle_server {
     struct fletch_service service;
+    struct fletch_pumps *pumps; /* a reference: of the transport */
     struct fletch_flight_server *flight;
     char *texts; /* of the options */
     struct fletch_ticket_dialect *dialects;
@@ -114,6 +116,21 @@ static enum fletch_status do_put(void *user, struct fletch_flight_stream *stream
     struct fletch_shuffle_server *server = user;
     return refused(server, stream, fletch_service_put(&server->service, stream, descriptor, error),
                    error);
+}
+
+/* A process of this library, whose pump takes the stream over. */
+static enum fletch_status do_exchange(void *user, struct fletch_flight_stream *stream,
+                                      const struct fletch_flight_descriptor *descriptor,
+                                      struct fletch_error *error)
+{
+    struct fletch_shuffle_server *server = user;
+    enum fletch_status status =
+        fletch_pumps_is_command(descriptor)
+            ? fletch_pumps_serve(server->pumps, stream, error)
+            : fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                               "INVALID_ARGUMENT: an exchange is for pumps (docs/format/wire.md); "
+                               "put and get are for everybody");
+    return refused(server, stream, status, error);
 }
 
 static enum fletch_status do_action(void *user, struct fletch_flight_stream *stream,
@@ -236,6 +253,7 @@ static enum fletch_status serve(struct fletch_shuffle_server *server, struct fle
         .get_schema = get_schema,
         .do_get = do_get,
         .do_put = do_put,
+        .do_exchange = do_exchange,
         .do_action = do_action,
         .list_actions = list_actions,
     };
@@ -267,6 +285,9 @@ static enum fletch_status make(struct fletch_shuffle_server *server, struct flet
         status = check_options(&server->service.options, error);
     if (status == FLETCH_OK)
         status = copy_options(server, error);
+    const struct fletch_pumps_options pumps = {.spin_ns = server->service.options.spin_ns};
+    if (status == FLETCH_OK)
+        status = fletch_pumps_acquire(server->service.transport, &pumps, &server->pumps, error);
     return status == FLETCH_OK ? serve(server, error) : status;
 }
 
@@ -303,7 +324,10 @@ void fletch_shuffle_server_destroy(struct fletch_shuffle_server *server)
 {
     if (server == NULL)
         return;
+    if (server->pumps != NULL)
+        fletch_pumps_end_served(server->pumps);
     fletch_flight_server_destroy(server->flight);
+    fletch_pumps_release(server->pumps);
     if (server->texts != NULL)
         fletch_block_release(server->texts);
     if (server->dialects != NULL)

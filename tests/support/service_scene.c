@@ -55,7 +55,8 @@ void service_scene_settle(struct service_scene *scene)
 
 void service_scene_end(struct service_scene *scene)
 {
-    service_scene_settle(scene);
+    if (scene->server != NULL)
+        service_scene_settle(scene);
     fletch_flight_client_destroy(scene->client);
     fletch_shuffle_server_destroy(scene->server);
     test_pool_end(&scene->pool);

@@ -138,6 +138,50 @@ static void a_cancel_is_heard_with_its_reason(void **state)
     end();
 }
 
+/* Two processes in one: a producer at each, the readers at the server's. */
+static void a_shuffle_is_joined(void **state)
+{
+    const struct shuffle_words words = {
+        .partitions = 2, .producers = 2, .transport_bytes = 64 << 20};
+    struct fletch_shuffle *replica = NULL;
+    struct fletch_shuffle_writer *writer = NULL;
+    (void)state;
+    service_scene_begin(&scene, &words, NULL);
+    assert_ok(fletch_transport_create(NULL, NULL, &transport, &error));
+    assert_ok(fletch_shuffle_client_create(transport, NULL, &client, &error));
+    const struct fletch_shuffle_address address = address_of("test");
+    assert_ok(fletch_shuffle_client_join(client, &address, 0, &replica, &error));
+    assert_int_equal(fletch_shuffle_partition_count(replica), 2);
+    assert_ok(fletch_schema_compare(scene.shuffles.schema, fletch_shuffle_schema(replica),
+                                    FLETCH_COMPARE_METADATA, &error));
+    struct fletch_shuffle *again = NULL;
+    assert_int_equal(fletch_shuffle_client_join(client, &address, 0, &again, &error),
+                     FLETCH_ALREADY_EXISTS);
+    struct fletch_shuffle_reader *reader = reader_open(&scene.shuffles);
+    assert_ok(fletch_shuffle_writer_open(replica, 1, NULL, &writer, &error));
+    struct fletch_batch *batch = batch_make(&scene.shuffles, 5000);
+    assert_ok(batch_write(&scene.shuffles, writer, batch, &error));
+    fletch_batch_release(NULL, batch);
+    struct fletch_shuffle_writer *own = writer_open(&scene.shuffles, 0);
+    rows_write(&scene.shuffles, own, 3000);
+    assert_ok(fletch_shuffle_writer_end(own, FLETCH_DEADLINE_DEFAULT, &error));
+    fletch_shuffle_writer_close(own);
+    if (fletch_shuffle_writer_end(writer, FLETCH_DEADLINE_DEFAULT, &error) != FLETCH_OK)
+        fail_msg("%s", error.message);
+    fletch_shuffle_writer_close(writer);
+    reader_drain(&scene.shuffles, reader);
+    piles_must_agree(&scene.shuffles);
+    fletch_shuffle_reader_close(reader);
+    fletch_shuffle_close(replica);
+    fletch_shuffle_release(replica);
+    fletch_shuffle_client_destroy(client);
+    if (fletch_transport_destroy(transport, &error) != FLETCH_OK)
+        fail_msg("%s", error.message);
+    fletch_shuffle_server_destroy(scene.server);
+    scene.server = NULL;
+    service_scene_end(&scene);
+}
+
 static void what_cannot_be_asked_for(void **state)
 {
     const struct fletch_shuffle_address nowhere = {"grpc://127.0.0.1:1", {"test", 4}};
@@ -162,6 +206,7 @@ int main(void)
         cmocka_unit_test(a_shuffle_is_what_it_was_to_be),
         cmocka_unit_test(reports_of_all_are_short),
         cmocka_unit_test(a_cancel_is_heard_with_its_reason),
+        cmocka_unit_test(a_shuffle_is_joined),
         cmocka_unit_test(what_cannot_be_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
