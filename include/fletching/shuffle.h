@@ -94,8 +94,8 @@ struct fletch_shuffle_options {
      *  fletch_shuffle_add_producer, also when all that came have ended, until
      *  fletch_shuffle_seal. */
     uint32_t hold_open;
-    /** FLETCH_SHUFFLE_ID_BYTES that no other shuffle has; NULL: random ones. With name and epoch the
-     *  identity, by which the processes of one shuffle know each other's. */
+    /** FLETCH_SHUFFLE_ID_BYTES that no other shuffle has; NULL: random ones. With name and epoch
+     *  the identity, by which the processes of one shuffle know each other's. */
     const unsigned char *id;
     /** How often it was begun anew: who comes with an old one is refused. 0: 1. */
     uint32_t epoch;
@@ -152,8 +152,8 @@ FLETCH_EXPORT void fletch_shuffle_close(struct fletch_shuffle *shuffle);
  *  reason stays. Any thread; lock-free. */
 FLETCH_EXPORT void fletch_shuffle_cancel(struct fletch_shuffle *shuffle, const char *reason);
 
-/** Adds a producer to a set that is held open, and writes its number. FAILED_PRECONDITION: the set is
- *  not held open, or sealed; RESOURCE_EXHAUSTED: producer_limit. Any thread; does not block. */
+/** Adds a producer to a set that is held open, and writes its number. FAILED_PRECONDITION: the set
+ *  is not held open, or sealed; RESOURCE_EXHAUSTED: producer_limit. Any thread; does not block. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_add_producer(struct fletch_shuffle *shuffle, uint32_t *out_producer,
                             struct fletch_error *error);

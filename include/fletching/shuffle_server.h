@@ -98,7 +98,8 @@ struct fletch_shuffle_server_options {
      *  shuffles, and a quarter of that. */
     uint64_t budget_limit_bytes;
     uint64_t budget_default_bytes;
-    /** Where their frames go that memory has no room for, and how; NULL: nowhere, producers wait. */
+    /** Where their frames go that memory has no room for, and how; NULL: nowhere, producers
+     *  wait. */
     const char *spill_directory;
     enum fletch_spill_codec spill_codec;
 

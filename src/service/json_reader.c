@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/allocator.h"
 #include "base/status.h"
 
 enum { BODY_BYTES_MOST = 4 << 20 };
@@ -135,4 +136,15 @@ void fletch_json_release(json_t *document)
 const char *fletch_json_text_at(const struct fletch_json_texts *texts, size_t index)
 {
     return json_string_value(json_array_get(texts->array, index));
+}
+
+char *fletch_json_write(const json_t *value)
+{
+    const size_t bytes = value == NULL ? 0 : json_dumpb(value, NULL, 0, JSON_COMPACT);
+    char *text = bytes == 0 ? NULL : fletch_block_allocate(NULL, bytes + 1);
+    if (text == NULL)
+        return NULL;
+    const size_t written = json_dumpb(value, text, bytes, JSON_COMPACT);
+    text[written <= bytes ? written : bytes] = '\0';
+    return text;
 }

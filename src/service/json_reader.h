@@ -1,7 +1,7 @@
 #ifndef FLETCH_SERVICE_JSON_READER_H
 #define FLETCH_SERVICE_JSON_READER_H
 
-/* Bodies of actions: one JSON object whose members a table names. Unknown members, members that
+/* The door to Jansson's parser. Bodies of actions: one JSON object whose members a table names. Unknown members, members that
  * come twice, other types and what follows the object are refused, by name. */
 
 #include <stdbool.h>
@@ -46,6 +46,9 @@ enum fletch_status fletch_json_read(struct fletch_flight_bytes body,
 
 /* NULL allowed. */
 void fletch_json_release(struct json_t *document);
+
+/* A value as text that ends with NUL, in a block; NULL: no memory, or no value. */
+char *fletch_json_write(const struct json_t *value);
 
 const char *fletch_json_text_at(const struct fletch_json_texts *texts, size_t index);
 

@@ -4,6 +4,7 @@
 
 #include <fletching/shuffle_writer.h>
 
+#include "base/allocator.h"
 #include "base/status.h"
 #include "service/json_reader.h"
 #include "service/service_create.h"
@@ -70,7 +71,7 @@ static enum fletch_status send_report(struct deed *deed, struct fletch_error *er
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "RESOURCE_EXHAUSTED: no memory for a report");
     enum fletch_status status = send(deed, report, error);
-    fletch_service_report_free(report);
+    fletch_block_release(report);
     return status;
 }
 
@@ -151,7 +152,7 @@ static enum fletch_answer send_brief(const struct fletch_service *service,
     const struct fletch_flight_bytes result = {report, strlen(report)};
     const enum fletch_answer answer =
         fletch_flight_stream_send(stream, FLETCH_FLIGHT_RESULT, &result, 0, error);
-    fletch_service_report_free(report);
+    fletch_block_release(report);
     return answer;
 }
 

@@ -2,12 +2,12 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arrow/schema.h"
 #include "arrow/utf8.h"
 #include "grpc/grpc_text.h"
+#include "service/json_reader.h"
 #include "shuffle/coordinator.h"
 
 #define WIDE(field) \
@@ -174,12 +174,7 @@ char *fletch_service_report(struct fletch_shuffle *shuffle, bool with_partitions
         (void)json_array_append_new(partitions, partition_of(shuffle, p));
     if (with_partitions)
         (void)json_object_set_new(report, "partition", partitions);
-    char *text = json_dumps(report, JSON_COMPACT);
+    char *text = fletch_json_write(report);
     json_decref(report);
     return text;
-}
-
-void fletch_service_report_free(char *report)
-{
-    free(report);
 }

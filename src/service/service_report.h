@@ -7,9 +7,8 @@
 
 #include "shuffle/shuffle.h"
 
-/* Text that ends with NUL, to be given back by fletch_service_report_free; NULL: no memory. */
+/* Text that ends with NUL, in a block; NULL: no memory. */
 char *fletch_service_report(struct fletch_shuffle *shuffle, bool with_partitions);
-void fletch_service_report_free(char *report);
 
 /* "OPEN", "COMPLETE", "LOST: …", "CANCELLED: …". */
 enum { FLETCH_SERVICE_STATE_BYTES = 320 };

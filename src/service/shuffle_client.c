@@ -1,7 +1,6 @@
 #include <fletching/shuffle_client.h>
 
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <fletching/flight_client.h>
@@ -16,6 +15,7 @@
 #include "grpc/grpc_text.h"
 #include "pump/pumps.h"
 #include "service/client_report.h"
+#include "service/json_reader.h"
 #include "service/service_report.h"
 #include "shuffle/specification_bytes.h"
 #include "shuffle/transport.h"
@@ -150,7 +150,7 @@ static enum fletch_status act(struct fletch_shuffle_client *client, const struct
                           ? TIMEOUT_NS_DEFAULT
                           : request->timeout_ns,
     };
-    char *body = request->body == NULL ? NULL : json_dumps(request->body, JSON_COMPACT);
+    char *body = fletch_json_write(request->body);
     json_decref(request->body);
     if (body == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
@@ -163,7 +163,7 @@ static enum fletch_status act(struct fletch_shuffle_client *client, const struct
     if (status == FLETCH_OK)
         status = hear_all(stream, listener, error);
     fletch_flight_stream_close(stream);
-    free(body);
+    fletch_block_release(body);
     return status;
 }
 

@@ -1,5 +1,5 @@
-"""The shuffle service, when things go wrong: bad requests of each kind, clients that are killed, stop
-reading or break off, cancels, limits and deadlines. Argument: the program service_peer."""
+"""The shuffle service, when things go wrong: bad requests of each kind, clients that are killed,
+stop reading or break off, cancels, limits and deadlines. Argument: the program service_peer."""
 
 import base64
 import json
@@ -67,8 +67,9 @@ class BadRequests(Case):
         for ticket, pattern in [
                 (b"0@x", "UNKNOWN"), (b"3@here", "OUT_OF_RANGE: .*it has 3"),
                 (b"@here", "INVALID_ARGUMENT: a partition was expected"),
-                (b"here", "INVALID_ARGUMENT: 'here' names no shuffle"), (b"", "INVALID_ARGUMENT: '' names no"),
-                (b"0@", "INVALID_ARGUMENT: .*names no"), (b"-1@here", "INVALID_ARGUMENT: .*names no"),
+                (b"here", "INVALID_ARGUMENT: 'here' names no shuffle"),
+                (b"", "INVALID_ARGUMENT: '' names no"), (b"0@", "INVALID_ARGUMENT: .*names no"),
+                (b"-1@here", "INVALID_ARGUMENT: .*names no"),
                 (b"0@" + b"n" * 256, "INVALID_ARGUMENT: .*names no shuffle"),
                 (b"12345:0", "UNKNOWN: no shuffle has the hash 12345")]:
             with self.refused(pattern):

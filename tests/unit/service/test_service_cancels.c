@@ -6,8 +6,8 @@
 #include "support/cmocka_tests.h"
 #include "support/service_scene.h"
 
-/* Puts, gets and whole shuffles that are given up at random moments: whoever it is, every byte comes
- * back and every counter is zero. */
+/* Puts, gets and whole shuffles that are given up at random moments: whoever it is, every byte
+ * comes back and every counter is zero. */
 
 #define MS_NS_MOST 1000000u
 
