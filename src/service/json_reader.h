@@ -1,8 +1,9 @@
 #ifndef FLETCH_SERVICE_JSON_READER_H
 #define FLETCH_SERVICE_JSON_READER_H
 
-/* The door to Jansson's parser. Bodies of actions: one JSON object whose members a table names. Unknown members, members that
- * come twice, other types and what follows the object are refused, by name. */
+/* The door to Jansson. Bodies of actions: one JSON object whose members a table names. Unknown
+ * members, members that come twice, other types and what follows the object are refused, by
+ * name. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -92,6 +92,11 @@ static enum fletch_status end_producer(struct fletch_shuffle *shuffle, uint32_t 
                                        struct fletch_error *error)
 {
     struct fletch_shuffle_writer *writer = NULL;
+    if (shuffle->specification.placement.has_others)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "FAILED_PRECONDITION: partitions of shuffle '%s' are other "
+                                "processes': its producers end where they write",
+                                shuffle->specification.shown.text);
     enum fletch_status status = fletch_shuffle_writer_open(shuffle, producer, NULL, &writer, error);
     if (status != FLETCH_OK)
         return status;

@@ -30,7 +30,8 @@ struct put {
     struct fletch_service_producer producer;
     struct fletch_batch *batch; /* to be written next; NULL: none */
     bool is_armed;
-    bool has_all; /* the client has half-closed */
+    bool has_all;    /* the client has half-closed */
+    bool is_checked; /* what has come is what was said */
     bool has_ended;
     uint64_t deadline_ns;
     uint64_t waiting_since_ns; /* for credit; 0: it does not */
@@ -147,7 +148,8 @@ static enum fletch_answer wait_for_credit(struct put *put, const struct fletch_e
 static enum fletch_answer heed(struct put *put, enum fletch_status status,
                                const struct fletch_error *cause, struct fletch_error *error)
 {
-    if (status == FLETCH_RESOURCE_EXHAUSTED)
+    /* Or for other processes, to have what is theirs: the same call goes on. */
+    if (status == FLETCH_RESOURCE_EXHAUSTED || status == FLETCH_DEADLINE_EXCEEDED)
         return wait_for_credit(put, cause, fletch_clock_now_ns(), error);
     if (status != FLETCH_OK)
         return fail(put, cause, error);
@@ -181,8 +183,10 @@ static enum fletch_answer finish(struct put *put, struct fletch_error *error)
     struct fletch_error cause;
     if (!put->has_ended) {
         enum fletch_status status = fletch_shuffle_writer_flush(put->writer, 0, &cause);
-        if (status == FLETCH_OK)
+        if (status == FLETCH_OK && !put->is_checked) {
             status = fletch_service_producer_check(&put->producer, put->shuffle, &cause);
+            put->is_checked = true;
+        }
         if (status == FLETCH_OK)
             status = fletch_shuffle_writer_end(put->writer, 0, &cause);
         if (status != FLETCH_OK)

@@ -360,6 +360,12 @@ static void take_orders(struct input *input)
     partitioner->range_orders = orders;
 }
 
+static void release_copy(void *context)
+{
+    fletch_block_release(context);
+}
+
+/* Takes the memory in any case. */
 static enum fletch_status read_bounds(struct fletch_transport *transport,
                                       const struct fletch_foreign_memory *memory,
                                       struct fletch_batch **out_bounds, struct fletch_error *error)
@@ -367,21 +373,18 @@ static enum fletch_status read_bounds(struct fletch_transport *transport,
     struct fletch_buffer_cache *cache = NULL;
     struct fletch_ipc_reader *reader = NULL;
     enum fletch_status status = fletch_buffer_cache_open(transport->pool, &cache, error);
-    if (status != FLETCH_OK)
-        return status;
     const struct fletch_ipc_read_options options = {
         .struct_size = sizeof options, .cache = cache, .validation = FLETCH_VALIDATION_FULL};
-    status = fletch_ipc_reader_open_memory(memory, &options, &reader, error);
     if (status == FLETCH_OK)
+        status = fletch_ipc_reader_open_memory(memory, &options, &reader, error);
+    if (status != FLETCH_OK)
+        memory->release(memory->context);
+    else
         status = fletch_ipc_reader_next(reader, out_bounds, error);
     fletch_ipc_reader_close(reader);
-    fletch_buffer_cache_close(cache);
+    if (cache != NULL)
+        fletch_buffer_cache_close(cache);
     return status;
-}
-
-static void release_copy(void *context)
-{
-    fletch_block_release(context);
 }
 
 /* The batch keeps a copy of its bytes, which the caller's need not outlive. */

@@ -66,7 +66,7 @@ class Puts(Case):
             self.get("open", 0, flight.FlightCallOptions(timeout=0.5))
         self.act("end", name="open")
         self.assertFalse(self.act("report", name="open")[0]["open"])
-        with self.refused("sealed"):
+        with self.refused("FAILED_PRECONDITION: .*sealed"):
             self.put("open", table(1))
         self.assert_rows(self.get_all("open"), table(300))
 
