@@ -20,8 +20,8 @@ LAYERS = {
     "spill": ("base", "sync", "memory", "arrow"),
     "shuffle": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
                 "flight", "shm", "spill"),
-    "pump": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc", "flight",
-             "spill", "shuffle"),
+    "pump": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
+             "flight", "shuffle"),
     "flow": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
              "flight", "shm", "spill", "shuffle"),
 }

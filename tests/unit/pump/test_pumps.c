@@ -1,10 +1,12 @@
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
 #include "unit/pump/pump_places.h"
+#include "unit/pump/pump_proxy.h"
 
 /* Shuffles between transports over sockets of this host. */
 
@@ -40,16 +42,17 @@ static void produce(void *context)
         status = fletch_shuffle_writer_write(writer, batch, WAIT_NS, error);
         fletch_batch_release(cache, batch);
         test->written.rows += (uint64_t)producing->rows;
-        if (status == FLETCH_OK && producing->barriers != 0 &&
-            (i + 1) % producing->barriers == 0)
-            status =
-                fletch_shuffle_writer_barrier(writer, (i + 1) / producing->barriers, WAIT_NS, error);
+        if (status == FLETCH_OK && producing->barriers != 0 && (i + 1) % producing->barriers == 0)
+            status = fletch_shuffle_writer_barrier(writer, (i + 1) / producing->barriers, WAIT_NS,
+                                                   error);
     }
     if (status == FLETCH_OK)
         status = fletch_shuffle_writer_end(writer, WAIT_NS, error);
     fletch_shuffle_writer_close(writer);
     fletch_buffer_cache_close(cache);
     producing->status = status;
+    if (status != FLETCH_OK)
+        print_message("producer %u: %s\n", producing->producer, error->message);
 }
 
 static void start(struct producing *producing)
@@ -71,9 +74,8 @@ static void finish(struct producing *producing)
 static struct fletch_shuffle_reader *open_own(struct place *place, const uint32_t *partitions,
                                               uint32_t count)
 {
-    const struct fletch_shuffle_reader_options options = {.struct_size = sizeof options,
-                                                          .partitions = partitions,
-                                                          .partition_count = count};
+    const struct fletch_shuffle_reader_options options = {
+        .struct_size = sizeof options, .partitions = partitions, .partition_count = count};
     struct fletch_shuffle_reader *reader = NULL;
     struct fletch_error error;
     if (fletch_shuffle_reader_open(place->test.shuffle, &options, &reader, &error) != FLETCH_OK)
@@ -113,6 +115,8 @@ static void consume(void *context)
                                                        &has_event, &consuming->error);
         if (consuming->status == FLETCH_OK && has_event)
             count_event(consuming, &event);
+        else if (consuming->status != FLETCH_OK)
+            print_message("consumer: %s\n", consuming->error.message);
     }
 }
 
@@ -122,8 +126,7 @@ static void start_consuming(struct consuming *consuming, struct place *place,
     const struct fletch_thread_options options = {
         .name = "consumer", .cpu = FLETCH_ANY_CPU, .run = consume, .context = consuming};
     struct fletch_error error;
-    *consuming =
-        (struct consuming){.place = place, .reader = open_own(place, partitions, count)};
+    *consuming = (struct consuming){.place = place, .reader = open_own(place, partitions, count)};
     assert_ok(fletch_thread_start(&consuming->thread, &options, &error));
 }
 
@@ -171,10 +174,157 @@ static void each_sends_to_the_other(void **state)
     push(FLETCH_FLIGHT_ON_LOOP);
 }
 
-int main(void)
+/* A process that only writes, and one that owns all; the way between them is `location`. */
+struct pair {
+    struct place writer, owner;
+    struct pump_proxy proxy;
+    struct place_words words;
+};
+
+static void pair_start(struct pair *pair, bool registers_owner)
 {
+    struct fletch_error error;
+    pair->words.places = 1;
+    place_start(&pair->writer, &pair->words);
+    place_start(&pair->owner, &pair->words);
+    pump_proxy_start(&pair->proxy, fletch_flight_server_port(pair->owner.server));
+    const char *location = pair->proxy.location;
+    if (registers_owner &&
+        place_try_register(&pair->owner, &pair->words, 0, &location, &error) != FLETCH_OK)
+        fail_msg("%s", error.message);
+    if (place_try_register(&pair->writer, &pair->words, FLETCH_NO_PROCESS, &location, &error) !=
+        FLETCH_OK)
+        fail_msg("%s", error.message);
+}
+
+static void pair_end(struct pair *pair)
+{
+    pump_proxy_end(&pair->proxy);
+    place_end(&pair->writer);
+    place_end(&pair->owner);
+}
+
+static void a_connection_that_is_cut_goes_on(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    pair.words = (struct place_words){.partitions = 3,
+                                      .producers = 2,
+                                      .sums = FLETCH_SUMS_ROWS,
+                                      .frame_bytes = 16384,
+                                      .backoff_most_ns = 50000000};
+    struct producing producing[2];
+    struct consuming consuming;
+    struct fletch_pumps_statistics statistics;
+    pair_start(&pair, true);
+    store_relaxed(&pair.proxy.cut_after, 200000); /* relaxed: a test's number */
+    start_consuming(&consuming, &pair.owner, NULL, 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        producing[i] = (struct producing){
+            .place = &pair.writer, .producer = i, .batches = 60, .rows = 1000, .barriers = 20};
+        start(&producing[i]);
+    }
+    for (uint32_t i = 0; i < 2; i++)
+        finish(&producing[i]);
+    finish_consuming(&consuming);
+    assert_int_equal(consuming.rows, 2 * 60 * 1000);
+    assert_int_equal(consuming.barriers, 3 * 3);
+    assert_int_equal(consuming.ends, 3);
+    do {
+        (void)usleep(1000); /* both sides say goodbye */
+        fletch_pumps_statistics(pair.writer.pumps, &statistics);
+    } while (statistics.sessions_now != 0);
+    assert_true(load_relaxed(&pair.proxy.cuts) > 3); /* relaxed: a test's number */
+    assert_true(statistics.connections_cut > 3);
+    pair_end(&pair);
+}
+
+/* The other side learns of the shuffle after it was dialled. */
+static void who_comes_early_waits(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    pair.words = (struct place_words){.partitions = 2, .producers = 1};
+    struct producing producing;
+    struct consuming consuming;
+    struct fletch_error error;
+    pair_start(&pair, false);
+    const char *location = pair.proxy.location;
+    producing = (struct producing){.place = &pair.writer, .batches = 10, .rows = 100};
+    start(&producing);
+    (void)usleep(100000);
+    assert_ok(place_try_register(&pair.owner, &pair.words, 0, &location, &error));
+    start_consuming(&consuming, &pair.owner, NULL, 0);
+    finish(&producing);
+    finish_consuming(&consuming);
+    assert_int_equal(consuming.rows, 1000);
+    pair_end(&pair);
+}
+
+/* Without a connection for longer than the grace, producers are lost to readers, and readers to
+ * producers. */
+static void who_does_not_come_back_is_lost(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    pair.words = (struct place_words){
+        .partitions = 2, .producers = 1, .grace_ns = 300000000, .frame_bytes = 4096};
+    struct producing producing;
+    struct consuming consuming;
+    pair_start(&pair, true);
+    store_relaxed(&pair.proxy.cut_after, 100000); /* relaxed: a test's number */
+    start_consuming(&consuming, &pair.owner, NULL, 0);
+    producing = (struct producing){.place = &pair.writer, .batches = 1000, .rows = 1000};
+    start(&producing);
+    while (load_relaxed(&pair.proxy.cuts) == 0) /* relaxed: a test's number */
+        (void)usleep(1000);
+    store_relaxed(&pair.proxy.refuses, 1); /* relaxed: a test's flag */
+    fletch_thread_join(&producing.thread);
+    fletch_thread_join(&consuming.thread);
+    assert_int_equal(producing.status, FLETCH_UNAVAILABLE);
+    assert_contains(producing.error.message, "LOST");
+    assert_int_equal(consuming.status, FLETCH_UNAVAILABLE);
+    assert_contains(consuming.error.message, "PRODUCER_LOST");
+    fletch_shuffle_reader_close(consuming.reader);
+    pair_end(&pair);
+}
+
+static void a_cancel_is_heard_on_the_other_side(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    for (int side = 0; side < 2; side++) {
+        pair.words = (struct place_words){.partitions = 2, .producers = 1};
+        struct producing producing;
+        struct consuming consuming;
+        pair_start(&pair, true);
+        start_consuming(&consuming, &pair.owner, NULL, 0);
+        producing = (struct producing){.place = &pair.writer, .batches = 100000, .rows = 1000};
+        start(&producing);
+        (void)usleep(50000);
+        fletch_shuffle_cancel(side == 0 ? pair.owner.test.shuffle : pair.writer.test.shuffle,
+                              "enough");
+        fletch_thread_join(&producing.thread);
+        fletch_thread_join(&consuming.thread);
+        assert_int_equal(producing.status, FLETCH_CANCELLED);
+        assert_string_equal(producing.error.message, "CANCELLED: shuffle 'far': enough");
+        assert_int_equal(consuming.status, FLETCH_CANCELLED);
+        assert_string_equal(consuming.error.message, "CANCELLED: shuffle 'far': enough");
+        fletch_shuffle_reader_close(consuming.reader);
+        pair_end(&pair);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_sends_to_the_other),
+        cmocka_unit_test(a_connection_that_is_cut_goes_on),
+        cmocka_unit_test(who_comes_early_waits),
+        cmocka_unit_test(who_does_not_come_back_is_lost),
+        cmocka_unit_test(a_cancel_is_heard_on_the_other_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
