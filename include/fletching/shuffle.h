@@ -90,8 +90,8 @@ struct fletch_shuffle_options {
     uint64_t watermark_idle_ns;
     /** 1: metadata of fields must agree too. */
     uint32_t strict_schema;
-    /** FLETCH_SHUFFLE_ID_BYTES that no other shuffle has; NULL: random ones. With name and epoch the
-     *  identity, by which the processes of one shuffle know each other's. */
+    /** FLETCH_SHUFFLE_ID_BYTES that no other shuffle has; NULL: random ones. With name and epoch
+     *  the identity, by which the processes of one shuffle know each other's. */
     const unsigned char *id;
     /** How often it was begun anew: who comes with an old one is refused. 0: 1. */
     uint32_t epoch;
@@ -189,6 +189,9 @@ struct fletch_exchange_statistics {
     uint32_t producers_ended;
     uint32_t readers_open;
     uint32_t partitions_ended; /* whose readers were told the end */
+    uint64_t frames_accepted;  /* of those that were sent, by other processes */
+    uint64_t rows_accepted;
+    uint64_t bytes_accepted;
 };
 
 /** They may lag behind while others work. Any thread; writes the first

@@ -8,6 +8,8 @@
 #include "memory/batch.h"
 #include "support/pools.h"
 
+struct fletch_media;
+
 /* A transport with one shuffle, and what was written to it and read from it. Making one that fails
  * ends the test; so does ending one of which a byte is still charged. */
 
@@ -29,6 +31,9 @@ struct shuffle_words {
     uint64_t spill_after_ns;
     uint32_t barrier_limit;
     uint32_t strict_schema;
+    const unsigned char *id;
+    const struct fletch_placement *placement;
+    const struct fletch_media *media;
     const struct fletch_allocator *allocator;
 };
 
