@@ -107,7 +107,8 @@ enum fletch_status fletch_greeting_check_shuffle(const struct fletch_shuffle *sh
         status = agree("PRODUCERS", hello->producer_limit, known->producer_limit, error);
     if (status == FLETCH_OK)
         status = agree("SUMS", hello->sums, known->sums, error);
-    if (status == FLETCH_OK && hello->schema_fingerprint != fingerprint_of(shuffle))
+    if (status == FLETCH_OK && hello->schema_fingerprint != 0 &&
+        hello->schema_fingerprint != fingerprint_of(shuffle))
         status = fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                   "SCHEMA: its fingerprint is %016llx there, and %016llx here",
                                   (unsigned long long)hello->schema_fingerprint,

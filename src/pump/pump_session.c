@@ -34,6 +34,15 @@ static uint64_t after(uint64_t now_ns, uint64_t time_ns)
 
 /* ---- life ---- */
 
+static enum fletch_status open_outlet(struct fletch_pump_session *session,
+                                      const uint32_t *partitions, uint32_t count,
+                                      struct fletch_error *error)
+{
+    const struct fletch_outlet_options options = {
+        .partitions = partitions, .partition_count = count, .sleeper = session->ends.sleeper};
+    return fletch_outlet_open(session->shuffle, &options, &session->ends.outlet, error);
+}
+
 static enum fletch_status init_role(struct fletch_pump_session *session,
                                     const struct fletch_session_options *options,
                                     struct fletch_error *error)
@@ -52,8 +61,7 @@ static enum fletch_status init_role(struct fletch_pump_session *session,
         fletch_pump_sender_init(&session->sender, &source, known->producer_limit, allocator, error);
     if (status != FLETCH_OK || options->partition_count == 0)
         return status;
-    return fletch_outlet_open(session->shuffle, options->partitions, options->partition_count,
-                              options->sleeper, &session->ends.outlet, error);
+    return open_outlet(session, options->partitions, options->partition_count, error);
 }
 
 static bool add_partitions(struct fletch_pump_session *session, const uint32_t *partitions,
@@ -311,8 +319,7 @@ static enum fletch_status take_want(struct fletch_pump_session *session,
     if (envelope->kind == FLETCH_ENVELOPE_UPDATE && envelope->update.is_complete &&
         session->ends.outlet == NULL) {
         enum fletch_status status =
-            fletch_outlet_open(session->shuffle, session->partitions, session->partition_count,
-                               session->ends.sleeper, &session->ends.outlet, error);
+            open_outlet(session, session->partitions, session->partition_count, error);
         if (status != FLETCH_OK)
             return status;
     }
