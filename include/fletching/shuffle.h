@@ -208,6 +208,9 @@ struct fletch_exchange_statistics {
     uint32_t readers_open;
     uint32_t partitions_ended;     /* whose readers were told the end */
     uint32_t producers_unverified; /* whose rows came from outside without sums */
+    uint64_t frames_accepted;      /* of those that were sent, by other processes */
+    uint64_t rows_accepted;
+    uint64_t bytes_accepted;
 };
 
 /** They may lag behind while others work. Any thread; writes the first

@@ -515,8 +515,8 @@ static enum fletch_codec codec_of(enum fletch_ipc_compression compression)
 static size_t message_limit(const struct fletch_flight_stream *stream,
                             const struct fletch_flight_write_options *options)
 {
-    size_t most = stream->user.sends_whole ? INT32_MAX
-                                           : FLETCH_FLIGHT_SPLIT_BYTES + FLETCH_FLIGHT_HEAD_ROOM;
+    size_t most =
+        stream->user.sends_whole ? INT32_MAX : FLETCH_FLIGHT_SPLIT_BYTES + FLETCH_FLIGHT_HEAD_ROOM;
     size_t limit = options->message_limit_bytes != 0 ? options->message_limit_bytes
                                                      : stream->options.peer_message_bytes;
     return limit < most ? limit : most;

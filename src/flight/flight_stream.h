@@ -108,8 +108,8 @@ struct fletch_flight_loop_half {
     struct fletch_flight_intake intake;
     struct fletch_inbox_node *held; /* commands that came before the call was there */
     struct fletch_inbox_node *held_last;
-    uint32_t under_way; /* messages that gRPC has */
-    uint32_t depth;     /* of functions that may not end the stream */
+    uint32_t under_way;                 /* messages that gRPC has */
+    uint32_t depth;                     /* of functions that may not end the stream */
     struct fletch_eventcount *listener; /* told of all that `waiting` is; NULL: none */
     bool is_attached;
     bool is_ended;

@@ -7,8 +7,9 @@
 
 #include "base/status.h"
 
-static const char *const kind_names[] = {"?",         "HELLO",   "WELCOME", "OFFER", "DATA", "UPDATE",
-                                         "GIVE_BACK", "CONTROL", "REFUSE",  "BYE",   "WANT"};
+static const char *const kind_names[] = {"?",      "HELLO",  "WELCOME",   "OFFER",
+                                         "DATA",   "UPDATE", "GIVE_BACK", "CONTROL",
+                                         "REFUSE", "BYE",    "WANT"};
 
 enum { KINDS = sizeof kind_names / sizeof kind_names[0], STATUS_MOST = FLETCH_UNAUTHENTICATED };
 
@@ -279,7 +280,8 @@ static void refuse(struct reader *reader, const char *wrong, uint64_t found)
 static const uint8_t *take_bytes(struct reader *reader, size_t byte_count)
 {
     if (reader->wrong == NULL && byte_count > reader->byte_count - reader->at)
-        refuse(reader, "it is cut off, bytes missing", byte_count - (reader->byte_count - reader->at));
+        refuse(reader, "it is cut off, bytes missing",
+               byte_count - (reader->byte_count - reader->at));
     if (reader->wrong != NULL)
         return NULL;
     const uint8_t *bytes = reader->bytes + reader->at;
@@ -547,8 +549,8 @@ static enum fletch_status take_header(struct reader *reader, unsigned *out_kind,
         return fletch_error_set(error, FLETCH_UNIMPLEMENTED, "a message of the unknown kind %u",
                                 (unsigned)kind);
     if (flags != 0)
-        return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
-                                "%s has the unknown flags 0x%x", kind_names[kind], (unsigned)flags);
+        return fletch_error_set(error, FLETCH_UNIMPLEMENTED, "%s has the unknown flags 0x%x",
+                                kind_names[kind], (unsigned)flags);
     *out_kind = kind;
     return FLETCH_OK;
 }

@@ -162,7 +162,7 @@ struct fletch_envelope_control {
     uint32_t producer;
     uint32_t attempt;
     uint64_t sequence;
-    uint8_t kind; /* enum fletch_control_kind */
+    uint8_t kind;  /* enum fletch_control_kind */
     bool has_more; /* totals of the same control follow */
     uint64_t barrier;
     int64_t watermark;

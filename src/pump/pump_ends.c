@@ -4,6 +4,26 @@
 #include <string.h>
 
 #include "memory/batch.h"
+#include "shuffle/shuffle.h"
+
+/* ---- cancels ---- */
+
+static const char cancelled[] = "CANCELLED: ";
+
+const char *fletch_pump_cancel_reason(const char *text)
+{
+    size_t bytes = sizeof cancelled - 1;
+    return strncmp(text, cancelled, bytes) == 0 ? text + bytes : text;
+}
+
+enum fletch_status fletch_pump_ends_check(const struct fletch_pump_ends *ends,
+                                          struct fletch_error *error)
+{
+    enum fletch_status status = fletch_shuffle_check(ends->shuffle, error);
+    if (status == FLETCH_CANCELLED)
+        return fletch_error_set(error, status, "%s%s", cancelled, ends->shuffle->cancel_reason);
+    return status;
+}
 
 /* ---- an outlet ---- */
 
@@ -58,8 +78,10 @@ static void control_done(void *context, void *token, const struct fletch_envelop
 static void fail(void *context, uint32_t partition, const struct fletch_error *cause)
 {
     const struct fletch_pump_ends *ends = context;
+    const char *text = cause->status == FLETCH_CANCELLED ? fletch_pump_cancel_reason(cause->message)
+                                                         : cause->message;
     if (ends->outlet != NULL)
-        fletch_outlet_fail(ends->outlet, partition, cause->status, cause->message);
+        fletch_outlet_fail(ends->outlet, partition, cause->status, text);
 }
 
 static bool is_done(void *context)
@@ -117,9 +139,11 @@ static enum fletch_answer push(void *inlet, const struct fletch_inlet_frame *fra
     return fletch_inlet_push(inlet, frame);
 }
 
-static enum fletch_status check(void *inlet, uint32_t partition, struct fletch_error *error)
+static enum fletch_status check(void *context, void *inlet, uint32_t partition,
+                                struct fletch_error *error)
 {
-    return fletch_inlet_check(inlet, partition, error);
+    enum fletch_status status = fletch_inlet_check(inlet, partition, error);
+    return status == FLETCH_CANCELLED ? fletch_pump_ends_check(context, error) : status;
 }
 
 static enum fletch_status control(void *inlet, const struct fletch_control_record *record,
@@ -158,7 +182,7 @@ struct fletch_pump_sink fletch_pump_ends_sink(struct fletch_pump_ends *ends)
                                      .check = check,
                                      .control = control,
                                      .poll = poll_control,
-                                     .abort = abort_inlet,
+                                     .lose = abort_inlet,
                                      .close = close_inlet,
                                      .drop = drop,
                                      .context = ends};

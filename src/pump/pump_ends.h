@@ -24,4 +24,11 @@ struct fletch_pump_ends {
 struct fletch_pump_source fletch_pump_ends_source(struct fletch_pump_ends *ends);
 struct fletch_pump_sink fletch_pump_ends_sink(struct fletch_pump_ends *ends);
 
+/* Why the shuffle takes or gives nothing any more, as the other side is told; OK: it does. */
+enum fletch_status fletch_pump_ends_check(const struct fletch_pump_ends *ends,
+                                          struct fletch_error *error);
+
+/* The reason in what another process says of a cancel. */
+const char *fletch_pump_cancel_reason(const char *text);
+
 #endif

@@ -46,8 +46,8 @@ void fletch_greeting_welcome(const struct fletch_session_rules *rules,
                              struct fletch_envelope *out_envelope)
 {
     out_envelope->kind = FLETCH_ENVELOPE_WELCOME;
-    out_envelope->welcome = (struct fletch_envelope_welcome){
-        .version = FLETCH_ENVELOPE_VERSION, .incarnation = rules->incarnation};
+    out_envelope->welcome = (struct fletch_envelope_welcome){.version = FLETCH_ENVELOPE_VERSION,
+                                                             .incarnation = rules->incarnation};
 }
 
 enum fletch_status fletch_greeting_check_peer(const struct fletch_session_rules *rules,
@@ -57,20 +57,18 @@ enum fletch_status fletch_greeting_check_peer(const struct fletch_session_rules 
     uint32_t unknown = hello->mandatory & ~(uint32_t)FLETCH_FEATURES_KNOWN;
     if (hello->version_low > FLETCH_ENVELOPE_VERSION ||
         hello->version_high < FLETCH_ENVELOPE_VERSION)
-        return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
-                                "VERSION: %u to %u are offered, and %d is spoken here",
-                                (unsigned)hello->version_low, (unsigned)hello->version_high,
-                                FLETCH_ENVELOPE_VERSION);
+        return fletch_error_set(
+            error, FLETCH_UNIMPLEMENTED, "VERSION: %u to %u are offered, and %d is spoken here",
+            (unsigned)hello->version_low, (unsigned)hello->version_high, FLETCH_ENVELOPE_VERSION);
     if (unknown != 0)
         return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
                                 "FEATURE: %s is mandatory, and not known here",
                                 fletch_feature_name(unknown).text);
     if (!fletch_id_is_zero(&hello->expected) &&
         !fletch_id_equal(&hello->expected, &rules->incarnation))
-        return fletch_error_set(error, FLETCH_UNAVAILABLE,
-                                "LOST: server incarnation %s was expected, and this is %s",
-                                fletch_id_text(&hello->expected).text,
-                                fletch_id_text(&rules->incarnation).text);
+        return fletch_error_set(
+            error, FLETCH_UNAVAILABLE, "LOST: server incarnation %s was expected, and this is %s",
+            fletch_id_text(&hello->expected).text, fletch_id_text(&rules->incarnation).text);
     return FLETCH_OK;
 }
 
@@ -93,10 +91,9 @@ enum fletch_status fletch_greeting_check_shuffle(const struct fletch_shuffle *sh
     struct fletch_id id;
     memcpy(id.bytes, known->identity.id, FLETCH_ID_BYTES);
     if (!fletch_id_equal(&id, &hello->id))
-        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
-                                "ID: shuffle '%s' has the id %s there, and %s here",
-                                known->shown.text, fletch_id_text(&hello->id).text,
-                                fletch_id_text(&id).text);
+        return fletch_error_set(
+            error, FLETCH_FAILED_PRECONDITION, "ID: shuffle '%s' has the id %s there, and %s here",
+            known->shown.text, fletch_id_text(&hello->id).text, fletch_id_text(&id).text);
     if (method.byte_count != hello->method.byte_count ||
         memcmp(method.bytes, hello->method.bytes, method.byte_count) != 0)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
@@ -104,13 +101,14 @@ enum fletch_status fletch_greeting_check_shuffle(const struct fletch_shuffle *sh
                                 (int)hello->method.byte_count, hello->method.bytes, method.bytes);
     enum fletch_status status = agree("EPOCH", hello->epoch, known->identity.epoch, error);
     if (status == FLETCH_OK)
-        status = agree("PARTITIONS", hello->partition_count, known->partitioner.partition_count,
-                       error);
+        status =
+            agree("PARTITIONS", hello->partition_count, known->partitioner.partition_count, error);
     if (status == FLETCH_OK)
         status = agree("PRODUCERS", hello->producer_limit, known->producer_limit, error);
     if (status == FLETCH_OK)
         status = agree("SUMS", hello->sums, known->sums, error);
-    if (status == FLETCH_OK && hello->schema_fingerprint != fingerprint_of(shuffle))
+    if (status == FLETCH_OK && hello->schema_fingerprint != 0 &&
+        hello->schema_fingerprint != fingerprint_of(shuffle))
         status = fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                   "SCHEMA: its fingerprint is %016llx there, and %016llx here",
                                   (unsigned long long)hello->schema_fingerprint,
@@ -127,8 +125,7 @@ enum fletch_status fletch_greeting_check_welcome(const struct fletch_pump_sessio
         return fletch_error_set(error, FLETCH_UNIMPLEMENTED,
                                 "WELCOME of version %u with features 0x%x, which were not offered",
                                 (unsigned)welcome->version, (unsigned)welcome->features);
-    if (fletch_id_is_zero(&session->peer) ||
-        fletch_id_equal(&session->peer, &welcome->incarnation))
+    if (fletch_id_is_zero(&session->peer) || fletch_id_equal(&session->peer, &welcome->incarnation))
         return FLETCH_OK;
     return fletch_error_set(error, FLETCH_UNAVAILABLE,
                             "LOST: server incarnation %s was expected at '%s', and found %s",

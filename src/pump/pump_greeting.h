@@ -19,8 +19,8 @@ enum fletch_status fletch_greeting_check_peer(const struct fletch_session_rules 
                                               const struct fletch_envelope_hello *hello,
                                               struct fletch_error *error);
 
-/* Whether it is this shuffle, in the same shape. FAILED_PRECONDITION: names what differs: ID, EPOCH,
- * SCHEMA and so on. */
+/* Whether it is this shuffle, in the same shape. FAILED_PRECONDITION: names what differs: ID,
+ * EPOCH, SCHEMA and so on. */
 enum fletch_status fletch_greeting_check_shuffle(const struct fletch_shuffle *shuffle,
                                                  const struct fletch_envelope_hello *hello,
                                                  struct fletch_error *error);

@@ -25,8 +25,8 @@ enum fletch_answer fletch_pump_link_read(struct fletch_pump_link *link,
     enum fletch_answer answer = fletch_flight_stream_read(link->stream, 0, &data, error);
     if (answer != FLETCH_DONE)
         return answer;
-    enum fletch_status status = fletch_envelope_decode(data.app_metadata.data,
-                                                       data.app_metadata.bytes, out_envelope, error);
+    enum fletch_status status = fletch_envelope_decode(
+        data.app_metadata.data, data.app_metadata.bytes, out_envelope, error);
     if (status == FLETCH_OK && data.batch != NULL)
         status = check_schema(link, error);
     if (status == FLETCH_OK) {

@@ -42,7 +42,7 @@ struct fletch_receiver_producer {
     uint64_t control_waiting; /* the sequence of what has no answer yet; 0: nothing */
     bool tells_answer;
     bool tells_refusal;
-    bool is_last; /* what waits is an end or an abort */
+    bool is_last;               /* what waits is an end or an abort */
     struct fletch_error answer; /* to the last control; or why it is refused */
     /* An end's that has not come whole. */
     struct fletch_channel_record *totals;
@@ -56,23 +56,23 @@ static uint64_t weight(uint64_t bytes)
     return bytes == 0 ? 1 : bytes;
 }
 
-#define QUEUE_PUSH(queue, channel, list)                                                           \
-    do {                                                                                           \
-        if ((channel)->is_##list)                                                                  \
-            break;                                                                                 \
-        (channel)->is_##list = true;                                                               \
-        (channel)->next_##list = NULL;                                                             \
-        if ((queue)->first == NULL)                                                                \
-            (queue)->first = (channel);                                                            \
-        else                                                                                       \
-            (queue)->last->next_##list = (channel);                                                \
-        (queue)->last = (channel);                                                                 \
+#define QUEUE_PUSH(queue, channel, list) \
+    do { \
+        if ((channel)->is_##list) \
+            break; \
+        (channel)->is_##list = true; \
+        (channel)->next_##list = NULL; \
+        if ((queue)->first == NULL) \
+            (queue)->first = (channel); \
+        else \
+            (queue)->last->next_##list = (channel); \
+        (queue)->last = (channel); \
     } while (false)
 
-#define QUEUE_POP(queue, list)                                                                     \
-    do {                                                                                           \
-        (queue)->first->is_##list = false;                                                         \
-        (queue)->first = (queue)->first->next_##list;                                              \
+#define QUEUE_POP(queue, list) \
+    do { \
+        (queue)->first->is_##list = false; \
+        (queue)->first = (queue)->first->next_##list; \
     } while (false)
 
 static struct place *place_at(struct fletch_receiver_channel *channel, uint32_t index)
@@ -158,8 +158,7 @@ static void refuse_producer(struct fletch_pump_receiver *receiver,
 }
 
 static enum fletch_status check_attempt(struct fletch_pump_receiver *receiver,
-                                        struct fletch_receiver_producer *producer,
-                                        uint32_t attempt)
+                                        struct fletch_receiver_producer *producer, uint32_t attempt)
 {
     if (attempt == producer->attempt)
         return FLETCH_OK;
@@ -224,8 +223,8 @@ static enum fletch_status find_channel(struct fletch_pump_receiver *receiver,
         fletch_block_allocate(&receiver->allocator, sizeof *channel);
     if (channel == NULL)
         return no_memory(error);
-    *channel = (struct fletch_receiver_channel){
-        .key = *key, .older = receiver->all, .producer = producer};
+    *channel =
+        (struct fletch_receiver_channel){.key = *key, .older = receiver->all, .producer = producer};
     if (!fletch_channel_map_add(&receiver->channels, number, channel)) {
         fletch_block_release(channel);
         return no_memory(error);
@@ -284,8 +283,7 @@ static enum fletch_status take_offer(struct fletch_pump_receiver *receiver,
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "OFFER of frame %llu with %llu bytes, after frame %llu",
                                 (unsigned long long)offer->sequence,
-                                (unsigned long long)offer->bytes,
-                                (unsigned long long)expected - 1);
+                                (unsigned long long)offer->bytes, (unsigned long long)expected - 1);
     if (channel->offered == FLETCH_PUMP_OFFERED_MAX)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "OFFER of more than %d frames of a channel",
@@ -335,7 +333,8 @@ static enum fletch_status check_due(struct fletch_receiver_channel *channel,
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "DATA: frame %llu of producer %u for partition %u was not granted",
                                 (unsigned long long)data->sequence,
-                                (unsigned)data->channel.producer, (unsigned)data->channel.partition);
+                                (unsigned)data->channel.producer,
+                                (unsigned)data->channel.partition);
     if (data->bytes == place->bytes && data->barrier == place->barrier &&
         data->offset == channel->accepted)
         return FLETCH_OK;
@@ -425,8 +424,7 @@ static enum fletch_status take_data(struct fletch_pump_receiver *receiver,
 
 /* ---- control ---- */
 
-static void answer(struct fletch_pump_receiver *receiver,
-                   struct fletch_receiver_producer *producer)
+static void answer(struct fletch_pump_receiver *receiver, struct fletch_receiver_producer *producer)
 {
     if (!producer->tells_answer)
         receiver->answers_due++;
@@ -549,10 +547,10 @@ static enum fletch_status take_refuse(struct fletch_pump_receiver *receiver,
         receiver->state = FLETCH_RECEIVER_FAILED;
         return FLETCH_OK;
     }
-    enum fletch_status status =
-        find_producer(receiver, refuse->channel.producer, refuse->channel.attempt, &producer, error);
+    enum fletch_status status = find_producer(receiver, refuse->channel.producer,
+                                              refuse->channel.attempt, &producer, error);
     if (status == FLETCH_OK && producer != NULL)
-        receiver->sink.abort(producer->inlet, cause.message);
+        receiver->sink.lose(producer->inlet, cause.message);
     return status;
 }
 
@@ -624,7 +622,7 @@ void fletch_pump_receiver_lose(struct fletch_pump_receiver *receiver, const char
     for (struct fletch_receiver_producer *producer = receiver->newest; producer != NULL;
          producer = producer->older)
         if (producer->inlet != NULL)
-            receiver->sink.abort(producer->inlet, reason);
+            receiver->sink.lose(producer->inlet, reason);
 }
 
 void fletch_pump_receiver_fail(struct fletch_pump_receiver *receiver,
@@ -706,7 +704,8 @@ static void next_refusal(struct fletch_pump_receiver *receiver,
         return;
     }
     *cause = (struct fletch_error){.status = FLETCH_UNAVAILABLE, .message = "LOST"};
-    (void)receiver->sink.check(channel->producer->inlet, channel->key.partition, cause);
+    (void)receiver->sink.check(receiver->sink.context, channel->producer->inlet,
+                               channel->key.partition, cause);
     write_refusal(out_envelope,
                   cause->status == FLETCH_CANCELLED ? FLETCH_REFUSED_SHUFFLE
                                                     : FLETCH_REFUSED_PARTITION,
@@ -744,12 +743,12 @@ static void add_answers(struct fletch_pump_receiver *receiver,
         const char *text = producer->answer.status == FLETCH_OK ? "" : producer->answer.message;
         producer->tells_answer = false;
         receiver->answers_due--;
-        update->answers[update->answer_count++] = (struct fletch_envelope_answer){
-            .producer = producer->number,
-            .attempt = producer->attempt,
-            .sequence = producer->control_mark,
-            .status = (uint32_t)producer->answer.status,
-            .text = fletch_envelope_text(text)};
+        update->answers[update->answer_count++] =
+            (struct fletch_envelope_answer){.producer = producer->number,
+                                            .attempt = producer->attempt,
+                                            .sequence = producer->control_mark,
+                                            .status = (uint32_t)producer->answer.status,
+                                            .text = fletch_envelope_text(text)};
     }
 }
 
@@ -769,8 +768,8 @@ static bool next_update(struct fletch_pump_receiver *receiver, struct fletch_env
     /* Answers go behind the marks of what came before them. */
     if (receiver->telling.first == NULL)
         add_answers(receiver, update);
-    update->is_complete = receiver->must_complete && receiver->telling.first == NULL &&
-                          receiver->answers_due == 0;
+    update->is_complete =
+        receiver->must_complete && receiver->telling.first == NULL && receiver->answers_due == 0;
     if (update->is_complete)
         receiver->must_complete = false;
     return update->mark_count != 0 || update->answer_count != 0 || update->is_complete;

@@ -32,11 +32,12 @@ struct fletch_pump_sink {
     void (*forget)(void *inlet, uint32_t partition);
     void (*give_back)(void *inlet, uint32_t partition, struct fletch_inlet_credit *credit);
     enum fletch_answer (*push)(void *inlet, const struct fletch_inlet_frame *frame);
-    enum fletch_status (*check)(void *inlet, uint32_t partition, struct fletch_error *error);
+    enum fletch_status (*check)(void *context, void *inlet, uint32_t partition,
+                                struct fletch_error *error);
     enum fletch_status (*control)(void *inlet, const struct fletch_control_record *record,
                                   struct fletch_error *error);
     bool (*poll)(void *inlet, enum fletch_status *out_status, struct fletch_error *error);
-    void (*abort)(void *inlet, const char *reason);
+    void (*lose)(void *inlet, const char *reason);
     void (*close)(void *inlet);
     void (*drop)(void *context, struct fletch_batch *batch); /* a reference to one */
     void *context;
@@ -84,8 +85,8 @@ struct fletch_pump_receiver {
     uint32_t controls_waiting;
     uint32_t producers_known;
     uint32_t producers_ended; /* an end or an abort of theirs was accepted */
-    bool must_complete; /* an update says that all was told */
-    bool is_short;      /* there was no memory for credit: look again soon */
+    bool must_complete;       /* an update says that all was told */
+    bool is_short;            /* there was no memory for credit: look again soon */
     bool tells_failure;
     struct fletch_error failure;
     struct fletch_pump_receiver_counters counters;

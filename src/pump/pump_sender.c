@@ -65,23 +65,23 @@ static uint64_t weight(uint64_t bytes)
 
 /* ---- lists ---- */
 
-#define QUEUE_PUSH(queue, channel, list)                                                           \
-    do {                                                                                           \
-        if ((channel)->is_##list)                                                                  \
-            break;                                                                                 \
-        (channel)->is_##list = true;                                                               \
-        (channel)->next_##list = NULL;                                                             \
-        if ((queue)->first == NULL)                                                                \
-            (queue)->first = (channel);                                                            \
-        else                                                                                       \
-            (queue)->last->next_##list = (channel);                                                \
-        (queue)->last = (channel);                                                                 \
+#define QUEUE_PUSH(queue, channel, list) \
+    do { \
+        if ((channel)->is_##list) \
+            break; \
+        (channel)->is_##list = true; \
+        (channel)->next_##list = NULL; \
+        if ((queue)->first == NULL) \
+            (queue)->first = (channel); \
+        else \
+            (queue)->last->next_##list = (channel); \
+        (queue)->last = (channel); \
     } while (false)
 
-#define QUEUE_POP(queue, list)                                                                     \
-    do {                                                                                           \
-        (queue)->first->is_##list = false;                                                         \
-        (queue)->first = (queue)->first->next_##list;                                              \
+#define QUEUE_POP(queue, list) \
+    do { \
+        (queue)->first->is_##list = false; \
+        (queue)->first = (queue)->first->next_##list; \
     } while (false)
 
 static void list_control(struct fletch_pump_sender *sender, struct fletch_sender_producer *producer)
@@ -332,8 +332,8 @@ static void fail_all(struct fletch_pump_sender *sender, enum fletch_status statu
 void fletch_pump_sender_fail(struct fletch_pump_sender *sender, enum fletch_status status,
                              const char *text)
 {
-    sender->tells_failure = sender->state != FLETCH_SENDER_FAILED &&
-                            sender->state != FLETCH_SENDER_DONE;
+    sender->tells_failure =
+        sender->state != FLETCH_SENDER_FAILED && sender->state != FLETCH_SENDER_DONE;
     fail_all(sender, status, text);
 }
 
@@ -449,8 +449,7 @@ static bool fill_frame(struct fletch_pump_sender *sender, const struct fletch_pu
 
 static bool fill_control(struct fletch_pump_sender *sender, const struct fletch_pump_item *item)
 {
-    struct fletch_sender_producer *producer =
-        find_producer(sender, item->producer, item->attempt);
+    struct fletch_sender_producer *producer = find_producer(sender, item->producer, item->attempt);
     struct fletch_sender_group *open = producer == NULL ? NULL : make_group(sender);
     if (open == NULL)
         return false;
@@ -528,8 +527,7 @@ static enum fletch_status accept_answer(struct fletch_pump_sender *sender,
     /* One of before: it was told when the connection before this one was cut. */
     if (group == NULL || !group->has_control || answer->sequence < group->item.record.sequence)
         return FLETCH_OK;
-    if (answer->sequence != group->item.record.sequence || !group->was_sent ||
-        group->frames != 0)
+    if (answer->sequence != group->item.record.sequence || !group->was_sent || group->frames != 0)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "UPDATE answers control %llu of producer %u, which was not sent",
                                 (unsigned long long)answer->sequence, (unsigned)answer->producer);
@@ -607,8 +605,8 @@ static void next_give_back(struct fletch_pump_sender *sender, struct fletch_enve
     struct fletch_sender_channel *channel = sender->returning.first;
     QUEUE_POP(&sender->returning, returning);
     out_envelope->kind = FLETCH_ENVELOPE_GIVE_BACK;
-    out_envelope->give_back = (struct fletch_envelope_give_back){
-        .channel = channel->key, .sequence = channel->returned};
+    out_envelope->give_back =
+        (struct fletch_envelope_give_back){.channel = channel->key, .sequence = channel->returned};
 }
 
 static void next_refusal(struct fletch_envelope *out_envelope, enum fletch_refusal_scope scope,
@@ -616,11 +614,11 @@ static void next_refusal(struct fletch_envelope *out_envelope, enum fletch_refus
                          const struct fletch_error *cause)
 {
     out_envelope->kind = FLETCH_ENVELOPE_REFUSE;
-    out_envelope->refuse = (struct fletch_envelope_refuse){
-        .scope = (uint8_t)scope,
-        .status = (uint8_t)cause->status,
-        .channel = *channel,
-        .text = fletch_envelope_text(cause->message)};
+    out_envelope->refuse =
+        (struct fletch_envelope_refuse){.scope = (uint8_t)scope,
+                                        .status = (uint8_t)cause->status,
+                                        .channel = *channel,
+                                        .text = fletch_envelope_text(cause->message)};
 }
 
 /* How many of its frames a channel may offer now. */

@@ -33,8 +33,8 @@ enum fletch_pump_item_kind { FLETCH_PUMP_NOTHING, FLETCH_PUMP_FRAME, FLETCH_PUMP
 struct fletch_pump_item {
     enum fletch_pump_item_kind kind;
     void *token; /* what the source knows it by, until it is told what became of it */
-    struct fletch_envelope_data data;       /* a frame: all but crc32c and offset */
-    uint32_t producer; /* control's */
+    struct fletch_envelope_data data; /* a frame: all but crc32c and offset */
+    uint32_t producer;                /* control's */
     uint32_t attempt;
     struct fletch_control_record record;
 };

@@ -34,6 +34,15 @@ static uint64_t after(uint64_t now_ns, uint64_t time_ns)
 
 /* ---- life ---- */
 
+static enum fletch_status open_outlet(struct fletch_pump_session *session,
+                                      const uint32_t *partitions, uint32_t count,
+                                      struct fletch_error *error)
+{
+    const struct fletch_outlet_options options = {
+        .partitions = partitions, .partition_count = count, .sleeper = session->ends.sleeper};
+    return fletch_outlet_open(session->shuffle, &options, &session->ends.outlet, error);
+}
+
 static enum fletch_status init_role(struct fletch_pump_session *session,
                                     const struct fletch_session_options *options,
                                     struct fletch_error *error)
@@ -48,12 +57,11 @@ static enum fletch_status init_role(struct fletch_pump_session *session,
         .allocator = allocator};
     if (!is_sender(session))
         return fletch_pump_receiver_init(&session->receiver, &receiver, error);
-    enum fletch_status status = fletch_pump_sender_init(&session->sender, &source,
-                                                        known->producer_limit, allocator, error);
+    enum fletch_status status =
+        fletch_pump_sender_init(&session->sender, &source, known->producer_limit, allocator, error);
     if (status != FLETCH_OK || options->partition_count == 0)
         return status;
-    return fletch_outlet_open(session->shuffle, options->partitions, options->partition_count,
-                              options->sleeper, &session->ends.outlet, error);
+    return open_outlet(session, options->partitions, options->partition_count, error);
 }
 
 static bool add_partitions(struct fletch_pump_session *session, const uint32_t *partitions,
@@ -310,9 +318,8 @@ static enum fletch_status take_want(struct fletch_pump_session *session,
     }
     if (envelope->kind == FLETCH_ENVELOPE_UPDATE && envelope->update.is_complete &&
         session->ends.outlet == NULL) {
-        enum fletch_status status = fletch_outlet_open(
-            session->shuffle, session->partitions, session->partition_count, session->ends.sleeper,
-            &session->ends.outlet, error);
+        enum fletch_status status =
+            open_outlet(session, session->partitions, session->partition_count, error);
         if (status != FLETCH_OK)
             return status;
     }
@@ -336,13 +343,21 @@ static enum fletch_status take_message(struct fletch_pump_session *session,
                                      : "a record batch for a sender");
 }
 
+/* Whether nothing that comes matters any more. */
+static bool has_heard_all(const struct fletch_pump_session *session)
+{
+    return is_sender(session) ? session->sender.state >= FLETCH_SENDER_DONE
+                              : session->receiver.state >= FLETCH_RECEIVER_DONE;
+}
+
 /* True: something came. */
 static bool receive(struct fletch_pump_session *session, uint64_t now_ns)
 {
     struct fletch_error cause;
     int count = 0;
-    while (count < MESSAGES_MOST && (session->phase == FLETCH_SESSION_GREETING ||
-                                     session->phase == FLETCH_SESSION_RUNNING)) {
+    while (
+        count < MESSAGES_MOST && !has_heard_all(session) &&
+        (session->phase == FLETCH_SESSION_GREETING || session->phase == FLETCH_SESSION_RUNNING)) {
         struct fletch_envelope envelope;
         struct fletch_batch *batch = NULL;
         cause = (struct fletch_error){.status = FLETCH_OK};
@@ -423,10 +438,9 @@ static bool speak(struct fletch_pump_session *session, uint64_t now_ns)
         if (answer == FLETCH_FULL || !next(session, &envelope, &token))
             break;
         session->has_left |= envelope.kind == FLETCH_ENVELOPE_BYE && is_sender(session);
-        bool is_sent = token != NULL
-                           ? send_frame(session, &envelope, token, now_ns)
-                           : fletch_pump_link_write(&session->link, &envelope, NULL, NULL) ==
-                                 FLETCH_OK;
+        bool is_sent = token != NULL ? send_frame(session, &envelope, token, now_ns)
+                                     : fletch_pump_link_write(&session->link, &envelope, NULL,
+                                                              NULL) == FLETCH_OK;
         if (!is_sent) {
             cut(session, now_ns);
             return true;
@@ -443,7 +457,7 @@ static void look_at_shuffle(struct fletch_pump_session *session)
 {
     struct fletch_error cause;
     struct fletch_pump_receiver *receiver = &session->receiver;
-    if (fletch_shuffle_check(session->shuffle, &cause) == FLETCH_OK)
+    if (fletch_pump_ends_check(&session->ends, &cause) == FLETCH_OK)
         return;
     if (is_sender(session)) {
         bool is_done = session->sender.held == 0 && session->ends.outlet != NULL &&
@@ -461,7 +475,7 @@ static void hear_refusal(struct fletch_pump_session *session)
 {
     const struct fletch_error *cause = &session->receiver.failure;
     if (cause->status == FLETCH_CANCELLED)
-        fletch_shuffle_cancel(session->shuffle, cause->message);
+        fletch_shuffle_cancel(session->shuffle, fletch_pump_cancel_reason(cause->message));
     else
         fletch_pump_receiver_lose(&session->receiver, cause->message);
 }

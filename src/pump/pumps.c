@@ -32,16 +32,8 @@ struct visitor {
     struct fletch_envelope hello;
 };
 
-struct counters {
-    _Atomic uint64_t sessions_now;
-    _Atomic uint64_t sessions_connected_now;
-    _Atomic uint64_t connections_cut;
-    _Atomic uint64_t frames_sent;
-    _Atomic uint64_t bytes_sent;
-    _Atomic uint64_t frames_sent_again;
-    _Atomic uint64_t frames_accepted;
-    _Atomic uint64_t frames_duplicate;
-};
+/* Of struct fletch_pumps_statistics, which has nothing else. */
+enum { COUNTERS = sizeof(struct fletch_pumps_statistics) / sizeof(uint64_t) };
 
 struct fletch_pumps {
     struct fletch_shared shared; /* first */
@@ -65,8 +57,8 @@ struct fletch_pumps {
     /* The thread's. */
     FLETCH_ISOLATED struct fletch_pump_session *sessions;
     struct visitor *visitors;
-    uint64_t deadline_ns; /* when to look again, whatever happens */
-    struct counters counters;
+    uint64_t deadline_ns;                /* when to look again, whatever happens */
+    _Atomic uint64_t counters[COUNTERS]; /* for others */
     struct fletch_pumps_statistics gone; /* what sessions that are over have counted */
 };
 
@@ -91,10 +83,9 @@ static void end_visitor(struct fletch_pumps *pumps, struct visitor *visitor,
                         const struct fletch_error *cause)
 {
     struct fletch_envelope refusal = {.kind = FLETCH_ENVELOPE_REFUSE};
-    refusal.refuse = (struct fletch_envelope_refuse){
-        .scope = FLETCH_REFUSED_SHUFFLE,
-        .status = (uint8_t)cause->status,
-        .text = fletch_envelope_text(cause->message)};
+    refusal.refuse = (struct fletch_envelope_refuse){.scope = FLETCH_REFUSED_SHUFFLE,
+                                                     .status = (uint8_t)cause->status,
+                                                     .text = fletch_envelope_text(cause->message)};
     if (cause->status != FLETCH_OK)
         (void)fletch_pump_link_write(&visitor->link, &refusal, NULL, NULL);
     fletch_pump_link_finish(&visitor->link, cause->status, cause->message);
@@ -109,9 +100,8 @@ static struct fletch_pump_session *find_session(struct fletch_pumps *pumps,
 {
     struct fletch_pump_session *session = pumps->sessions;
     for (; session != NULL; session = session->next)
-        if (!session->dials && session->shuffle == shuffle &&
-            session->number == hello->session && session->role != hello->role &&
-            session->phase < FLETCH_SESSION_LEAVING &&
+        if (!session->dials && session->shuffle == shuffle && session->number == hello->session &&
+            session->role != hello->role && session->phase < FLETCH_SESSION_LEAVING &&
             fletch_id_equal(&session->peer, &hello->incarnation))
             break;
     return session;
@@ -136,8 +126,7 @@ static enum fletch_status provide_session(struct fletch_pumps *pumps,
     if (hello->resumes != 0)
         return fletch_error_set(error, FLETCH_UNAVAILABLE,
                                 "LOST: session %u of incarnation %s is not known here any more",
-                                (unsigned)hello->session,
-                                fletch_id_text(&hello->incarnation).text);
+                                (unsigned)hello->session, fletch_id_text(&hello->incarnation).text);
     enum fletch_status status = fletch_session_create(&options, out_session, error);
     if (status != FLETCH_OK)
         return status;
@@ -284,22 +273,16 @@ static void add_counters(const struct fletch_pump_session *session,
 static void tell_counters(struct fletch_pumps *pumps)
 {
     struct fletch_pumps_statistics sum = pumps->gone;
-    struct counters *counters = &pumps->counters;
+    uint64_t numbers[COUNTERS];
     for (const struct fletch_pump_session *session = pumps->sessions; session != NULL;
          session = session->next) {
         add_counters(session, &sum);
         sum.sessions_now++;
         sum.sessions_connected_now += session->phase == FLETCH_SESSION_RUNNING ? 1 : 0;
     }
-    /* relaxed: numbers, each for itself; so are the following */
-    store_relaxed(&counters->sessions_now, sum.sessions_now);
-    store_relaxed(&counters->sessions_connected_now, sum.sessions_connected_now); /* relaxed */
-    store_relaxed(&counters->connections_cut, sum.connections_cut);               /* relaxed */
-    store_relaxed(&counters->frames_sent, sum.frames_sent);                       /* relaxed */
-    store_relaxed(&counters->bytes_sent, sum.bytes_sent);                         /* relaxed */
-    store_relaxed(&counters->frames_sent_again, sum.frames_sent_again);           /* relaxed */
-    store_relaxed(&counters->frames_accepted, sum.frames_accepted);               /* relaxed */
-    store_relaxed(&counters->frames_duplicate, sum.frames_duplicate);             /* relaxed */
+    memcpy(numbers, &sum, sizeof numbers);
+    for (size_t i = 0; i < COUNTERS; i++)
+        store_relaxed(&pumps->counters[i], numbers[i]); /* relaxed: numbers, each for itself */
 }
 
 static void end_session(struct fletch_pumps *pumps, struct fletch_pump_session *session)
@@ -550,14 +533,15 @@ static enum fletch_status start_client(struct fletch_pumps *pumps,
                                        struct fletch_error *error)
 {
     struct fletch_flight_client_options client = options->client;
-    const struct fletch_flight_workers_options diallers = {.pool = pumps->transport->pool,
-                                                           .limit = DIALLERS_MOST,
-                                                           .allocator = &pumps->allocator};
+    const struct fletch_flight_workers_options diallers = {
+        .pool = pumps->transport->pool, .limit = DIALLERS_MOST, .allocator = &pumps->allocator};
     client.struct_size = sizeof client;
     client.pool = pumps->transport->pool;
     client.account = pumps->transport->account;
     client.allocator = &pumps->allocator;
     client.peer_message_bytes = SIZE_MAX;
+    client.backoff_first_ns = pumps->rules.backoff_first_ns;
+    client.backoff_most_ns = pumps->rules.backoff_most_ns;
     enum fletch_status status = fletch_flight_client_create(&client, &pumps->client, error);
     if (status == FLETCH_OK)
         status = fletch_flight_workers_create(&diallers, &pumps->diallers, error);
@@ -609,8 +593,7 @@ static void init(struct fletch_pumps *pumps, struct fletch_transport *transport,
 
 enum fletch_status fletch_pumps_acquire(struct fletch_transport *transport,
                                         const struct fletch_pumps_options *options,
-                                        struct fletch_pumps **out_pumps,
-                                        struct fletch_error *error)
+                                        struct fletch_pumps **out_pumps, struct fletch_error *error)
 {
     static const struct fletch_pumps_options defaults;
     const struct fletch_media *there = transport->media;
@@ -736,16 +719,8 @@ void fletch_pumps_end_served(struct fletch_pumps *pumps)
 void fletch_pumps_statistics(const struct fletch_pumps *pumps,
                              struct fletch_pumps_statistics *out_statistics)
 {
-    const struct counters *counters = &pumps->counters;
-    /* relaxed: numbers, each for itself; so are the following */
-    *out_statistics = (struct fletch_pumps_statistics){
-        .sessions_now = load_relaxed(&counters->sessions_now),
-        .sessions_connected_now = load_relaxed(&counters->sessions_connected_now), /* relaxed */
-        .connections_cut = load_relaxed(&counters->connections_cut),               /* relaxed */
-        .frames_sent = load_relaxed(&counters->frames_sent),                       /* relaxed */
-        .bytes_sent = load_relaxed(&counters->bytes_sent),                         /* relaxed */
-        .frames_sent_again = load_relaxed(&counters->frames_sent_again),           /* relaxed */
-        .frames_accepted = load_relaxed(&counters->frames_accepted),               /* relaxed */
-        .frames_duplicate = load_relaxed(&counters->frames_duplicate),             /* relaxed */
-    };
+    uint64_t numbers[COUNTERS];
+    for (size_t i = 0; i < COUNTERS; i++)
+        numbers[i] = load_relaxed(&pumps->counters[i]); /* relaxed: numbers, each for itself */
+    memcpy(out_statistics, numbers, sizeof numbers);
 }

@@ -13,9 +13,10 @@
  * Edges:
  *   E1: thread fetch_sub_release(served) -> fletch_pumps_end_served load_acquire(served): the
  *       streams are left, and nothing of the server is touched any more.
- *   E3: fletch_pumps_serve fetch_add_acq_rel(ends_served) <-> fletch_pumps_end_served
- *       exchange_acq_rel(ends_served): whichever comes second sees what the other has done.
- *   E2: stop store_release(stops) -> thread load_acquire(stops): what was done before. */
+ *   E2: stop store_release(stops) -> thread load_acquire(stops): what was done before.
+ *   E3: fletch_pumps_serve fetch_add_acq_rel(ends_served) -> fletch_pumps_end_served
+ *       exchange_acq_rel(ends_served): the stream was counted; and the other way round: who serves
+ *       sees that it has ended. */
 
 #include <fletching/flight_client.h>
 #include <fletching/transport.h>
@@ -42,16 +43,17 @@ struct fletch_pumps_options {
     uint64_t spin_ns; /* of the thread; 0: the default; FLETCH_OFF: not at all */
 };
 
-/* The pumps of a transport, made and installed as its medium at the first call, whose options they
- * have: a reference, the caller's. INVALID_ARGUMENT: an option; ALREADY_EXISTS: the transport has
- * another medium; RESOURCE_EXHAUSTED: no memory, descriptor or thread; UNAVAILABLE: the system
+/* The pumps of a transport, made and installed as its medium at the first call, whose options
+ * they have: a reference, the caller's. INVALID_ARGUMENT: an option; ALREADY_EXISTS: the transport
+ * has another medium; RESOURCE_EXHAUSTED: no memory, descriptor or thread; UNAVAILABLE: the system
  * gives no random bytes. One thread at a time for a transport. */
 enum fletch_status fletch_pumps_acquire(struct fletch_transport *transport,
                                         const struct fletch_pumps_options *options,
                                         struct fletch_pumps **out_pumps,
                                         struct fletch_error *error);
 
-/* The last one ends the thread and all sessions: what was not sent is lost. Blocks. NULL allowed. */
+/* The last one ends the thread and all sessions: what was not sent is lost. Blocks. NULL
+ * allowed. */
 void fletch_pumps_release(struct fletch_pumps *pumps);
 
 /* The client that dials, for other calls to the same processes. As long as the pumps. */
@@ -72,6 +74,7 @@ enum fletch_status fletch_pumps_serve(struct fletch_pumps *pumps,
  * Flight server is destroyed. Blocks. */
 void fletch_pumps_end_served(struct fletch_pumps *pumps);
 
+/* Words and nothing else. */
 struct fletch_pumps_statistics {
     uint64_t sessions_now;
     uint64_t sessions_connected_now;

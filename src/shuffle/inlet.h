@@ -55,9 +55,9 @@ struct fletch_inlet_ask {
     bool asks;        /* or only looks */
 };
 
-/* Credit for the next frame of a channel. DONE: the caller has it, until it pushes or gives back. EMPTY: there is none
- * just now; if `asks`, it was asked for, the sleeper is told when to look again with the same
- * numbers. FULL: there was no memory; look again later, nobody will tell. CLOSED: the partition
+/* Credit for the next frame of a channel. DONE: the caller has it, until it pushes or gives back.
+ * EMPTY: there is none just now; if `asks`, it was asked for, the sleeper is told when to look
+ * again with the same numbers. FULL: there was no memory; look again later, nobody will tell. CLOSED: the partition
  * takes no more: see fletch_inlet_check. One may be asked for, for each channel, at a time. */
 enum fletch_answer fletch_inlet_reserve(struct fletch_inlet *inlet, uint32_t partition,
                                         struct fletch_inlet_ask ask,

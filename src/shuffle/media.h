@@ -26,8 +26,8 @@ struct fletch_media {
     enum fletch_status (*claim)(void *context, struct fletch_shuffle *shuffle,
                                 const uint32_t *partitions, uint32_t count,
                                 struct fletch_error *error);
-    /* It was closed, or could not be registered after all: closes the outlets and inlets of it soon.
-     * Once for each attach that succeeded. Any thread; may not block. */
+    /* It was closed, or could not be registered after all: closes the outlets and inlets of it
+     * soon. Once for each attach that succeeded. Any thread; may not block. */
     void (*detach)(void *context, struct fletch_shuffle *shuffle);
     void *context;
 };

@@ -78,21 +78,26 @@ static enum fletch_status check_open(const struct fletch_shuffle *shuffle, uint3
     return FLETCH_OK;
 }
 
-/* Why a partition that this outlet owns cannot be let out any more. */
+/* Why a partition that this outlet owns cannot be let out any more. Where a producer was lost, what
+ * was sent before is let out all the same. */
 static enum fletch_status check_owned(const struct fletch_shuffle_partition *partition,
                                       struct fletch_error *error)
 {
-    enum fletch_status status = fletch_shuffle_partition_check(partition, error);
-    if (status == FLETCH_OK && partition->rows > 0 && !partition->is_fetched)
-        return fletch_error_set(error, FLETCH_UNAVAILABLE,
-                                "LOST: partition %u of shuffle '%s' was read in part",
-                                partition->number, partition->shuffle->specification.shown.text);
+    uint32_t number = partition->number;
+    const char *name = partition->shuffle->specification.shown.text;
     /* relaxed: this thread owns the partition */
-    if (status != FLETCH_OK || load_relaxed(&partition->ending) == FLETCH_ENDING_NONE)
-        return status;
-    return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
-                            "CONSUMED: partition %u of shuffle '%s' was read to its end",
-                            partition->number, partition->shuffle->specification.shown.text);
+    uint32_t ending = load_relaxed(&partition->ending);
+    if (ending == FLETCH_ENDING_BROKEN)
+        return fletch_shuffle_partition_check(partition, error);
+    if (ending != FLETCH_ENDING_NONE)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "CONSUMED: partition %u of shuffle '%s' was read to its end",
+                                number, name);
+    if (partition->rows > 0)
+        return fletch_error_set(error, FLETCH_UNAVAILABLE,
+                                "LOST: partition %u of shuffle '%s' was read in part", number,
+                                name);
+    return FLETCH_OK;
 }
 
 static void add_pending(struct fletch_outlet *outlet, struct fletch_shuffle_partition *partition)
@@ -203,21 +208,22 @@ static void enter(struct fletch_outlet *outlet)
 static void put_back(struct fletch_outlet *outlet);
 static void dismantle(struct fletch_outlet *outlet);
 
-enum fletch_status fletch_outlet_open(struct fletch_shuffle *shuffle, const uint32_t *partitions,
-                                      uint32_t count, struct fletch_sleeper *sleeper,
+enum fletch_status fletch_outlet_open(struct fletch_shuffle *shuffle,
+                                      const struct fletch_outlet_options *options,
                                       struct fletch_outlet **out_outlet, struct fletch_error *error)
 {
     enum fletch_status status = fletch_shuffle_check(shuffle, error);
     if (status != FLETCH_OK)
         return status;
+    uint32_t count = options->partition_count;
     size_t bytes = sizeof(struct fletch_outlet) + count * sizeof(struct fletch_shuffle_partition *);
     struct fletch_outlet *outlet = fletch_block_allocate(&shuffle->allocator, bytes);
     if (outlet == NULL)
         return refuse_memory(count, error);
     *outlet = (struct fletch_outlet){.shuffle = fletch_shuffle_acquire(shuffle)};
-    status = make_parts(outlet, sleeper, count, error);
+    status = make_parts(outlet, options->sleeper, count, error);
     for (uint32_t i = 0; i < count && status == FLETCH_OK; i++)
-        status = attach(outlet, partitions[i], error);
+        status = attach(outlet, options->partitions[i], error);
     if (status != FLETCH_OK) {
         put_back(outlet);
         dismantle(outlet);
@@ -677,24 +683,31 @@ static void fail_fetched(struct fletch_outlet *outlet)
                      "LOST: it was fetched in part by a process that has gone");
 }
 
-static void settle_partitions(struct fletch_outlet *outlet)
+/* All of it has gone. */
+static void end_partitions(struct fletch_outlet *outlet)
 {
     bool pulls = fletch_placement_pulls(&outlet->shuffle->specification.placement);
+    for (uint32_t i = 0; i < outlet->partition_count; i++) {
+        struct fletch_shuffle_partition *partition = outlet->partitions[i];
+        if (!is_shut(partition) && (partition->is_fetched || !pulls))
+            /* relaxed: the next owner, and who looks, gets it with the mailbox or later */
+            store_relaxed(&partition->ending, FLETCH_ENDING_END);
+    }
+}
+
+static void settle_partitions(struct fletch_outlet *outlet)
+{
     if (fletch_shuffle_is_cancelled(outlet->shuffle)) {
         for (uint32_t i = 0; i < outlet->partition_count; i++)
             drop_partition(outlet, outlet->partitions[i]);
         return;
     }
-    if (fletch_outlet_is_done(outlet)) {
-        for (uint32_t i = 0; i < outlet->partition_count; i++)
-            if (!is_shut(outlet->partitions[i])) /* relaxed: this thread owns it */
-                store_relaxed(&outlet->partitions[i]->ending, FLETCH_ENDING_END);
-        return;
-    }
-    if (!pulls)
-        fail_all(outlet, FLETCH_UNAVAILABLE, "LOST: the way to its process was closed");
-    else
+    if (fletch_outlet_is_done(outlet))
+        end_partitions(outlet);
+    else if (fletch_placement_pulls(&outlet->shuffle->specification.placement))
         fail_fetched(outlet);
+    else
+        fail_all(outlet, FLETCH_UNAVAILABLE, "LOST: the way to its process was closed");
     put_back(outlet);
 }
 

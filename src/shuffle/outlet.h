@@ -44,16 +44,23 @@ struct fletch_outlet_item {
     struct fletch_outlet_control *control;
 };
 
-/* Opens an outlet for partitions of the shuffle. `sleeper`: told when there may be a frame or
- * control to take, or the shuffle was cancelled, or a producer lost; a reference is taken.
+struct fletch_outlet_options {
+    const uint32_t *partitions;
+    uint32_t partition_count;
+    /* Told when there may be a frame or control to take, or the shuffle was cancelled, or a
+     * producer lost; a reference is taken. */
+    struct fletch_sleeper *sleeper;
+};
+
+/* Opens an outlet for partitions of the shuffle.
  * Push: the medium opens one for each process that owns partitions when it is attached to the
  * shuffle, before there are writers. Pull: whenever the other side asks for partitions; what was
  * sent before is let out then, ends included. OUT_OF_RANGE: no such partition; ALREADY_EXISTS: one
  * has a reader or an outlet; UNAVAILABLE: one has failed, or was fetched in part by a process that
  * has gone; FAILED_PRECONDITION: "CONSUMED", or partitions of this process (push);
  * RESOURCE_EXHAUSTED: no memory; CANCELLED. */
-enum fletch_status fletch_outlet_open(struct fletch_shuffle *shuffle, const uint32_t *partitions,
-                                      uint32_t count, struct fletch_sleeper *sleeper,
+enum fletch_status fletch_outlet_open(struct fletch_shuffle *shuffle,
+                                      const struct fletch_outlet_options *options,
                                       struct fletch_outlet **out_outlet,
                                       struct fletch_error *error);
 

@@ -20,6 +20,10 @@ static void copy_written(const struct fletch_written_counters *written,
     statistics->producers_unverified =
         load_relaxed(&written->producers_unverified);                    /* relaxed: a statistic */
     statistics->credit_wait_ns = load_relaxed(&written->credit_wait_ns); /* relaxed: a statistic */
+    statistics->frames_accepted =
+        load_relaxed(&written->frames_accepted);                         /* relaxed: a statistic */
+    statistics->rows_accepted = load_relaxed(&written->rows_accepted);   /* relaxed: a statistic */
+    statistics->bytes_accepted = load_relaxed(&written->bytes_accepted); /* relaxed: a statistic */
 }
 
 static void copy_read(const struct fletch_read_counters *read,

@@ -60,8 +60,10 @@ static enum fletch_answer push(void *inlet, const struct fletch_inlet_frame *fra
     return frame->partition == 1 ? FLETCH_CLOSED : FLETCH_DONE;
 }
 
-static enum fletch_status check(void *inlet, uint32_t partition, struct fletch_error *error)
+static enum fletch_status check(void *context, void *inlet, uint32_t partition,
+                                struct fletch_error *error)
 {
+    (void)context;
     (void)inlet;
     (void)partition;
     *error = (struct fletch_error){.status = FLETCH_CANCELLED, .message = "CANCELLED"};
@@ -190,8 +192,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct fletch_pump_receiver receiver;
     struct fletch_error error;
     memory = fletch_allocator_or_default(NULL);
-    const struct fletch_pump_source source = {take, frame_done, control_done,
-                                              fail_source, is_done, NULL};
+    const struct fletch_pump_source source = {take,        frame_done, control_done,
+                                              fail_source, is_done,    NULL};
     const struct fletch_pump_receiver_options options = {
         .sink = {open_inlet, reserve, forget, give_back, push, check, control, poll_control,
                  abort_inlet, close_inlet, drop, NULL},

@@ -41,8 +41,8 @@ static void fill(struct fletch_random *random, struct fletch_envelope *envelope)
         envelope->update.mark_count = envelope->update.answer_count = 1;
         envelope->update.marks[0] = (struct fletch_envelope_mark){
             {1, 1, 3}, fletch_random_below(random, 4), 0, 100 * fletch_random_below(random, 8)};
-        envelope->update.answers[0] = (struct fletch_envelope_answer){
-            1, 1, 1 + fletch_random_below(random, 2), 0, {"", 0}};
+        envelope->update.answers[0] =
+            (struct fletch_envelope_answer){1, 1, 1 + fletch_random_below(random, 2), 0, {"", 0}};
         break;
     case FLETCH_ENVELOPE_GIVE_BACK:
         envelope->give_back = (struct fletch_envelope_give_back){channel, 2};
@@ -55,11 +55,11 @@ static void fill(struct fletch_random *random, struct fletch_envelope *envelope)
         envelope->control.totals_count = fletch_random_below(random, 3);
         break;
     case FLETCH_ENVELOPE_REFUSE:
-        envelope->refuse = (struct fletch_envelope_refuse){
-            .scope = (uint8_t)fletch_random_below(random, 4),
-            .status = FLETCH_UNAVAILABLE,
-            .channel = channel,
-            .text = {"LOST: so it goes", 16}};
+        envelope->refuse =
+            (struct fletch_envelope_refuse){.scope = (uint8_t)fletch_random_below(random, 4),
+                                            .status = FLETCH_UNAVAILABLE,
+                                            .channel = channel,
+                                            .text = {"LOST: so it goes", 16}};
         break;
     case FLETCH_ENVELOPE_WANT:
         envelope->want.count = 2;
@@ -101,7 +101,8 @@ static void change(struct fletch_random *random)
 
 int main(int argc, char **argv)
 {
-    struct fletch_random random = fletch_random_from_seed(argc > 1 ? strtoull(argv[1], NULL, 0) : 1);
+    struct fletch_random random =
+        fletch_random_from_seed(argc > 1 ? strtoull(argv[1], NULL, 0) : 1);
     unsigned long rounds = argc > 2 ? strtoul(argv[2], NULL, 0) : 1000;
     for (unsigned long i = 0; i < rounds; i++) {
         size_t size = converse(&random);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "shuffle/media.h"
 #include "support/cmocka_tests.h"
 #include "support/random_batches.h"
 #include "support/schemas.h"
@@ -62,6 +63,8 @@ static enum fletch_status register_shuffle(const struct shuffle_words *words,
         .barrier_limit = words->barrier_limit,
         .strict_schema = words->strict_schema,
         .hold_open = words->hold_open,
+        .id = words->id,
+        .placement = words->placement,
     };
     return fletch_shuffle_register(test->transport, &options, &test->shuffle, error);
 }
@@ -75,6 +78,8 @@ enum fletch_status test_shuffle_try(const struct shuffle_words *words, struct te
     test->is_placed_freely = words->method == FLETCH_PARTITION_ROUND_ROBIN;
     test->schema = schema_new(words->schema == NULL ? "k=l v=u" : words->schema);
     enum fletch_status status = make_transport(words, &test->transport, error);
+    if (status == FLETCH_OK && words->media != NULL)
+        assert_true(fletch_transport_install_media(test->transport, words->media));
     if (status == FLETCH_OK)
         status = register_shuffle(words, &partitioner, test, error);
     if (status == FLETCH_OK)

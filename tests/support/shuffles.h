@@ -8,6 +8,8 @@
 #include "memory/batch.h"
 #include "support/pools.h"
 
+struct fletch_media;
+
 /* A transport with one shuffle, and what was written to it and read from it. Making one that fails
  * ends the test; so does ending one of which a byte is still charged. */
 
@@ -30,6 +32,9 @@ struct shuffle_words {
     uint32_t barrier_limit;
     uint32_t strict_schema;
     uint32_t hold_open;
+    const unsigned char *id;
+    const struct fletch_placement *placement;
+    const struct fletch_media *media;
     const struct fletch_allocator *allocator;
 };
 

@@ -21,7 +21,7 @@ LAYERS = {
     "shuffle": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
                 "flight", "shm", "spill"),
     "pump": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
-             "flight", "spill", "shuffle"),
+             "flight", "shuffle"),
     "flow": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
              "flight", "shm", "spill", "shuffle"),
     "service": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",

@@ -21,6 +21,7 @@ void place_start(struct place *place, const struct place_words *words)
         .budget_bytes = words->budget_bytes == 0 ? UINT64_C(256) << 20 : 4 * words->budget_bytes};
     const struct fletch_pumps_options pumps = {.reconnect_grace_ns = words->grace_ns,
                                                .connect_ns = words->connect_ns,
+                                               .backoff_most_ns = words->backoff_most_ns,
                                                .compression = words->compression};
     const struct fletch_flight_handlers handlers = {.struct_size = sizeof handlers,
                                                     .do_exchange = exchange};

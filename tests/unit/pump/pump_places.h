@@ -31,6 +31,7 @@ struct place_words {
     size_t frame_bytes;
     uint64_t grace_ns;
     uint64_t connect_ns;
+    uint64_t backoff_most_ns;
     enum fletch_flight_run_mode run_mode;
     const char *spill_directory;
     uint64_t spill_after_ns;

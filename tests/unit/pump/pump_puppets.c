@@ -45,9 +45,9 @@ static void fail_items(void *context, uint32_t partition, const struct fletch_er
     (void)cause;
     for (uint32_t i = 0; i < scene->item_count; i++) {
         struct puppet_item *item = &scene->items[i];
-        bool is_hit = partition == FLETCH_ALL_PARTITIONS ||
-                      (item->item.kind == FLETCH_PUMP_FRAME &&
-                       item->item.data.channel.partition == partition);
+        bool is_hit =
+            partition == FLETCH_ALL_PARTITIONS || (item->item.kind == FLETCH_PUMP_FRAME &&
+                                                   item->item.data.channel.partition == partition);
         if (!is_hit || item->done != 0)
             continue;
         item->done++;
@@ -137,8 +137,10 @@ static enum fletch_answer push(void *context, const struct fletch_inlet_frame *f
     return FLETCH_DONE;
 }
 
-static enum fletch_status check(void *inlet, uint32_t partition, struct fletch_error *error)
+static enum fletch_status check(void *context, void *inlet, uint32_t partition,
+                                struct fletch_error *error)
 {
+    (void)context;
     (void)inlet;
     (void)partition;
     *error = (struct fletch_error){.status = FLETCH_DATA_LOSS, .message = "DATA_LOSS: broken"};
@@ -210,12 +212,12 @@ static void write_frame(struct puppet_scene *scene, struct fletch_pump_item *ite
     uint32_t producer = fletch_random_below(&scene->random, PUPPET_PRODUCERS - 1);
     uint32_t partition = fletch_random_below(&scene->random, PUPPET_PARTITIONS);
     item->kind = FLETCH_PUMP_FRAME;
-    item->data = (struct fletch_envelope_data){
-        .channel = {producer, 1, partition},
-        .sequence = ++written[producer][partition],
-        .rows = fletch_random_below(&scene->random, 1000),
-        .bytes = fletch_random_below(&scene->random, (uint32_t)bytes),
-        .key_sum = fletch_random_u64(&scene->random)};
+    item->data =
+        (struct fletch_envelope_data){.channel = {producer, 1, partition},
+                                      .sequence = ++written[producer][partition],
+                                      .rows = fletch_random_below(&scene->random, 1000),
+                                      .bytes = fletch_random_below(&scene->random, (uint32_t)bytes),
+                                      .key_sum = fletch_random_u64(&scene->random)};
 }
 
 static void write_control(struct puppet_scene *scene, struct fletch_pump_item *item,
@@ -225,12 +227,12 @@ static void write_control(struct puppet_scene *scene, struct fletch_pump_item *i
     item->kind = FLETCH_PUMP_CONTROL;
     item->producer = producer;
     item->attempt = 1;
-    item->record = (struct fletch_control_record){
-        .sequence = ++controls[producer],
-        .kind = is_end ? FLETCH_CONTROL_END : FLETCH_CONTROL_WATERMARK,
-        .watermark = (int64_t)scene->item_count,
-        .channels = totals,
-        .channel_count = is_end ? PUPPET_PARTITIONS : 0};
+    item->record = (struct fletch_control_record){.sequence = ++controls[producer],
+                                                  .kind = is_end ? FLETCH_CONTROL_END
+                                                                 : FLETCH_CONTROL_WATERMARK,
+                                                  .watermark = (int64_t)scene->item_count,
+                                                  .channels = totals,
+                                                  .channel_count = is_end ? PUPPET_PARTITIONS : 0};
 }
 
 static void write_all(struct puppet_scene *scene, uint64_t bytes)
@@ -272,22 +274,21 @@ struct puppet_scene *puppet_scene_start(uint64_t seed, uint32_t item_count, uint
                                               .fail = fail_items,
                                               .is_done = is_done,
                                               .context = scene};
-    const struct fletch_pump_receiver_options options = {
-        .sink = {.open = open_inlet,
-                 .reserve = reserve,
-                 .forget = forget,
-                 .give_back = give_back,
-                 .push = push,
-                 .check = check,
-                 .control = control,
-                 .poll = poll_control,
-                 .abort = abort_inlet,
-                 .close = close_inlet,
-                 .drop = drop,
-                 .context = scene},
-        .producer_limit = PUPPET_PRODUCERS,
-        .partition_count = PUPPET_PARTITIONS,
-        .allocator = &scene->counting.allocator};
+    const struct fletch_pump_receiver_options options = {.sink = {.open = open_inlet,
+                                                                  .reserve = reserve,
+                                                                  .forget = forget,
+                                                                  .give_back = give_back,
+                                                                  .push = push,
+                                                                  .check = check,
+                                                                  .control = control,
+                                                                  .poll = poll_control,
+                                                                  .lose = abort_inlet,
+                                                                  .close = close_inlet,
+                                                                  .drop = drop,
+                                                                  .context = scene},
+                                                         .producer_limit = PUPPET_PRODUCERS,
+                                                         .partition_count = PUPPET_PARTITIONS,
+                                                         .allocator = &scene->counting.allocator};
     assert_ok(fletch_pump_sender_init(&scene->sender, &source, PUPPET_PRODUCERS,
                                       &scene->counting.allocator, &error));
     assert_ok(fletch_pump_receiver_init(&scene->receiver, &options, &error));
@@ -386,8 +387,7 @@ void puppet_scene_cut(struct puppet_scene *scene)
 static void read_partitions(struct puppet_scene *scene)
 {
     for (uint32_t i = 0; i < PUPPET_PARTITIONS; i++) {
-        uint64_t bytes =
-            scene->queued[i] < scene->reading ? scene->queued[i] : scene->reading;
+        uint64_t bytes = scene->queued[i] < scene->reading ? scene->queued[i] : scene->reading;
         if (i != scene->stalled)
             scene->queued[i] -= bytes;
     }
@@ -449,9 +449,9 @@ void puppet_scene_check(struct puppet_scene *scene)
         if (item->item.kind != FLETCH_PUMP_FRAME)
             continue;
         frames++;
-        assert_true(item->item.data.sequence <=
-                    scene->pushed[item->item.data.channel.producer]
-                                 [item->item.data.channel.partition]);
+        assert_true(
+            item->item.data.sequence <=
+            scene->pushed[item->item.data.channel.producer][item->item.data.channel.partition]);
     }
     assert_int_equal(scene->receiver.counters.frames_accepted, frames);
     assert_int_equal(scene->sender.held, 0);

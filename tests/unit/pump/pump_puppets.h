@@ -22,7 +22,7 @@ struct puppet_item {
 struct puppet_inlet {
     struct puppet_scene *scene;
     uint32_t producer;
-    uint64_t controls; /* that were submitted */
+    uint64_t controls;  /* that were submitted */
     uint64_t answer_at; /* the step in which the last one is answered; 0: it was */
     bool is_aborted;
 };

@@ -115,10 +115,10 @@ static void check(const uint8_t *golden, size_t count)
 }
 
 #define CHECK(name) check(name##_bytes, sizeof name##_bytes)
-#define TEXT(text)                                                                                 \
-    (struct fletch_envelope_text)                                                                  \
-    {                                                                                              \
-        (text), sizeof(text) - 1                                                                   \
+#define TEXT(text) \
+    (struct fletch_envelope_text) \
+    { \
+        (text), sizeof(text) - 1 \
     }
 
 static struct fletch_id id_from(uint8_t first)
@@ -322,9 +322,8 @@ static void limits(void **state)
     assert_ok(fletch_envelope_decode(bytes, count, &found, &error));
     assert_int_equal(found.update.marks[127].grant, 127);
     assert_int_equal(found.update.answers[15].text.byte_count, FLETCH_ENVELOPE_TEXT_MAX);
-    assert_int_equal(
-        fletch_envelope_decode(bytes, FLETCH_ENVELOPE_BYTES_MAX + 1, &found, &error),
-        FLETCH_INVALID_ARGUMENT);
+    assert_int_equal(fletch_envelope_decode(bytes, FLETCH_ENVELOPE_BYTES_MAX + 1, &found, &error),
+                     FLETCH_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "at most 32768"));
 }
 
@@ -343,10 +342,10 @@ static void names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hello),     cmocka_unit_test(welcome), cmocka_unit_test(offer),
-        cmocka_unit_test(data),      cmocka_unit_test(update),  cmocka_unit_test(give_back),
-        cmocka_unit_test(control),   cmocka_unit_test(refuse),  cmocka_unit_test(bye_and_want),
-        cmocka_unit_test(flaws),     cmocka_unit_test(limits),  cmocka_unit_test(names),
+        cmocka_unit_test(hello),   cmocka_unit_test(welcome), cmocka_unit_test(offer),
+        cmocka_unit_test(data),    cmocka_unit_test(update),  cmocka_unit_test(give_back),
+        cmocka_unit_test(control), cmocka_unit_test(refuse),  cmocka_unit_test(bye_and_want),
+        cmocka_unit_test(flaws),   cmocka_unit_test(limits),  cmocka_unit_test(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
