@@ -124,7 +124,7 @@ static enum fletch_answer wait_for_client(struct get *get, uint64_t now_ns,
     return FLETCH_EMPTY;
 }
 
-static enum fletch_answer write(struct get *get, uint64_t now_ns, struct fletch_error *error)
+static enum fletch_answer write_batch(struct get *get, uint64_t now_ns, struct fletch_error *error)
 {
     const struct fletch_flight_output output = {.batch = get->batch,
                                                 .app_metadata = {get->text, strlen(get->text)}};
@@ -178,8 +178,8 @@ static enum fletch_answer take(struct get *get, const struct fletch_shuffle_even
 }
 
 /* Nothing is there: sleeps until something may be, or the call's time is over. */
-static enum fletch_answer sleep(struct get *get, uint64_t now_ns, bool is_blocked,
-                                struct fletch_error *error)
+static enum fletch_answer wait_for_more(struct get *get, uint64_t now_ns, bool is_blocked,
+                                        struct fletch_error *error)
 {
     const uint64_t idle_ns = get->shuffle->specification.watermark_idle_ns;
     uint64_t until_ns = get->deadline_ns;
@@ -219,14 +219,14 @@ static enum fletch_answer step(void *context, struct fletch_flight_stream *strea
         return FLETCH_CLOSED;
     const uint64_t now_ns = fletch_clock_now_ns();
     if (get->batch != NULL)
-        return write(get, now_ns, error);
+        return write_batch(get, now_ns, error);
     enum fletch_status status =
         fletch_shuffle_reader_look(get->reader, &event, &has_event, &is_over, error);
     if (status == FLETCH_OK && has_event)
         return take(get, &event, error);
     if (status == FLETCH_OK && !is_over)
-        return sleep(get, now_ns, false, error);
-    return status == FLETCH_RESOURCE_EXHAUSTED ? sleep(get, now_ns, true, error)
+        return wait_for_more(get, now_ns, false, error);
+    return status == FLETCH_RESOURCE_EXHAUSTED ? wait_for_more(get, now_ns, true, error)
                                                : fail(get, status);
 }
 

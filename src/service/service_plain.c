@@ -10,9 +10,9 @@
 
 /* ---- a schema without dictionaries ---- */
 
-static enum fletch_status open(struct fletch_schema_builder *builder,
-                               const struct fletch_field *field, const struct fletch_type *type,
-                               struct fletch_error *error)
+static enum fletch_status open_field(struct fletch_schema_builder *builder,
+                                     const struct fletch_field *field,
+                                     const struct fletch_type *type, struct fletch_error *error)
 {
     struct fletch_metadata_pair pair;
     size_t position = 0;
@@ -34,7 +34,7 @@ static enum fletch_status add_below(struct fletch_schema_builder *builder,
     const uint32_t base = builder->depth;
     enum fletch_status status = FLETCH_OK;
     for (uint32_t at = 1; at < values->field_count && status == FLETCH_OK; at++) {
-        status = open(builder, &values->fields[at], &values->fields[at].type, error);
+        status = open_field(builder, &values->fields[at], &values->fields[at].type, error);
         if (status == FLETCH_OK)
             ends[builder->depth - 1] = values->fields[at].end;
         while (status == FLETCH_OK && builder->depth > base && ends[builder->depth - 1] == at + 1)
@@ -50,7 +50,7 @@ static enum fletch_status add_row(struct fletch_schema_builder *builder,
     const struct fletch_field *field = &schema->fields[row];
     const struct fletch_schema_dictionary *of = fletch_schema_dictionary_of(schema, field);
     const struct fletch_type *type = of == NULL ? &field->type : &of->values->fields[0].type;
-    enum fletch_status status = open(builder, field, type, error);
+    enum fletch_status status = open_field(builder, field, type, error);
     return status == FLETCH_OK && of != NULL ? add_below(builder, of->values, error) : status;
 }
 

@@ -159,7 +159,7 @@ static enum fletch_answer heed(struct put *put, enum fletch_status status,
 
 /* ---- writing ---- */
 
-static enum fletch_answer write(struct put *put, struct fletch_error *error)
+static enum fletch_answer write_batch(struct put *put, struct fletch_error *error)
 {
     struct fletch_error cause;
     const enum fletch_status status =
@@ -227,7 +227,7 @@ static enum fletch_answer idle(struct put *put, struct fletch_error *error)
     return FLETCH_EMPTY;
 }
 
-static enum fletch_answer read(struct put *put, struct fletch_error *error)
+static enum fletch_answer read_next(struct put *put, struct fletch_error *error)
 {
     struct fletch_flight_data data;
     struct fletch_error cause = {.status = FLETCH_OK};
@@ -306,7 +306,7 @@ static enum fletch_status open_writer(struct put *put, struct fletch_schema *sch
 }
 
 /* The schema has come, or not yet. */
-static enum fletch_answer open(struct put *put, struct fletch_error *error)
+static enum fletch_answer begin(struct put *put, struct fletch_error *error)
 {
     struct fletch_schema *schema = NULL;
     struct fletch_flight_data data;
@@ -339,13 +339,13 @@ static enum fletch_answer step(void *context, struct fletch_flight_stream *strea
         fletch_shuffle_writer_disarm(put->writer);
     put->is_armed = false;
     if (put->writer == NULL)
-        return open(put, error);
+        return begin(put, error);
     if (put->batch != NULL)
-        return write(put, error);
+        return write_batch(put, error);
     if (put->has_all)
         return finish(put, error);
     (void)stream;
-    return read(put, error);
+    return read_next(put, error);
 }
 
 enum fletch_status fletch_service_put(struct fletch_service *service,

@@ -227,6 +227,47 @@ static void crowds_that_wait_keep_nobody_back(void **state)
     service_scene_end(&scene);
 }
 
+/* Partitions of a shuffle that processes share are got where they live. */
+static void infos_say_where_partitions_live(void **state)
+{
+    const struct shuffle_words words = {.partitions = 1};
+    const char *const path[] = {"spread"};
+    const struct fletch_flight_descriptor descriptor = {
+        .type = FLETCH_FLIGHT_DESCRIPTOR_PATH, .path = path, .path_count = 1};
+    const struct fletch_flight_info *info = NULL;
+    struct fletch_shuffle *shuffle = NULL;
+    (void)state;
+    service_scene_begin(&scene, &words, NULL);
+    const char *const addresses[] = {"grpc://127.0.0.1:1",
+                                     fletch_shuffle_server_location(scene.server)};
+    const struct fletch_placement placement = {
+        .struct_size = sizeof placement, .addresses = addresses, .address_count = 2, .self = 1};
+    const struct fletch_partitioner_options partitioner = {.struct_size = sizeof partitioner,
+                                                           .partition_count = 2,
+                                                           .method = FLETCH_PARTITION_ROUND_ROBIN};
+    const struct fletch_shuffle_options options = {.struct_size = sizeof options,
+                                                   .name = "spread",
+                                                   .name_bytes = 6,
+                                                   .schema = scene.shuffles.schema,
+                                                   .budget_bytes = 4 << 20,
+                                                   .partitioner = &partitioner,
+                                                   .placement = &placement};
+    assert_ok(fletch_shuffle_register(scene.shuffles.transport, &options, &shuffle, &error));
+    assert_ok(fletch_flight_client_get_flight_info(scene.client, NULL, &descriptor, &info, &error));
+    assert_int_equal(info->endpoint_count, 2);
+    assert_int_equal(info->endpoints[0].location_count, 1);
+    assert_string_equal(info->endpoints[0].locations[0], "grpc://127.0.0.1:1");
+    assert_int_equal(info->endpoints[1].location_count, 0);
+    fletch_flight_release(info);
+    struct fletch_flight_stream *stream =
+        service_scene_get(&scene, (struct fletch_flight_bytes){"0@spread", 8}, NULL);
+    assert_int_equal(service_scene_close(stream, &error), FLETCH_FAILED_PRECONDITION);
+    assert_non_null(strstr(error.message, "grpc://127.0.0.1:1"));
+    fletch_shuffle_close(shuffle);
+    fletch_shuffle_release(shuffle);
+    service_scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_put_without_sums_leaves_its_partitions_unverified),
         cmocka_unit_test(tickets_in_other_words),
         cmocka_unit_test(a_hash_that_fits_two_shuffles_is_ambiguous),
+        cmocka_unit_test(infos_say_where_partitions_live),
         cmocka_unit_test(crowds_that_wait_keep_nobody_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
