@@ -96,6 +96,67 @@ static void a_put_without_sums_leaves_its_partitions_unverified(void **state)
     service_scene_end(&scene);
 }
 
+/* ---- hooks ---- */
+
+struct diary {
+    char text[1024]; /* on the one loop */
+    size_t bytes;
+};
+
+static void note(void *user, const struct fletch_service_notice *notice)
+{
+    static const char *const kinds[] = {"created",   "dropped",   "cancelled", "put begun",
+                                        "put ended", "get begun", "get ended", "refused"};
+    struct diary *diary = user;
+    assert_true(strlen(notice->peer) > 0);
+    diary->bytes += (size_t)snprintf(diary->text + diary->bytes, sizeof diary->text - diary->bytes,
+                                     "%s %s %d %d;", kinds[notice->kind], notice->shuffle,
+                                     (int)notice->rows, (int)notice->status);
+}
+
+static enum fletch_status guard(void *user, struct fletch_flight_stream *stream, const char *method,
+                                struct fletch_error *cause)
+{
+    (void)user;
+    if (strcmp(method, "DoGet") != 0 || fletch_flight_stream_header(stream, "secret") != NULL)
+        return FLETCH_OK;
+    (void)snprintf(cause->message, sizeof cause->message, "UNAUTHENTICATED: who are you?");
+    return cause->status = FLETCH_UNAUTHENTICATED;
+}
+
+static void hooks_are_told_and_asked(void **state)
+{
+    const struct shuffle_words words = {.partitions = 1};
+    static struct diary diary;
+    const struct fletch_shuffle_server_options options = {
+        .struct_size = sizeof options, .authenticate = guard, .notice = note, .user = &diary};
+    char ticket[64], text[256];
+    (void)state;
+    service_scene_begin(&scene, &words, &options);
+    struct fletch_flight_stream *get =
+        service_scene_get(&scene, service_scene_ticket(ticket, 0), NULL);
+    assert_int_equal(service_scene_close(get, &error), FLETCH_UNAUTHENTICATED);
+    struct fletch_flight_stream *put = service_scene_put(&scene, "nobody", scene.shuffles.schema);
+    fletch_flight_stream_done_writing(put);
+    assert_int_equal(service_scene_close(put, &error), FLETCH_NOT_FOUND);
+    put = service_scene_put(&scene, "test", scene.shuffles.schema);
+    struct fletch_batch *batch = batch_make(&scene.shuffles, 9);
+    const struct fletch_flight_output output = {.batch = batch};
+    assert_int_equal(fletch_flight_stream_write(put, SECOND_NS, &output, &error), FLETCH_DONE);
+    fletch_batch_release(NULL, batch);
+    fletch_flight_stream_done_writing(put);
+    assert_int_equal(service_scene_close(put, &error), FLETCH_OK);
+    service_scene_settle(&scene);
+    get = service_scene_get(&scene, service_scene_ticket(ticket, 0), "secret");
+    assert_int_equal(read_all(get, text), 9);
+    assert_int_equal(service_scene_close(get, &error), FLETCH_OK);
+    service_scene_end(&scene);
+    assert_string_equal(diary.text, "refused  0 5;put begun test 0 0;put ended test 9 0;"
+                                    "get begun test 0 0;get ended test 9 0;");
+}
+
+/* ---- tickets ---- */
+
 static bool read_own(void *context, const struct fletch_flight_bytes *ticket,
                      struct fletch_shuffle_ticket *out_ticket)
 {
@@ -273,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_come_to_who_asks_for_them),
         cmocka_unit_test(a_put_without_sums_leaves_its_partitions_unverified),
+        cmocka_unit_test(hooks_are_told_and_asked),
         cmocka_unit_test(tickets_in_other_words),
         cmocka_unit_test(a_hash_that_fits_two_shuffles_is_ambiguous),
         cmocka_unit_test(infos_say_where_partitions_live),
