@@ -29,7 +29,9 @@ struct put {
     uint32_t partition;
     struct fletch_service_producer producer;
     struct fletch_batch *batch; /* to be written next; NULL: none */
-    bool is_armed;
+    bool is_armed;              /* for credit */
+    bool is_listening;          /* for a cancel alone */
+    uint32_t listening_key;
     bool has_all;    /* the client has half-closed */
     bool is_checked; /* what has come is what was said */
     bool has_ended;
@@ -60,8 +62,16 @@ static void tell(struct put *put, enum fletch_service_notice_kind kind, const ch
     fletch_service_tell(put->service, put->wait.stream, put->shuffle, &notice);
 }
 
+static void stop_listening(struct put *put)
+{
+    if (put->is_listening)
+        fletch_eventcount_disarm(put->writer->seat->sleeper, put->listening_key);
+    put->is_listening = false;
+}
+
 static void dismantle(struct put *put)
 {
+    stop_listening(put);
     fletch_service_wait_end(&put->wait);
     fletch_batch_release(cache_of(put), put->batch);
     if (put->writer != NULL && !put->has_ended)
@@ -220,6 +230,11 @@ static enum fletch_answer idle(struct put *put, struct fletch_error *error)
             return FLETCH_DONE;
         if (now_ns + LOOK_AGAIN_NS < until_ns)
             until_ns = now_ns + LOOK_AGAIN_NS;
+    } else {
+        put->listening_key = fletch_eventcount_arm(put->writer->seat->sleeper);
+        put->is_listening = true;
+        if (fletch_shuffle_is_cancelled(put->shuffle))
+            return FLETCH_DONE;
     }
     if (put->writer->look_ns != 0 && put->writer->look_ns < until_ns)
         until_ns = put->writer->look_ns;
@@ -338,6 +353,7 @@ static enum fletch_answer step(void *context, struct fletch_flight_stream *strea
     if (put->is_armed)
         fletch_shuffle_writer_disarm(put->writer);
     put->is_armed = false;
+    stop_listening(put);
     if (put->writer == NULL)
         return begin(put, error);
     if (put->batch != NULL)

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "shuffle/transport.h"
 #include "support/cmocka_tests.h"
@@ -93,6 +94,33 @@ static void a_put_without_sums_leaves_its_partitions_unverified(void **state)
     assert_int_equal(read_all(get, text), 40);
     assert_string_equal(fletch_flight_stream_header(get, "fletch-verified")->value, "off");
     assert_int_equal(service_scene_close(get, &error), FLETCH_OK);
+    service_scene_end(&scene);
+}
+
+/* Nobody need write or read to hear of it. */
+static void calls_that_do_nothing_hear_of_a_cancel(void **state)
+{
+    const struct shuffle_words words = {.partitions = 1, .producers = 2};
+    struct fletch_flight_stream *puts[2];
+    char ticket[64];
+    (void)state;
+    service_scene_begin(&scene, &words, NULL);
+    struct fletch_batch *batch = batch_make(&scene.shuffles, 9);
+    const struct fletch_flight_output output = {.batch = batch};
+    for (int i = 0; i < 2; i++)
+        puts[i] = service_scene_put(&scene, "test", scene.shuffles.schema);
+    assert_int_equal(fletch_flight_stream_write(puts[1], SECOND_NS, &output, &error), FLETCH_DONE);
+    fletch_batch_release(NULL, batch);
+    while (shuffle_statistics(&scene.shuffles).rows_written == 0)
+        continue;
+    struct fletch_flight_stream *get =
+        service_scene_get(&scene, service_scene_ticket(ticket, 0), NULL);
+    (void)nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    fletch_shuffle_cancel(scene.shuffles.shuffle, "enough");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(service_scene_close(puts[i], &error), FLETCH_CANCELLED);
+    assert_int_equal(service_scene_close(get, &error), FLETCH_CANCELLED);
+    assert_string_equal(error.message, "CANCELLED: shuffle 'test': enough");
     service_scene_end(&scene);
 }
 
@@ -334,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_come_to_who_asks_for_them),
         cmocka_unit_test(a_put_without_sums_leaves_its_partitions_unverified),
+        cmocka_unit_test(calls_that_do_nothing_hear_of_a_cancel),
         cmocka_unit_test(hooks_are_told_and_asked),
         cmocka_unit_test(tickets_in_other_words),
         cmocka_unit_test(a_hash_that_fits_two_shuffles_is_ambiguous),
