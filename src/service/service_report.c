@@ -22,6 +22,7 @@ const struct fletch_service_statistic fletch_service_statistics[] = {
     WIDE(rows_written),          WIDE(rows_sent),          WIDE(rows_read),
     WIDE(bytes_written),         WIDE(bytes_sent),         WIDE(bytes_read),
     WIDE(frames_sent),           WIDE(frames_read),        WIDE(bytes_queued),
+    WIDE(frames_accepted),       WIDE(rows_accepted),      WIDE(bytes_accepted),
     WIDE(frames_spilled),        WIDE(bytes_spilled),      WIDE(bytes_on_disk),
     WIDE(bytes_charged),         WIDE(bytes_charged_peak), WIDE(budget_bytes),
     WIDE(credit_waits),          WIDE(credit_wait_ns),     WIDE(reader_waits),
