@@ -80,12 +80,13 @@ interop: $(STAMPS)-test $(STAMPS)-interop $(PYTHON) ## compare with other implem
 	scripts/install-go-tools.sh
 	scripts/install-java-tools.sh
 	scripts/install-flight-peers.sh
-	$(call build-preset,dev) --target ipc_tool flight_integration_client flight_integration_server
+	$(call build-preset,dev) --target ipc_tool flight_integration_client \
+	    flight_integration_server service_peer
 	FLETCH_ARROW_GO_TOOLS=$(CURDIR)/build/interop \
 	FLETCH_ARROW_JAVA_TOOLS=$(CURDIR)/build/interop/java \
 	FLETCH_FLIGHT_PEERS=$(CURDIR)/build/interop \
 	ctest --preset dev --output-on-failure \
-	    --tests-regex '^(golden/arrow|interop/flight)_(go|java|peers)$$' $(CTEST_ARGS)
+	    --tests-regex '^(golden/arrow|interop/(flight|shuffle))_(go|java|peers)$$' $(CTEST_ARGS)
 
 tidy: $(STAMPS)-test $(STAMPS)-format ## check the rules of the tree
 	$(call build-preset,dev)

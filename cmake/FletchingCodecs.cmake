@@ -1,6 +1,7 @@
-# Finds liblz4, libzstd and libnghttp2 (the codec of HTTP/2's headers) and makes them the targets
-# Fletching::lz4, Fletching::zstd and Fletching::nghttp2. Used by the build, and by the installed
-# package for those who link the static library.
+# Finds liblz4, libzstd, libnghttp2 (the codec of HTTP/2's headers) and libjansson (that of JSON)
+# and makes them the targets Fletching::lz4, Fletching::zstd, Fletching::nghttp2 and
+# Fletching::jansson. Used by the build, and by the installed package for those who link the static
+# library.
 #
 #   fletching_find_codec(name header...)       sets Fletching_<name>_FOUND
 function(fletching_find_codec name)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds Arrow's integration tools of Go into a folder, from the Go module proxy: a JSON of theirs
-# to a file and back, files to streams and back, and their client and server of Flight. Needs Go
-# 1.24 or newer; some minutes at first.
+# to a file and back, files to streams and back, their client and server of Flight; and a producer
+# and consumer of shuffles. Needs Go 1.24 or newer; some minutes at first.
 #
 #   scripts/install-go-tools.sh [folder]    default: build/interop
 set -euo pipefail
@@ -21,3 +21,5 @@ for package in ipc/cmd/{arrow-json-integration-test,arrow-file-to-stream,arrow-s
     [ -x "$folder/${package##*/}" ] ||
         GOBIN=$(realpath "$folder") go install "$module/$package@$version"
 done
+# A producer and a consumer of shuffles of our own, with the same module.
+(cd "$root/tests/interop/go" && go build -o "$(realpath "$folder")/shuffle-peer" .)

@@ -16,6 +16,7 @@ compile,test,bench  ninja-build            command ninja
 compile,test,bench  liblz4-dev             header lz4.h
 compile,test,bench  libzstd-dev            header zstd.h
 compile,test,bench  libnghttp2-dev         header nghttp2/nghttp2.h
+compile,test,bench  libjansson-dev         header jansson.h
 test,bench          g++                    command g++
 test,bench          pkg-config             command pkg-config
 demo,test           python3                command python3

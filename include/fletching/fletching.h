@@ -44,7 +44,9 @@
 #include <fletching/runtime.h>
 #include <fletching/schema.h>
 #include <fletching/shuffle.h>
+#include <fletching/shuffle_client.h>
 #include <fletching/shuffle_reader.h>
+#include <fletching/shuffle_server.h>
 #include <fletching/shuffle_writer.h>
 #include <fletching/spsc_ring.h>
 #include <fletching/status.h>

@@ -90,6 +90,10 @@ struct fletch_shuffle_options {
     uint64_t watermark_idle_ns;
     /** 1: metadata of fields must agree too. */
     uint32_t strict_schema;
+    /** 1: an open set is held open: producer 0 is nobody's, and others may be added by
+     *  fletch_shuffle_add_producer, also when all that came have ended, until
+     *  fletch_shuffle_seal. */
+    uint32_t hold_open;
     /** FLETCH_SHUFFLE_ID_BYTES that no other shuffle has; NULL: random ones. With name and epoch
      *  the identity, by which the processes of one shuffle know each other's. */
     const unsigned char *id;
@@ -124,6 +128,9 @@ struct fletch_shuffle_name {
     size_t byte_count;
 };
 
+/** A hash of a name, the same in every process. Not unique: an index and no more. Any thread. */
+FLETCH_EXPORT uint64_t fletch_shuffle_name_hash(struct fletch_shuffle_name name);
+
 /** A reference to the shuffle of this name; waits up to `timeout_ns` until it is registered.
  *  NOT_FOUND (timeout 0) or DEADLINE_EXCEEDED: "UNKNOWN"; RESOURCE_EXHAUSTED: no memory. Any
  *  thread. */
@@ -145,6 +152,17 @@ FLETCH_EXPORT void fletch_shuffle_close(struct fletch_shuffle *shuffle);
  *  every later call answers CANCELLED with `reason` (NULL: none). Idempotent and final: the first
  *  reason stays. Any thread; lock-free. */
 FLETCH_EXPORT void fletch_shuffle_cancel(struct fletch_shuffle *shuffle, const char *reason);
+
+/** Adds a producer to a set that is held open, and writes its number. FAILED_PRECONDITION: the set
+ *  is not held open, or sealed; RESOURCE_EXHAUSTED: producer_limit. Any thread; does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_shuffle_add_producer(struct fletch_shuffle *shuffle, uint32_t *out_producer,
+                            struct fletch_error *error);
+
+/** No more producers come to a set that is held open: partitions end when all that came have.
+ *  Idempotent. FAILED_PRECONDITION: the set is not held open. Any thread; does not block. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_shuffle_seal(struct fletch_shuffle *shuffle, struct fletch_error *error);
 
 FLETCH_EXPORT struct fletch_schema *fletch_shuffle_schema(const struct fletch_shuffle *shuffle);
 FLETCH_EXPORT uint32_t fletch_shuffle_partition_count(const struct fletch_shuffle *shuffle);
@@ -189,8 +207,9 @@ struct fletch_exchange_statistics {
     uint32_t producers_open;
     uint32_t producers_ended;
     uint32_t readers_open;
-    uint32_t partitions_ended; /* whose readers were told the end */
-    uint64_t frames_accepted;  /* of those that were sent, by other processes */
+    uint32_t partitions_ended;     /* whose readers were told the end */
+    uint32_t producers_unverified; /* whose rows came from outside without sums */
+    uint64_t frames_accepted;      /* of those that were sent, by other processes */
     uint64_t rows_accepted;
     uint64_t bytes_accepted;
 };

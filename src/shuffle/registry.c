@@ -25,15 +25,20 @@ static const struct entry *entry_of(const struct fletch_store_value *value)
 }
 
 /* FNV-1a, then mixed: the store spreads keys by a hash of its own. */
+uint64_t fletch_shuffle_name_hash(struct fletch_shuffle_name name)
+{
+    const unsigned char *bytes = name.bytes;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < name.byte_count; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 32;
+}
+
 static uint64_t hash_name(const struct fletch_transport *transport, const void *name,
                           size_t name_bytes)
 {
-    const unsigned char *bytes = name;
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < name_bytes; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    hash ^= hash >> 32;
-    return hash & transport->name_hash_mask;
+    return fletch_shuffle_name_hash((struct fletch_shuffle_name){name, name_bytes}) &
+           transport->name_hash_mask;
 }
 
 static bool has_name(const struct fletch_shuffle *shuffle, const void *name, size_t name_bytes)
@@ -196,6 +201,49 @@ struct fletch_shuffle *fletch_registry_find(struct fletch_transport *transport,
         found = entry->shuffle; /* the entry's own reference stays until the section's end */
         fletch_shared_acquire(&found->shared);
     }
+    fletch_epoch_exit(epoch_reader);
+    return found;
+}
+
+struct fletch_shuffle *fletch_registry_find_hash(struct fletch_transport *transport,
+                                                 struct fletch_epoch_reader *epoch_reader,
+                                                 uint64_t hash, uint32_t *out_count)
+{
+    struct fletch_store_key key = {.shuffle = hash & transport->name_hash_mask, .slot = SLOT_NAME};
+    struct fletch_shuffle *found = NULL;
+    *out_count = 0;
+    fletch_epoch_enter(epoch_reader);
+    for (; key.partition < FLETCH_NAME_PROBES; key.partition++) {
+        const struct entry *entry =
+            entry_of(fletch_partition_store_view(transport->store, epoch_reader, &key));
+        if (entry == NULL ||
+            load_acquire(&entry->shuffle->name_state) != FLETCH_NAME_TAKEN) /* E1 acquire */
+            continue;
+        if (++*out_count > 1)
+            continue;
+        found = entry->shuffle; /* as in fletch_registry_find */
+        fletch_shared_acquire(&found->shared);
+    }
+    fletch_epoch_exit(epoch_reader);
+    return found;
+}
+
+struct fletch_shuffle *fletch_registry_next(struct fletch_transport *transport,
+                                            struct fletch_epoch_reader *epoch_reader,
+                                            struct fletch_store_scan *scan)
+{
+    struct fletch_store_value *value;
+    struct fletch_shuffle *found = NULL;
+    fletch_epoch_enter(epoch_reader);
+    while (found == NULL &&
+           (value = fletch_store_scan_next(transport->store, epoch_reader, scan)) != NULL) {
+        struct fletch_shuffle *shuffle = entry_of(value)->shuffle;
+        if (fletch_store_value_key(value).slot == SLOT_NAME &&
+            load_acquire(&shuffle->name_state) == FLETCH_NAME_TAKEN) /* E1 acquire */
+            found = shuffle; /* as in fletch_registry_find */
+    }
+    if (found != NULL)
+        fletch_shared_acquire(&found->shared);
     fletch_epoch_exit(epoch_reader);
     return found;
 }

@@ -22,6 +22,8 @@
  *   E1: registering cas_strong_acq_rel(name_state) -> load_acquire(name_state) of who finds it: the
  *       shuffle, complete. */
 
+#include <fletching/store_scan.h>
+
 #include "shuffle/shuffle.h"
 
 /* Names that may have one hash. */
@@ -41,6 +43,22 @@ void fletch_registry_leave(struct fletch_shuffle *shuffle,
 struct fletch_shuffle *fletch_registry_find(struct fletch_transport *transport,
                                             struct fletch_epoch_reader *epoch_reader,
                                             struct fletch_shuffle_name name);
+
+/* A shuffle whose name has this hash, with a reference, or NULL; and how many there are. */
+struct fletch_shuffle *fletch_registry_find_hash(struct fletch_transport *transport,
+                                                 struct fletch_epoch_reader *epoch_reader,
+                                                 uint64_t hash, uint32_t *out_count);
+
+/* The next shuffle of a scan over the store, with a reference, or NULL at the end. Those that are
+ * there from the beginning to the end are seen once. Outside of any section. */
+struct fletch_shuffle *fletch_registry_next(struct fletch_transport *transport,
+                                            struct fletch_epoch_reader *epoch_reader,
+                                            struct fletch_store_scan *scan);
+/* enum fletch_name_state: whether who registers it has got its name. Any thread. */
+static inline uint32_t fletch_registry_name_state(const struct fletch_shuffle *shuffle)
+{
+    return load_acquire(&shuffle->name_state); /* E1 acquire */
+}
 
 /* Partition `number` of the shuffle, or NULL: there is none, or the shuffle was closed. The caller
  * has a reference to the shuffle. */

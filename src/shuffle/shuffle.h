@@ -34,6 +34,7 @@ struct fletch_shuffle_specification {
     struct fletch_partitioner_options partitioner; /* what it points to is the shuffle's own */
     uint32_t producer_count;
     uint32_t producer_limit;
+    bool hold_open; /* producer 0 is nobody's: shuffle/producer_set.h */
     uint64_t budget_bytes;
     size_t frame_bytes;
     uint64_t linger_ns; /* FLETCH_OFF: never */
@@ -62,9 +63,10 @@ struct fletch_written_counters {
     _Atomic uint64_t bytes_spilled;
     _Atomic uint64_t credit_waits;
     _Atomic uint64_t credit_wait_ns;
-    _Atomic uint32_t writers_holding; /* that have frames without credit */
-    _Atomic uint32_t writers_stuck;   /* of those, asleep or armed */
-    _Atomic uint32_t writers_alone;   /* that are making a frame beside the budget just now */
+    _Atomic uint32_t writers_holding;      /* that have frames without credit */
+    _Atomic uint32_t writers_stuck;        /* of those, asleep or armed */
+    _Atomic uint32_t writers_alone;        /* that are making a frame beside the budget just now */
+    _Atomic uint32_t producers_unverified; /* whose rows came from outside without sums */
     _Atomic uint32_t writers_opened;
     _Atomic uint64_t frames_outside;  /* that outlets have taken, credit that inlets have, and who
                                         takes some just now */
@@ -114,6 +116,7 @@ struct fletch_shuffle {
     uint32_t name_probe;
     _Atomic uint32_t name_state; /* enum fletch_name_state */
     _Atomic uint32_t is_closed;  /* its name and partitions were taken out of the store */
+    _Atomic uint32_t is_sealed;  /* of a set that is held open: no more producers may come */
     bool is_attached;            /* to the transport's media: set before it is entered */
     struct fletch_shuffle_specification specification;
     struct fletch_account *account;  /* below the transport's */

@@ -52,6 +52,14 @@ bool fletch_shuffle_seat_take(struct fletch_shuffle *shuffle, struct fletch_shuf
     return true;
 }
 
+bool fletch_shuffle_seat_is_taken(const struct fletch_shuffle *shuffle, uint32_t producer)
+{
+    const struct fletch_shuffle_seat *seat = load_acquire(&shuffle->seats); /* E1 acquire */
+    while (seat != NULL && seat->producer != producer)
+        seat = seat->next;
+    return seat != NULL;
+}
+
 void fletch_shuffle_seats_notify(struct fletch_shuffle *shuffle)
 {
     for (struct fletch_shuffle_seat *seat = load_acquire(&shuffle->seats); /* E1 acquire */

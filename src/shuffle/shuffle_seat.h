@@ -54,6 +54,9 @@ void fletch_shuffle_seat_sleep_on(struct fletch_shuffle_seat *seat, struct fletc
 /* Puts it on the shuffle's list. False: there is one of this producer. Lock-free. */
 bool fletch_shuffle_seat_take(struct fletch_shuffle *shuffle, struct fletch_shuffle_seat *seat);
 
+/* Whether somebody has been this producer. Any thread. */
+bool fletch_shuffle_seat_is_taken(const struct fletch_shuffle *shuffle, uint32_t producer);
+
 /* Wakes all writers that wait. Any thread. */
 void fletch_shuffle_seats_notify(struct fletch_shuffle *shuffle);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "shuffle/producer_set.h"
 #include "shuffle/shuffle_seat.h"
 
 static void copy_written(const struct fletch_written_counters *written,
@@ -16,6 +17,8 @@ static void copy_written(const struct fletch_written_counters *written,
     statistics->frames_spilled = load_relaxed(&written->frames_spilled); /* relaxed: a statistic */
     statistics->bytes_spilled = load_relaxed(&written->bytes_spilled);   /* relaxed: a statistic */
     statistics->credit_waits = load_relaxed(&written->credit_waits);     /* relaxed: a statistic */
+    statistics->producers_unverified =
+        load_relaxed(&written->producers_unverified);                    /* relaxed: a statistic */
     statistics->credit_wait_ns = load_relaxed(&written->credit_wait_ns); /* relaxed: a statistic */
     statistics->frames_accepted =
         load_relaxed(&written->frames_accepted);                         /* relaxed: a statistic */
@@ -61,6 +64,7 @@ void fletch_shuffle_statistics(struct fletch_shuffle *shuffle,
     found.watermarks_clamped = producers.watermarks_clamped;
     found.producers_open = producers.producers_open;
     found.producers_ended = producers.producers_ended;
+    fletch_producer_set_correct(shuffle, &found);
     memcpy(out_statistics, &found,
            found.struct_size < sizeof found ? found.struct_size : sizeof found);
 }

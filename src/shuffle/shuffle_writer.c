@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "partition/partition_writer.h"
 #include "shuffle/batch_body.h"
+#include "shuffle/producer_set.h"
 #include "shuffle/writer_alone.h"
 #include "shuffle/writer_control.h"
 #include "shuffle/writer_linger.h"
@@ -48,6 +49,8 @@ enum fletch_status fletch_shuffle_writer_open(struct fletch_shuffle *shuffle, ui
     enum fletch_status status = fletch_shuffle_check(shuffle, error);
     if (status == FLETCH_OK)
         status = check_producer(shuffle, producer, error);
+    if (status == FLETCH_OK)
+        status = fletch_producer_set_check(shuffle, producer, error);
     if (status != FLETCH_OK)
         return status;
     struct fletch_shuffle_writer *writer =

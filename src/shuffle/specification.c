@@ -157,6 +157,12 @@ static enum fletch_status set_producers(struct fletch_shuffle_specification *spe
     }
     if (status != FLETCH_OK)
         return status;
+    const struct rule holds = {"hold_open", 0, 0, 1};
+    uint64_t hold = 0;
+    status = apply(holds, options->hold_open, &hold, error);
+    if (status != FLETCH_OK)
+        return status;
+    specification->hold_open = hold == 1;
     specification->producer_count = (uint32_t)count;
     specification->producer_limit = (uint32_t)limit;
     return FLETCH_OK;

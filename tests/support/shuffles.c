@@ -62,6 +62,7 @@ static enum fletch_status register_shuffle(const struct shuffle_words *words,
         .spill_after_ns = words->spill_after_ns,
         .barrier_limit = words->barrier_limit,
         .strict_schema = words->strict_schema,
+        .hold_open = words->hold_open,
         .id = words->id,
         .placement = words->placement,
     };

@@ -31,6 +31,7 @@ struct shuffle_words {
     uint64_t spill_after_ns;
     uint32_t barrier_limit;
     uint32_t strict_schema;
+    uint32_t hold_open;
     const unsigned char *id;
     const struct fletch_placement *placement;
     const struct fletch_media *media;

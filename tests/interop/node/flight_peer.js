@@ -226,10 +226,14 @@ async function call(proto, port) {
   client.close();
 }
 
-const [proto, role, ...flags] = process.argv.slice(2);
-const port = flags.join(' ').split(/[= ]/).pop();
-if (role === 'server') serve(proto, port);
-else call(proto, port).catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+function main([proto, role, ...flags]) {
+  const port = flags.join(' ').split(/[= ]/).pop();
+  if (role === 'server') return serve(proto, port);
+  call(proto, port).catch((error) => {
+    console.error(error);
+    process.exit(1);
+  });
+}
+
+module.exports = {all, messagesOf, service, tableOf};
+if (require.main === module) main(process.argv.slice(2));

@@ -20,8 +20,12 @@ LAYERS = {
     "spill": ("base", "sync", "memory", "arrow"),
     "shuffle": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
                 "flight", "shm", "spill"),
+    "pump": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
+             "flight", "shuffle"),
     "flow": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
              "flight", "shm", "spill", "shuffle"),
+    "service": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
+                "flight", "shm", "spill", "shuffle", "pump"),
 }
 
 # Third-party headers, and the one file or folder of src/ that may include them.
@@ -31,6 +35,7 @@ THIRD_PARTY = {
     "zstd.h": "src/arrow/codec_zstd.c",
     "lz4.h": "src/arrow/codec_lz4.c",
     "lz4frame.h": "src/arrow/codec_lz4.c",
+    "jansson.h": "src/service/",
 }
 
 C_HEADERS = {
