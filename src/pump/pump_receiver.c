@@ -7,15 +7,22 @@
 #include "pump/pump_sender.h"
 #include "shuffle/credit.h"
 
-/* A frame that was offered. */
+/* What came without an offer, and waits for credit here. */
+struct parked {
+    struct fletch_envelope_data data;
+    struct fletch_batch *batch;
+};
+
+/* A frame that was offered, or is parked. */
 struct place {
-    uint64_t sequence;
     uint64_t bytes;
     uint64_t barrier;
     struct fletch_inlet_credit credit; /* once it is granted */
+    struct parked *parked;             /* NULL: it was offered */
 };
 
-/* `places` is a ring: `granted` of its `offered` frames have credit, those in front. */
+/* `places` is a ring: of its `offered` frames the first `granted` have credit, or the first
+ * `parked` are here; not both, since what is parked takes credit and goes at once. */
 struct fletch_receiver_channel {
     struct fletch_envelope_channel key;
     struct fletch_receiver_channel *older;
@@ -24,13 +31,15 @@ struct fletch_receiver_channel {
     uint64_t accepted; /* bytes */
     uint64_t grant;
     uint64_t gap; /* the sequence that was asked for again; 0: none */
-    uint32_t first, offered, granted;
+    uint32_t first, offered, granted, parked;
+    uint64_t parked_bytes;
     bool is_asked; /* credit for the first one without */
     bool is_refused;
     bool tells_gap;
     bool is_asking, is_telling, is_refusing;
     struct fletch_receiver_channel *next_asking, *next_telling, *next_refusing;
-    struct place places[FLETCH_PUMP_OFFERED_MAX];
+    uint32_t capacity; /* of the ring: grows to FLETCH_PUMP_OFFERED_MAX */
+    struct place *places;
 };
 
 struct fletch_receiver_producer {
@@ -50,6 +59,8 @@ struct fletch_receiver_producer {
     uint32_t totals_limit;
     uint64_t totals_sequence;
 };
+
+enum { PLACES_LEAST = 4 };
 
 static uint64_t weight(uint64_t bytes)
 {
@@ -77,7 +88,30 @@ static uint64_t weight(uint64_t bytes)
 
 static struct place *place_at(struct fletch_receiver_channel *channel, uint32_t index)
 {
-    return &channel->places[(channel->first + index) % FLETCH_PUMP_OFFERED_MAX];
+    return &channel->places[(channel->first + index) % channel->capacity];
+}
+
+/* One more behind the others; NULL: no memory, or it would be too many. */
+static struct place *add_place(struct fletch_pump_receiver *receiver,
+                               struct fletch_receiver_channel *channel)
+{
+    uint32_t capacity = channel->capacity == 0 ? PLACES_LEAST : 2 * channel->capacity;
+    if (channel->offered == FLETCH_PUMP_OFFERED_MAX)
+        return NULL;
+    if (channel->offered == channel->capacity) {
+        struct place *places =
+            fletch_block_allocate(&receiver->allocator, capacity * sizeof *places);
+        if (places == NULL)
+            return NULL;
+        for (uint32_t i = 0; i < channel->offered; i++)
+            places[i] = *place_at(channel, i);
+        if (channel->places != NULL)
+            fletch_block_release(channel->places);
+        channel->places = places;
+        channel->capacity = capacity;
+        channel->first = 0;
+    }
+    return place_at(channel, channel->offered++);
 }
 
 /* ---- life ---- */
@@ -90,7 +124,8 @@ enum fletch_status fletch_pump_receiver_init(struct fletch_pump_receiver *receiv
     *receiver = (struct fletch_pump_receiver){.allocator = *options->allocator,
                                               .sink = options->sink,
                                               .producer_limit = options->producer_limit,
-                                              .partition_count = options->partition_count};
+                                              .partition_count = options->partition_count,
+                                              .eager_bytes = options->eager_bytes};
     fletch_channel_map_init(&receiver->channels, options->allocator);
     receiver->producers = fletch_block_allocate(options->allocator, bytes);
     if (receiver->producers == NULL)
@@ -101,7 +136,20 @@ enum fletch_status fletch_pump_receiver_init(struct fletch_pump_receiver *receiv
     return FLETCH_OK;
 }
 
-/* From the `kept`th on nothing is offered any more. */
+/* Takes a frame out of its place, which stays. */
+static struct parked unpark(struct fletch_pump_receiver *receiver,
+                            struct fletch_receiver_channel *channel, uint32_t index)
+{
+    struct place *place = place_at(channel, index);
+    struct parked parked = *place->parked;
+    fletch_block_release(place->parked);
+    place->parked = NULL;
+    channel->parked_bytes -= weight(place->bytes);
+    receiver->eager_held -= weight(place->bytes);
+    return parked;
+}
+
+/* From the `kept`th on nothing is offered or parked any more. */
 static void drop_places(struct fletch_pump_receiver *receiver,
                         struct fletch_receiver_channel *channel, uint32_t kept)
 {
@@ -115,6 +163,9 @@ static void drop_places(struct fletch_pump_receiver *receiver,
         channel->grant -= weight(place->bytes);
         receiver->sink.give_back(inlet, channel->key.partition, &place->credit);
     }
+    while (channel->parked > kept)
+        receiver->sink.drop(receiver->sink.context,
+                            unpark(receiver, channel, --channel->parked).batch);
     if (channel->offered > kept)
         channel->offered = kept;
 }
@@ -125,6 +176,8 @@ void fletch_pump_receiver_deinit(struct fletch_pump_receiver *receiver)
         struct fletch_receiver_channel *channel = receiver->all;
         receiver->all = channel->older;
         drop_places(receiver, channel, 0);
+        if (channel->places != NULL)
+            fletch_block_release(channel->places);
         fletch_block_release(channel);
     }
     while (receiver->newest != NULL) {
@@ -243,7 +296,25 @@ static void refuse_channel(struct fletch_pump_receiver *receiver,
     QUEUE_PUSH(&receiver->refusing, channel, refusing);
 }
 
+static void push(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel,
+                 const struct fletch_envelope_data *data, struct fletch_batch *batch);
+
 /* ---- offers ---- */
+
+/* The next place has got credit: its frame is here, or may come. */
+static void grant(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel,
+                  const struct place *place)
+{
+    channel->granted++;
+    channel->grant += weight(place->bytes);
+    if (place->parked == NULL) {
+        QUEUE_PUSH(&receiver->telling, channel, telling);
+        return;
+    }
+    struct parked parked = unpark(receiver, channel, 0);
+    channel->parked--;
+    push(receiver, channel, &parked.data, parked.batch);
+}
 
 /* Asks for credit for the frames that have none, as far as it is there. */
 static void ask(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel)
@@ -264,9 +335,7 @@ static void ask(struct fletch_pump_receiver *receiver, struct fletch_receiver_ch
             QUEUE_PUSH(&receiver->asking, channel, asking);
             return;
         }
-        channel->granted++;
-        channel->grant += weight(place->bytes);
-        QUEUE_PUSH(&receiver->telling, channel, telling);
+        grant(receiver, channel, place);
     }
 }
 
@@ -288,8 +357,10 @@ static enum fletch_status take_offer(struct fletch_pump_receiver *receiver,
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "OFFER of more than %d frames of a channel",
                                 FLETCH_PUMP_OFFERED_MAX);
-    *place_at(channel, channel->offered++) = (struct place){
-        .sequence = offer->sequence, .bytes = offer->bytes, .barrier = offer->barrier};
+    struct place *place = add_place(receiver, channel);
+    if (place == NULL)
+        return no_memory(error);
+    *place = (struct place){.bytes = offer->bytes, .barrier = offer->barrier};
     if (!channel->is_asked)
         ask(receiver, channel);
     return FLETCH_OK;
@@ -323,18 +394,46 @@ static enum fletch_status take_give_back(struct fletch_pump_receiver *receiver,
 
 /* ---- data ---- */
 
-/* Whether a frame is the one that is due, and granted. */
+/* Takes a frame that came without an offer. On failure the batch stays the caller's. */
+static enum fletch_status take_eager(struct fletch_pump_receiver *receiver,
+                                     struct fletch_receiver_channel *channel,
+                                     const struct fletch_envelope_data *data,
+                                     struct fletch_batch *batch, struct fletch_error *error)
+{
+    uint64_t bytes = weight(data->bytes);
+    bool is_small = bytes <= receiver->eager_bytes / FLETCH_PUMP_EAGER_PART &&
+                    bytes <= receiver->eager_bytes - receiver->eager_held;
+    if (!is_small || channel->offered != channel->parked ||
+        data->offset != channel->accepted + channel->parked_bytes)
+        return fletch_error_set(
+            error, FLETCH_INVALID_ARGUMENT,
+            "DATA: frame %llu of producer %u for partition %u, of %llu bytes, was not granted",
+            (unsigned long long)data->sequence, (unsigned)data->channel.producer,
+            (unsigned)data->channel.partition, (unsigned long long)data->bytes);
+    struct parked *parked = fletch_block_allocate(&receiver->allocator, sizeof *parked);
+    struct place *place = parked == NULL ? NULL : add_place(receiver, channel);
+    if (place == NULL) {
+        if (parked != NULL)
+            fletch_block_release(parked);
+        return no_memory(error);
+    }
+    *parked = (struct parked){*data, batch};
+    *place = (struct place){.bytes = data->bytes, .barrier = data->barrier, .parked = parked};
+    channel->parked++;
+    channel->parked_bytes += bytes;
+    receiver->eager_held += bytes;
+    if (!channel->is_asked)
+        ask(receiver, channel);
+    receiver->counters.frames_parked += channel->parked != 0 ? 1 : 0;
+    return FLETCH_OK;
+}
+
+/* Whether a granted frame is what was offered. */
 static enum fletch_status check_due(struct fletch_receiver_channel *channel,
                                     const struct fletch_envelope_data *data,
                                     struct fletch_error *error)
 {
     const struct place *place = place_at(channel, 0);
-    if (channel->granted == 0)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "DATA: frame %llu of producer %u for partition %u was not granted",
-                                (unsigned long long)data->sequence,
-                                (unsigned)data->channel.producer,
-                                (unsigned)data->channel.partition);
     if (data->bytes == place->bytes && data->barrier == place->barrier &&
         data->offset == channel->accepted)
         return FLETCH_OK;
@@ -363,7 +462,7 @@ static void push(struct fletch_pump_receiver *receiver, struct fletch_receiver_c
         .credit = &place->credit,
     };
     enum fletch_answer answer = receiver->sink.push(channel->producer->inlet, &frame);
-    channel->first = (channel->first + 1) % FLETCH_PUMP_OFFERED_MAX;
+    channel->first = (channel->first + 1) % channel->capacity;
     channel->offered--;
     channel->granted--;
     channel->mark = data->sequence;
@@ -387,17 +486,18 @@ static bool is_out_of_turn(struct fletch_pump_receiver *receiver,
         receiver->counters.frames_dropped++;
         return true;
     }
-    if (sequence <= channel->mark) {
+    if (sequence <= channel->mark + channel->parked) {
         receiver->counters.frames_duplicate++;
         QUEUE_PUSH(&receiver->telling, channel, telling);
         return true;
     }
-    if (sequence == channel->mark + 1)
+    uint64_t due = channel->mark + channel->parked + 1;
+    if (sequence == due)
         return false;
     receiver->counters.frames_dropped++;
-    if (channel->gap == channel->mark + 1)
+    if (channel->gap == due)
         return true;
-    channel->gap = channel->mark + 1;
+    channel->gap = due;
     channel->tells_gap = true;
     receiver->counters.gaps++;
     QUEUE_PUSH(&receiver->refusing, channel, refusing);
@@ -412,11 +512,13 @@ static enum fletch_status take_data(struct fletch_pump_receiver *receiver,
     enum fletch_status status = find_channel(receiver, &data->channel, &channel, error);
     if (status == FLETCH_OK && channel != NULL &&
         !is_out_of_turn(receiver, channel, data->sequence)) {
-        status = check_due(channel, data, error);
-        if (status == FLETCH_OK) {
+        bool is_granted = channel->granted != 0;
+        status = is_granted ? check_due(channel, data, error)
+                            : take_eager(receiver, channel, data, batch, error);
+        if (status == FLETCH_OK && is_granted)
             push(receiver, channel, data, batch);
+        if (status == FLETCH_OK)
             return FLETCH_OK;
-        }
     }
     receiver->sink.drop(receiver->sink.context, batch);
     return status;
@@ -700,7 +802,7 @@ static void next_refusal(struct fletch_pump_receiver *receiver,
         (void)fletch_error_set(cause, FLETCH_OUT_OF_RANGE, "GAP: frame %llu is missing",
                                (unsigned long long)channel->gap);
         write_refusal(out_envelope, FLETCH_REFUSED_FRAME, &channel->key, cause);
-        out_envelope->refuse.sequence = channel->mark + 1;
+        out_envelope->refuse.sequence = channel->gap;
         return;
     }
     *cause = (struct fletch_error){.status = FLETCH_UNAVAILABLE, .message = "LOST"};

@@ -25,6 +25,7 @@ struct fletch_sender_frame {
     uint64_t end; /* offset behind it */
     bool is_sent;
     bool was_sent;
+    bool is_eager; /* goes, or has gone, without an offer */
 };
 
 struct fletch_sender_producer {
@@ -99,12 +100,35 @@ static void list_control(struct fletch_pump_sender *sender, struct fletch_sender
     sender->controlling_last = producer;
 }
 
+/* Whether the next frame of a channel, which was not offered, may go without. */
+static bool may_be_eager(const struct fletch_pump_sender *sender,
+                         const struct fletch_sender_channel *channel)
+{
+    const struct fletch_sender_frame *frame = channel->unsent;
+    uint64_t bytes = weight(frame->data.bytes);
+    return frame == channel->unoffered && bytes <= sender->eager_bytes / FLETCH_PUMP_EAGER_PART &&
+           sender->eager_used + bytes <= sender->eager_bytes &&
+           channel->offered < FLETCH_PUMP_UNGRANTED_MAX;
+}
+
+/* Whether a channel may send its next frame now. */
+static bool may_send(const struct fletch_pump_sender *sender,
+                     const struct fletch_sender_channel *channel)
+{
+    const struct fletch_sender_frame *frame = channel->unsent;
+    return frame != NULL &&
+           (frame->end <= channel->grant || frame->is_eager || may_be_eager(sender, channel));
+}
+
 static void list_channel(struct fletch_pump_sender *sender, struct fletch_sender_channel *channel)
 {
-    if (channel->unoffered != NULL && channel->unoffered->end > channel->grant)
-        QUEUE_PUSH(&sender->offering, channel, offering);
-    if (channel->unsent != NULL && channel->unsent->end <= channel->grant)
+    const struct fletch_sender_frame *unoffered = channel->unoffered;
+    bool sends = may_send(sender, channel);
+    if (sends)
         QUEUE_PUSH(&sender->sending, channel, sending);
+    if (unoffered != NULL && unoffered->end > channel->grant &&
+        !(sends && channel->unsent == unoffered))
+        QUEUE_PUSH(&sender->offering, channel, offering);
 }
 
 /* ---- life ---- */
@@ -233,6 +257,8 @@ static void *pop_frame(struct fletch_pump_sender *sender, struct fletch_sender_c
         channel->unsent = frame->next;
     if (!frame->is_sent)
         frame->group->unsent--;
+    if (frame->is_eager)
+        sender->eager_used -= weight(frame->data.bytes);
     frame->group->frames--;
     sender->held--;
     frame->next = sender->free_frames;
@@ -354,10 +380,12 @@ void fletch_pump_sender_lose(struct fletch_pump_sender *sender,
 
 /* ---- connections ---- */
 
-void fletch_pump_sender_resume(struct fletch_pump_sender *sender)
+void fletch_pump_sender_resume(struct fletch_pump_sender *sender, uint64_t eager_bytes)
 {
-    if (sender->state == FLETCH_SENDER_CUT)
-        sender->state = FLETCH_SENDER_RESUMING;
+    if (sender->state != FLETCH_SENDER_CUT)
+        return;
+    sender->state = FLETCH_SENDER_RESUMING;
+    sender->eager_bytes = eager_bytes;
 }
 
 static void rewind_channel(struct fletch_sender_channel *channel)
@@ -377,9 +405,12 @@ void fletch_pump_sender_cut(struct fletch_pump_sender *sender)
     sender->state = FLETCH_SENDER_CUT;
     sender->offering = sender->sending = sender->returning = (struct fletch_sender_queue){0};
     sender->controlling_first = NULL;
+    sender->eager_used = 0;
     for (struct fletch_sender_channel *channel = sender->all; channel != NULL;
          channel = channel->older) {
         rewind_channel(channel);
+        for (struct fletch_sender_frame *frame = channel->first; frame != NULL; frame = frame->next)
+            frame->is_eager = false;
         channel->unoffered = channel->first;
         channel->offered = 0;
         channel->grant = channel->accepted;
@@ -664,6 +695,13 @@ static void next_data(struct fletch_pump_sender *sender, struct fletch_envelope 
     struct fletch_sender_channel *channel = sender->sending.first;
     struct fletch_sender_frame *frame = channel->unsent;
     QUEUE_POP(&sender->sending, sending);
+    if (frame->end > channel->grant && !frame->is_eager) {
+        frame->is_eager = true;
+        sender->eager_used += weight(frame->data.bytes);
+        sender->counters.frames_eager++;
+        channel->unoffered = frame->next;
+        channel->offered++;
+    }
     frame->is_sent = true;
     frame->group->unsent--;
     channel->unsent = frame->next;
@@ -748,10 +786,11 @@ static bool has_control(struct fletch_pump_sender *sender)
 static bool has_data(struct fletch_pump_sender *sender)
 {
     while (sender->sending.first != NULL) {
-        const struct fletch_sender_channel *channel = sender->sending.first;
-        if (channel->unsent != NULL && channel->unsent->end <= channel->grant)
+        struct fletch_sender_channel *channel = sender->sending.first;
+        if (may_send(sender, channel))
             return true;
         QUEUE_POP(&sender->sending, sending);
+        list_channel(sender, channel); /* to be offered */
     }
     return false;
 }
@@ -779,6 +818,8 @@ bool fletch_pump_sender_next(struct fletch_pump_sender *sender,
         next_control(sender, out_envelope);
     } else if (has_data(sender)) {
         next_data(sender, out_envelope, out_token);
+    } else if (next_offers(sender, out_envelope)) { /* of what is not sent eagerly after all */
+        return true;
     } else if (sender->held == 0 && sender->source.is_done(sender->source.context)) {
         sender->state = FLETCH_SENDER_LEAVING;
         out_envelope->kind = FLETCH_ENVELOPE_BYE;

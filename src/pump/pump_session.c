@@ -54,6 +54,7 @@ static enum fletch_status init_role(struct fletch_pump_session *session,
         .sink = fletch_pump_ends_sink(&session->ends),
         .producer_limit = known->producer_limit,
         .partition_count = known->partitioner.partition_count,
+        .eager_bytes = session->rules->eager_bytes,
         .allocator = allocator};
     if (!is_sender(session))
         return fletch_pump_receiver_init(&session->receiver, &receiver, error);
@@ -231,19 +232,21 @@ static void resume(struct fletch_pump_session *session)
     session->partitions_told = 0;
     fletch_backoff_reset(&session->backoff);
     if (is_sender(session))
-        fletch_pump_sender_resume(&session->sender);
+        fletch_pump_sender_resume(&session->sender, session->eager_bytes);
     else
         fletch_pump_receiver_resume(&session->receiver);
 }
 
-void fletch_session_adopt(struct fletch_pump_session *session, struct fletch_flight_stream *stream,
-                          uint64_t now_ns)
+void fletch_session_adopt(struct fletch_pump_session *session,
+                          const struct fletch_envelope_hello *hello,
+                          struct fletch_flight_stream *stream, uint64_t now_ns)
 {
     struct fletch_envelope welcome;
     if (session->link.stream != NULL)
         cut(session, now_ns);
     session->link.stream = stream;
-    fletch_greeting_welcome(session->rules, &welcome);
+    fletch_greeting_welcome(session, hello, &welcome);
+    session->eager_bytes = hello->eager_bytes;
     resume(session);
     write_or_cut(session, &welcome, now_ns);
 }
@@ -299,6 +302,7 @@ static void greet(struct fletch_pump_session *session, const struct fletch_envel
         return;
     }
     session->peer = envelope->welcome.incarnation;
+    session->eager_bytes = envelope->welcome.eager_bytes;
     resume(session);
 }
 
