@@ -5,60 +5,8 @@
 #include "base/allocator.h"
 #include "base/status.h"
 #include "pump/pump_sender.h"
+#include "pump/receiver_channel.h"
 #include "shuffle/credit.h"
-
-/* What came without an offer, and waits for credit here. */
-struct parked {
-    struct fletch_envelope_data data;
-    struct fletch_batch *batch;
-};
-
-/* A frame that was offered, or is parked. */
-struct place {
-    uint64_t bytes;
-    uint64_t barrier;
-    struct fletch_inlet_credit credit; /* once it is granted */
-    struct parked *parked;             /* NULL: it was offered */
-};
-
-/* `places` is a ring: of its `offered` frames the first `granted` have credit, or the first
- * `parked` are here; not both, since what is parked takes credit and goes at once. */
-struct fletch_receiver_channel {
-    struct fletch_envelope_channel key;
-    struct fletch_receiver_channel *older;
-    struct fletch_receiver_producer *producer;
-    uint64_t mark;
-    uint64_t accepted; /* bytes */
-    uint64_t grant;
-    uint64_t gap; /* the sequence that was asked for again; 0: none */
-    uint32_t first, offered, granted, parked;
-    uint64_t parked_bytes;
-    bool is_asked; /* credit for the first one without */
-    bool is_refused;
-    bool tells_gap;
-    bool is_asking, is_telling, is_refusing;
-    struct fletch_receiver_channel *next_asking, *next_telling, *next_refusing;
-    uint32_t capacity; /* of the ring: grows to FLETCH_PUMP_OFFERED_MAX */
-    struct place *places;
-};
-
-struct fletch_receiver_producer {
-    uint32_t number;
-    uint32_t attempt;
-    struct fletch_receiver_producer *older;
-    void *inlet; /* NULL: it was refused */
-    uint64_t control_mark;
-    uint64_t control_waiting; /* the sequence of what has no answer yet; 0: nothing */
-    bool tells_answer;
-    bool tells_refusal;
-    bool is_last;               /* what waits is an end or an abort */
-    struct fletch_error answer; /* to the last control; or why it is refused */
-    /* An end's that has not come whole. */
-    struct fletch_channel_record *totals;
-    uint32_t totals_count;
-    uint32_t totals_limit;
-    uint64_t totals_sequence;
-};
 
 enum { PLACES_LEAST = 4 };
 
@@ -67,39 +15,21 @@ static uint64_t weight(uint64_t bytes)
     return bytes == 0 ? 1 : bytes;
 }
 
-#define QUEUE_PUSH(queue, channel, list) \
-    do { \
-        if ((channel)->is_##list) \
-            break; \
-        (channel)->is_##list = true; \
-        (channel)->next_##list = NULL; \
-        if ((queue)->first == NULL) \
-            (queue)->first = (channel); \
-        else \
-            (queue)->last->next_##list = (channel); \
-        (queue)->last = (channel); \
-    } while (false)
-
-#define QUEUE_POP(queue, list) \
-    do { \
-        (queue)->first->is_##list = false; \
-        (queue)->first = (queue)->first->next_##list; \
-    } while (false)
-
-static struct place *place_at(struct fletch_receiver_channel *channel, uint32_t index)
+static struct fletch_receiver_place *place_at(struct fletch_receiver_channel *channel,
+                                              uint32_t index)
 {
     return &channel->places[(channel->first + index) % channel->capacity];
 }
 
 /* One more behind the others; NULL: no memory, or it would be too many. */
-static struct place *add_place(struct fletch_pump_receiver *receiver,
-                               struct fletch_receiver_channel *channel)
+static struct fletch_receiver_place *add_place(struct fletch_pump_receiver *receiver,
+                                               struct fletch_receiver_channel *channel)
 {
     uint32_t capacity = channel->capacity == 0 ? PLACES_LEAST : 2 * channel->capacity;
     if (channel->offered == FLETCH_PUMP_OFFERED_MAX)
         return NULL;
     if (channel->offered == channel->capacity) {
-        struct place *places =
+        struct fletch_receiver_place *places =
             fletch_block_allocate(&receiver->allocator, capacity * sizeof *places);
         if (places == NULL)
             return NULL;
@@ -137,11 +67,11 @@ enum fletch_status fletch_pump_receiver_init(struct fletch_pump_receiver *receiv
 }
 
 /* Takes a frame out of its place, which stays. */
-static struct parked unpark(struct fletch_pump_receiver *receiver,
-                            struct fletch_receiver_channel *channel, uint32_t index)
+static struct fletch_parked_frame unpark(struct fletch_pump_receiver *receiver,
+                                         struct fletch_receiver_channel *channel, uint32_t index)
 {
-    struct place *place = place_at(channel, index);
-    struct parked parked = *place->parked;
+    struct fletch_receiver_place *place = place_at(channel, index);
+    struct fletch_parked_frame parked = *place->parked;
     fletch_block_release(place->parked);
     place->parked = NULL;
     channel->parked_bytes -= weight(place->bytes);
@@ -159,7 +89,7 @@ static void drop_places(struct fletch_pump_receiver *receiver,
         channel->is_asked = false;
     }
     while (channel->granted > kept) {
-        struct place *place = place_at(channel, --channel->granted);
+        struct fletch_receiver_place *place = place_at(channel, --channel->granted);
         channel->grant -= weight(place->bytes);
         receiver->sink.give_back(inlet, channel->key.partition, &place->credit);
     }
@@ -293,7 +223,7 @@ static void refuse_channel(struct fletch_pump_receiver *receiver,
 {
     channel->is_refused = true;
     drop_places(receiver, channel, 0);
-    QUEUE_PUSH(&receiver->refusing, channel, refusing);
+    FLETCH_QUEUE_PUSH(&receiver->refusing, channel, refusing);
 }
 
 static void push(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel,
@@ -303,15 +233,15 @@ static void push(struct fletch_pump_receiver *receiver, struct fletch_receiver_c
 
 /* The next place has got credit: its frame is here, or may come. */
 static void grant(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel,
-                  const struct place *place)
+                  const struct fletch_receiver_place *place)
 {
     channel->granted++;
     channel->grant += weight(place->bytes);
     if (place->parked == NULL) {
-        QUEUE_PUSH(&receiver->telling, channel, telling);
+        FLETCH_QUEUE_PUSH(&receiver->telling, channel, telling);
         return;
     }
-    struct parked parked = unpark(receiver, channel, 0);
+    struct fletch_parked_frame parked = unpark(receiver, channel, 0);
     channel->parked--;
     push(receiver, channel, &parked.data, parked.batch);
 }
@@ -320,7 +250,7 @@ static void grant(struct fletch_pump_receiver *receiver, struct fletch_receiver_
 static void ask(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel)
 {
     while (!channel->is_refused && channel->granted < channel->offered) {
-        struct place *place = place_at(channel, channel->granted);
+        struct fletch_receiver_place *place = place_at(channel, channel->granted);
         const struct fletch_inlet_ask wanted = {place->bytes, place->barrier, true};
         enum fletch_answer answer = receiver->sink.reserve(
             channel->producer->inlet, channel->key.partition, wanted, &place->credit);
@@ -332,7 +262,7 @@ static void ask(struct fletch_pump_receiver *receiver, struct fletch_receiver_ch
         receiver->is_short |= answer == FLETCH_FULL;
         channel->is_asked = answer == FLETCH_EMPTY;
         if (answer != FLETCH_DONE) {
-            QUEUE_PUSH(&receiver->asking, channel, asking);
+            FLETCH_QUEUE_PUSH(&receiver->asking, channel, asking);
             return;
         }
         grant(receiver, channel, place);
@@ -357,10 +287,10 @@ static enum fletch_status take_offer(struct fletch_pump_receiver *receiver,
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "OFFER of more than %d frames of a channel",
                                 FLETCH_PUMP_OFFERED_MAX);
-    struct place *place = add_place(receiver, channel);
+    struct fletch_receiver_place *place = add_place(receiver, channel);
     if (place == NULL)
         return no_memory(error);
-    *place = (struct place){.bytes = offer->bytes, .barrier = offer->barrier};
+    *place = (struct fletch_receiver_place){.bytes = offer->bytes, .barrier = offer->barrier};
     if (!channel->is_asked)
         ask(receiver, channel);
     return FLETCH_OK;
@@ -410,15 +340,17 @@ static enum fletch_status take_eager(struct fletch_pump_receiver *receiver,
             "DATA: frame %llu of producer %u for partition %u, of %llu bytes, was not granted",
             (unsigned long long)data->sequence, (unsigned)data->channel.producer,
             (unsigned)data->channel.partition, (unsigned long long)data->bytes);
-    struct parked *parked = fletch_block_allocate(&receiver->allocator, sizeof *parked);
-    struct place *place = parked == NULL ? NULL : add_place(receiver, channel);
+    struct fletch_parked_frame *parked =
+        fletch_block_allocate(&receiver->allocator, sizeof *parked);
+    struct fletch_receiver_place *place = parked == NULL ? NULL : add_place(receiver, channel);
     if (place == NULL) {
         if (parked != NULL)
             fletch_block_release(parked);
         return no_memory(error);
     }
-    *parked = (struct parked){*data, batch};
-    *place = (struct place){.bytes = data->bytes, .barrier = data->barrier, .parked = parked};
+    *parked = (struct fletch_parked_frame){*data, batch};
+    *place = (struct fletch_receiver_place){
+        .bytes = data->bytes, .barrier = data->barrier, .parked = parked};
     channel->parked++;
     channel->parked_bytes += bytes;
     receiver->eager_held += bytes;
@@ -433,7 +365,7 @@ static enum fletch_status check_due(struct fletch_receiver_channel *channel,
                                     const struct fletch_envelope_data *data,
                                     struct fletch_error *error)
 {
-    const struct place *place = place_at(channel, 0);
+    const struct fletch_receiver_place *place = place_at(channel, 0);
     if (data->bytes == place->bytes && data->barrier == place->barrier &&
         data->offset == channel->accepted)
         return FLETCH_OK;
@@ -449,7 +381,7 @@ static enum fletch_status check_due(struct fletch_receiver_channel *channel,
 static void push(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel,
                  const struct fletch_envelope_data *data, struct fletch_batch *batch)
 {
-    struct place *place = place_at(channel, 0);
+    struct fletch_receiver_place *place = place_at(channel, 0);
     const struct fletch_inlet_frame frame = {
         .partition = data->channel.partition,
         .sequence = data->sequence,
@@ -475,7 +407,7 @@ static void push(struct fletch_pump_receiver *receiver, struct fletch_receiver_c
     }
     receiver->counters.frames_accepted++;
     receiver->counters.bytes_accepted += data->bytes;
-    QUEUE_PUSH(&receiver->telling, channel, telling);
+    FLETCH_QUEUE_PUSH(&receiver->telling, channel, telling);
 }
 
 /* Drops what is not the next frame. */
@@ -488,7 +420,7 @@ static bool is_out_of_turn(struct fletch_pump_receiver *receiver,
     }
     if (sequence <= channel->mark + channel->parked) {
         receiver->counters.frames_duplicate++;
-        QUEUE_PUSH(&receiver->telling, channel, telling);
+        FLETCH_QUEUE_PUSH(&receiver->telling, channel, telling);
         return true;
     }
     uint64_t due = channel->mark + channel->parked + 1;
@@ -500,7 +432,7 @@ static bool is_out_of_turn(struct fletch_pump_receiver *receiver,
     channel->gap = due;
     channel->tells_gap = true;
     receiver->counters.gaps++;
-    QUEUE_PUSH(&receiver->refusing, channel, refusing);
+    FLETCH_QUEUE_PUSH(&receiver->refusing, channel, refusing);
     return true;
 }
 
@@ -710,7 +642,7 @@ void fletch_pump_receiver_look(struct fletch_pump_receiver *receiver)
     receiver->is_short = false;
     while (asking.first != NULL) {
         struct fletch_receiver_channel *channel = asking.first;
-        QUEUE_POP(&asking, asking);
+        FLETCH_QUEUE_POP(&asking, asking);
         ask(receiver, channel);
     }
     for (struct fletch_receiver_producer *producer = receiver->newest;
@@ -747,9 +679,9 @@ void fletch_pump_receiver_resume(struct fletch_pump_receiver *receiver)
     receiver->must_complete = true;
     for (struct fletch_receiver_channel *channel = receiver->all; channel != NULL;
          channel = channel->older) {
-        QUEUE_PUSH(&receiver->telling, channel, telling);
+        FLETCH_QUEUE_PUSH(&receiver->telling, channel, telling);
         if (channel->is_refused)
-            QUEUE_PUSH(&receiver->refusing, channel, refusing);
+            FLETCH_QUEUE_PUSH(&receiver->refusing, channel, refusing);
     }
     for (struct fletch_receiver_producer *producer = receiver->newest; producer != NULL;
          producer = producer->older) {
@@ -776,127 +708,4 @@ void fletch_pump_receiver_cut(struct fletch_pump_receiver *receiver)
     for (struct fletch_receiver_producer *producer = receiver->newest; producer != NULL;
          producer = producer->older)
         producer->totals_count = 0;
-}
-
-/* ---- messages to the sender ---- */
-
-static void write_refusal(struct fletch_envelope *out_envelope, enum fletch_refusal_scope scope,
-                          const struct fletch_envelope_channel *key,
-                          const struct fletch_error *cause)
-{
-    out_envelope->kind = FLETCH_ENVELOPE_REFUSE;
-    out_envelope->refuse = (struct fletch_envelope_refuse){
-        .scope = (uint8_t)scope,
-        .status = (uint8_t)(cause->status == FLETCH_OK ? FLETCH_UNAVAILABLE : cause->status),
-        .channel = *key,
-        .text = fletch_envelope_text(cause->message)};
-}
-
-static void next_refusal(struct fletch_pump_receiver *receiver,
-                         struct fletch_envelope *out_envelope)
-{
-    struct fletch_receiver_channel *channel = receiver->refusing.first;
-    struct fletch_error *cause = &receiver->failure;
-    QUEUE_POP(&receiver->refusing, refusing);
-    if (!channel->is_refused) {
-        (void)fletch_error_set(cause, FLETCH_OUT_OF_RANGE, "GAP: frame %llu is missing",
-                               (unsigned long long)channel->gap);
-        write_refusal(out_envelope, FLETCH_REFUSED_FRAME, &channel->key, cause);
-        out_envelope->refuse.sequence = channel->gap;
-        return;
-    }
-    *cause = (struct fletch_error){.status = FLETCH_UNAVAILABLE, .message = "LOST"};
-    (void)receiver->sink.check(receiver->sink.context, channel->producer->inlet,
-                               channel->key.partition, cause);
-    write_refusal(out_envelope,
-                  cause->status == FLETCH_CANCELLED ? FLETCH_REFUSED_SHUFFLE
-                                                    : FLETCH_REFUSED_PARTITION,
-                  &channel->key, cause);
-}
-
-/* A producer that must be refused. */
-static bool next_producer_refusal(struct fletch_pump_receiver *receiver,
-                                  struct fletch_envelope *out_envelope)
-{
-    if (receiver->answers_due == 0)
-        return false;
-    for (struct fletch_receiver_producer *producer = receiver->newest; producer != NULL;
-         producer = producer->older) {
-        if (!producer->tells_refusal)
-            continue;
-        const struct fletch_envelope_channel key = {producer->number, producer->attempt, 0};
-        producer->tells_refusal = false;
-        receiver->answers_due--;
-        write_refusal(out_envelope, FLETCH_REFUSED_PRODUCER, &key, &producer->answer);
-        return true;
-    }
-    return false;
-}
-
-static void add_answers(struct fletch_pump_receiver *receiver,
-                        struct fletch_envelope_update *update)
-{
-    for (struct fletch_receiver_producer *producer = receiver->newest;
-         producer != NULL && receiver->answers_due != 0 &&
-         update->answer_count < FLETCH_ENVELOPE_ANSWERS_MAX;
-         producer = producer->older) {
-        if (!producer->tells_answer)
-            continue;
-        const char *text = producer->answer.status == FLETCH_OK ? "" : producer->answer.message;
-        producer->tells_answer = false;
-        receiver->answers_due--;
-        update->answers[update->answer_count++] =
-            (struct fletch_envelope_answer){.producer = producer->number,
-                                            .attempt = producer->attempt,
-                                            .sequence = producer->control_mark,
-                                            .status = (uint32_t)producer->answer.status,
-                                            .text = fletch_envelope_text(text)};
-    }
-}
-
-/* False: there is nothing to tell. */
-static bool next_update(struct fletch_pump_receiver *receiver, struct fletch_envelope *out_envelope)
-{
-    struct fletch_envelope_update *update = &out_envelope->update;
-    out_envelope->kind = FLETCH_ENVELOPE_UPDATE;
-    update->mark_count = 0;
-    update->answer_count = 0;
-    while (receiver->telling.first != NULL && update->mark_count < FLETCH_ENVELOPE_ENTRIES_MAX) {
-        const struct fletch_receiver_channel *channel = receiver->telling.first;
-        update->marks[update->mark_count++] = (struct fletch_envelope_mark){
-            channel->key, channel->mark, channel->accepted, channel->grant};
-        QUEUE_POP(&receiver->telling, telling);
-    }
-    /* Answers go behind the marks of what came before them. */
-    if (receiver->telling.first == NULL)
-        add_answers(receiver, update);
-    update->is_complete =
-        receiver->must_complete && receiver->telling.first == NULL && receiver->answers_due == 0;
-    if (update->is_complete)
-        receiver->must_complete = false;
-    return update->mark_count != 0 || update->answer_count != 0 || update->is_complete;
-}
-
-bool fletch_pump_receiver_next(struct fletch_pump_receiver *receiver,
-                               struct fletch_envelope *out_envelope)
-{
-    static const struct fletch_envelope_channel nobody;
-    if (receiver->tells_failure) {
-        receiver->tells_failure = false;
-        write_refusal(out_envelope, FLETCH_REFUSED_SHUFFLE, &nobody, &receiver->failure);
-        return true;
-    }
-    if (receiver->state != FLETCH_RECEIVER_OPEN && receiver->state != FLETCH_RECEIVER_LEAVING)
-        return false;
-    if (next_producer_refusal(receiver, out_envelope) || next_update(receiver, out_envelope))
-        return true;
-    if (receiver->refusing.first != NULL) {
-        next_refusal(receiver, out_envelope);
-        return true;
-    }
-    if (receiver->state != FLETCH_RECEIVER_LEAVING || receiver->controls_waiting != 0)
-        return false;
-    receiver->state = FLETCH_RECEIVER_DONE;
-    out_envelope->kind = FLETCH_ENVELOPE_BYE;
-    return true;
 }

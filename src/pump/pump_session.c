@@ -402,8 +402,9 @@ static bool send_frame(struct fletch_pump_session *session, const struct fletch_
     }
     if (status == FLETCH_OK)
         return true;
-    if (status != FLETCH_INVALID_ARGUMENT && status != FLETCH_RESOURCE_EXHAUSTED &&
-        status != FLETCH_DATA_LOSS)
+    bool is_rows = status == FLETCH_INVALID_ARGUMENT || status == FLETCH_RESOURCE_EXHAUSTED ||
+                   status == FLETCH_DATA_LOSS;
+    if (!is_rows || fletch_flight_stream_is_over(session->link.stream))
         return false;
     fletch_pump_sender_lose(&session->sender, &envelope->data.channel, &cause);
     return true;
@@ -445,6 +446,8 @@ static bool speak(struct fletch_pump_session *session, uint64_t now_ns)
         bool is_sent = token != NULL ? send_frame(session, &envelope, token, now_ns)
                                      : fletch_pump_link_write(&session->link, &envelope, NULL,
                                                               NULL) == FLETCH_OK;
+        if (!is_sent && fletch_flight_stream_is_over(session->link.stream))
+            return true; /* what came before the end, a refusal say, is to be read first */
         if (!is_sent) {
             cut(session, now_ns);
             return true;
