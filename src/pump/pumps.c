@@ -23,6 +23,7 @@ enum { DIALLERS_MOST = 4 };
 #define BACKOFF_FIRST_NS UINT64_C(20000000)
 #define BACKOFF_MOST_NS UINT64_C(1000000000)
 #define GREETING_NS UINT64_C(10000000000)
+#define LOOK_NS UINT64_C(10000000)
 #define LEAVE_NS UINT64_C(2000000000)
 
 /* A stream of a server that has not said yet what it is for. */
@@ -231,8 +232,10 @@ static bool step_visitors(struct fletch_pumps *pumps, uint64_t now_ns)
             has_moved = true;
             continue;
         }
-        if (visitor->deadline_ns < pumps->deadline_ns)
-            pumps->deadline_ns = visitor->deadline_ns;
+        /* Nobody tells that a shuffle without partitions elsewhere was registered. */
+        uint64_t again_ns = visitor->has_hello ? now_ns + LOOK_NS : visitor->deadline_ns;
+        if (again_ns < pumps->deadline_ns)
+            pumps->deadline_ns = again_ns;
         place = &visitor->next;
     }
     return has_moved;
@@ -544,6 +547,9 @@ static enum fletch_status start_client(struct fletch_pumps *pumps,
     client.account = pumps->transport->account;
     client.allocator = &pumps->allocator;
     client.peer_message_bytes = SIZE_MAX;
+    /* One that is dead would be dialled through again. */
+    if (client.keepalive_ns == 0)
+        client.keepalive_ns = pumps->rules.beat_ns;
     if (client.write_queue_bytes == 0)
         client.write_queue_bytes = WRITE_QUEUE_BYTES;
     client.backoff_first_ns = pumps->rules.backoff_first_ns;
