@@ -296,6 +296,8 @@ static enum fletch_status open_channel(struct fletch_flight_connection *connecti
                         .cache = connection->at->cache,
                         .account = options->account,
                         .handshake_timeout_ns = options->connect_timeout_ns,
+                        .keepalive_ns = options->keepalive_ns,
+                        .keepalive_timeout_ns = options->keepalive_ns,
                     },
                 .message_limit_bytes = options->message_limit_bytes,
                 .send_queue_bytes = SIZE_MAX / 2, /* streams have a limit of their own */
