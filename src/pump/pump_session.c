@@ -81,6 +81,14 @@ static bool add_partitions(struct fletch_pump_session *session, const uint32_t *
     return true;
 }
 
+/* Processes that lost the same peer at once do not come back all at once. */
+static uint64_t jitter_of(const struct fletch_session_options *options)
+{
+    uint64_t seed;
+    memcpy(&seed, options->rules->incarnation.bytes, sizeof seed);
+    return seed ^ options->number;
+}
+
 enum fletch_status fletch_session_create(const struct fletch_session_options *options,
                                          struct fletch_pump_session **out_session,
                                          struct fletch_error *error)
@@ -105,8 +113,7 @@ enum fletch_status fletch_session_create(const struct fletch_session_options *op
     if (session->dials)
         (void)snprintf(session->address, sizeof session->address, "%s", options->address);
     fletch_backoff_start(&session->backoff, options->rules->backoff_first_ns,
-                         options->rules->backoff_most_ns,
-                         fletch_clock_now_ns() ^ options->rules->incarnation.bytes[0]);
+                         options->rules->backoff_most_ns, jitter_of(options));
     enum fletch_status status = init_role(session, options, error);
     if (status == FLETCH_OK && !is_sender(session) && options->partition_count != 0) {
         if (!add_partitions(session, options->partitions, options->partition_count))
@@ -216,7 +223,7 @@ void fletch_session_dialled(struct fletch_pump_session *session,
     session->link.stream = stream;
     session->phase = FLETCH_SESSION_GREETING;
     session->attempt_ns = after(now_ns, session->rules->connect_ns);
-    fletch_flight_stream_listen(stream, &session->ends.sleeper->eventcount);
+    fletch_pump_link_listen(&session->link, &session->ends.sleeper->eventcount);
     fletch_greeting_hello(session, &hello);
     write_or_cut(session, &hello, now_ns);
 }
@@ -553,10 +560,8 @@ static bool wait_for_stream(struct fletch_pump_session *session, uint64_t now_ns
 static bool wait_for_end(struct fletch_pump_session *session, uint64_t now_ns,
                          uint64_t *deadline_ns)
 {
-    struct fletch_flight_end end;
     wait_until(deadline_ns, session->deadline_ns);
-    if (now_ns < session->deadline_ns &&
-        fletch_flight_stream_end(session->link.stream, 0, &end, NULL) == FLETCH_EMPTY)
+    if (now_ns < session->deadline_ns && !fletch_pump_link_is_over(&session->link))
         return false;
     fletch_pump_link_drop(&session->link, session->ends.cache);
     session->phase = FLETCH_SESSION_OVER;
