@@ -54,6 +54,7 @@ static enum fletch_status init_role(struct fletch_pump_session *session,
         .sink = fletch_pump_ends_sink(&session->ends),
         .producer_limit = known->producer_limit,
         .partition_count = known->partitioner.partition_count,
+        .eager_bytes = session->rules->eager_bytes,
         .allocator = allocator};
     if (!is_sender(session))
         return fletch_pump_receiver_init(&session->receiver, &receiver, error);
@@ -238,19 +239,21 @@ static void resume(struct fletch_pump_session *session)
     session->partitions_told = 0;
     fletch_backoff_reset(&session->backoff);
     if (is_sender(session))
-        fletch_pump_sender_resume(&session->sender);
+        fletch_pump_sender_resume(&session->sender, session->eager_bytes);
     else
         fletch_pump_receiver_resume(&session->receiver);
 }
 
-void fletch_session_adopt(struct fletch_pump_session *session, struct fletch_flight_stream *stream,
-                          uint64_t now_ns)
+void fletch_session_adopt(struct fletch_pump_session *session,
+                          const struct fletch_envelope_hello *hello,
+                          struct fletch_flight_stream *stream, uint64_t now_ns)
 {
     struct fletch_envelope welcome;
     if (session->link.stream != NULL)
         cut(session, now_ns);
     session->link.stream = stream;
-    fletch_greeting_welcome(session->rules, &welcome);
+    fletch_greeting_welcome(session, hello, &welcome);
+    session->eager_bytes = hello->eager_bytes;
     resume(session);
     write_or_cut(session, &welcome, now_ns);
 }
@@ -306,6 +309,7 @@ static void greet(struct fletch_pump_session *session, const struct fletch_envel
         return;
     }
     session->peer = envelope->welcome.incarnation;
+    session->eager_bytes = envelope->welcome.eager_bytes;
     resume(session);
 }
 
@@ -405,8 +409,9 @@ static bool send_frame(struct fletch_pump_session *session, const struct fletch_
     }
     if (status == FLETCH_OK)
         return true;
-    if (status != FLETCH_INVALID_ARGUMENT && status != FLETCH_RESOURCE_EXHAUSTED &&
-        status != FLETCH_DATA_LOSS)
+    bool is_rows = status == FLETCH_INVALID_ARGUMENT || status == FLETCH_RESOURCE_EXHAUSTED ||
+                   status == FLETCH_DATA_LOSS;
+    if (!is_rows || fletch_flight_stream_is_over(session->link.stream))
         return false;
     fletch_pump_sender_lose(&session->sender, &envelope->data.channel, &cause);
     return true;
@@ -448,6 +453,8 @@ static bool speak(struct fletch_pump_session *session, uint64_t now_ns)
         bool is_sent = token != NULL ? send_frame(session, &envelope, token, now_ns)
                                      : fletch_pump_link_write(&session->link, &envelope, NULL,
                                                               NULL) == FLETCH_OK;
+        if (!is_sent && fletch_flight_stream_is_over(session->link.stream))
+            return true; /* what came before the end, a refusal say, is to be read first */
         if (!is_sent) {
             cut(session, now_ns);
             return true;

@@ -39,6 +39,7 @@ struct fletch_session_rules {
     uint64_t leave_ns;   /* how long the end of a stream is waited for */
     uint64_t backoff_first_ns;
     uint64_t backoff_most_ns;
+    uint64_t eager_bytes; /* 0: none */
     enum fletch_ipc_compression compression;
 };
 
@@ -65,7 +66,7 @@ struct fletch_pump_session {
     uint32_t *partitions; /* pull: that were asked for */
     uint32_t partition_count;
     uint32_t partitions_told;
-    bool tells_complete;
+    uint64_t eager_bytes; /* a sender's: what the other side takes */
     union {
         struct fletch_pump_sender sender;
         struct fletch_pump_receiver receiver;
@@ -107,9 +108,10 @@ void fletch_session_dialled(struct fletch_pump_session *session,
                             struct fletch_flight_stream *stream, uint64_t now_ns);
 
 /* The other side has dialled, and was found to be who it says: this is its stream from here on, of
- * which HELLO was read. */
-void fletch_session_adopt(struct fletch_pump_session *session, struct fletch_flight_stream *stream,
-                          uint64_t now_ns);
+ * which this HELLO was read. */
+void fletch_session_adopt(struct fletch_pump_session *session,
+                          const struct fletch_envelope_hello *hello,
+                          struct fletch_flight_stream *stream, uint64_t now_ns);
 
 /* Whether it wants a stream now; then it is DIALLING. */
 bool fletch_session_wants_stream(struct fletch_pump_session *session, uint64_t now_ns);

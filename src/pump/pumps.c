@@ -151,7 +151,7 @@ static enum fletch_status admit(struct fletch_pumps *pumps, struct fletch_shuffl
         return status;
     if (session->link.stream != NULL)
         count_left(pumps); /* of the stream that this one takes the place of */
-    fletch_session_adopt(session, visitor->link.stream, now_ns);
+    fletch_session_adopt(session, hello, visitor->link.stream, now_ns);
     fletch_block_release(visitor);
     return FLETCH_OK;
 }
@@ -521,9 +521,9 @@ static void look(void *context, struct fletch_shuffle *shuffle)
 
 /* ---- life ---- */
 
-static uint64_t default_ns(uint64_t given_ns, uint64_t otherwise_ns)
+static uint64_t default_of(uint64_t given, uint64_t otherwise)
 {
-    return given_ns == 0 ? otherwise_ns : given_ns;
+    return given == 0 ? otherwise : given;
 }
 
 static void end_pumps(struct fletch_shared *shared);
@@ -581,11 +581,14 @@ static void init(struct fletch_pumps *pumps, struct fletch_transport *transport,
         .attach = attach, .begin = look, .claim = claim, .detach = look, .context = pumps};
     pumps->rules = (struct fletch_session_rules){
         .allocator = transport->allocator,
-        .connect_ns = default_ns(options->connect_ns, FLETCH_PUMP_CONNECT_NS_DEFAULT),
-        .grace_ns = default_ns(options->reconnect_grace_ns, FLETCH_RECONNECT_GRACE_NS_DEFAULT),
+        .connect_ns = default_of(options->connect_ns, FLETCH_PUMP_CONNECT_NS_DEFAULT),
+        .grace_ns = default_of(options->reconnect_grace_ns, FLETCH_RECONNECT_GRACE_NS_DEFAULT),
         .leave_ns = LEAVE_NS,
-        .backoff_first_ns = default_ns(options->backoff_first_ns, BACKOFF_FIRST_NS),
-        .backoff_most_ns = default_ns(options->backoff_most_ns, BACKOFF_MOST_NS),
+        .backoff_first_ns = default_of(options->backoff_first_ns, BACKOFF_FIRST_NS),
+        .backoff_most_ns = default_of(options->backoff_most_ns, BACKOFF_MOST_NS),
+        .eager_bytes = options->eager_bytes == FLETCH_OFF
+                           ? 0
+                           : default_of(options->eager_bytes, FLETCH_EAGER_BYTES_DEFAULT),
         .compression = options->compression};
     store_relaxed(&pumps->news.head, NULL); /* relaxed: nobody else knows the pumps yet */
     fletch_eventcount_start_full(&pumps->all_left);

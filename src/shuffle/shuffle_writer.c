@@ -371,36 +371,23 @@ static bool aligns_here(const struct fletch_shuffle_writer *writer)
     return fletch_placement_aligns(&writer->shuffle->specification.placement);
 }
 
-/* What is left to be told of a barrier that was announced. Rows that are written from then on are
- * behind it, whatever comes of this call. */
+/* What is left to be done of a barrier. Once it is announced, rows that are written are behind it,
+ * whatever comes of this call. */
 static enum fletch_status finish_barrier(struct fletch_shuffle_writer *writer, uint64_t deadline_ns,
                                          struct fletch_error *error)
 {
+    const struct fletch_control_record control = {.kind = FLETCH_CONTROL_BARRIER,
+                                                  .barrier = writer->barrier};
     struct fletch_writer_pending *pending = &writer->pending_barrier;
     enum fletch_status status = FLETCH_OK;
-    if (pending->is_local)
+    if (pending->number == 0)
+        status = fletch_writer_announce(writer, &control, &pending->number, error);
+    if (status == FLETCH_OK && pending->is_local)
         status = tell_barrier(writer, writer->barrier, deadline_ns, error);
     if (status != FLETCH_OK)
         return status;
     pending->is_local = false;
-    status = fletch_writer_await_others(writer, pending->number, deadline_ns, error);
-    if (status != FLETCH_DEADLINE_EXCEEDED)
-        pending->number = 0;
-    return status;
-}
-
-static enum fletch_status announce_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
-                                           struct fletch_error *error)
-{
-    const struct fletch_control_record control = {.kind = FLETCH_CONTROL_BARRIER, .barrier = id};
-    enum fletch_status status = fletch_writer_check_push(writer, "a barrier", error);
-    if (status == FLETCH_OK)
-        status = fletch_writer_announce(writer, &control, &writer->pending_barrier.number, error);
-    if (status != FLETCH_OK)
-        return status;
-    writer->pending_barrier.is_local = aligns_here(writer);
-    writer->barrier = id;
-    return FLETCH_OK;
+    return fletch_writer_finish(writer, pending, deadline_ns, error);
 }
 
 enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
@@ -409,15 +396,19 @@ enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *w
     uint64_t deadline_ns = 0;
     enum fletch_status status = check_barrier(writer, id, error);
     if (status == FLETCH_OK)
+        status = fletch_writer_check_push(writer, "a barrier", error);
+    if (status == FLETCH_OK)
         status = begin(writer, timeout_ns, &deadline_ns, error);
     if (status != FLETCH_OK)
         return status;
-    if (id == writer->barrier)
-        return writer->pending_barrier.number == 0 ? FLETCH_OK
-                                                   : finish_barrier(writer, deadline_ns, error);
+    if (id == writer->barrier && !writer->pending_barrier.is_there)
+        return FLETCH_OK;
     if (fletch_writer_reaches_out(writer)) {
-        status = announce_barrier(writer, id, error);
-        return status == FLETCH_OK ? finish_barrier(writer, deadline_ns, error) : status;
+        if (id != writer->barrier)
+            writer->pending_barrier =
+                (struct fletch_writer_pending){.is_there = true, .is_local = aligns_here(writer)};
+        writer->barrier = id;
+        return finish_barrier(writer, deadline_ns, error);
     }
     status = tell_barrier(writer, id, deadline_ns, error);
     if (status == FLETCH_OK)
@@ -437,20 +428,36 @@ static enum fletch_status tell_here(struct fletch_shuffle_writer *writer,
     return fletch_writer_ask_for(writer, operation, error);
 }
 
-/* Tells those who have partitions, here and elsewhere. */
+static bool is_pending(const struct fletch_writer_pending *pending,
+                       const struct fletch_control_record *control)
+{
+    return pending->is_there && pending->kind == control->kind &&
+           pending->watermark == control->watermark && pending->barrier == control->barrier;
+}
+
+/* Tells those who have partitions, here and elsewhere; or goes on with a call that did so. */
 static enum fletch_status tell_all(struct fletch_shuffle_writer *writer,
                                    const struct fletch_control_record *control,
                                    uint64_t deadline_ns, struct fletch_error *error)
 {
-    uint64_t number = 0;
+    struct fletch_writer_pending *pending = &writer->pending_event;
     enum fletch_status status = FLETCH_OK;
-    if (fletch_writer_reaches_out(writer))
-        status = fletch_writer_announce(writer, control, &number, error);
-    if (status == FLETCH_OK && aligns_here(writer))
+    if (!fletch_writer_reaches_out(writer))
+        return tell_here(writer, control, error);
+    if (!is_pending(pending, control))
+        *pending = (struct fletch_writer_pending){.is_there = true,
+                                                  .is_local = aligns_here(writer),
+                                                  .kind = control->kind,
+                                                  .watermark = control->watermark,
+                                                  .barrier = control->barrier};
+    if (pending->number == 0)
+        status = fletch_writer_announce(writer, control, &pending->number, error);
+    if (status == FLETCH_OK && pending->is_local)
         status = tell_here(writer, control, error);
-    if (status == FLETCH_OK && number != 0)
-        status = fletch_writer_await_others(writer, number, deadline_ns, error);
-    return status;
+    if (status != FLETCH_OK)
+        return status;
+    pending->is_local = false;
+    return fletch_writer_finish(writer, pending, deadline_ns, error);
 }
 
 enum fletch_status fletch_shuffle_writer_abort_barrier(struct fletch_shuffle_writer *writer,
@@ -538,20 +545,24 @@ enum fletch_status fletch_shuffle_writer_add_producer(struct fletch_shuffle_writ
                                                       struct fletch_error *error)
 {
     struct fletch_control_record control = {.kind = FLETCH_CONTROL_ADD_PRODUCER};
-    uint64_t number = 0;
+    struct fletch_writer_pending *pending = &writer->pending_producer;
+    uint64_t deadline_ns =
+        fletch_writer_deadline(fletch_shuffle_now_ns(writer->shuffle), FLETCH_DEADLINE_DEFAULT);
     enum fletch_status status = fletch_writer_check(writer, error);
     if (status != FLETCH_OK)
         return status;
     if (!writer->shuffle->specification.placement.is_there)
         return add_here(writer, 0, out_producer, error);
-    status = add_own(writer, &control.added_producer, error);
-    if (status == FLETCH_OK && fletch_writer_reaches_out(writer))
-        status = fletch_writer_announce(writer, &control, &number, error);
-    if (status == FLETCH_OK && number != 0)
-        status = fletch_writer_await_others(
-            writer, number,
-            fletch_writer_deadline(fletch_shuffle_now_ns(writer->shuffle), FLETCH_DEADLINE_DEFAULT),
-            error);
+    if (!pending->is_there) { /* or it was added by an earlier call, which others did not hear */
+        status = add_own(writer, &control.added_producer, error);
+        *pending = (struct fletch_writer_pending){.is_there = status == FLETCH_OK,
+                                                  .producer = control.added_producer};
+    }
+    control.added_producer = pending->producer;
+    if (status == FLETCH_OK && fletch_writer_reaches_out(writer) && pending->number == 0)
+        status = fletch_writer_announce(writer, &control, &pending->number, error);
+    if (status == FLETCH_OK)
+        status = fletch_writer_finish(writer, pending, deadline_ns, error);
     if (status == FLETCH_OK)
         *out_producer = control.added_producer;
     return status;

@@ -31,11 +31,15 @@ enum fletch_writer_state {
     FLETCH_WRITER_ABORTED
 };
 
-/* What was announced to other processes and has not been answered OK: the number, and whether this
- * process has still to be told. 0: nothing. */
+/* Something that other processes and this one are told, by a call that may have to be repeated. */
 struct fletch_writer_pending {
-    uint64_t number;
-    bool is_local;
+    uint64_t number;               /* as which it was announced; 0: it is still to be */
+    bool is_there;                 /* not all of it is done yet */
+    bool is_local;                 /* this process has still to be told */
+    enum fletch_control_kind kind; /* of an event, and what it says */
+    int64_t watermark;
+    uint64_t barrier;
+    uint32_t producer; /* that is added */
 };
 
 /* What a waiting call has seen, to tell that nothing can move. */
@@ -81,7 +85,9 @@ struct fletch_shuffle_writer {
     uint64_t *lying_since_ns;
     uint32_t armed_key;
     struct fletch_writer_pending pending_barrier;
-    uint64_t end_number; /* of the end that was announced */
+    struct fletch_writer_pending pending_producer;
+    struct fletch_writer_pending pending_event; /* watermark, idleness, barrier given up */
+    uint64_t end_number;                        /* of the end that was announced */
     /* What came in: compared at the end with what went out. */
     struct fletch_channel_totals taken;
 };

@@ -129,3 +129,17 @@ enum fletch_status fletch_writer_await_others(struct fletch_shuffle_writer *writ
             (void)fletch_eventcount_wait(sleeper, key, left_ns);
     }
 }
+
+enum fletch_status fletch_writer_finish(struct fletch_shuffle_writer *writer,
+                                        struct fletch_writer_pending *pending, uint64_t deadline_ns,
+                                        struct fletch_error *error)
+{
+    enum fletch_status status = FLETCH_OK;
+    if (pending->number != 0)
+        status = fletch_writer_await_others(writer, pending->number, deadline_ns, error);
+    if (status == FLETCH_RESOURCE_EXHAUSTED)
+        pending->number = 0;
+    else if (status != FLETCH_DEADLINE_EXCEEDED)
+        pending->is_there = false;
+    return status;
+}

@@ -33,4 +33,10 @@ enum fletch_status fletch_writer_announce_end(struct fletch_shuffle_writer *writ
 enum fletch_status fletch_writer_await_others(struct fletch_shuffle_writer *writer, uint64_t number,
                                               uint64_t deadline_ns, struct fletch_error *error);
 
+/* The same for what a call may be repeated for: it is done when it was answered; where others were
+ * not told, for want of memory, it is still to be announced. */
+enum fletch_status fletch_writer_finish(struct fletch_shuffle_writer *writer,
+                                        struct fletch_writer_pending *pending, uint64_t deadline_ns,
+                                        struct fletch_error *error);
+
 #endif

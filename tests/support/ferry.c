@@ -208,8 +208,10 @@ static void refuse(struct crossing *crossing, uint32_t partition, const struct f
     fletch_outlet_fail(crossing->link->outlet, partition, error->status, error->message);
 }
 
-/* Opens the inlet of a producer on its first word. False: the other side refuses. */
-static bool has_inlet(struct crossing *crossing, uint32_t producer)
+enum passage { STAYS, GOES, ENDS };
+
+/* Opens the inlet of a producer on its first word; or the other side refuses, or has no memory. */
+static enum passage find_inlet(struct crossing *crossing, uint32_t producer)
 {
     struct fletch_inlet **inlet = &crossing->link->inlets[producer];
     struct fletch_inlet_options options = {
@@ -219,15 +221,20 @@ static bool has_inlet(struct crossing *crossing, uint32_t producer)
     };
     struct fletch_error error;
     if (*inlet != NULL)
-        return true;
+        return GOES;
     if (crossing->ferry->pulls) {
         options.partitions = crossing->link->partitions;
         options.partition_count = crossing->link->partition_count;
     }
-    if (fletch_inlet_open(crossing->to->shuffle, &options, inlet, &error) == FLETCH_OK)
-        return true;
-    refuse(crossing, FLETCH_ALL_PARTITIONS, &error);
-    return false;
+    switch (fletch_inlet_open(crossing->to->shuffle, &options, inlet, &error)) {
+    case FLETCH_OK:
+        return GOES;
+    case FLETCH_RESOURCE_EXHAUSTED:
+        return STAYS;
+    default:
+        refuse(crossing, FLETCH_ALL_PARTITIONS, &error);
+        return ENDS;
+    }
 }
 
 /* A batch of the other process, as if it had been read from a wire. NULL: no room there. */
@@ -245,8 +252,6 @@ static struct fletch_batch *copy_batch(struct crossing *crossing, const struct f
     fletch_batch_release(crossing->from->cache, batch);
     return copy;
 }
-
-enum passage { STAYS, GOES, ENDS };
 
 static enum passage push(struct crossing *crossing, struct fletch_frame *frame,
                          struct fletch_inlet *inlet, struct fletch_inlet_credit *credit)
@@ -288,8 +293,9 @@ static enum passage send_frame(struct crossing *crossing, struct fletch_frame *f
     struct fletch_error error;
     if (frame != frame->channel->unaccepted.first)
         return STAYS;
-    if (!has_inlet(crossing, producer))
-        return ENDS;
+    enum passage passage = find_inlet(crossing, producer);
+    if (passage != GOES)
+        return passage;
     struct fletch_inlet *inlet = crossing->link->inlets[producer];
     const struct fletch_inlet_ask ask = {
         .bytes = frame->bytes, .barrier = frame->barrier, .asks = true};
@@ -312,8 +318,9 @@ static enum passage send_control(struct crossing *crossing, struct fletch_outlet
     struct fletch_error error;
     if (crossing->link->asked[control->producer] != NULL)
         return STAYS;
-    if (!has_inlet(crossing, control->producer))
-        return ENDS;
+    enum passage passage = find_inlet(crossing, control->producer);
+    if (passage != GOES)
+        return passage;
     for (uint32_t i = 0; i < record.channel_count; i++)
         channels[i] = record.channels[i];
     record.channels = channels;

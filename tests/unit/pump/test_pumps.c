@@ -21,6 +21,7 @@ struct producing {
     int64_t rows;
     uint32_t barriers; /* after each so many batches one; 0: none */
     struct fletch_thread thread;
+    uint64_t written;
     struct fletch_error error;
     enum fletch_status status;
 };
@@ -42,7 +43,7 @@ static void produce(void *context)
         struct fletch_batch *batch = random_batch(&random, cache, test->schema, producing->rows);
         status = fletch_shuffle_writer_write(writer, batch, WAIT_NS, error);
         fletch_batch_release(cache, batch);
-        test->written.rows += (uint64_t)producing->rows;
+        producing->written += (uint64_t)producing->rows;
         if (status == FLETCH_OK && producing->barriers != 0 && (i + 1) % producing->barriers == 0)
             status = fletch_shuffle_writer_barrier(writer, (i + 1) / producing->barriers, WAIT_NS,
                                                    error);
@@ -161,7 +162,7 @@ static void push(enum fletch_flight_run_mode run_mode)
         assert_int_equal(consuming[i].ends, 2);
         read += consuming[i].rows;
         finish(&producing[i]);
-        written += places[i].test.written.rows;
+        written += producing[i].written;
     }
     assert_int_equal(read, written);
     for (uint32_t i = 0; i < 2; i++)

@@ -1,12 +1,11 @@
 #include <fletching/fletching.h>
 
-#include <pthread.h>
-#include <sched.h>
 #include <string.h>
 
 #include "shuffle/shuffle.h"
 #include "support/cmocka_tests.h"
 #include "support/ferry.h"
+#include "support/team.h"
 #include "support/test_disk.h"
 
 /* Replicas of one shuffle in several processes: what writers and readers of one process are
@@ -150,6 +149,45 @@ static void a_barrier_aligns_the_producers_of_all_processes(void **state)
     ferry_end(&ferry);
 }
 
+static void control_comes_out_between_the_frames_that_it_was_sent_between(void **state)
+{
+    struct fletch_outlet_item item;
+    uint64_t barrier = 0, frames[3] = {0};
+    (void)state;
+    ferry_open(&ferry, &(struct shuffle_words){.partitions = 2}, 2, NULL);
+    struct fletch_shuffle_writer *writer = writer_at(0, 0);
+    for (uint64_t id = 1; id <= 2; id++) {
+        write_at(0, writer, 100);
+        assert_int_equal(fletch_shuffle_writer_barrier(writer, id, 0, NULL),
+                         FLETCH_DEADLINE_EXCEEDED);
+    }
+    write_at(0, writer, 100);
+    for (;;) {
+        fletch_outlet_take(ferry.links[0].outlet, &item);
+        if (item.kind == FLETCH_OUTLET_NOTHING)
+            break;
+        ferry.links[0].items[ferry.links[0].item_count++] = item;
+        if (item.kind == FLETCH_OUTLET_CONTROL) {
+            assert_int_equal(item.control->record.barrier, ++barrier);
+            assert_int_equal(item.control->record.sequence, barrier);
+        } else {
+            assert_int_equal(item.frame->barrier, barrier);
+            frames[barrier]++;
+        }
+    }
+    assert_int_equal(barrier, 2);
+    assert_true(frames[0] > 0 && frames[1] > 0 && frames[2] > 0);
+    struct fletch_shuffle_reader *left = reader_at(0), *right = reader_at(1);
+    ferry_go(&ferry);
+    assert_ok(fletch_shuffle_writer_barrier(writer, 2, 0, NULL));
+    finish(writer);
+    drain_at(0, left);
+    drain_at(1, right);
+    all_rows_must_have_come();
+    all_must_be_zero();
+    ferry_end(&ferry);
+}
+
 static void a_watermark_is_the_least_of_all_processes(void **state)
 {
     (void)state;
@@ -159,6 +197,7 @@ static void a_watermark_is_the_least_of_all_processes(void **state)
     struct fletch_shuffle_event event;
     assert_int_equal(fletch_shuffle_writer_watermark(first, 30, 0, NULL), FLETCH_DEADLINE_EXCEEDED);
     ferry_go(&ferry);
+    assert_ok(fletch_shuffle_writer_watermark(first, 30, 0, NULL)); /* the same call, answered */
     assert_int_equal(event_take(&ferry.processes[1].test, right, &event, NULL),
                      FLETCH_DEADLINE_EXCEEDED);
     assert_int_equal(fletch_shuffle_writer_watermark(second, 20, 0, NULL),
@@ -600,27 +639,25 @@ static void partitions_and_producers_of_others_are_refused_by_name(void **state)
 
 static _Atomic uint32_t is_over;
 
-static void *keep_going(void *unused)
+static void keep_going(void *unused)
 {
     (void)unused;
-    while (load_acquire(&is_over) == 0) {
+    while (load_acquire(&is_over) == 0)
         ferry_go(&ferry);
-        sched_yield();
-    }
-    return NULL;
 }
 
 /* With the ferry on a thread of its own, so that calls can wait. */
 static void producers_that_join_are_known_in_every_process(void **state)
 {
     uint32_t added_here = 0, added_there = 0;
-    pthread_t thread;
+    const struct team_role role = {.run = keep_going};
+    struct team team;
     (void)state;
     ferry_open(&ferry, &(struct shuffle_words){.producers = 2, .producer_limit = 4}, 2, NULL);
     struct fletch_shuffle_writer *first = writer_at(0, 0), *second = writer_at(1, 1);
     struct fletch_shuffle_reader *left = reader_at(0), *right = reader_at(1);
     store_release(&is_over, 0);
-    assert_int_equal(pthread_create(&thread, NULL, keep_going, NULL), 0);
+    team_start(&team, &role, 1);
     assert_ok(fletch_shuffle_writer_add_producer(second, &added_there, NULL));
     assert_ok(fletch_shuffle_writer_add_producer(first, &added_here, NULL));
     assert_int_equal(added_here, 2); /* each process has numbers of its own */
@@ -636,7 +673,7 @@ static void producers_that_join_are_known_in_every_process(void **state)
         fletch_shuffle_writer_close(writers[i]);
     }
     store_release(&is_over, 1);
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    team_join(&team);
     drain_at(0, left);
     drain_at(1, right);
     all_rows_must_have_come();
@@ -668,6 +705,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_two_processes_reach_the_partitions_of_both),
         cmocka_unit_test(a_barrier_aligns_the_producers_of_all_processes),
+        cmocka_unit_test(control_comes_out_between_the_frames_that_it_was_sent_between),
         cmocka_unit_test(a_watermark_is_the_least_of_all_processes),
         cmocka_unit_test(an_end_with_other_totals_is_a_loss_for_both),
         cmocka_unit_test(a_reader_counts_for_itself),
