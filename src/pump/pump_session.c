@@ -158,6 +158,8 @@ static void cut(struct fletch_pump_session *session, uint64_t now_ns)
         fletch_pump_sender_cut(&session->sender);
     else
         fletch_pump_receiver_cut(&session->receiver);
+    if (is_sender(session) && session->ends.outlet == NULL)
+        session->partition_count = 0; /* the other side begins its list anew */
     if (session->phase == FLETCH_SESSION_RUNNING)
         session->deadline_ns = after(now_ns, rules->grace_ns);
     session->phase = FLETCH_SESSION_WAITING;
@@ -319,6 +321,10 @@ static enum fletch_status take_want(struct fletch_pump_session *session,
                                     struct fletch_error *error)
 {
     if (envelope->kind == FLETCH_ENVELOPE_WANT) {
+        /* After a cut it is told again, whatever came of it before. */
+        if (session->ends.outlet != NULL && session->sender.state == FLETCH_SENDER_RESUMING &&
+            !session->dials)
+            return FLETCH_OK;
         if (session->ends.outlet != NULL || session->dials)
             return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                     "WANT is not for this session, or not now");

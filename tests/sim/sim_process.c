@@ -118,6 +118,7 @@ void sim_process_start(struct sim_process *process, uint64_t budget_bytes,
         .leave_ns = net->grace_ns,
         .backoff_first_ns = MILLISECOND,
         .backoff_most_ns = 20 * MILLISECOND,
+        .eager_bytes = net->eager_bytes,
     };
     for (size_t i = 0; i < FLETCH_ID_BYTES; i++)
         process->rules.incarnation.bytes[i] =
@@ -280,7 +281,8 @@ static enum fletch_status admitted(struct sim_process *process, struct sim_visit
     if (status == FLETCH_OK)
         status = session_provided(process, shuffle, hello, &session, error);
     if (status == FLETCH_OK)
-        fletch_session_adopt(session, visitor->link.stream, process->net->weather.now_ns);
+        fletch_session_adopt(session, hello, visitor->link.stream,
+                             process->net->weather.now_ns);
     fletch_shuffle_release(shuffle);
     return status;
 }

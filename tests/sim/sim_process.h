@@ -43,7 +43,6 @@ struct sim_process {
     bool is_asleep;
     uint32_t key; /* what the eventcount said when it fell asleep */
     uint64_t deadline_ns;
-    uint64_t frames_accepted; /* by others, of sessions that are over */
 };
 
 /* All processes, and how they are connected. */
@@ -55,6 +54,7 @@ struct sim_net {
     /* Who dials whom is refused, or not answered, until then. */
     uint64_t refused_until_ns[SIM_PROCESSES_MAX][SIM_PROCESSES_MAX];
     uint64_t grace_ns;
+    uint64_t eager_bytes; /* a receiver's window for frames without an offer */
     uint64_t connections;
 };
 

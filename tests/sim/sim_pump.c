@@ -101,8 +101,10 @@ static void sizes_planned(struct sim_plan *plan, struct fletch_random *random)
 static void faults_planned(struct pumped *pumped, struct fletch_random *random)
 {
     static const uint64_t latencies[] = {0, MILLISECOND, 5 * MILLISECOND, 40 * MILLISECOND};
+    static const uint64_t windows[] = {0, 4096, 65536, 1024 * 1024};
     struct sim_plan *plan = &pumped->world.plan;
     pumped->net.grace_ns = GRACE_NS;
+    pumped->net.eager_bytes = windows[fletch_random_below(random, 4)];
     pumped->net.weather.latency_most_ns = latencies[fletch_random_below(random, 4)];
     pumped->net.weather.room_most = 1 + fletch_random_below(random, 40);
     if (fletch_random_below(random, 3) != 0) {
@@ -491,13 +493,13 @@ static void plan_printed(const struct pumped *pumped)
     const struct sim_plan *plan = &pumped->world.plan;
     printf("processes %u, %s, homes %d, producers %u, partitions %u, rows %" PRIu64
            ", budget %" PRIu64 ", filling %u, pace %u, barriers %d, watermarks %d, puts %d, "
-           "spills %d, sums %d, latency %" PRIu64 ", room %u, cuts %u%%, holds %u%%, clean %d, "
+           "spills %d, sums %d, latency %" PRIu64 ", room %u, eager %" PRIu64 ", cuts %u%%, holds %u%%, clean %d, "
            "cancelled %d, killed %u, may lose %d, time %" PRIu64 " ms, %" PRIu64 " connections\n",
            pumped->net.process_count, pumped->mode == FLETCH_PLACEMENT_PULL ? "pull" : "push",
            pumped->has_homes, plan->producer_count, plan->partition_count, plan->rows_each,
            plan->budget_bytes, plan->filling_most, plan->reader_pace, plan->has_barriers,
            plan->has_watermarks, plan->has_puts, plan->spills, (int)plan->sums,
-           pumped->net.weather.latency_most_ns, pumped->net.weather.room_most,
+           pumped->net.weather.latency_most_ns, pumped->net.weather.room_most, pumped->net.eager_bytes,
            pumped->cut_percent, pumped->hold_percent, pumped->is_clean,
            pumped->world.is_cancelled, pumped->killed, pumped->world.model.may_lose,
            pumped->net.weather.now_ns / MILLISECOND, pumped->net.connections);
