@@ -651,6 +651,12 @@ void fletch_pump_receiver_look(struct fletch_pump_receiver *receiver)
             poll_answer(receiver, producer);
 }
 
+void fletch_pump_receiver_expect(struct fletch_pump_receiver *receiver, uint32_t number)
+{
+    struct fletch_receiver_producer *producer;
+    (void)find_producer(receiver, number, FLETCH_FIRST_ATTEMPT, &producer, NULL);
+}
+
 void fletch_pump_receiver_lose(struct fletch_pump_receiver *receiver, const char *reason)
 {
     for (struct fletch_receiver_producer *producer = receiver->newest; producer != NULL;

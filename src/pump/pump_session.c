@@ -178,13 +178,25 @@ static void leave(struct fletch_pump_session *session, uint64_t now_ns)
     session->phase = FLETCH_SESSION_OVER;
 }
 
+/* Producers of the other side are lost, as far as it is known who they are: by pull those too of
+ * which nothing has come. */
+static void lose_producers(struct fletch_pump_session *session, const char *reason)
+{
+    const struct fletch_shuffle_specification *known = &session->shuffle->specification;
+    const struct fletch_placement_plan *plan = &known->placement;
+    for (uint32_t i = 0; session->dials && i < known->producer_limit; i++)
+        if (strcmp(plan->addresses[plan->homes[i]], session->address) == 0)
+            fletch_pump_receiver_expect(&session->receiver, i);
+    fletch_pump_receiver_lose(&session->receiver, reason);
+}
+
 /* What the frames that came will not be followed by. */
 static void lose(struct fletch_pump_session *session, const char *reason)
 {
     if (is_sender(session))
         fletch_pump_sender_fail(&session->sender, FLETCH_UNAVAILABLE, reason);
     else
-        fletch_pump_receiver_lose(&session->receiver, reason);
+        lose_producers(session, reason);
 }
 
 void fletch_session_fail(struct fletch_pump_session *session, const struct fletch_error *cause,
@@ -194,7 +206,7 @@ void fletch_session_fail(struct fletch_pump_session *session, const struct fletc
     if (is_sender(session))
         fletch_pump_sender_fail(&session->sender, cause->status, cause->message);
     else
-        fletch_pump_receiver_lose(&session->receiver, cause->message);
+        lose_producers(session, cause->message);
     leave(session, now_ns);
 }
 
@@ -497,7 +509,7 @@ static void hear_refusal(struct fletch_pump_session *session)
     if (cause->status == FLETCH_CANCELLED)
         fletch_shuffle_cancel(session->shuffle, fletch_pump_cancel_reason(cause->message));
     else
-        fletch_pump_receiver_lose(&session->receiver, cause->message);
+        lose_producers(session, cause->message);
 }
 
 /* Whether all is said, and how it ended. */

@@ -346,6 +346,9 @@ static bool process_restarted(struct pumped *pumped)
     if (!process_ended(pumped, process))
         return false;
     process_started(pumped, number);
+    /* Whoever had not met the one before it may meet this one, which has nothing to give. */
+    world->is_cancelled = true;
+    fletch_shuffle_cancel(process->shuffle, "restarted");
     world->progress++;
     return true;
 }
