@@ -244,9 +244,10 @@ void fletch_session_dialled(struct fletch_pump_session *session,
 }
 
 /* Both sides know each other. */
-static void resume(struct fletch_pump_session *session)
+static void resume(struct fletch_pump_session *session, uint64_t now_ns)
 {
     session->phase = FLETCH_SESSION_RUNNING;
+    session->heard_ns = session->said_ns = now_ns;
     session->has_connected = true;
     session->resumes++;
     session->attempt_ns = 0;
@@ -268,7 +269,7 @@ void fletch_session_adopt(struct fletch_pump_session *session,
     session->link.stream = stream;
     fletch_greeting_welcome(session, hello, &welcome);
     session->eager_bytes = hello->eager_bytes;
-    resume(session);
+    resume(session, now_ns);
     write_or_cut(session, &welcome, now_ns);
 }
 
@@ -324,7 +325,7 @@ static void greet(struct fletch_pump_session *session, const struct fletch_envel
     }
     session->peer = envelope->welcome.incarnation;
     session->eager_bytes = envelope->welcome.eager_bytes;
-    resume(session);
+    resume(session, now_ns);
 }
 
 /* Pull: what the receiver wants, until it says that this is all. */
@@ -435,6 +436,18 @@ static bool send_frame(struct fletch_pump_session *session, const struct fletch_
     return true;
 }
 
+/* Nothing, in the words of the role: it is still there. */
+static void say_nothing(const struct fletch_pump_session *session, struct fletch_envelope *envelope)
+{
+    envelope->kind = is_sender(session) ? FLETCH_ENVELOPE_OFFER : FLETCH_ENVELOPE_UPDATE;
+    if (is_sender(session)) {
+        envelope->offers.count = 0;
+        return;
+    }
+    envelope->update.is_complete = false;
+    envelope->update.mark_count = envelope->update.answer_count = 0;
+}
+
 /* The next message of the role. */
 static bool next(struct fletch_pump_session *session, struct fletch_envelope *envelope,
                  void **out_token)
@@ -465,8 +478,14 @@ static bool speak(struct fletch_pump_session *session, uint64_t now_ns)
         enum fletch_answer answer = fletch_pump_link_room(&session->link);
         if (answer == FLETCH_CLOSED)
             return count != 0; /* reading tells how it ended */
-        if (answer == FLETCH_FULL || !next(session, &envelope, &token))
+        if (answer == FLETCH_FULL)
             break;
+        bool has_word = next(session, &envelope, &token);
+        if (!has_word && now_ns < after(session->said_ns, session->rules->beat_ns))
+            break;
+        if (!has_word)
+            say_nothing(session, &envelope);
+        session->said_ns = now_ns;
         session->has_left |= envelope.kind == FLETCH_ENVELOPE_BYE && is_sender(session);
         bool is_sent = token != NULL ? send_frame(session, &envelope, token, now_ns)
                                      : fletch_pump_link_write(&session->link, &envelope, NULL,
@@ -533,6 +552,11 @@ static bool is_at_end(struct fletch_pump_session *session)
 static bool run(struct fletch_pump_session *session, uint64_t now_ns, uint64_t *deadline_ns)
 {
     bool has_moved = receive(session, now_ns);
+    if (has_moved)
+        session->heard_ns = now_ns;
+    if (session->phase == FLETCH_SESSION_RUNNING &&
+        now_ns >= after(session->heard_ns, session->rules->silence_ns))
+        cut(session, now_ns);
     if (session->phase != FLETCH_SESSION_RUNNING)
         return true;
     look_at_shuffle(session);
@@ -547,6 +571,8 @@ static bool run(struct fletch_pump_session *session, uint64_t now_ns, uint64_t *
         leave(session, now_ns);
         return true;
     }
+    wait_until(deadline_ns, after(session->said_ns, session->rules->beat_ns));
+    wait_until(deadline_ns, after(session->heard_ns, session->rules->silence_ns));
     if (session->attempt_ns > now_ns)
         wait_until(deadline_ns, session->attempt_ns);
     if (!is_sender(session) && session->receiver.is_short)

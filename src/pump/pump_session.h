@@ -36,6 +36,8 @@ struct fletch_session_rules {
     struct fletch_id incarnation;
     uint64_t connect_ns; /* how long the first connection may take */
     uint64_t grace_ns;   /* and one after a cut */
+    uint64_t beat_ns;    /* who has nothing to say says so, after this */
+    uint64_t silence_ns; /* who is not heard for so long is cut off */
     uint64_t leave_ns;   /* how long the end of a stream is waited for */
     uint64_t backoff_first_ns;
     uint64_t backoff_most_ns;
@@ -59,7 +61,9 @@ struct fletch_pump_session {
     char address[FLETCH_ADDRESS_BYTES_MAX + 1];
     enum fletch_session_phase phase;
     uint64_t deadline_ns; /* of the phase */
-    uint64_t attempt_ns;  /* WAITING: not before; RUNNING: when to look for memory again */
+    uint64_t heard_ns;    /* when the other side was heard, and spoken to, last */
+    uint64_t said_ns;
+    uint64_t attempt_ns; /* WAITING: not before; RUNNING: when to look for memory again */
     struct fletch_backoff backoff;
     struct fletch_pump_ends ends;
     struct fletch_pump_link link;

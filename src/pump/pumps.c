@@ -17,6 +17,9 @@
 
 enum { DIALLERS_MOST = 4 };
 
+/* Of a stream: what small frames and control may have to wait behind. */
+#define WRITE_QUEUE_BYTES ((size_t)2 << 20)
+
 #define BACKOFF_FIRST_NS UINT64_C(20000000)
 #define BACKOFF_MOST_NS UINT64_C(1000000000)
 #define GREETING_NS UINT64_C(10000000000)
@@ -201,6 +204,7 @@ static bool step_visitor(struct fletch_pumps *pumps, struct visitor *visitor, ui
         return false;
     if (answer == FLETCH_DONE && visitor->hello.kind == FLETCH_ENVELOPE_HELLO && batch == NULL) {
         visitor->has_hello = true;
+        visitor->deadline_ns = now_ns + pumps->rules.connect_ns;
         return look_for_shuffle(pumps, visitor, now_ns);
     }
     if (batch != NULL)
@@ -540,6 +544,8 @@ static enum fletch_status start_client(struct fletch_pumps *pumps,
     client.account = pumps->transport->account;
     client.allocator = &pumps->allocator;
     client.peer_message_bytes = SIZE_MAX;
+    if (client.write_queue_bytes == 0)
+        client.write_queue_bytes = WRITE_QUEUE_BYTES;
     client.backoff_first_ns = pumps->rules.backoff_first_ns;
     client.backoff_most_ns = pumps->rules.backoff_most_ns;
     enum fletch_status status = fletch_flight_client_create(&client, &pumps->client, error);
@@ -573,6 +579,7 @@ static enum fletch_status start(struct fletch_pumps *pumps,
 static void init(struct fletch_pumps *pumps, struct fletch_transport *transport,
                  const struct fletch_pumps_options *options)
 {
+    uint64_t grace_ns = default_of(options->reconnect_grace_ns, FLETCH_RECONNECT_GRACE_NS_DEFAULT);
     memset(pumps, 0, sizeof *pumps);
     fletch_shared_init(&pumps->shared, end_pumps);
     pumps->allocator = transport->allocator;
@@ -582,7 +589,9 @@ static void init(struct fletch_pumps *pumps, struct fletch_transport *transport,
     pumps->rules = (struct fletch_session_rules){
         .allocator = transport->allocator,
         .connect_ns = default_of(options->connect_ns, FLETCH_PUMP_CONNECT_NS_DEFAULT),
-        .grace_ns = default_of(options->reconnect_grace_ns, FLETCH_RECONNECT_GRACE_NS_DEFAULT),
+        .grace_ns = grace_ns,
+        .beat_ns = grace_ns / 4,
+        .silence_ns = grace_ns,
         .leave_ns = LEAVE_NS,
         .backoff_first_ns = default_of(options->backoff_first_ns, BACKOFF_FIRST_NS),
         .backoff_most_ns = default_of(options->backoff_most_ns, BACKOFF_MOST_NS),

@@ -32,8 +32,8 @@ struct fletch_pumps;
 
 /* Zero means default in every field. */
 struct fletch_pumps_options {
-    /* How long a session without a connection is kept; then its producers are lost. 0:
-     * FLETCH_RECONNECT_GRACE_NS_DEFAULT. */
+    /* How long a session without a connection is kept; then its producers are lost. A connection on
+     * which nothing was heard for as long counts as none. 0: FLETCH_RECONNECT_GRACE_NS_DEFAULT. */
     uint64_t reconnect_grace_ns;
     /* How long the first connection to a process may take. 0: FLETCH_PUMP_CONNECT_NS_DEFAULT. */
     uint64_t connect_ns;

@@ -16,6 +16,7 @@ struct pump_proxy {
     uint32_t pair_count;
     _Atomic uint64_t cut_after; /* bytes that go through before all is cut; 0: never */
     _Atomic uint32_t refuses;   /* new connections are closed at once */
+    _Atomic uint32_t holds;     /* nothing goes through, and nobody is told */
     _Atomic uint32_t cuts;
     _Atomic uint32_t stops;
     struct fletch_thread thread;

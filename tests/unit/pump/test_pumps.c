@@ -265,22 +265,28 @@ static void who_comes_early_waits(void **state)
 
 /* Without a connection for longer than the grace, producers are lost to readers, and readers to
  * producers. */
-static void who_does_not_come_back_is_lost(void **state)
+static void lose_the_way(bool holds)
 {
-    (void)state;
     static struct pair pair;
-    pair.words = (struct place_words){
-        .partitions = 2, .producers = 1, .grace_ns = 300000000, .frame_bytes = 4096};
+    pair.words = (struct place_words){.partitions = 2,
+                                      .producers = 1,
+                                      .grace_ns = 300000000,
+                                      .connect_ns = 600000000,
+                                      .frame_bytes = 4096};
     struct producing producing;
     struct consuming consuming;
+    struct fletch_pumps_statistics statistics = {0};
     pair_start(&pair, true);
-    store_relaxed(&pair.proxy.cut_after, 100000); /* relaxed: a test's number */
+    store_relaxed(&pair.proxy.cut_after, holds ? 0 : 100000); /* relaxed: a test's number */
     start_consuming(&consuming, &pair.owner, NULL, 0);
-    producing = (struct producing){.place = &pair.writer, .batches = 1000, .rows = 1000};
+    producing = (struct producing){.place = &pair.writer, .batches = 100000, .rows = 1000};
     start(&producing);
-    while (load_relaxed(&pair.proxy.cuts) == 0) /* relaxed: a test's number */
+    while (load_relaxed(&pair.proxy.cuts) == 0 && statistics.frames_accepted < 20) {
         (void)usleep(1000);
-    store_relaxed(&pair.proxy.refuses, 1); /* relaxed: a test's flag */
+        fletch_pumps_statistics(pair.owner.pumps, &statistics);
+    }
+    store_relaxed(&pair.proxy.holds, holds ? 1 : 0); /* relaxed: a test's flag */
+    store_relaxed(&pair.proxy.refuses, 1);           /* relaxed: a test's flag */
     fletch_thread_join(&producing.thread);
     fletch_thread_join(&consuming.thread);
     assert_int_equal(producing.status, FLETCH_UNAVAILABLE);
@@ -289,6 +295,19 @@ static void who_does_not_come_back_is_lost(void **state)
     assert_contains(consuming.error.message, "PRODUCER_LOST");
     fletch_shuffle_reader_close(consuming.reader);
     pair_end(&pair);
+}
+
+static void who_does_not_come_back_is_lost(void **state)
+{
+    (void)state;
+    lose_the_way(false);
+}
+
+/* The connection stays, and nothing comes any more. */
+static void who_is_not_heard_is_lost(void **state)
+{
+    (void)state;
+    lose_the_way(true);
 }
 
 static void a_cancel_is_heard_on_the_other_side(void **state)
@@ -510,6 +529,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_connection_that_is_cut_goes_on),
         cmocka_unit_test(who_comes_early_waits),
         cmocka_unit_test(who_does_not_come_back_is_lost),
+        cmocka_unit_test(who_is_not_heard_is_lost),
         cmocka_unit_test(a_cancel_is_heard_on_the_other_side),
         cmocka_unit_test(who_is_not_meant_is_refused_by_name),
         cmocka_unit_test(partitions_are_pulled),

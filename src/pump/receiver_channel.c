@@ -1,5 +1,6 @@
-#include "base/status.h"
 #include "pump/receiver_channel.h"
+
+#include "base/status.h"
 
 /* What a receiver tells its sender. */
 
