@@ -105,6 +105,7 @@ static bool check_row(struct sim_model *model, uint32_t partition, const struct 
     if (!to->is_replay && !row->is_late && row->time <= to->watermark)
         return complain(model, "given behind the watermark", partition, row);
     to->next[stamp.producer]++;
+    to->has_some_of[stamp.producer] = true;
     to->rows++;
     return true;
 }

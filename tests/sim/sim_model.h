@@ -29,6 +29,7 @@ struct sim_producer {
 
 struct sim_partition {
     uint64_t next[SIM_PRODUCERS_MAX]; /* rows before this one were given, or go elsewhere */
+    bool has_some_of[SIM_PRODUCERS_MAX];
     uint64_t barrier;
     int64_t watermark;
     uint64_t rows;

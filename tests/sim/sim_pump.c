@@ -353,6 +353,24 @@ static bool process_restarted(struct pumped *pumped)
     return true;
 }
 
+/* By push, a process of which nothing was heard is not missed: it may not have begun yet. */
+static bool all_were_heard(const struct pumped *pumped)
+{
+    const struct sim_world *world = &pumped->world;
+    for (uint32_t b = 0; b < pumped->net.process_count; b++)
+        for (uint32_t i = 0; i < world->plan.producer_count; i++) {
+            bool is_heard = pumped->mode == FLETCH_PLACEMENT_PULL || pumped->homes[i] == b;
+            bool owns = false;
+            for (uint32_t p = 0; p < world->plan.partition_count; p++) {
+                owns |= pumped->owners[p] == b;
+                is_heard |= pumped->owners[p] == b && world->model.partitions[p].has_some_of[i];
+            }
+            if (owns && !is_heard)
+                return false;
+        }
+    return true;
+}
+
 static bool faults_made(struct pumped *pumped)
 {
     struct sim_world *world = &pumped->world;
@@ -363,12 +381,13 @@ static bool faults_made(struct pumped *pumped)
     if (world->plan.cancel_at != 0 && world->step >= world->plan.cancel_at) {
         uint32_t number = fletch_random_below(&world->random, pumped->net.process_count);
         world->is_cancelled = true;
+        world->model.may_lose = true; /* who is cut off meanwhile only learns that it is over */
         fletch_shuffle_cancel(pumped->net.processes[number].shuffle, "simulated");
         world->plan.cancel_at = 0;
     }
-    if (pumped->outage_at != 0 && world->step >= pumped->outage_at)
+    if (pumped->outage_at != 0 && world->step >= pumped->outage_at && all_were_heard(pumped))
         outage_begun(pumped);
-    if (pumped->kill_at != 0 && world->step >= pumped->kill_at)
+    if (pumped->kill_at != 0 && world->step >= pumped->kill_at && all_were_heard(pumped))
         return process_restarted(pumped);
     return true;
 }
