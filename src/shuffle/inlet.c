@@ -470,14 +470,14 @@ static enum fletch_status compare(const struct fletch_inlet *inlet,
         if (status != FLETCH_OK)
             return status;
         return fletch_error_set(
-                error, FLETCH_DATA_LOSS,
-                "DATA_LOSS: partition %u of shuffle '%s', producer %u: %" PRIu64
-                " frames with %" PRIu64 " rows and %" PRIu64 " bytes were sent, %" PRIu64
-                ", %" PRIu64 " and %" PRIu64 " came; sums of keys %016" PRIx64 " and %016" PRIx64
-                ", of rows %016" PRIx64 " and %016" PRIx64,
-                inlet->partitions[i], inlet->shuffle->specification.shown.text, inlet->producer,
-                sent->frames, sent->rows, sent->bytes, came->frames, came->rows, came->bytes,
-                sent->key_sum, came->key_sum, sent->row_sum, came->row_sum);
+            error, FLETCH_DATA_LOSS,
+            "DATA_LOSS: partition %u of shuffle '%s', producer %u: %" PRIu64 " frames with %" PRIu64
+            " rows and %" PRIu64 " bytes were sent, %" PRIu64 ", %" PRIu64 " and %" PRIu64
+            " came; sums of keys %016" PRIx64 " and %016" PRIx64 ", of rows %016" PRIx64
+            " and %016" PRIx64,
+            inlet->partitions[i], inlet->shuffle->specification.shown.text, inlet->producer,
+            sent->frames, sent->rows, sent->bytes, came->frames, came->rows, came->bytes,
+            sent->key_sum, came->key_sum, sent->row_sum, came->row_sum);
     }
     return FLETCH_OK;
 }

@@ -159,8 +159,8 @@ enum fletch_answer fletch_pump_link_read(struct fletch_pump_link *link,
     struct sim_stream *stream = stream_of(link);
     struct sim_wire *wire = stream->wire;
     struct sim_way *way = way_in(link);
-    const struct fletch_batch_place place = {
-        stream->cache, fletch_transport_account(stream->transport), error};
+    const struct fletch_batch_place place = {stream->cache,
+                                             fletch_transport_account(stream->transport), error};
     struct sim_message *message = way->first;
     if (message == NULL)
         return end_read(link, error);
@@ -212,8 +212,8 @@ enum fletch_status fletch_pump_link_write(struct fletch_pump_link *link,
     struct sim_message *message = malloc(sizeof *message + byte_count);
     if (message == NULL)
         abort();
-    *message = (struct sim_message){.due_ns = due_drawn(stream->wire, way),
-                                    .byte_count = byte_count};
+    *message =
+        (struct sim_message){.due_ns = due_drawn(stream->wire, way), .byte_count = byte_count};
     memcpy(message->bytes, bytes, byte_count);
     if (batch != NULL && fletch_batch_compact(&place, batch, &message->batch) != FLETCH_OK)
         abort();

@@ -2,8 +2,8 @@
 #define FLETCH_TESTS_SIM_LINK_H
 
 /* Connections of the simulation, in the place of DoExchange: sim_link.c has the functions of
- * pump/pump_link.h over these. A message travels as the bytes that would be sent, with a copy of its
- * rows; it comes when its time has come, in order, or never, where the connection was cut. */
+ * pump/pump_link.h over these. A message travels as the bytes that would be sent, with a copy of
+ * its rows; it comes when its time has come, in order, or never, where the connection was cut. */
 
 #include "base/random.h"
 #include "pump/pump_link.h"

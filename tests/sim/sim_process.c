@@ -251,8 +251,7 @@ static enum fletch_status session_provided(struct sim_process *process,
     for (*out_session = process->sessions; *out_session != NULL;
          *out_session = (*out_session)->next)
         if (!(*out_session)->dials && (*out_session)->number == hello->session &&
-            (*out_session)->role != hello->role &&
-            (*out_session)->phase < FLETCH_SESSION_LEAVING &&
+            (*out_session)->role != hello->role && (*out_session)->phase < FLETCH_SESSION_LEAVING &&
             fletch_id_equal(&(*out_session)->peer, &hello->incarnation))
             return FLETCH_OK;
     if (hello->resumes != 0)
@@ -283,8 +282,7 @@ static enum fletch_status admitted(struct sim_process *process, struct sim_visit
     if (status == FLETCH_OK)
         status = session_provided(process, shuffle, hello, &session, error);
     if (status == FLETCH_OK)
-        fletch_session_adopt(session, hello, visitor->link.stream,
-                             process->net->weather.now_ns);
+        fletch_session_adopt(session, hello, visitor->link.stream, process->net->weather.now_ns);
     fletch_shuffle_release(shuffle);
     return status;
 }
@@ -413,7 +411,7 @@ uint64_t sim_net_tell(struct sim_net *net)
 static void session_printed(const struct sim_process *process,
                             const struct fletch_pump_session *session)
 {
-    static const char *const phases[] = {"waiting",  "dialling", "greeting",
+    static const char *const phases[] = {"waiting", "dialling", "greeting",
                                          "running", "leaving",  "over"};
     printf("  %s session %u %s %s, %u resumes", phases[session->phase], session->number,
            session->dials ? "to" : "of who dialled", session->address, session->resumes);
@@ -423,8 +421,8 @@ static void session_printed(const struct sim_process *process,
                "%s; %" PRIu64 " frames accepted: %s\n",
                (int)sender->state, sender->held, sender->offering.first != NULL,
                sender->sending.first != NULL, sender->controlling_first != NULL,
-               session->ends.outlet == NULL                    ? "none"
-               : fletch_outlet_is_done(session->ends.outlet)   ? "done"
+               session->ends.outlet == NULL                       ? "none"
+               : fletch_outlet_is_done(session->ends.outlet)      ? "done"
                : fletch_outlet_may_have_any(session->ends.outlet) ? "has some"
                                                                   : "empty",
                sender->counters.frames_accepted, session->failure.message);
@@ -435,8 +433,8 @@ static void session_printed(const struct sim_process *process,
            "controls wait, %u of %u producers ended; %" PRIu64 " frames accepted: %s\n",
            (int)receiver->state, receiver->asking.first != NULL, receiver->telling.first != NULL,
            receiver->refusing.first != NULL, receiver->answers_due, receiver->controls_waiting,
-           receiver->producers_ended, receiver->producers_known,
-           receiver->counters.frames_accepted, session->failure.message);
+           receiver->producers_ended, receiver->producers_known, receiver->counters.frames_accepted,
+           session->failure.message);
     (void)process;
 }
 

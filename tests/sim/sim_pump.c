@@ -3,8 +3,8 @@
  * thread chooses every step from a seed; each event is held against the model of one shuffle
  * (sim_model.h), which does not know of processes: nothing is lost, repeated or out of order,
  * barriers and watermarks overtake nothing, ends come with the right rows. Where a process dies or
- * is cut off for longer than it is waited for, everybody hears of it in bounded time. Afterwards all
- * memory, credit and connections are given back, and at no time nobody moves.
+ * is cut off for longer than it is waited for, everybody hears of it in bounded time. Afterwards
+ * all memory, credit and connections are given back, and at no time nobody moves.
  * Arguments: the first seed, and how many times 400 of them. A failing seed is printed, and
  * `sim_pump <seed> 0` runs it alone. */
 
@@ -125,7 +125,17 @@ static void faults_planned(struct pumped *pumped, struct fletch_random *random)
                        pumped->outage_at == 0;
 }
 
-/* Where everybody is. Each owner reads with one or two readers; by pull anybody reads anything. */
+static bool owns_any(const struct pumped *pumped, uint32_t process)
+{
+    for (uint32_t p = 0; p < pumped->world.plan.partition_count; p++)
+        if (pumped->owners[p] == process)
+            return true;
+    return false;
+}
+
+/* Where everybody is. Each owner reads with one or two readers; by pull anybody reads anything.
+ * Who sends barriers does so where partitions are: elsewhere nobody knows which barriers have
+ * passed, so that a producer ahead of one may take the credit of those that are not. */
 static void places_planned(struct pumped *pumped, struct fletch_random *random)
 {
     struct sim_plan *plan = &pumped->world.plan;
@@ -146,6 +156,9 @@ static void places_planned(struct pumped *pumped, struct fletch_random *random)
         pumped->owners[p] = number % count;
         reader->partitions[reader->partition_count++] = p;
     }
+    for (uint32_t i = 0; plan->has_barriers && i < plan->producer_count; i++)
+        if (!owns_any(pumped, pumped->homes[i]))
+            pumped->homes[i] = pumped->owners[0];
 }
 
 /* ---- life ---- */
@@ -339,8 +352,8 @@ static bool process_restarted(struct pumped *pumped)
     pumped->killed = number;
     world->model.may_lose = true;
     for (uint32_t i = 0; i < world->plan.producer_count; i++)
-        world->model.producers[i].is_aborted |= pumped->homes[i] == number &&
-                                                !world->model.producers[i].has_ended;
+        world->model.producers[i].is_aborted |=
+            pumped->homes[i] == number && !world->model.producers[i].has_ended;
     sim_process_cut_off(process);
     users_ended(pumped, number);
     if (!process_ended(pumped, process))
@@ -515,14 +528,15 @@ static void plan_printed(const struct pumped *pumped)
     const struct sim_plan *plan = &pumped->world.plan;
     printf("processes %u, %s, homes %d, producers %u, partitions %u, rows %" PRIu64
            ", budget %" PRIu64 ", filling %u, pace %u, barriers %d, watermarks %d, puts %d, "
-           "spills %d, sums %d, latency %" PRIu64 ", room %u, eager %" PRIu64 ", cuts %u%%, holds %u%%, clean %d, "
+           "spills %d, sums %d, latency %" PRIu64 ", room %u, eager %" PRIu64
+           ", cuts %u%%, holds %u%%, clean %d, "
            "cancelled %d, killed %u, may lose %d, time %" PRIu64 " ms, %" PRIu64 " connections\n",
            pumped->net.process_count, pumped->mode == FLETCH_PLACEMENT_PULL ? "pull" : "push",
            pumped->has_homes, plan->producer_count, plan->partition_count, plan->rows_each,
            plan->budget_bytes, plan->filling_most, plan->reader_pace, plan->has_barriers,
            plan->has_watermarks, plan->has_puts, plan->spills, (int)plan->sums,
-           pumped->net.weather.latency_most_ns, pumped->net.weather.room_most, pumped->net.eager_bytes,
-           pumped->cut_percent, pumped->hold_percent, pumped->is_clean,
+           pumped->net.weather.latency_most_ns, pumped->net.weather.room_most,
+           pumped->net.eager_bytes, pumped->cut_percent, pumped->hold_percent, pumped->is_clean,
            pumped->world.is_cancelled, pumped->killed, pumped->world.model.may_lose,
            pumped->net.weather.now_ns / MILLISECOND, pumped->net.connections);
 }
@@ -542,8 +556,7 @@ static void world_printed(const struct pumped *pumped)
         printf("reader %u in process %u: %s, keeps %u: %s\n", i, pumped->reader_homes[i],
                reader->is_done ? "done" : "reading", reader->kept_count, reader->answer);
         for (uint32_t k = 0; k < reader->partition_count; k++)
-            printf("  partition %u: %" PRIu64 " rows, ended %d, failed %d\n",
-                   reader->partitions[k],
+            printf("  partition %u: %" PRIu64 " rows, ended %d, failed %d\n", reader->partitions[k],
                    world->model.partitions[reader->partitions[k]].rows,
                    world->model.partitions[reader->partitions[k]].has_ended,
                    world->model.partitions[reader->partitions[k]].has_failed);
