@@ -115,7 +115,8 @@ bool fletch_inlet_control_poll(struct fletch_inlet *inlet, enum fletch_status *o
 bool fletch_inlet_control_waits(const struct fletch_inlet *inlet);
 uint64_t fletch_inlet_control_mark(const struct fletch_inlet *inlet);
 
-/* The producer is lost: readers are told PRODUCER_LOST behind what was pushed. Idempotent. */
+/* The producer is lost: readers are told PRODUCER_LOST behind what was pushed. One that has ended
+ * cannot be lost any more. Idempotent. */
 void fletch_inlet_abort(struct fletch_inlet *inlet, const char *reason);
 
 /* Aborts a producer that has not ended: "its connection was closed without end". What was reserved
