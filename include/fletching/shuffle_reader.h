@@ -43,8 +43,8 @@ struct fletch_shuffle_reader_options {
 
 /** Opens a reader, before or after anything was written. OUT_OF_RANGE: no such partition;
  *  ALREADY_EXISTS: one of them has a reader, names it; FAILED_PRECONDITION: "CONSUMED", or it is
- *  another process's, which is named; CANCELLED; UNAVAILABLE, DATA_LOSS: an earlier reader was told so of one of them; RESOURCE_EXHAUSTED: no
- *  memory. Options NULL: all defaults. */
+ *  another process's, which is named; CANCELLED; UNAVAILABLE, DATA_LOSS: an earlier reader was
+ *  told so of one of them; RESOURCE_EXHAUSTED: no memory. Options NULL: all defaults. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_reader_open(struct fletch_shuffle *shuffle,
                            const struct fletch_shuffle_reader_options *options,
