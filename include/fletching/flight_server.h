@@ -21,6 +21,10 @@ FLETCH_BEGIN_DECLS
  *  where it does not begin with some other name in capitals, since clients merge statuses. What
  *  is missing in the table is UNIMPLEMENTED. Handlers of several calls run at the same time.
  *
+ *  Health. The same port answers grpc.health.v1.Health (Check and Watch), for the whole server ("")
+ *  and "arrow.flight.protocol.FlightService": SERVING until it drains, NOT_SERVING from then on,
+ *  which those who watch are told before their calls end. Everybody may ask: `authenticate` is not.
+ *
  *  On a worker a handler may block: in the stream's functions with a timeout, which end early when
  *  the call does, and elsewhere. On the loop it must not: timeouts are 0, and what cannot be done
  *  at once is left to a source. */

@@ -59,7 +59,8 @@ static enum fletch_answer find_schema(struct fletch_flight_stream *stream,
     struct fletch_flight_data data;
     enum fletch_answer answer;
     while ((answer = fletch_flight_stream_schema(stream, FLETCH_NO_TIMEOUT, out_schema, error)) ==
-           FLETCH_EMPTY)
+               FLETCH_CLOSED &&
+           error->status == FLETCH_FAILED_PRECONDITION)
         if (fletch_flight_stream_read(stream, FLETCH_NO_TIMEOUT, &data, error) != FLETCH_DONE)
             return FLETCH_CLOSED;
     return answer;

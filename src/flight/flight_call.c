@@ -204,9 +204,10 @@ static void finish_server(struct fletch_flight_stream *stream,
     struct fletch_field_list *trailers = &stream->trailers;
     struct fletch_error error;
     struct fletch_grpc_ending ending = {.status = finish->status, .text = finish->text};
-    if (fletch_flight_status_write(trailers, finish->status, finish->text, &finish->detail))
-        ending.metadata =
-            (struct fletch_grpc_metadata){fletch_field_list_fields(trailers), trailers->count};
+    /* Without memory for the detail there is none. */
+    (void)fletch_flight_detail_add(trailers, &finish->detail, &finish->detail_status);
+    ending.metadata =
+        (struct fletch_grpc_metadata){fletch_field_list_fields(trailers), trailers->count};
     /* Where headers cannot go, the end cannot either, and says so. */
     (void)respond(stream, &error);
     if (fletch_rpc_call_finish(call, &ending, &error) == FLETCH_INVALID_ARGUMENT) {

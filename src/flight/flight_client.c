@@ -368,7 +368,8 @@ static enum fletch_status get_from(struct fletch_flight_client *client,
         return status;
     enum fletch_answer answer =
         fletch_flight_stream_schema(stream, FLETCH_NO_TIMEOUT, &schema, &cause);
-    if (answer != FLETCH_CLOSED || cause.status == FLETCH_OK) {
+    /* Metadata before the schema are the caller's to read. */
+    if (answer != FLETCH_CLOSED || stream->user.has_item) {
         *out_stream = stream;
         return FLETCH_OK;
     }

@@ -99,6 +99,7 @@ struct fletch_flight_finish {
     enum fletch_status status;
     const char *text;
     struct fletch_flight_bytes detail;
+    struct fletch_flight_bytes detail_status; /* as google.rpc.Status */
 };
 
 /* The loop's thread alone. */
@@ -138,6 +139,7 @@ struct fletch_flight_user_half {
     bool is_half_closed; /* the peer sends no more messages */
     bool has_end;        /* `ended` can be read */
     bool has_written;    /* headers are gone */
+    bool has_begun;      /* so is the schema */
     bool is_finished;    /* this side writes no more */
 };
 

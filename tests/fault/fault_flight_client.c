@@ -69,10 +69,14 @@ static bool get(void)
     struct fletch_error error;
     if (!check(fletch_flight_client_do_get(ends.client, &call, &ticket, &stream, &error)))
         return false;
-    uint32_t count = flight_ends_read(&ends, stream, 10);
-    if (count < 3)
+    struct fletch_flight_batches batches = {.count = 0};
+    bool is_read =
+        check(fletch_flight_stream_read_all(stream, FLETCH_NO_TIMEOUT, &batches, &error));
+    assert_int_equal(batches.count, is_read ? 3 : 0);
+    fletch_flight_batches_release(&batches);
+    if (!is_read)
         fletch_flight_stream_cancel(stream); /* reading has failed, and the server may wait */
-    return check(flight_ends_close(stream, &error)) && count == 3;
+    return check(flight_ends_close(stream, &error)) && is_read;
 }
 
 static bool put(void)

@@ -277,6 +277,7 @@ bool flight_scene_start(struct flight_scene *scene)
     options.method_count = FLETCH_FLIGHT_METHODS;
     options.grpc.send_queue_bytes = SIZE_MAX / 2;
     options.grpc.message_limit_bytes = INT32_MAX;
+    options.grpc.word_failure = fletch_flight_status_word;
     enum fletch_status status = fletch_rpc_server_create(&options, &rpc->server, &error);
     if (status == FLETCH_OK) {
         struct fletch_rpc_channel_options channel =

@@ -279,7 +279,7 @@ static void send_raw(struct fletch_flight_stream *stream, const struct message *
     }
     (void)fetch_add_relaxed(&stream->unsent,
                             fletch_flight_unsent(1, message->count + FLETCH_FLIGHT_MESSAGE_COST));
-    stream->user.has_written = true;
+    stream->user.has_written = stream->user.has_begun = true;
     if (!fletch_flight_stream_command(stream, &outgoing->node.link))
         fletch_flight_outgoing_free(memory.cache, outgoing);
 }
@@ -339,10 +339,14 @@ static int end(void **state)
 
 static void check(const char *side, enum fletch_status status, uint32_t batches, const char *text)
 {
-    if (status != trap->status || batches != trap->batches)
+    /* A get that ends well has a schema. */
+    bool lacks_schema = strcmp(side, "get") == 0 && strchr(trap->messages, 's') == NULL;
+    enum fletch_status expected =
+        trap->status == FLETCH_OK && lacks_schema ? FLETCH_INTERNAL : trap->status;
+    if (status != expected || batches != trap->batches)
         fail_msg("%s '%s': %s after %u batches (%s), and not %s after %u", side, trap->messages,
-                 fletch_status_name(status), (unsigned)batches, text,
-                 fletch_status_name(trap->status), (unsigned)trap->batches);
+                 fletch_status_name(status), (unsigned)batches, text, fletch_status_name(expected),
+                 (unsigned)trap->batches);
 }
 
 static void put_trap(void)
