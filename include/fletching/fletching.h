@@ -38,6 +38,7 @@
 #include <fletching/partition.h>
 #include <fletching/partition_store.h>
 #include <fletching/partition_writer.h>
+#include <fletching/placement.h>
 #include <fletching/range_sample.h>
 #include <fletching/ring.h>
 #include <fletching/runtime.h>

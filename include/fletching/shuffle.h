@@ -6,6 +6,7 @@
 
 #include <fletching/export.h>
 #include <fletching/partition.h>
+#include <fletching/placement.h>
 #include <fletching/status.h>
 #include <fletching/transport.h>
 
@@ -93,6 +94,20 @@ struct fletch_shuffle_options {
      *  fletch_shuffle_add_producer, also when all that came have ended, until
      *  fletch_shuffle_seal. */
     uint32_t hold_open;
+    /** FLETCH_SHUFFLE_ID_BYTES that no other shuffle has; NULL: random ones. With name and epoch the
+     *  identity, by which the processes of one shuffle know each other's. */
+    const unsigned char *id;
+    /** How often it was begun anew: who comes with an old one is refused. 0: 1. */
+    uint32_t epoch;
+    /** Which process owns which partition; NULL: this one owns all. */
+    const struct fletch_placement *placement;
+};
+
+#define FLETCH_SHUFFLE_ID_BYTES 16
+
+struct fletch_shuffle_identity {
+    unsigned char id[FLETCH_SHUFFLE_ID_BYTES];
+    uint32_t epoch;
 };
 
 /** Registers a shuffle; one reference, the caller's. ALREADY_EXISTS: the name is taken;
@@ -152,6 +167,8 @@ FLETCH_EXPORT struct fletch_schema *fletch_shuffle_schema(const struct fletch_sh
 FLETCH_EXPORT uint32_t fletch_shuffle_partition_count(const struct fletch_shuffle *shuffle);
 /** Bytes that a frame is to have. */
 FLETCH_EXPORT size_t fletch_shuffle_frame_bytes(const struct fletch_shuffle *shuffle);
+FLETCH_EXPORT void fletch_shuffle_identity(const struct fletch_shuffle *shuffle,
+                                           struct fletch_shuffle_identity *out_identity);
 
 /** Where a partition stands. */
 enum fletch_partition_state {

@@ -29,6 +29,13 @@ static void count(struct fletch_flight_stream *stream, uint64_t received, uint64
 
 /* ---- to the user ---- */
 
+static void notify(struct fletch_flight_stream *stream)
+{
+    fletch_eventcount_notify_inline(&stream->waiting, UINT32_MAX);
+    if (half_of(stream)->listener != NULL)
+        fletch_eventcount_notify_inline(half_of(stream)->listener, UINT32_MAX);
+}
+
 /* False: the user has left, and the node is the caller's. */
 static bool tell(struct fletch_flight_stream *stream, struct fletch_flight_node *node)
 {
@@ -36,7 +43,7 @@ static bool tell(struct fletch_flight_stream *stream, struct fletch_flight_node 
     if (fletch_inbox_push(&stream->messages, &node->link, &was_empty) != FLETCH_DONE)
         return false;
     if (was_empty) {
-        fletch_eventcount_notify_inline(&stream->waiting, UINT32_MAX);
+        notify(stream);
         fletch_event_loop_handed_over(stream->options.loop);
     }
     return true;
@@ -74,7 +81,7 @@ static void forget_outgoing(struct fletch_flight_stream *stream,
     uint64_t before = fetch_sub_relaxed(&stream->unsent, done);
     if (!is_crowded(stream, before) || is_crowded(stream, before - done))
         return;
-    fletch_eventcount_notify_inline(&stream->waiting, UINT32_MAX);
+    notify(stream);
     if (stream->options.happened != NULL)
         fletch_flight_stream_wake(stream);
 }
@@ -131,6 +138,8 @@ static void end(struct fletch_flight_stream *stream, enum fletch_status status, 
      * sleepers and that of who goes to sleep order it and the flag */
     if (fletch_eventcount_is_awaited(&stream->waiting) && load_relaxed(&stream->unsent) != 0)
         fletch_eventcount_wake(&stream->waiting, UINT32_MAX);
+    if (half_of(stream)->listener != NULL)
+        fletch_eventcount_notify_inline(half_of(stream)->listener, UINT32_MAX);
     close_commands(stream);
     if (stream->options.counters != NULL)
         /* relaxed: written by this thread only, and read as a number */
@@ -279,6 +288,16 @@ static bool take_wake(struct fletch_flight_stream *stream, const struct fletch_i
     return true;
 }
 
+/* Whether another eventcount is to be told from now on. */
+static bool take_listener(struct fletch_flight_stream *stream, const struct fletch_inbox_node *node)
+{
+    if (((const struct fletch_flight_node *)(const void *)node)->kind != FLETCH_FLIGHT_NODE_LISTEN)
+        return false;
+    half_of(stream)->listener = stream->listener;
+    fletch_eventcount_notify_inline(stream->listener, UINT32_MAX);
+    return true;
+}
+
 /* What need not wait for the call: it will be none. */
 static bool is_cancel(const struct fletch_inbox_node *node)
 {
@@ -296,6 +315,8 @@ static void do_commands(struct fletch_flight_stream *stream, struct fletch_inbox
         struct fletch_inbox_node *next = node->next;
         if (take_wake(stream, node))
             is_woken = true;
+        else if (take_listener(stream, node))
+            (void)0;
         else if (!half->is_attached && !half->is_ended && !is_cancel(node))
             hold(stream, node);
         else if (!half->is_attached && !half->is_ended)

@@ -20,6 +20,7 @@ enum fletch_flight_node_kind {
     FLETCH_FLIGHT_NODE_FINISH,   /* this side has ended: a status, or a half-close */
     FLETCH_FLIGHT_NODE_CANCEL,
     FLETCH_FLIGHT_NODE_WAKE,
+    FLETCH_FLIGHT_NODE_LISTEN, /* another eventcount is to be told */
     FLETCH_FLIGHT_NODE_CLOSE /* the user's half is gone */
 };
 

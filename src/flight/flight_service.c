@@ -17,6 +17,7 @@ struct fletch_flight_visit {
     struct fletch_flight_source source;
     bool has_source;
     bool is_dispatched;
+    bool is_taken_over;
 };
 
 static const struct fletch_flight_service *service_of(const struct fletch_flight_visit *visit)
@@ -177,7 +178,7 @@ static void finish(const struct fletch_flight_visit *visit, enum fletch_status s
         (void)!fletch_flight_stream_finish(visit->stream, &end, NULL);
 }
 
-/* Calls the handler. False: it has left a source. */
+/* Calls the handler. False: it has left a source, or the stream is another's. */
 static bool run_handler(struct fletch_flight_visit *visit)
 {
     const struct fletch_flight_side *side = &visit->stream->options.method->client;
@@ -193,7 +194,7 @@ static bool run_handler(struct fletch_flight_visit *visit)
     if (status == FLETCH_OK)
         status = call_handler(visit, request, &error);
     fletch_flight_release(made);
-    if (status == FLETCH_OK && visit->has_source)
+    if (visit->is_taken_over || (status == FLETCH_OK && visit->has_source))
         return false;
     finish(visit, status, &error);
     return true;
@@ -205,7 +206,16 @@ static void run_job(struct fletch_flight_job *job, struct fletch_buffer_cache *c
     fletch_flight_stream_use(visit->stream, cache);
     if (!fletch_flight_stream_is_over(visit->stream))
         (void)run_handler(visit);
-    end_visit(visit);
+    if (visit->is_taken_over)
+        fletch_block_release(visit);
+    else
+        end_visit(visit);
+}
+
+void fletch_flight_stream_take_over(struct fletch_flight_stream *stream)
+{
+    struct fletch_flight_visit *visit = stream->options.context;
+    visit->is_taken_over = true;
 }
 
 /* ---- sources ---- */
@@ -252,12 +262,15 @@ static void dispatch(struct fletch_flight_visit *visit)
         fletch_flight_workers_submit(service->workers, &visit->job);
         return;
     }
-    if (!run_handler(visit)) {
+    if (run_handler(visit)) {
+        stream->options.happened = NULL;
+        end_visit(visit);
+    } else if (visit->is_taken_over) {
+        stream->options.happened = NULL;
+        fletch_block_release(visit);
+    } else {
         step(visit);
-        return;
     }
-    stream->options.happened = NULL;
-    end_visit(visit);
 }
 
 static void happened(void *context)

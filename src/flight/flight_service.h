@@ -38,6 +38,12 @@ struct fletch_flight_service_method {
     enum fletch_flight_method_id id;
 };
 
+/* From within a handler of data, of either run mode: the stream is the caller's from here on, who
+ * may hand it to another thread once nothing else is done with it in the handler, and gives it back
+ * by fletch_flight_stream_finish and fletch_flight_stream_leave before the server is destroyed. It
+ * needs a cache first (fletch_flight_stream_use). What the handler returns means nothing. */
+void fletch_flight_stream_take_over(struct fletch_flight_stream *stream);
+
 /* struct fletch_rpc_method's `begin`. */
 void fletch_flight_service_begin(void *context, struct fletch_rpc_call *call,
                                  const struct fletch_rpc_request *request);

@@ -41,6 +41,7 @@ static void init(struct fletch_flight_stream *stream,
         .end.kind = FLETCH_FLIGHT_NODE_END,
         .answered.kind = FLETCH_FLIGHT_NODE_HEADERS,
         .wake.kind = FLETCH_FLIGHT_NODE_WAKE,
+        .listen.kind = FLETCH_FLIGHT_NODE_LISTEN,
         .cancel.kind = FLETCH_FLIGHT_NODE_CANCEL,
         .close.kind = FLETCH_FLIGHT_NODE_CLOSE,
         .finish.node.kind = FLETCH_FLIGHT_NODE_FINISH,
@@ -140,6 +141,16 @@ static bool command_once(struct fletch_flight_stream *stream, struct fletch_flig
 void fletch_flight_stream_wake(struct fletch_flight_stream *stream)
 {
     (void)command_once(stream, &stream->wake, &stream->is_woken);
+}
+
+void fletch_flight_stream_listen(struct fletch_flight_stream *stream,
+                                 struct fletch_eventcount *listener)
+{
+    stream->listener = listener;
+    stream->listen.link.next = NULL;
+    /* Where the call is over, all that it had to tell is here. */
+    if (!fletch_flight_stream_command(stream, &stream->listen.link))
+        fletch_eventcount_notify(listener, UINT32_MAX);
 }
 
 void fletch_flight_stream_cancel(struct fletch_flight_stream *stream)
@@ -496,6 +507,17 @@ static enum fletch_answer wait_room(struct fletch_flight_stream *stream, uint64_
     return answer == FLETCH_CLOSED ? tell_over(stream, error) : answer;
 }
 
+enum fletch_answer fletch_flight_stream_room(struct fletch_flight_stream *stream)
+{
+    return wait_room(stream, 0, NULL);
+}
+
+void fletch_flight_stream_know_peer(struct fletch_flight_stream *stream)
+{
+    stream->options.peer_reads_deltas = true;
+    stream->user.sends_whole = true;
+}
+
 static enum fletch_codec codec_of(enum fletch_ipc_compression compression)
 {
     return compression == FLETCH_IPC_COMPRESSION_LZ4    ? FLETCH_CODEC_LZ4_FRAME
@@ -507,7 +529,8 @@ static enum fletch_codec codec_of(enum fletch_ipc_compression compression)
 static size_t message_limit(const struct fletch_flight_stream *stream,
                             const struct fletch_flight_write_options *options)
 {
-    size_t most = FLETCH_FLIGHT_SPLIT_BYTES + FLETCH_FLIGHT_HEAD_ROOM;
+    size_t most = stream->user.sends_whole ? INT32_MAX
+                                           : FLETCH_FLIGHT_SPLIT_BYTES + FLETCH_FLIGHT_HEAD_ROOM;
     size_t limit = options->message_limit_bytes != 0 ? options->message_limit_bytes
                                                      : stream->options.peer_message_bytes;
     return limit < most ? limit : most;

@@ -111,6 +111,7 @@ struct fletch_flight_loop_half {
     struct fletch_inbox_node *held_last;
     uint32_t under_way; /* messages that gRPC has */
     uint32_t depth;     /* of functions that may not end the stream */
+    struct fletch_eventcount *listener; /* told of all that `waiting` is; NULL: none */
     bool is_attached;
     bool is_ended;
     bool awaits_task; /* the task is posted, or will be, and nothing else follows */
@@ -141,6 +142,7 @@ struct fletch_flight_user_half {
     bool has_written;    /* headers are gone */
     bool has_begun;      /* so is the schema */
     bool is_finished;    /* this side writes no more */
+    bool sends_whole;    /* batches are not split */
 };
 
 struct fletch_flight_stream {
@@ -149,6 +151,8 @@ struct fletch_flight_stream {
     struct fletch_allocator allocator;
     struct fletch_flight_node half_closed, answered, end; /* to the user */
     struct fletch_flight_node wake, cancel, close;        /* to the loop */
+    struct fletch_flight_node listen;                     /* the same, with `listener` */
+    struct fletch_eventcount *listener;                   /* the user's, then the loop's */
     struct fletch_flight_finish finish;                   /* where there is no memory for one */
     struct fletch_flight_ended ended;                     /* the loop's, then the user's */
     struct fletch_flight_headers answer;                  /* the same: a client's headers */
@@ -201,6 +205,19 @@ void fletch_flight_stream_leave(struct fletch_flight_stream *stream);
 /* The thread that uses it from here on has this cache. */
 void fletch_flight_stream_use(struct fletch_flight_stream *stream,
                               struct fletch_buffer_cache *cache);
+
+/* Has an eventcount told whenever something has come, there is room again, or the call is over; and
+ * once now. It is of who waits for several streams, and outlives the client or server. Once. */
+void fletch_flight_stream_listen(struct fletch_flight_stream *stream,
+                                 struct fletch_eventcount *listener);
+
+/* The peer is this library too: dictionaries may grow, and batches go whole whatever their size.
+ * Before fletch_flight_stream_begin. */
+void fletch_flight_stream_know_peer(struct fletch_flight_stream *stream);
+
+/* Whether something may be written now: DONE, FULL or CLOSED. Who has found it full is told when
+ * that is over, and nobody else writes meanwhile. */
+enum fletch_answer fletch_flight_stream_room(struct fletch_flight_stream *stream);
 
 /* Client: waits for the first answer, or the end. DONE, EMPTY. */
 enum fletch_answer fletch_flight_stream_wait_answer(struct fletch_flight_stream *stream,

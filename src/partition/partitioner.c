@@ -17,6 +17,11 @@ static const char *const method_names[] = {
     [FLETCH_PARTITION_BROADCAST] = "broadcast",
 };
 
+const char *fletch_partition_method_name(enum fletch_partition_method method)
+{
+    return method_names[method];
+}
+
 const char *fletch_partitioner_name(const struct fletch_partitioner *partitioner)
 {
     return method_names[partitioner->method];

@@ -27,6 +27,9 @@ static inline bool fletch_partitioner_has_hashes(const struct fletch_partitioner
            partitioner->method == FLETCH_PARTITION_SPARK_MURMUR3;
 }
 
+/* As fletch_partitioner_name. */
+const char *fletch_partition_method_name(enum fletch_partition_method method);
+
 /* INVALID_ARGUMENT: an option that cannot be, whatever the types of the columns. */
 enum fletch_status
 fletch_partitioner_check_options(const struct fletch_partitioner_options *options,

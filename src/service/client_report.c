@@ -181,13 +181,12 @@ static bool read_report(json_t *document, struct fletch_shuffle_report *out, str
     const json_t *keys = json_object_get(document, "keys");
     const json_t *partitions = json_object_get(document, "partition");
     const size_t key_count = json_array_size(keys), count = json_array_size(partitions);
-    char *block = fletch_block_allocate(NULL, sizeof(struct side) +
-                                                  count * sizeof(struct fletch_partition_report) +
-                                                  key_count * sizeof(const char *));
+    char *block =
+        fletch_block_allocate(NULL, count * sizeof(struct fletch_partition_report) +
+                                        key_count * sizeof(const char *) + sizeof(struct side));
     if (block == NULL)
         return false;
-    struct fletch_partition_report *all =
-        (struct fletch_partition_report *)(void *)(block + sizeof(struct side));
+    struct fletch_partition_report *all = (struct fletch_partition_report *)(void *)block;
     const char **names = (const char **)(void *)(all + count);
     for (size_t i = 0; i < count; i++)
         read_partition(json_array_get(partitions, i), &all[i]);
@@ -211,7 +210,7 @@ static bool read_report(json_t *document, struct fletch_shuffle_report *out, str
         .sums = (enum fletch_sum_level)place_of(fletch_service_sums, 5, text_of(document, "sums")),
         .partitions = count > 0 && count == number_of(document, "partitions") ? all : NULL,
     };
-    read_name(document, (struct side *)(void *)block, out);
+    read_name(document, (struct side *)(void *)(names + key_count), out);
     read_statistics(json_object_get(document, "statistics"), &out->statistics);
     out->producers_unverified = out->statistics.producers_unverified;
     return true;

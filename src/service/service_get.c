@@ -73,8 +73,9 @@ static void ended(void *context)
             get->status = FLETCH_CANCELLED;
     }
     tell(get, FLETCH_NOTICE_GET_ENDED, get->has_ended ? "" : "it broke off");
-    fletch_service_uncount(&get->service->counters.gets_now);
+    struct fletch_service *service = get->service;
     dismantle(get);
+    fletch_service_uncount(&service->counters.gets_now);
 }
 
 static enum fletch_answer fail(struct get *get, enum fletch_status status)

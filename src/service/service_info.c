@@ -22,6 +22,7 @@ struct draft {
     char number[NUMBER_BYTES];
     char command[FLETCH_SERVICE_TICKET_BYTES];
     char state[FLETCH_SERVICE_STATE_BYTES];
+    struct fletch_flight_endpoint *endpoints; /* one block with their texts */
     struct endpoint_text *texts;
 };
 
@@ -110,8 +111,8 @@ static void set_state(struct draft *draft, const struct fletch_shuffle *shuffle)
 static void end_draft(struct draft *draft)
 {
     fletch_service_plain_end(&draft->plain);
-    if (draft->texts != NULL)
-        fletch_block_release(draft->texts);
+    if (draft->endpoints != NULL)
+        fletch_block_release(draft->endpoints);
     fletch_block_release(draft);
 }
 
@@ -132,27 +133,26 @@ static enum fletch_status make_draft(const struct fletch_service *service,
     if (draft == NULL)
         return refuse_memory(count, error);
     memset(draft, 0, sizeof *draft);
-    const size_t text_bytes = count * sizeof draft->texts[0];
-    draft->texts = fletch_block_allocate(
-        &service->allocator, text_bytes + count * sizeof(struct fletch_flight_endpoint));
+    const size_t endpoint_bytes = count * sizeof(struct fletch_flight_endpoint);
+    draft->endpoints =
+        fletch_block_allocate(&service->allocator, endpoint_bytes + count * sizeof draft->texts[0]);
+    draft->texts = (struct endpoint_text *)(void *)((char *)draft->endpoints + endpoint_bytes);
     enum fletch_status status =
-        draft->texts == NULL
+        draft->endpoints == NULL
             ? refuse_memory(count, error)
             : fletch_service_plain_start(&draft->plain, stream, target->shuffle, error);
     if (status != FLETCH_OK) {
         end_draft(draft);
         return status;
     }
-    struct fletch_flight_endpoint *endpoints =
-        (struct fletch_flight_endpoint *)(void *)((char *)draft->texts + text_bytes);
     draft->locations[0] = service->options.public_location;
     draft->info.schema = draft->plain.schema;
-    draft->info.endpoints = endpoints;
+    draft->info.endpoints = draft->endpoints;
     set_descriptor(draft, target);
     set_totals(draft, target->shuffle, target->partition);
     set_state(draft, target->shuffle);
     for (uint32_t i = 0; i < count; i++)
-        set_endpoint(draft, target, is_whole ? i : target->partition, &endpoints[i]);
+        set_endpoint(draft, target, is_whole ? i : target->partition, &draft->endpoints[i]);
     *out_draft = draft;
     return FLETCH_OK;
 }

@@ -79,8 +79,9 @@ static void ended(void *context)
             fletch_service_count(&put->service->counters.puts_lost, 1);
         tell(put, FLETCH_NOTICE_PUT_ENDED, put->has_ended ? "" : put->waits_for.message);
     }
-    fletch_service_uncount(&put->service->counters.puts_now);
+    struct fletch_service *service = put->service;
     dismantle(put);
+    fletch_service_uncount(&service->counters.puts_now);
 }
 
 /* Ends the call, and with it the producer, if it has not ended. */

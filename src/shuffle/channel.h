@@ -19,6 +19,12 @@ struct fletch_channel_totals {
 
 struct fletch_frame;
 
+/* First in, first out: shuffle/frame.h. */
+struct fletch_frame_list {
+    struct fletch_frame *first;
+    struct fletch_frame *last;
+};
+
 struct fletch_channel {
     uint32_t producer;
     uint32_t partition;
@@ -26,12 +32,15 @@ struct fletch_channel {
     /* The writer's; read by the reader once the end has come (the inbox's edge covers that). */
     struct fletch_channel_totals sent;
     struct fletch_credit_request request;
+    uint64_t
+        held_mask; /* of a frame's barrier: what it may be held for here; 0: let out as it is */
     /* Frames that wait for credit, oldest first; the writer's alone. */
     struct fletch_frame *first_waiting;
     struct fletch_frame *last_waiting;
     struct fletch_channel *next_waiting; /* of the writer's channels that have some */
     /* The reading side's. */
     FLETCH_ISOLATED struct fletch_channel_totals received;
+    struct fletch_frame_list unaccepted; /* an outlet's: taken, and not accepted, oldest first */
 };
 
 #endif

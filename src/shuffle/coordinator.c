@@ -16,7 +16,7 @@
 #define QUEUED_MARK (1u << 2)    /* the task is with the serial */
 #define NOTIFYING_MARK (1u << 3) /* the serial is about to carry it out and notify the sleeper */
 
-enum producer_end { OPEN, ENDED, ABORTED };
+enum producer_end { OPEN, ENDED, ABORTED, ABSENT };
 
 struct producer {
     uint64_t named;  /* the largest barrier that it was answered OK, or waited for */
@@ -52,7 +52,7 @@ struct fletch_coordinator {
     FLETCH_ISOLATED struct fletch_coordinator_options options;
     struct producer *producers;
     struct slot *slots;
-    uint32_t producer_count;
+    uint32_t producer_count; /* one more than the highest number */
     uint32_t open_count;
     uint32_t ended_count;
     struct fletch_barriers barriers;
@@ -114,9 +114,11 @@ static void publish(struct fletch_coordinator *coordinator)
     store_relaxed(&coordinator->due_ns, fletch_watermarks_due_ns(&coordinator->watermarks));
 }
 
-static void add_producer(struct fletch_coordinator *coordinator, uint64_t now_ns)
+/* Numbers that are passed over are nobody's until they are asked for. */
+static void add_producer(struct fletch_coordinator *coordinator, uint32_t producer, uint64_t now_ns)
 {
-    uint32_t producer = coordinator->producer_count++;
+    while (coordinator->producer_count <= producer)
+        coordinator->producers[coordinator->producer_count++].end = ABSENT;
     coordinator->open_count++;
     coordinator->producers[producer] =
         (struct producer){.passed = fletch_barriers_latest(&coordinator->barriers)};
@@ -142,7 +144,7 @@ enum fletch_status fletch_coordinator_create(const struct fletch_coordinator_opt
     for (uint32_t i = 0; i < options->barrier_limit; i++)
         coordinator->slots[i] = (struct slot){.task = {.run = run_slot}, .number = i};
     for (uint32_t i = 0; i < options->producer_count; i++)
-        add_producer(coordinator, options->now_ns);
+        add_producer(coordinator, i, options->now_ns);
     publish(coordinator);
     *out_coordinator = coordinator;
     return FLETCH_OK;
@@ -161,7 +163,7 @@ struct fletch_serial *fletch_coordinator_serial(struct fletch_coordinator *coord
 
 /* ---- what an operation is answered ---- */
 
-static const char *const end_names[] = {"is open", "has ended", "was aborted"};
+static const char *const end_names[] = {"is open", "has ended", "was aborted", "was not added"};
 
 /* OK, or why the producer may not say anything. */
 static enum fletch_status check_producer(const struct fletch_coordinator *coordinator,
@@ -225,11 +227,17 @@ static enum fletch_status answer_add_producer(struct fletch_coordinator *coordin
         return fletch_error_set(&operation->error, FLETCH_FAILED_PRECONDITION,
                                 "FAILED_PRECONDITION: the set of %" PRIu32 " producers is fixed",
                                 options->producer_count);
-    if (coordinator->producer_count == options->producer_limit)
+    uint32_t wanted = operation->wanted_producer;
+    if (wanted == 0)
+        wanted = coordinator->producer_count;
+    if (wanted >= options->producer_limit)
         return fletch_error_set(&operation->error, FLETCH_RESOURCE_EXHAUSTED,
                                 "RESOURCE_EXHAUSTED: there are %" PRIu32 " producers, the limit",
                                 options->producer_limit);
-    operation->added_producer = coordinator->producer_count;
+    if (wanted < coordinator->producer_count && coordinator->producers[wanted].end != ABSENT)
+        return fletch_error_set(&operation->error, FLETCH_ALREADY_EXISTS,
+                                "ALREADY_EXISTS: producer %" PRIu32 " was added before", wanted);
+    operation->added_producer = wanted;
     return FLETCH_OK;
 }
 
@@ -367,7 +375,7 @@ static void do_abort(struct fletch_coordinator *coordinator,
 static void do_add_producer(struct fletch_coordinator *coordinator,
                             const struct fletch_control_operation *question)
 {
-    add_producer(coordinator, question->now_ns);
+    add_producer(coordinator, question->added_producer, question->now_ns);
 }
 
 static void (*const steps[])(struct fletch_coordinator *coordinator,
@@ -439,7 +447,7 @@ static enum outcome try_answer(struct fletch_coordinator *coordinator,
                                struct fletch_control_operation *operation)
 {
     /* The owner may fill it anew as soon as it is answered. */
-    const struct fletch_control_operation question = {
+    struct fletch_control_operation question = {
         .kind = operation->kind,
         .producer = operation->producer,
         .barrier = operation->barrier,
@@ -448,6 +456,7 @@ static enum outcome try_answer(struct fletch_coordinator *coordinator,
     };
     bool waits;
     operation->status = answer(coordinator, operation, &waits);
+    question.added_producer = operation->added_producer;
     enum fletch_status status = operation->status;
     if (waits)
         return MUST_WAIT;

@@ -70,8 +70,9 @@ struct fletch_control_operation {
     uint32_t producer;
     uint64_t barrier;
     int64_t watermark;
-    const char *reason; /* of an abort, or NULL; alive until it is answered */
-    uint64_t now_ns;    /* of any kind: for what becomes idle by time */
+    const char *reason;       /* of an abort, or NULL; alive until it is answered */
+    uint32_t wanted_producer; /* of a new producer: its number; 0: the next one */
+    uint64_t now_ns;          /* of any kind: for what becomes idle by time */
     /* The answer. */
     enum fletch_status status;
     uint32_t added_producer;

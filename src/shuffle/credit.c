@@ -409,6 +409,11 @@ bool fletch_credit_request_granted(struct fletch_credit_request *request,
     return true;
 }
 
+uint64_t fletch_credit_request_bytes(struct fletch_credit_request *request)
+{
+    return load_relaxed(&request->word) >> BYTES_SHIFT; /* relaxed: the owner's bits of the word */
+}
+
 bool fletch_credit_request_give_up(struct fletch_credit_request *request,
                                    enum fletch_credit_source *out_source)
 {

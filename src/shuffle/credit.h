@@ -166,6 +166,9 @@ bool fletch_credit_request_obtain(struct fletch_credit_request *request, uint64_
                                   uint64_t barrier, bool asks,
                                   enum fletch_credit_source *out_source);
 
+/* What was asked for last. Owner's. */
+uint64_t fletch_credit_request_bytes(struct fletch_credit_request *request);
+
 /* Stops waiting. True: it was granted meanwhile, as for fletch_credit_request_granted. False: the
  * caller has nothing, and its turn goes to the next. Idle: false. Owner's; does not block. */
 bool fletch_credit_request_give_up(struct fletch_credit_request *request,

@@ -44,4 +44,29 @@ struct fletch_frame {
     struct fletch_stack_node free;  /* while it is there */
 };
 
+static inline void fletch_frame_list_append(struct fletch_frame_list *list,
+                                            struct fletch_frame *frame)
+{
+    frame->node.next = NULL;
+    if (list->first == NULL)
+        list->first = frame;
+    else
+        list->last->node.next = &frame->node;
+    list->last = frame;
+}
+
+static inline struct fletch_frame *fletch_frame_next(const struct fletch_frame *frame)
+{
+    return (struct fletch_frame *)(void *)frame->node.next;
+}
+
+/* The first one, taken out; NULL: there is none. */
+static inline struct fletch_frame *fletch_frame_list_pop(struct fletch_frame_list *list)
+{
+    struct fletch_frame *frame = list->first;
+    if (frame != NULL)
+        list->first = fletch_frame_next(frame);
+    return frame;
+}
+
 #endif

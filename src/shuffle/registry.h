@@ -54,6 +54,11 @@ struct fletch_shuffle *fletch_registry_find_hash(struct fletch_transport *transp
 struct fletch_shuffle *fletch_registry_next(struct fletch_transport *transport,
                                             struct fletch_epoch_reader *epoch_reader,
                                             struct fletch_store_scan *scan);
+/* enum fletch_name_state: whether who registers it has got its name. Any thread. */
+static inline uint32_t fletch_registry_name_state(const struct fletch_shuffle *shuffle)
+{
+    return load_acquire(&shuffle->name_state); /* E1 acquire */
+}
 
 /* Partition `number` of the shuffle, or NULL: there is none, or the shuffle was closed. The caller
  * has a reference to the shuffle. */

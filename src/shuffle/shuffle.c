@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "memory/budget.h"
+#include "shuffle/media.h"
+#include "shuffle/refusal.h"
 #include "shuffle/registry.h"
 #include "shuffle/shuffle_seat.h"
 #include "shuffle/specification.h"
@@ -29,6 +31,15 @@ static void end_partitions(struct fletch_shuffle *shuffle)
                        barrier_count * sizeof shuffle->barriers[0], _Alignof(struct fletch_frame));
 }
 
+static void end_refusals(struct fletch_shuffle *shuffle)
+{
+    while (shuffle->refusals != NULL) {
+        struct fletch_refusal *refusal = shuffle->refusals;
+        shuffle->refusals = refusal->next;
+        fletch_refusal_free(refusal);
+    }
+}
+
 /* With the last reference: nobody writes, reads or finds it any more. It was closed, which dropped
  * all frames, or never entered. */
 static void end(struct fletch_shared *shared)
@@ -36,6 +47,7 @@ static void end(struct fletch_shared *shared)
     struct fletch_shuffle *shuffle = (struct fletch_shuffle *)(void *)shared;
     struct fletch_transport *transport = shuffle->transport;
     end_partitions(shuffle);
+    end_refusals(shuffle);
     fletch_shuffle_seats_free(shuffle);
     fletch_coordinator_destroy(shuffle->coordinator);
     fletch_account_close(shuffle->retained);
@@ -144,6 +156,44 @@ static enum fletch_status enter(struct fletch_shuffle *shuffle, struct fletch_er
     return status;
 }
 
+/* ---- other processes ---- */
+
+/* Whoever writes finds an outlet for each partition that is not this process's. */
+static enum fletch_status check_attached(const struct fletch_shuffle *shuffle,
+                                         struct fletch_error *error)
+{
+    for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)
+        if (!fletch_placement_may_read(&shuffle->specification.placement, p) &&
+            !fletch_mailbox_has_owner(&shuffle->partitions[p].mailbox))
+            return fletch_error_set(error, FLETCH_INTERNAL,
+                                    "INTERNAL: nobody lets out partition %u of shuffle '%s'", p,
+                                    shuffle->specification.shown.text);
+    return FLETCH_OK;
+}
+
+static enum fletch_status attach(struct fletch_shuffle *shuffle, struct fletch_error *error)
+{
+    const struct fletch_media *media = shuffle->transport->media;
+    if (!shuffle->specification.placement.has_others)
+        return FLETCH_OK;
+    if (media == NULL)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "FAILED_PRECONDITION: shuffle '%s' has partitions of other "
+                                "processes, and its transport has no client or server to reach "
+                                "them",
+                                shuffle->specification.shown.text);
+    enum fletch_status status = media->attach(media->context, shuffle, error);
+    shuffle->is_attached = status == FLETCH_OK;
+    return status == FLETCH_OK ? check_attached(shuffle, error) : status;
+}
+
+static void detach(struct fletch_shuffle *shuffle)
+{
+    const struct fletch_media *media = shuffle->transport->media;
+    if (shuffle->is_attached)
+        media->detach(media->context, shuffle);
+}
+
 enum fletch_status fletch_shuffle_register(struct fletch_transport *transport,
                                            const struct fletch_shuffle_options *options,
                                            struct fletch_shuffle **out_shuffle,
@@ -166,11 +216,16 @@ enum fletch_status fletch_shuffle_register(struct fletch_transport *transport,
     shuffle->handle = fetch_add_relaxed(&transport->handles, 1);
     status = make_parts(shuffle, options, error);
     if (status == FLETCH_OK)
+        status = attach(shuffle, error);
+    if (status == FLETCH_OK)
         status = enter(shuffle, error);
     if (status != FLETCH_OK) {
+        detach(shuffle);
         fletch_shared_release(&shuffle->shared);
         return status;
     }
+    if (shuffle->is_attached)
+        transport->media->begin(transport->media->context, shuffle);
     fletch_eventcount_notify(transport->registered, UINT32_MAX);
     *out_shuffle = shuffle;
     return FLETCH_OK;
@@ -288,6 +343,7 @@ void fletch_shuffle_close(struct fletch_shuffle *shuffle)
     /* relaxed: says who takes the entries out, and publishes nothing */
     if (exchange_relaxed(&shuffle->is_closed, 1) != 0)
         return;
+    detach(shuffle);
     fletch_registry_leave(shuffle, shuffle->closing_seat->reader);
     /* At once: what it could not free yet holds references to the shuffle, which would keep itself
      * for ever. */
@@ -336,4 +392,10 @@ uint32_t fletch_shuffle_partition_count(const struct fletch_shuffle *shuffle)
 size_t fletch_shuffle_frame_bytes(const struct fletch_shuffle *shuffle)
 {
     return shuffle->specification.frame_bytes;
+}
+
+void fletch_shuffle_identity(const struct fletch_shuffle *shuffle,
+                             struct fletch_shuffle_identity *out_identity)
+{
+    *out_identity = shuffle->specification.identity;
 }

@@ -18,6 +18,7 @@
 #include "memory/shared.h"
 #include "shuffle/coordinator.h"
 #include "shuffle/credit.h"
+#include "shuffle/placement_plan.h"
 #include "shuffle/shuffle_name.h"
 #include "shuffle/shuffle_partition.h"
 #include "shuffle/transport.h"
@@ -47,6 +48,8 @@ struct fletch_shuffle_specification {
     uint64_t watermark_idle_ns;
     bool strict_schema;
     bool has_hashes; /* the partitioner hashes, so there is a key sum */
+    struct fletch_shuffle_identity identity;
+    struct fletch_placement_plan placement;
 };
 
 /* Counted by writers; all relaxed, statistics. */
@@ -64,6 +67,12 @@ struct fletch_written_counters {
     _Atomic uint32_t writers_stuck;        /* of those, asleep or armed */
     _Atomic uint32_t writers_alone;        /* that are making a frame beside the budget just now */
     _Atomic uint32_t producers_unverified; /* whose rows came from outside without sums */
+    _Atomic uint32_t writers_opened;
+    _Atomic uint64_t frames_outside;  /* that outlets have taken, credit that inlets have, and who
+                                        takes some just now */
+    _Atomic uint64_t frames_accepted; /* by other processes */
+    _Atomic uint64_t rows_accepted;
+    _Atomic uint64_t bytes_accepted;
 };
 
 /* Counted by readers; all relaxed, statistics. */
@@ -94,6 +103,8 @@ enum fletch_shuffle_outcome {
 /* Whether the name is taken: shuffle/registry.h. */
 enum fletch_name_state { FLETCH_NAME_PENDING, FLETCH_NAME_TAKEN, FLETCH_NAME_REFUSED };
 
+struct fletch_outlet_entry;
+struct fletch_refusal;
 struct fletch_shuffle_seat;
 
 struct fletch_shuffle {
@@ -106,6 +117,7 @@ struct fletch_shuffle {
     _Atomic uint32_t name_state; /* enum fletch_name_state */
     _Atomic uint32_t is_closed;  /* its name and partitions were taken out of the store */
     _Atomic uint32_t is_sealed;  /* of a set that is held open: no more producers may come */
+    bool is_attached;            /* to the transport's media: set before it is entered */
     struct fletch_shuffle_specification specification;
     struct fletch_account *account;  /* below the transport's */
     struct fletch_account *alone;    /* beside it: frames that are larger than there is room for */
@@ -117,8 +129,11 @@ struct fletch_shuffle {
     struct fletch_epoch_seat *closing_seat; /* of who closes it, until then */
     struct fletch_coordinator *coordinator;
     struct fletch_credit_pool credit_pool;
-    _Atomic(struct fletch_shuffle_seat *) seats; /* of writers; newest first */
-    _Atomic uint32_t outcome;                    /* enum fletch_shuffle_outcome */
+    _Atomic(struct fletch_shuffle_seat *) seats; /* of writers and inlets; newest first */
+    /* The serial's. */
+    struct fletch_outlet_entry *outlets;
+    struct fletch_refusal *refusals;
+    _Atomic uint32_t outcome; /* enum fletch_shuffle_outcome */
     uint32_t lost_producer;
     const char *lost_reason; /* the coordinator's */
     _Atomic uint32_t cancel; /* enum fletch_cancel_state */

@@ -7,6 +7,8 @@
 #include "memory/batch.h"
 #include "memory/budget.h"
 #include "shuffle/frame_pool.h"
+#include "shuffle/outlet_table.h"
+#include "shuffle/refusal.h"
 #include "shuffle/shuffle.h"
 #include "shuffle/shuffle_seat.h"
 #include "spill/spill_segment.h"
@@ -73,13 +75,22 @@ bool fletch_shuffle_partition_has_failed(const struct fletch_shuffle_partition *
     return is_lost(partition) || is_broken(partition);
 }
 
+static enum fletch_status tell_broken(const struct fletch_shuffle_partition *partition,
+                                      struct fletch_error *error)
+{
+    const struct fletch_refusal *refusal = partition->refusal;
+    if (refusal != NULL)
+        return fletch_error_set(error, refusal->status, "%s", refusal->text);
+    return fletch_error_set(error, FLETCH_DATA_LOSS,
+                            "DATA_LOSS: partition %u of shuffle '%s' was found broken before",
+                            partition->number, partition->shuffle->specification.shown.text);
+}
+
 enum fletch_status fletch_shuffle_partition_check(const struct fletch_shuffle_partition *partition,
                                                   struct fletch_error *error)
 {
-    if (is_broken(partition))
-        return fletch_error_set(error, FLETCH_DATA_LOSS,
-                                "DATA_LOSS: partition %u of shuffle '%s' was found broken before",
-                                partition->number, partition->shuffle->specification.shown.text);
+    if (load_acquire(&partition->ending) == FLETCH_ENDING_BROKEN) /* E3 acquire */
+        return tell_broken(partition, error);
     return is_lost(partition)
                ? fletch_shuffle_tell_lost(partition->shuffle, partition->number, error)
                : FLETCH_OK;
@@ -162,6 +173,15 @@ void fletch_shuffle_partition_shut(struct fletch_shuffle_partition *partition,
 
 /* ---- control ---- */
 
+/* Whether control of the partition is told here: not where an outlet lets out what it gets, which
+ * tells the other process for all its partitions at once. */
+static bool is_told_here(const struct fletch_shuffle_partition *partition)
+{
+    return partition->outlet == NULL &&
+           fletch_placement_may_read(&partition->shuffle->specification.placement,
+                                     partition->number);
+}
+
 /* Readers that wait for room give control meanwhile. */
 static void wake_readers_without_room(struct fletch_shuffle *shuffle)
 {
@@ -176,7 +196,8 @@ static void push_barriers(void *context, uint64_t id, uint32_t slot, bool aborte
         struct fletch_frame *frame = &partition->barriers[slot];
         frame->barrier = id;
         frame->is_aborted = aborted;
-        if (is_lost(partition) || /* its reader would never come to it */
+        if (!is_told_here(partition) ||
+            is_lost(partition) || /* its reader would never come to it */
             fletch_mailbox_push(&partition->mailbox, shuffle->seat->reader, &frame->node) !=
                 FLETCH_DONE)
             fletch_shuffle_partition_drop(partition, NULL, frame);
@@ -191,6 +212,8 @@ static void push_watermarks(void *context, int64_t watermark)
     struct fletch_shuffle *shuffle = context;
     for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++) {
         struct fletch_shuffle_partition *partition = &shuffle->partitions[p];
+        if (!is_told_here(partition))
+            continue;
         /* relaxed: the exchange publishes it */
         store_relaxed(&partition->latest_watermark, watermark);
         if (exchange_acq_rel(&partition->watermark_sent, 1) != 0) /* E2 release, E2 acquire */
@@ -209,8 +232,10 @@ static void push_losses(void *context, uint32_t producer, const char *reason)
     shuffle->lost_reason = reason;
     store_release(&shuffle->outcome, FLETCH_OUTCOME_LOST); /* E2 release */
     for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)
-        (void)fletch_mailbox_push(&shuffle->partitions[p].mailbox, shuffle->seat->reader,
-                                  &shuffle->partitions[p].lost.node);
+        if (is_told_here(&shuffle->partitions[p]))
+            (void)fletch_mailbox_push(&shuffle->partitions[p].mailbox, shuffle->seat->reader,
+                                      &shuffle->partitions[p].lost.node);
+    fletch_outlet_table_notify(shuffle);
     fletch_shuffle_seats_notify(shuffle);
     wake_readers_without_room(shuffle);
 }
@@ -219,9 +244,28 @@ static void push_ends(void *context)
 {
     struct fletch_shuffle *shuffle = context;
     store_release(&shuffle->outcome, FLETCH_OUTCOME_COMPLETE); /* E2 release */
+    if (fletch_placement_pulls(&shuffle->specification.placement))
+        return; /* each partition has its own end */
     for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)
-        (void)fletch_mailbox_push(&shuffle->partitions[p].mailbox, shuffle->seat->reader,
-                                  &shuffle->partitions[p].end.node);
+        if (is_told_here(&shuffle->partitions[p]))
+            (void)fletch_mailbox_push(&shuffle->partitions[p].mailbox, shuffle->seat->reader,
+                                      &shuffle->partitions[p].end.node);
+    wake_readers_without_room(shuffle);
+}
+
+void fletch_shuffle_partition_count_end(struct fletch_shuffle_partition *partition)
+{
+    struct fletch_shuffle *shuffle = partition->shuffle;
+    count_one(&partition->producers_ended);
+    /* relaxed: written by the serial alone */
+    if (load_relaxed(&partition->producers_ended) == shuffle->specification.producer_count)
+        (void)fletch_mailbox_push(&partition->mailbox, shuffle->seat->reader, &partition->end.node);
+}
+
+void fletch_partitions_count_end(struct fletch_shuffle *shuffle)
+{
+    for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)
+        fletch_shuffle_partition_count_end(&shuffle->partitions[p]);
     wake_readers_without_room(shuffle);
 }
 

@@ -8,8 +8,10 @@
  *   E1: fletch_shuffle_partition_add_channel cas_weak_release(channels) -> reading side
  *       load_acquire(channels): the channel's producer and link.
  *   E2: outlet exchange_acq_rel(watermark_sent) -> reading side exchange_acq_rel(watermark_sent):
- *       the latest watermark; and back: the node, which is on its way again. */
+ *       the latest watermark; and back: the node, which is on its way again.
+ *   E3: outlet store_release(ending) to BROKEN -> load_acquire(ending): why it is. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <fletching/shuffle.h>
@@ -20,39 +22,10 @@
 #include "shuffle/frame.h"
 #include "shuffle/ready_list.h"
 
-struct fletch_shuffle;
 struct fletch_buffer_cache;
-
-/* First in, first out. */
-struct fletch_frame_list {
-    struct fletch_frame *first;
-    struct fletch_frame *last;
-};
-
-static inline void fletch_frame_list_append(struct fletch_frame_list *list,
-                                            struct fletch_frame *frame)
-{
-    frame->node.next = NULL;
-    if (list->first == NULL)
-        list->first = frame;
-    else
-        list->last->node.next = &frame->node;
-    list->last = frame;
-}
-
-static inline struct fletch_frame *fletch_frame_next(const struct fletch_frame *frame)
-{
-    return (struct fletch_frame *)(void *)frame->node.next;
-}
-
-/* The first one, taken out; NULL: there is none. */
-static inline struct fletch_frame *fletch_frame_list_pop(struct fletch_frame_list *list)
-{
-    struct fletch_frame *frame = list->first;
-    if (frame != NULL)
-        list->first = fletch_frame_next(frame);
-    return frame;
-}
+struct fletch_outlet_entry;
+struct fletch_refusal;
+struct fletch_shuffle;
 
 struct fletch_shuffle_partition {
     /* Written by pushers. */
@@ -80,12 +53,18 @@ struct fletch_shuffle_partition {
     uint64_t barrier;                               /* the last one that has come */
     uint64_t held_barrier; /* the highest one that a frame was ever held for */
     uint64_t rows;         /* given */
+    bool is_fetched;       /* an outlet had some accepted */
+    bool is_claimed;       /* pull: producers of other processes were asked for their frames */
     uint64_t taken_bytes;  /* of frames in `taken` and `held`; statistics are elsewhere */
     uint32_t is_pending;   /* on its reader's list of partitions with something to give */
     struct fletch_shuffle_partition *next_pending;
     /* Told by the reading side, looked at by anybody. */
     _Atomic uint64_t rows_read;
-    _Atomic uint32_t ending; /* enum fletch_partition_ending */
+    _Atomic uint32_t ending;              /* enum fletch_partition_ending */
+    const struct fletch_refusal *refusal; /* why it is broken, if another process said so */
+    /* The serial's. */
+    struct fletch_outlet_entry *outlet; /* whose it is; or NULL */
+    _Atomic uint32_t producers_ended;   /* pull: for this partition; others read it */
 };
 
 /* How the reading side has ended. */
@@ -151,6 +130,10 @@ void fletch_shuffle_partition_shut(struct fletch_shuffle_partition *partition,
 
 /* What the coordinator tells partitions: pushed to all of them. */
 struct fletch_coordinator_outlet fletch_partitions_outlet(struct fletch_shuffle *shuffle);
+
+/* Pull: a producer has ended for all partitions, or for one. In the coordinator's serial. */
+void fletch_partitions_count_end(struct fletch_shuffle *shuffle);
+void fletch_shuffle_partition_count_end(struct fletch_shuffle_partition *partition);
 
 /* Refuses pushes from now on, in all partitions, drops what nobody reads any more and wakes all
  * readers. In the coordinator's serial. */

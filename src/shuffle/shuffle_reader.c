@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "memory/budget.h"
 #include "partition/partitioner.h"
+#include "shuffle/media.h"
 #include "shuffle/reader_fetch.h"
 #include "shuffle/reader_give.h"
 #include "shuffle/registry.h"
@@ -64,12 +65,19 @@ static enum fletch_status attach(struct fletch_shuffle_reader *reader, uint32_t 
                                  struct fletch_error *error)
 {
     struct fletch_shuffle *shuffle = reader->shuffle;
+    const struct fletch_placement_plan *plan = &shuffle->specification.placement;
     uint32_t count = shuffle->specification.partitioner.partition_count;
     if (number >= count)
         return fletch_error_set(
             error, FLETCH_OUT_OF_RANGE,
             "OUT_OF_RANGE: partition %u of shuffle '%s' was asked for, it has %u", number,
             shuffle->specification.shown.text, count);
+    if (!fletch_placement_may_read(plan, number))
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "FAILED_PRECONDITION: partition %u of shuffle '%s' belongs to the "
+                                "process at %s",
+                                number, shuffle->specification.shown.text,
+                                plan->addresses[plan->owners[number]]);
     struct fletch_shuffle_partition *partition =
         fletch_registry_partition(shuffle, reader->seat->reader, number);
     if (partition == NULL ||
@@ -99,9 +107,40 @@ static enum fletch_status attach_all(struct fletch_shuffle_reader *reader,
                                      const struct fletch_shuffle_reader_options *options,
                                      uint32_t count, struct fletch_error *error)
 {
+    const struct fletch_placement_plan *plan = &reader->shuffle->specification.placement;
     enum fletch_status status = FLETCH_OK;
-    for (uint32_t i = 0; i < count && status == FLETCH_OK; i++)
-        status = attach(reader, options->partitions == NULL ? i : options->partitions[i], error);
+    for (uint32_t i = 0; options->partitions != NULL && i < count && status == FLETCH_OK; i++)
+        status = attach(reader, options->partitions[i], error);
+    for (uint32_t p = 0;
+         options->partitions == NULL && reader->partition_count < count && status == FLETCH_OK; p++)
+        if (fletch_placement_may_read(plan, p))
+            status = attach(reader, p, error);
+    return status;
+}
+
+/* Pull: asks producers of other processes for what they have for these partitions. */
+static enum fletch_status claim(struct fletch_shuffle_reader *reader, struct fletch_error *error)
+{
+    struct fletch_shuffle *shuffle = reader->shuffle;
+    const struct fletch_media *media = shuffle->transport->media;
+    if (!fletch_placement_pulls(&shuffle->specification.placement))
+        return FLETCH_OK;
+    uint32_t *numbers =
+        fletch_block_allocate(&shuffle->allocator, reader->partition_count * sizeof numbers[0]);
+    uint32_t count = 0;
+    if (numbers == NULL)
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "RESOURCE_EXHAUSTED: no memory for a reader of %u partitions",
+                                reader->partition_count);
+    for (uint32_t i = 0; i < reader->partition_count; i++)
+        if (!reader->partitions[i]->is_claimed)
+            numbers[count++] = reader->partitions[i]->number;
+    enum fletch_status status = FLETCH_OK;
+    if (count > 0)
+        status = media->claim(media->context, shuffle, numbers, count, error);
+    for (uint32_t i = 0; i < reader->partition_count && status == FLETCH_OK; i++)
+        reader->partitions[i]->is_claimed = true;
+    fletch_block_release(numbers);
     return status;
 }
 
@@ -141,7 +180,15 @@ static enum fletch_status count_partitions(const struct fletch_shuffle *shuffle,
                                            const struct fletch_shuffle_reader_options *options,
                                            uint32_t *out_count, struct fletch_error *error)
 {
+    const struct fletch_placement_plan *plan = &shuffle->specification.placement;
     uint32_t most = shuffle->specification.partitioner.partition_count;
+    if (options->partitions == NULL && plan->owners != NULL)
+        most = plan->local_count;
+    if (most == 0)
+        return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                                "FAILED_PRECONDITION: this process has no partition of shuffle "
+                                "'%s'",
+                                shuffle->specification.shown.text);
     *out_count = options->partitions == NULL ? most : options->partition_count;
     if (options->partitions == NULL && options->partition_count != 0)
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
@@ -180,6 +227,8 @@ enum fletch_status fletch_shuffle_reader_open(struct fletch_shuffle *shuffle,
     status = make_parts(reader, known.cache, count, error);
     if (status == FLETCH_OK)
         status = attach_all(reader, &known, count, error);
+    if (status == FLETCH_OK)
+        status = claim(reader, error);
     if (status != FLETCH_OK) {
         fletch_shuffle_reader_close(reader);
         return status;

@@ -8,7 +8,7 @@ struct fletch_shuffle_seat *fletch_shuffle_seat_create(struct fletch_shuffle *sh
     struct fletch_shuffle_seat *seat = fletch_block_allocate(&shuffle->allocator, sizeof *seat);
     if (seat == NULL)
         return NULL;
-    *seat = (struct fletch_shuffle_seat){.producer = producer};
+    *seat = (struct fletch_shuffle_seat){.producer = producer, .attempt = FLETCH_FIRST_ATTEMPT};
     fletch_eventcount_start(&seat->own, FLETCH_SHARING_PROCESS);
     seat->sleeper = &seat->own;
     fletch_frame_pool_init(&seat->frames, &shuffle->allocator);
@@ -23,9 +23,19 @@ void fletch_shuffle_seat_destroy(struct fletch_shuffle_seat *seat)
         return;
     if (seat->segment != NULL)
         fletch_spill_segment_release(seat->segment);
+    fletch_announcer_deinit(&seat->announcer);
+    fletch_sleeper_release(seat->keeps);
     fletch_frame_pool_deinit(&seat->frames);
     fletch_eventcount_deinit(&seat->own);
     fletch_block_release(seat);
+}
+
+void fletch_shuffle_seat_sleep_on(struct fletch_shuffle_seat *seat, struct fletch_sleeper *sleeper)
+{
+    seat->keeps = fletch_sleeper_acquire(sleeper);
+    seat->sleeper = &sleeper->eventcount;
+    for (uint32_t i = 0; i < FLETCH_SEAT_OPERATIONS; i++)
+        seat->operations[i].sleeper = seat->sleeper;
 }
 
 bool fletch_shuffle_seat_take(struct fletch_shuffle *shuffle, struct fletch_shuffle_seat *seat)
@@ -34,7 +44,7 @@ bool fletch_shuffle_seat_take(struct fletch_shuffle *shuffle, struct fletch_shuf
     struct fletch_shuffle_seat *head = load_acquire(&shuffle->seats); /* E1 acquire */
     do {
         for (const struct fletch_shuffle_seat *other = head; other != seen; other = other->next)
-            if (other->producer == seat->producer)
+            if (other->producer == seat->producer && !(other->is_shared && seat->is_shared))
                 return false;
         seen = head;
         seat->next = head;

@@ -9,9 +9,11 @@
  *       seats of the list, which only grows. */
 
 #include "base/atomic.h"
+#include "shuffle/announcement.h"
 #include "shuffle/coordinator.h"
 #include "shuffle/frame_pool.h"
 #include "shuffle/shuffle.h"
+#include "shuffle/sleeper.h"
 #include "sync/eventcount.h"
 
 enum fletch_seat_operation {
@@ -26,7 +28,11 @@ struct fletch_shuffle_seat {
     struct fletch_shuffle_seat *next; /* fixed once it is on the list */
     uint32_t producer;
     struct fletch_control_operation operations[FLETCH_SEAT_OPERATIONS];
+    bool is_shared; /* an inlet's, beside which the producer may have others */
+    uint32_t attempt;
     struct fletch_spill_segment *segment; /* for statistics: a reference, or NULL */
+    struct fletch_announcer announcer;    /* to other processes */
+    struct fletch_sleeper *keeps;         /* a reference to what has `sleeper`, or NULL */
     char abort_reason[FLETCH_REASON_BYTES];
     struct fletch_eventcount *sleeper; /* what the writer sleeps on: `own`, or that of an owner who
                                           waits for other things too */
@@ -40,6 +46,10 @@ struct fletch_shuffle_seat *fletch_shuffle_seat_create(struct fletch_shuffle *sh
 
 /* Ends a seat that never was on the list. NULL allowed. */
 void fletch_shuffle_seat_destroy(struct fletch_shuffle_seat *seat);
+
+/* From now on the owner sleeps on this one, of which a reference is taken. Before the seat is on
+ * the list. */
+void fletch_shuffle_seat_sleep_on(struct fletch_shuffle_seat *seat, struct fletch_sleeper *sleeper);
 
 /* Puts it on the shuffle's list. False: there is one of this producer. Lock-free. */
 bool fletch_shuffle_seat_take(struct fletch_shuffle *shuffle, struct fletch_shuffle_seat *seat);

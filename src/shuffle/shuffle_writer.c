@@ -14,6 +14,7 @@
 #include "shuffle/writer_linger.h"
 #include "shuffle/writer_open.h"
 #include "shuffle/writer_put.h"
+#include "shuffle/writer_remote.h"
 #include "shuffle/writer_send.h"
 #include "shuffle/writer_spill.h"
 #include "shuffle/writer_sums.h"
@@ -25,12 +26,19 @@ static enum fletch_status check_producer(const struct fletch_shuffle *shuffle, u
                                          struct fletch_error *error)
 {
     struct fletch_coordinator_statistics control;
+    const struct fletch_placement_plan *plan = &shuffle->specification.placement;
     fletch_coordinator_statistics(shuffle->coordinator, &control);
-    if (producer < control.producers)
+    if (producer >= control.producers)
+        return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
+                                "OUT_OF_RANGE: producer is %u, expected 0 to %u", producer,
+                                control.producers - 1);
+    if (fletch_placement_may_write(plan, producer))
         return FLETCH_OK;
-    return fletch_error_set(error, FLETCH_OUT_OF_RANGE,
-                            "OUT_OF_RANGE: producer is %u, expected 0 to %u", producer,
-                            control.producers - 1);
+    return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                            "FAILED_PRECONDITION: producer %u of shuffle '%s' writes in the "
+                            "process at %s",
+                            producer, shuffle->specification.shown.text,
+                            plan->addresses[plan->homes[producer]]);
 }
 
 enum fletch_status fletch_shuffle_writer_open(struct fletch_shuffle *shuffle, uint32_t producer,
@@ -58,8 +66,18 @@ enum fletch_status fletch_shuffle_writer_open(struct fletch_shuffle *shuffle, ui
         fletch_writer_dismantle(writer);
         return status;
     }
+    fetch_add_relaxed(&shuffle->written.writers_opened, 1); /* relaxed: a count, looked at later */
     *out_writer = writer;
     return FLETCH_OK;
+}
+
+/* Tells this process of an end that others were told before, and does not wait. */
+static void end_here(struct fletch_shuffle_writer *writer)
+{
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_END, FLETCH_CONTROL_END);
+    fletch_control_submit(operation);
+    writer->state = FLETCH_WRITER_ENDED;
 }
 
 void fletch_shuffle_writer_close(struct fletch_shuffle_writer *writer)
@@ -70,6 +88,8 @@ void fletch_shuffle_writer_close(struct fletch_shuffle_writer *writer)
         fletch_shuffle_writer_disarm(writer);
     if (writer->state == FLETCH_WRITER_OPEN)
         fletch_shuffle_writer_abort(writer, "closed without end");
+    if (writer->state == FLETCH_WRITER_ENDING) /* all that it had is on its way */
+        end_here(writer);
     fletch_writer_dismantle(writer);
 }
 
@@ -333,15 +353,10 @@ static enum fletch_status refuse_barrier(struct fletch_shuffle_writer *writer, u
                                   writer->shuffle->specification.shown.text);
 }
 
-enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
-                                                 uint64_t timeout_ns, struct fletch_error *error)
+/* Tells the coordinator of a barrier, and waits for a slot. */
+static enum fletch_status tell_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
+                                       uint64_t deadline_ns, struct fletch_error *error)
 {
-    uint64_t deadline_ns = 0;
-    enum fletch_status status = check_barrier(writer, id, error);
-    if (status == FLETCH_OK)
-        status = begin(writer, timeout_ns, &deadline_ns, error);
-    if (status != FLETCH_OK || id == writer->barrier)
-        return status;
     struct fletch_control_operation *operation =
         fletch_writer_prepare(writer, FLETCH_SEAT_BARRIER, FLETCH_CONTROL_BARRIER);
     operation->barrier = id;
@@ -349,23 +364,115 @@ enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *w
     if (!fletch_writer_await_answer(writer, operation, deadline_ns) &&
         fletch_control_give_up(operation))
         return refuse_barrier(writer, id, error);
-    if (operation->status == FLETCH_OK)
-        writer->barrier = id;
-    else if (error != NULL)
+    if (operation->status != FLETCH_OK && error != NULL)
         *error = operation->error;
     return operation->status;
+}
+
+static bool aligns_here(const struct fletch_shuffle_writer *writer)
+{
+    return fletch_placement_aligns(&writer->shuffle->specification.placement);
+}
+
+/* What is left to be told of a barrier that was announced. Rows that are written from then on are
+ * behind it, whatever comes of this call. */
+static enum fletch_status finish_barrier(struct fletch_shuffle_writer *writer, uint64_t deadline_ns,
+                                         struct fletch_error *error)
+{
+    struct fletch_writer_pending *pending = &writer->pending_barrier;
+    enum fletch_status status = FLETCH_OK;
+    if (pending->is_local)
+        status = tell_barrier(writer, writer->barrier, deadline_ns, error);
+    if (status != FLETCH_OK)
+        return status;
+    pending->is_local = false;
+    status = fletch_writer_await_others(writer, pending->number, deadline_ns, error);
+    if (status != FLETCH_DEADLINE_EXCEEDED)
+        pending->number = 0;
+    return status;
+}
+
+static enum fletch_status announce_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
+                                           struct fletch_error *error)
+{
+    const struct fletch_control_record control = {.kind = FLETCH_CONTROL_BARRIER, .barrier = id};
+    enum fletch_status status = fletch_writer_check_push(writer, "a barrier", error);
+    if (status == FLETCH_OK)
+        status = fletch_writer_announce(writer, &control, &writer->pending_barrier.number, error);
+    if (status != FLETCH_OK)
+        return status;
+    writer->pending_barrier.is_local = aligns_here(writer);
+    writer->barrier = id;
+    return FLETCH_OK;
+}
+
+enum fletch_status fletch_shuffle_writer_barrier(struct fletch_shuffle_writer *writer, uint64_t id,
+                                                 uint64_t timeout_ns, struct fletch_error *error)
+{
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = check_barrier(writer, id, error);
+    if (status == FLETCH_OK)
+        status = begin(writer, timeout_ns, &deadline_ns, error);
+    if (status != FLETCH_OK)
+        return status;
+    if (id == writer->barrier)
+        return writer->pending_barrier.number == 0 ? FLETCH_OK
+                                                   : finish_barrier(writer, deadline_ns, error);
+    if (fletch_writer_reaches_out(writer)) {
+        status = announce_barrier(writer, id, error);
+        return status == FLETCH_OK ? finish_barrier(writer, deadline_ns, error) : status;
+    }
+    status = tell_barrier(writer, id, deadline_ns, error);
+    if (status == FLETCH_OK)
+        writer->barrier = id;
+    return status;
+}
+
+/* Tells the coordinator something that never has to wait. */
+static enum fletch_status tell_here(struct fletch_shuffle_writer *writer,
+                                    const struct fletch_control_record *control,
+                                    struct fletch_error *error)
+{
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, control->kind);
+    operation->barrier = control->barrier;
+    operation->watermark = control->watermark;
+    return fletch_writer_ask_for(writer, operation, error);
+}
+
+/* Tells those who have partitions, here and elsewhere. */
+static enum fletch_status tell_all(struct fletch_shuffle_writer *writer,
+                                   const struct fletch_control_record *control,
+                                   uint64_t deadline_ns, struct fletch_error *error)
+{
+    uint64_t number = 0;
+    enum fletch_status status = FLETCH_OK;
+    if (fletch_writer_reaches_out(writer))
+        status = fletch_writer_announce(writer, control, &number, error);
+    if (status == FLETCH_OK && aligns_here(writer))
+        status = tell_here(writer, control, error);
+    if (status == FLETCH_OK && number != 0)
+        status = fletch_writer_await_others(writer, number, deadline_ns, error);
+    return status;
 }
 
 enum fletch_status fletch_shuffle_writer_abort_barrier(struct fletch_shuffle_writer *writer,
                                                        uint64_t id, struct fletch_error *error)
 {
+    const struct fletch_control_record control = {.kind = FLETCH_CONTROL_ABORT_BARRIER,
+                                                  .barrier = id};
     enum fletch_status status = fletch_writer_check(writer, error);
+    if (status == FLETCH_OK)
+        status = fletch_writer_check_push(writer, "a barrier", error);
     if (status != FLETCH_OK)
         return status;
-    struct fletch_control_operation *operation =
-        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_ABORT_BARRIER);
-    operation->barrier = id;
-    return fletch_writer_ask_for(writer, operation, error);
+    uint64_t deadline_ns =
+        fletch_writer_deadline(fletch_shuffle_now_ns(writer->shuffle), FLETCH_DEADLINE_DEFAULT);
+    status = tell_all(writer, &control, deadline_ns, error);
+    /* Others may not have heard of it, where this process has. */
+    bool was_heard = status == FLETCH_NOT_FOUND && fletch_writer_reaches_out(writer) &&
+                     aligns_here(writer) && writer->barrier >= id;
+    return was_heard ? FLETCH_OK : status;
 }
 
 /* ---- event time ---- */
@@ -374,53 +481,136 @@ enum fletch_status fletch_shuffle_writer_watermark(struct fletch_shuffle_writer 
                                                    int64_t watermark, uint64_t timeout_ns,
                                                    struct fletch_error *error)
 {
-    enum fletch_status status = fletch_shuffle_writer_flush(writer, timeout_ns, error);
-    if (status != FLETCH_OK)
-        return status;
-    struct fletch_control_operation *operation =
-        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_WATERMARK);
-    operation->watermark = watermark;
-    return fletch_writer_ask_for(writer, operation, error);
+    const struct fletch_control_record control = {.kind = FLETCH_CONTROL_WATERMARK,
+                                                  .watermark = watermark};
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = fletch_writer_check_push(writer, "a watermark", error);
+    if (status == FLETCH_OK)
+        status = begin(writer, timeout_ns, &deadline_ns, error);
+    return status == FLETCH_OK ? tell_all(writer, &control, deadline_ns, error) : status;
 }
 
 enum fletch_status fletch_shuffle_writer_idle(struct fletch_shuffle_writer *writer,
                                               uint64_t timeout_ns, struct fletch_error *error)
 {
-    enum fletch_status status = fletch_shuffle_writer_flush(writer, timeout_ns, error);
-    if (status != FLETCH_OK)
-        return status;
-    return fletch_writer_ask_for(
-        writer, fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_IDLE), error);
+    static const struct fletch_control_record control = {.kind = FLETCH_CONTROL_IDLE};
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = fletch_writer_check_push(writer, "idleness", error);
+    if (status == FLETCH_OK)
+        status = begin(writer, timeout_ns, &deadline_ns, error);
+    return status == FLETCH_OK ? tell_all(writer, &control, deadline_ns, error) : status;
 }
 
 /* ---- producers ---- */
+
+/* Adds a producer to the coordinator's set: `wanted`, or with 0 the next one. */
+static enum fletch_status add_here(struct fletch_shuffle_writer *writer, uint32_t wanted,
+                                   uint32_t *out_producer, struct fletch_error *error)
+{
+    struct fletch_control_operation *operation =
+        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_ADD_PRODUCER);
+    operation->wanted_producer = wanted;
+    enum fletch_status status = fletch_writer_ask_for(writer, operation, error);
+    if (status == FLETCH_OK)
+        *out_producer = operation->added_producer;
+    return status;
+}
+
+/* Each process adds numbers of its own, so that two that add at a time do not take the same. */
+static enum fletch_status add_own(struct fletch_shuffle_writer *writer, uint32_t *out_producer,
+                                  struct fletch_error *error)
+{
+    const struct fletch_shuffle_specification *specification = &writer->shuffle->specification;
+    enum fletch_status status = FLETCH_ALREADY_EXISTS;
+    for (uint32_t n = specification->producer_count;
+         n < specification->producer_limit && status == FLETCH_ALREADY_EXISTS; n++)
+        if (fletch_placement_may_add(&specification->placement, n))
+            status = add_here(writer, n, out_producer, error);
+    if (status != FLETCH_ALREADY_EXISTS)
+        return status;
+    if (specification->producer_limit == specification->producer_count)
+        return add_here(writer, 0, out_producer, error); /* which says why not */
+    return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                            "RESOURCE_EXHAUSTED: of the %u producers of shuffle '%s' this process "
+                            "may add no more",
+                            specification->producer_limit, specification->shown.text);
+}
 
 enum fletch_status fletch_shuffle_writer_add_producer(struct fletch_shuffle_writer *writer,
                                                       uint32_t *out_producer,
                                                       struct fletch_error *error)
 {
+    struct fletch_control_record control = {.kind = FLETCH_CONTROL_ADD_PRODUCER};
+    uint64_t number = 0;
     enum fletch_status status = fletch_writer_check(writer, error);
     if (status != FLETCH_OK)
         return status;
-    struct fletch_control_operation *operation =
-        fletch_writer_prepare(writer, FLETCH_SEAT_EVENT, FLETCH_CONTROL_ADD_PRODUCER);
-    status = fletch_writer_ask_for(writer, operation, error);
+    if (!writer->shuffle->specification.placement.is_there)
+        return add_here(writer, 0, out_producer, error);
+    status = add_own(writer, &control.added_producer, error);
+    if (status == FLETCH_OK && fletch_writer_reaches_out(writer))
+        status = fletch_writer_announce(writer, &control, &number, error);
+    if (status == FLETCH_OK && number != 0)
+        status = fletch_writer_await_others(
+            writer, number,
+            fletch_writer_deadline(fletch_shuffle_now_ns(writer->shuffle), FLETCH_DEADLINE_DEFAULT),
+            error);
     if (status == FLETCH_OK)
-        *out_producer = operation->added_producer;
+        *out_producer = control.added_producer;
+    return status;
+}
+
+/* ---- the end ---- */
+
+/* Others first: what they refuse is no end here either. */
+static enum fletch_status end_elsewhere(struct fletch_shuffle_writer *writer, uint64_t deadline_ns,
+                                        struct fletch_error *error)
+{
+    struct fletch_error cause;
+    enum fletch_status status = FLETCH_OK;
+    if (writer->end_number == 0)
+        status = fletch_writer_announce_end(writer, &writer->end_number, error);
+    if (status != FLETCH_OK)
+        return status;
+    writer->state = FLETCH_WRITER_ENDING;
+    status = fletch_writer_await_others(writer, writer->end_number, deadline_ns, &cause);
+    if (status == FLETCH_OK)
+        return FLETCH_OK;
+    if (status == FLETCH_RESOURCE_EXHAUSTED) { /* nobody was told */
+        writer->end_number = 0;
+        writer->state = FLETCH_WRITER_OPEN;
+    } else if (status != FLETCH_DEADLINE_EXCEEDED) {
+        fletch_shuffle_writer_abort(writer, cause.message);
+    }
+    return fletch_error_set(error, status, "%s", cause.message);
+}
+
+static enum fletch_status begin_end(struct fletch_shuffle_writer *writer, uint64_t timeout_ns,
+                                    uint64_t *out_deadline_ns, struct fletch_error *error)
+{
+    if (writer->state == FLETCH_WRITER_ENDING) { /* by an earlier call */
+        *out_deadline_ns =
+            fletch_writer_deadline(fletch_shuffle_now_ns(writer->shuffle), timeout_ns);
+        return FLETCH_OK;
+    }
+    enum fletch_status status = begin(writer, timeout_ns, out_deadline_ns, error);
+    if (status != FLETCH_OK)
+        return status;
+    status = fletch_writer_check_sums(writer, error);
+    if (status != FLETCH_OK)
+        fletch_shuffle_writer_abort(writer, "its sums differ");
     return status;
 }
 
 enum fletch_status fletch_shuffle_writer_end(struct fletch_shuffle_writer *writer,
                                              uint64_t timeout_ns, struct fletch_error *error)
 {
-    enum fletch_status status = fletch_shuffle_writer_flush(writer, timeout_ns, error);
+    uint64_t deadline_ns = 0;
+    enum fletch_status status = begin_end(writer, timeout_ns, &deadline_ns, error);
+    if (status == FLETCH_OK && fletch_writer_reaches_out(writer))
+        status = end_elsewhere(writer, deadline_ns, error);
     if (status != FLETCH_OK)
         return status;
-    status = fletch_writer_check_sums(writer, error);
-    if (status != FLETCH_OK) {
-        fletch_shuffle_writer_abort(writer, "its sums differ");
-        return status;
-    }
     status = fletch_writer_ask_for(
         writer, fletch_writer_prepare(writer, FLETCH_SEAT_END, FLETCH_CONTROL_END), error);
     if (status == FLETCH_OK)
@@ -430,7 +620,8 @@ enum fletch_status fletch_shuffle_writer_end(struct fletch_shuffle_writer *write
 
 void fletch_shuffle_writer_abort(struct fletch_shuffle_writer *writer, const char *reason)
 {
-    if (writer->state != FLETCH_WRITER_OPEN || !fletch_shuffle_is_own(writer->shuffle))
+    bool may_abort = writer->state == FLETCH_WRITER_OPEN || writer->state == FLETCH_WRITER_ENDING;
+    if (!may_abort || !fletch_shuffle_is_own(writer->shuffle))
         return;
     fletch_shuffle_writer_disarm(writer);
     fletch_writer_drop(writer);
@@ -444,6 +635,14 @@ void fletch_shuffle_writer_abort(struct fletch_shuffle_writer *writer, const cha
     if (reason != NULL) {
         strncpy(writer->seat->abort_reason, reason, sizeof writer->seat->abort_reason - 1);
         operation->reason = writer->seat->abort_reason;
+    }
+    if (fletch_writer_reaches_out(writer)) {
+        const struct fletch_control_record control = {.kind = FLETCH_CONTROL_ABORT,
+                                                      .reason = operation->reason};
+        uint64_t ignored;
+        enum fletch_status status = fletch_writer_announce(writer, &control, &ignored, NULL);
+        FLETCH_ASSERT(status == FLETCH_OK && "an abort wants no memory");
+        (void)status;
     }
     fletch_control_submit(operation);
 }

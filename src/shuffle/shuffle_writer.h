@@ -11,6 +11,7 @@
  *   writer_put.c       batches that go as they are
  *   writer_linger.c    rows that have waited long enough
  *   writer_control.c   how it asks the coordinator
+ *   writer_remote.c    control for partitions of other processes
  *   writer_sums.c      whether what went out is what came in
  * Belongs to one thread at a time; others come only to its seat and its channels. */
 
@@ -23,7 +24,19 @@
 #include "shuffle/shuffle.h"
 #include "shuffle/shuffle_seat.h"
 
-enum fletch_writer_state { FLETCH_WRITER_OPEN, FLETCH_WRITER_ENDED, FLETCH_WRITER_ABORTED };
+enum fletch_writer_state {
+    FLETCH_WRITER_OPEN,
+    FLETCH_WRITER_ENDING, /* its end was announced to other processes */
+    FLETCH_WRITER_ENDED,
+    FLETCH_WRITER_ABORTED
+};
+
+/* What was announced to other processes and has not been answered OK: the number, and whether this
+ * process has still to be told. 0: nothing. */
+struct fletch_writer_pending {
+    uint64_t number;
+    bool is_local;
+};
 
 /* What a waiting call has seen, to tell that nothing can move. */
 struct fletch_stall_watch {
@@ -67,6 +80,8 @@ struct fletch_shuffle_writer {
     uint64_t now_ns; /* of the last call that wrote */
     uint64_t *lying_since_ns;
     uint32_t armed_key;
+    struct fletch_writer_pending pending_barrier;
+    uint64_t end_number; /* of the end that was announced */
     /* What came in: compared at the end with what went out. */
     struct fletch_channel_totals taken;
 };

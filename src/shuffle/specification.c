@@ -1,5 +1,6 @@
 #include "shuffle/specification.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include <fletching/batch.h>
@@ -7,6 +8,7 @@
 
 #include "base/allocator.h"
 #include "base/bits.h"
+#include "base/entropy.h"
 #include "base/options.h"
 #include "base/status.h"
 #include "memory/batch.h"
@@ -201,6 +203,38 @@ static enum fletch_status set_choices(struct fletch_shuffle_specification *speci
     return FLETCH_OK;
 }
 
+/* ---- who it is, and where ---- */
+
+static enum fletch_status set_identity(struct fletch_shuffle_specification *specification,
+                                       const struct fletch_shuffle_options *options,
+                                       struct fletch_error *error)
+{
+    struct fletch_shuffle_identity *identity = &specification->identity;
+    identity->epoch = options->epoch == 0 ? 1 : options->epoch;
+    if (options->id != NULL) {
+        memcpy(identity->id, options->id, sizeof identity->id);
+        return FLETCH_OK;
+    }
+    if (fletch_entropy_fill(identity->id, sizeof identity->id))
+        return FLETCH_OK;
+    return fletch_error_set(error, FLETCH_UNAVAILABLE,
+                            "UNAVAILABLE: the system has no random bytes for the id of a shuffle");
+}
+
+static enum fletch_status set_placement(struct fletch_shuffle_specification *specification,
+                                        const struct fletch_transport *transport,
+                                        const struct fletch_placement *given,
+                                        struct fletch_error *error)
+{
+    const struct fletch_placement_size size = {
+        .partition_count = specification->partitioner.partition_count,
+        .producer_count = specification->producer_count,
+        .producer_limit = specification->producer_limit,
+    };
+    return fletch_placement_plan_init(&specification->placement, given, &size,
+                                      &transport->allocator, error);
+}
+
 /* ---- the budget ---- */
 
 /* Frames that are there in any case: those that writers gather, and those of partitions. */
@@ -270,7 +304,6 @@ static enum fletch_status set_budget(struct fletch_shuffle_specification *specif
     return set_frame(specification, options->frame_bytes, error);
 }
 
-/* What the block of a batch of the schema takes of the pool. */
 static uint64_t block_bytes(const struct fletch_schema *schema)
 {
     size_t bytes =
@@ -278,6 +311,11 @@ static uint64_t block_bytes(const struct fletch_schema *schema)
         schema->span_count * sizeof(struct fletch_batch_span) +
         schema->dictionary_count * sizeof(struct fletch_batch *) + sizeof(struct fletch_buffer *);
     return fletch_buffer_block_bytes(fletch_size_class_of(bytes));
+}
+
+uint64_t fletch_specification_batch_bytes(const struct fletch_shuffle_specification *specification)
+{
+    return block_bytes(specification->schema);
 }
 
 struct fletch_budget_split
@@ -355,8 +393,8 @@ enum fletch_status fletch_specification_init(struct fletch_shuffle_specification
 {
     struct fletch_shuffle_options known;
     struct fletch_partitioner_options partitioner;
-    enum fletch_status status =
-        fletch_options_copy(&known, sizeof known, options, sizeof known, error);
+    enum fletch_status status = fletch_options_copy(
+        &known, sizeof known, options, offsetof(struct fletch_shuffle_options, id), error);
     if (status == FLETCH_OK)
         status = set_name(specification, &known, error);
     if (status == FLETCH_OK)
@@ -373,6 +411,10 @@ enum fletch_status fletch_specification_init(struct fletch_shuffle_specification
     if (status == FLETCH_OK)
         status = set_choices(specification, &known, error);
     if (status == FLETCH_OK)
+        status = set_identity(specification, &known, error);
+    if (status == FLETCH_OK)
+        status = set_placement(specification, transport, known.placement, error);
+    if (status == FLETCH_OK)
         status = set_directory(specification, transport, known.spill_directory, error);
     if (status == FLETCH_OK)
         status = set_scratch(specification, transport, error);
@@ -388,5 +430,6 @@ void fletch_specification_deinit(struct fletch_shuffle_specification *specificat
     drop(specification->partitioner.virtual_node_map);
     drop(specification->partitioner.range_orders);
     fletch_batch_release(NULL, specification->partitioner.range_bounds);
+    fletch_placement_plan_deinit(&specification->placement);
     drop(specification->spill_directory);
 }

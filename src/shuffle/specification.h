@@ -31,6 +31,9 @@ enum fletch_status fletch_specification_init(struct fletch_shuffle_specification
 
 void fletch_specification_deinit(struct fletch_shuffle_specification *specification);
 
+/* What the block of a batch of the schema takes of the pool. */
+uint64_t fletch_specification_batch_bytes(const struct fletch_shuffle_specification *specification);
+
 struct fletch_budget_split
 fletch_specification_split(const struct fletch_shuffle_specification *specification);
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/options.h"
 #include "base/status.h"
+#include "shuffle/media.h"
 #include "shuffle/registry.h"
 #include "sync/epoch.h"
 
@@ -321,4 +322,13 @@ struct fletch_buffer_pool *fletch_transport_pool(struct fletch_transport *transp
 struct fletch_account *fletch_transport_account(struct fletch_transport *transport)
 {
     return transport->account;
+}
+
+bool fletch_transport_install_media(struct fletch_transport *transport,
+                                    const struct fletch_media *media)
+{
+    if (media != NULL && transport->media != NULL)
+        return false;
+    transport->media = media;
+    return true;
 }

@@ -24,6 +24,7 @@ struct fletch_time_source {
     void *context;
 };
 
+struct fletch_media;
 struct fletch_spill_io;
 
 /* A reader of the transport's epoch domain, lent to whoever needs one for a while. */
@@ -47,6 +48,7 @@ struct fletch_transport {
     struct fletch_account *delivered;     /* what readers were given */
     uint64_t name_hash_mask;              /* tests: fewer bits, so that names have equal hashes */
     struct fletch_eventcount *registered; /* told of each new name */
+    const struct fletch_media *media;     /* to other processes; NULL: none */
     _Atomic uint64_t handles;             /* given to shuffles so far */
     _Atomic uint64_t shuffle_count;       /* that are not freed yet */
 };

@@ -49,7 +49,8 @@ static struct fletch_account *open_alone(struct fletch_shuffle_writer *writer, u
                                                    .name = shuffle->specification.shown.text,
                                                    .limit_bytes =
                                                        bytes == 0 ? 0 : bytes + TOKEN_BYTES};
-    if (!fletch_credit_pool_has_passed(&shuffle->credit_pool, writer->barrier)) {
+    if (fletch_placement_aligns(&shuffle->specification.placement) &&
+        !fletch_credit_pool_has_passed(&shuffle->credit_pool, writer->barrier)) {
         refuse(writer, bytes, "the barrier before it has not been reached by all", error);
         return NULL;
     }

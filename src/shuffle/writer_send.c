@@ -20,7 +20,13 @@ struct fletch_channel *fletch_writer_channel(struct fletch_shuffle_writer *write
         fletch_block_allocate(&writer->shuffle->allocator, sizeof *channel);
     if (channel == NULL)
         return NULL;
-    *channel = (struct fletch_channel){.producer = writer->producer, .partition = partition};
+    *channel = (struct fletch_channel){
+        .producer = writer->producer,
+        .partition = partition,
+        .held_mask = fletch_placement_may_read(&writer->shuffle->specification.placement, partition)
+                         ? UINT64_MAX
+                         : 0,
+    };
     fletch_credit_request_init(&channel->request, &to->credit, writer->seat->sleeper);
     fletch_shuffle_partition_add_channel(to, channel);
     writer->channels[partition] = channel;
@@ -120,8 +126,8 @@ static bool send_line(struct fletch_shuffle_writer *writer, struct fletch_channe
     bool has_sent = false;
     while (channel->first_waiting != NULL) {
         const struct fletch_frame *frame = channel->first_waiting;
-        if (!fletch_credit_request_obtain(&channel->request, frame->kept_bytes, frame->barrier,
-                                          asks, &source))
+        if (!fletch_credit_request_obtain(&channel->request, frame->kept_bytes,
+                                          frame->barrier & channel->held_mask, asks, &source))
             break;
         push_frame(writer, leave_line(channel), source);
         has_sent = true;
@@ -150,7 +156,8 @@ void fletch_writer_send(struct fletch_shuffle_writer *writer, struct fletch_fram
     struct fletch_channel *channel = frame->channel;
     enum fletch_credit_source source = FLETCH_CREDIT_NONE;
     if (channel->first_waiting == NULL &&
-        fletch_credit_try(channel->request.credit, frame->kept_bytes, frame->barrier, &source))
+        fletch_credit_try(channel->request.credit, frame->kept_bytes,
+                          frame->barrier & channel->held_mask, &source))
         push_frame(writer, frame, source);
     else
         fletch_writer_line_up(writer, frame);

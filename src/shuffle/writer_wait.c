@@ -26,6 +26,13 @@ uint64_t fletch_writer_deadline(uint64_t now_ns, uint64_t timeout_ns)
     return fletch_saturating_add_u64(now_ns, timeout_ns);
 }
 
+static const char *const state_names[] = {
+    [FLETCH_WRITER_OPEN] = "is open",
+    [FLETCH_WRITER_ENDING] = "is ending",
+    [FLETCH_WRITER_ENDED] = "has ended",
+    [FLETCH_WRITER_ABORTED] = "has aborted",
+};
+
 enum fletch_status fletch_writer_check(const struct fletch_shuffle_writer *writer,
                                        struct fletch_error *error)
 {
@@ -36,8 +43,8 @@ enum fletch_status fletch_writer_check(const struct fletch_shuffle_writer *write
                    : fletch_shuffle_partition_check(writer->refusing, error);
     }
     return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
-                            "FAILED_PRECONDITION: producer %u has %s", writer->producer,
-                            writer->state == FLETCH_WRITER_ENDED ? "ended" : "aborted");
+                            "FAILED_PRECONDITION: producer %u %s", writer->producer,
+                            state_names[writer->state]);
 }
 
 /* ---- when nothing can move ---- */
@@ -77,6 +84,11 @@ static bool nobody_can_move(struct fletch_shuffle_writer *writer)
     uint32_t alone = load_relaxed(&shuffle->written.writers_alone);     /* relaxed: the same */
     if (control.barriers_in_flight > 0 && holding < control.producers_open)
         holding = control.producers_open;
+    uint64_t outside = load_relaxed(&shuffle->written.frames_outside); /* relaxed: the same */
+    /* What has left the process, or comes into it, moves when others say so; and readers in other
+     * processes may come. */
+    if (outside > 0 || fletch_placement_pulls(&shuffle->specification.placement))
+        return false;
     if (stuck < holding || waiting < open || alone > 0)
         return false;
     for (uint32_t p = 0; p < shuffle->specification.partitioner.partition_count; p++)

@@ -20,6 +20,8 @@ LAYERS = {
     "spill": ("base", "sync", "memory", "arrow"),
     "shuffle": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
                 "flight", "shm", "spill"),
+    "pump": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc", "flight",
+             "spill", "shuffle"),
     "flow": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
              "flight", "shm", "spill", "shuffle"),
     "service": ("base", "sync", "memory", "arrow", "partition", "net", "http2", "grpc", "rpc",
