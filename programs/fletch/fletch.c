@@ -17,6 +17,15 @@ static const struct command commands[] = {
     {"shuffle", "rows to partitions, a file for each", shuffle_command},
     {"verify", "whether two sets of inputs have the same rows", verify_command},
     {"where", "which partition a key goes to", where_command},
+#ifdef FLETCH_PROGRAM_SERVICE
+    {"serve", "the shuffle service: shuffles for other processes", serve_command},
+    {"put", "rows to a shuffle of a service", put_command},
+    {"get", "partitions of a shuffle of a service", get_command},
+    {"ls", "the shuffles of a service", ls_command},
+    {"stat", "a shuffle of a service: partitions, who waits", stat_command},
+    {"rm", "drops or cancels shuffles of a service", rm_command},
+    {"top", "what a service does, live", top_command},
+#endif
 #ifdef FLETCH_PROGRAM_FLIGHT
     {"flight", "flights of a server: ls, get, put, do", flight_command},
 #endif
