@@ -37,9 +37,7 @@ enum { COMMANDS = sizeof commands / sizeof commands[0], INDENT = 6 };
 static void print_help(FILE *file)
 {
     terminal_print(file,
-                   "usage: fletch COMMAND ...\n"
-                   "\n"
-                   "Shuffles Apache Arrow data, and looks at it.\n"
+                   "usage: fletch COMMAND ... | fletch COMMAND --help | fletch --version\n"
                    "\n",
                    0);
     for (size_t i = 0; i < COMMANDS; i++) {
@@ -49,9 +47,6 @@ static void print_help(FILE *file)
     }
     terminal_print(
         file,
-        "\n"
-        "  fletch COMMAND --help   what a command takes\n"
-        "  fletch --version\n"
         "\n"
         "An INPUT is an Arrow IPC file or stream, a folder (*.arrow, *.arrows, *.ipc and\n"
         "*.feather in it), a pattern in quotes, or - for standard input.\n"

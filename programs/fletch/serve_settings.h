@@ -41,7 +41,7 @@ struct serve_settings {
 
 enum { SERVE_SETTINGS = 20, SERVE_OPTIONS = SERVE_SETTINGS + 2 };
 
-/* The words of create and compress-spill, by the library's numbers, and the number of one of them. */
+/* The words of create and compress-spill, by the library's numbers, and the number of one. */
 extern const char *const serve_creations[3];
 extern const char *const serve_codecs[3];
 int serve_word_number(const char *word, const char *const known[3]);

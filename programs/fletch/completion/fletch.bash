@@ -58,7 +58,8 @@ _fletch() {
     serve) words='--listen --public --insecure --memory --shuffle-memory --spill-dir --compress-spill --create --shuffles --partitions --producers --connections --calls --message-limit --loops --credit-timeout --stall-timeout --drain --log --ready-file --config --print-config --help' ;;
     put) words='--partitions --by --round-robin --producers --open --retention --sums --partition --producer --attempt --check --end --compress --message-limit --timeout --json --help' ;;
     get) words='--partition --out --parts --replace --compress --streams --timeout --json --help' ;;
-    ls | stat) words='--json --timeout --help' ;;
+    ls) words='--json --timeout --help' ;;
+    stat) words='--json --timeout --help' ;;
     rm) words='--cancel --reason --timeout --help' ;;
     top) words='--interval --once --json --timeout --help' ;;
     flight) words='--path --command --ticket --out --replace --compress --message-limit --criteria --json --header --basic --timeout --help' ;;
