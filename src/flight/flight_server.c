@@ -159,6 +159,7 @@ static enum fletch_status open_server(struct server_loop *at, struct fletch_erro
         .loop = at->service.loop,
         .address = server->address,
         .shares_port = server->loop_count > 1,
+        .joins_port = at != server->loops,
         .methods = at->methods,
         .method_count = FLETCH_FLIGHT_METHODS,
         .health = at->health,

@@ -150,6 +150,7 @@ static enum fletch_status listen_there(struct fletch_rpc_server *server, struct 
         .address = server->options.address,
         .backlog = server->options.backlog,
         .shares_port = server->options.shares_port,
+        .joins_port = server->options.joins_port,
         .accepted = accepted,
         .context = server,
     };

@@ -17,6 +17,7 @@ struct fletch_rpc_server_options {
     struct fletch_event_loop *loop;
     struct fletch_socket_address address;    /* port 0: one that is free */
     bool shares_port;                        /* with servers of other loops */
+    bool joins_port;                         /* of which this is not the first */
     int backlog;                             /* 0: as many as the system lets wait */
     const struct fletch_rpc_method *methods; /* stays where it is; other paths: UNIMPLEMENTED */
     size_t method_count;
