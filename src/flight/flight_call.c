@@ -98,6 +98,8 @@ static void drop_command(struct fletch_flight_stream *stream, struct fletch_inbo
     else if (command->kind == FLETCH_FLIGHT_NODE_FINISH)
         fletch_buffer_release(stream->options.loop_cache,
                               ((struct fletch_flight_finish *)(void *)node)->block);
+    else if (command->kind == FLETCH_FLIGHT_NODE_LISTEN) /* too late for all but the end */
+        fletch_eventcount_notify_inline(stream->listener, UINT32_MAX);
 }
 
 static void drop_commands(struct fletch_flight_stream *stream, struct fletch_inbox_node *node)

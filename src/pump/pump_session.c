@@ -237,7 +237,8 @@ void fletch_session_dialled(struct fletch_pump_session *session,
     }
     session->link.stream = stream;
     session->phase = FLETCH_SESSION_GREETING;
-    session->attempt_ns = after(now_ns, session->rules->connect_ns);
+    session->attempt_ns =
+        session->has_connected ? session->deadline_ns : after(now_ns, session->rules->connect_ns);
     fletch_pump_link_listen(&session->link, &session->ends.sleeper->eventcount);
     fletch_greeting_hello(session, &hello);
     write_or_cut(session, &hello, now_ns);
@@ -559,11 +560,11 @@ static bool run(struct fletch_pump_session *session, uint64_t now_ns, uint64_t *
         cut(session, now_ns);
     if (session->phase != FLETCH_SESSION_RUNNING)
         return true;
+    if (!is_sender(session))
+        fletch_pump_receiver_look(&session->receiver); /* first: an end may have been its last */
     look_at_shuffle(session);
     if (is_sender(session))
         fletch_pump_sender_fill(&session->sender);
-    else
-        fletch_pump_receiver_look(&session->receiver);
     has_moved |= speak(session, now_ns);
     if (session->phase != FLETCH_SESSION_RUNNING)
         return true;
@@ -617,6 +618,17 @@ static bool wait_for_end(struct fletch_pump_session *session, uint64_t now_ns,
     fletch_pump_link_drop(&session->link, session->ends.cache);
     session->phase = FLETCH_SESSION_OVER;
     return true;
+}
+
+bool fletch_session_is_ending(const struct fletch_pump_session *session)
+{
+    const struct fletch_pump_receiver *receiver = &session->receiver;
+    if (session->phase != FLETCH_SESSION_RUNNING)
+        return false;
+    if (is_sender(session))
+        return session->sender.state == FLETCH_SENDER_LEAVING;
+    return receiver->producers_known != 0 &&
+           receiver->producers_ended + receiver->controls_waiting >= receiver->producers_known;
 }
 
 bool fletch_session_step(struct fletch_pump_session *session, uint64_t now_ns,

@@ -23,6 +23,7 @@ enum { DIALLERS_MOST = 4 };
 #define BACKOFF_FIRST_NS UINT64_C(20000000)
 #define BACKOFF_MOST_NS UINT64_C(1000000000)
 #define GREETING_NS UINT64_C(10000000000)
+#define LOOK_NS UINT64_C(10000000)
 #define LEAVE_NS UINT64_C(2000000000)
 
 /* A stream of a server that has not said yet what it is for. */
@@ -60,7 +61,8 @@ struct fletch_pumps {
     /* The thread's. */
     FLETCH_ISOLATED struct fletch_pump_session *sessions;
     struct visitor *visitors;
-    uint64_t deadline_ns;                /* when to look again, whatever happens */
+    uint64_t deadline_ns; /* when to look again, whatever happens */
+    uint64_t ends_ns;     /* when streams of a server that stops are ended that would end soon */
     _Atomic uint64_t counters[COUNTERS]; /* for others */
     struct fletch_pumps_statistics gone; /* what sessions that are over have counted */
 };
@@ -231,8 +233,10 @@ static bool step_visitors(struct fletch_pumps *pumps, uint64_t now_ns)
             has_moved = true;
             continue;
         }
-        if (visitor->deadline_ns < pumps->deadline_ns)
-            pumps->deadline_ns = visitor->deadline_ns;
+        /* Nobody tells that a shuffle without partitions elsewhere was registered. */
+        uint64_t again_ns = visitor->has_hello ? now_ns + LOOK_NS : visitor->deadline_ns;
+        if (again_ns < pumps->deadline_ns)
+            pumps->deadline_ns = again_ns;
         place = &visitor->next;
     }
     return has_moved;
@@ -300,7 +304,12 @@ static bool step_session(struct fletch_pumps *pumps, struct fletch_pump_session 
 {
     bool had_stream = !session->dials && session->link.stream != NULL;
     /* relaxed: a flag */
-    if (had_stream && load_relaxed(&pumps->ends_served) != 0) {
+    bool ends = had_stream && load_relaxed(&pumps->ends_served) != 0;
+    if (ends && pumps->ends_ns == 0)
+        pumps->ends_ns = now_ns + LEAVE_NS;
+    if (ends && pumps->ends_ns < pumps->deadline_ns)
+        pumps->deadline_ns = pumps->ends_ns;
+    if (ends && !(fletch_session_is_ending(session) && now_ns < pumps->ends_ns)) {
         struct fletch_error cause;
         (void)fletch_error_set(&cause, FLETCH_UNAVAILABLE, "LOST: the server is stopping");
         fletch_session_fail(session, &cause, now_ns);
@@ -544,6 +553,9 @@ static enum fletch_status start_client(struct fletch_pumps *pumps,
     client.account = pumps->transport->account;
     client.allocator = &pumps->allocator;
     client.peer_message_bytes = SIZE_MAX;
+    /* One that is dead would be dialled through again. */
+    if (client.keepalive_ns == 0)
+        client.keepalive_ns = pumps->rules.silence_ns / 2;
     if (client.write_queue_bytes == 0)
         client.write_queue_bytes = WRITE_QUEUE_BYTES;
     client.backoff_first_ns = pumps->rules.backoff_first_ns;

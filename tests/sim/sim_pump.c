@@ -391,7 +391,8 @@ static bool faults_made(struct pumped *pumped)
         wire_spoilt(pumped, true);
     if (sim_chance(world, pumped->hold_percent))
         wire_spoilt(pumped, false);
-    if (world->plan.cancel_at != 0 && world->step >= world->plan.cancel_at) {
+    bool may_cancel = pumped->cut_percent == 0 || all_were_heard(pumped);
+    if (world->plan.cancel_at != 0 && world->step >= world->plan.cancel_at && may_cancel) {
         uint32_t number = fletch_random_below(&world->random, pumped->net.process_count);
         world->is_cancelled = true;
         world->model.may_lose = true; /* who is cut off meanwhile only learns that it is over */

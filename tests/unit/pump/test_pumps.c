@@ -310,6 +310,31 @@ static void who_is_not_heard_is_lost(void **state)
     lose_the_way(true);
 }
 
+/* A connection that is open and dead is given up for a new one. */
+static void a_dead_connection_is_replaced(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    pair.words = (struct place_words){
+        .partitions = 2, .producers = 1, .grace_ns = 600000000, .frame_bytes = 4096};
+    struct producing producing;
+    struct consuming consuming;
+    struct fletch_pumps_statistics statistics = {0};
+    pair_start(&pair, true);
+    start_consuming(&consuming, &pair.owner, NULL, 0);
+    producing = (struct producing){.place = &pair.writer, .batches = 300, .rows = 1000};
+    start(&producing);
+    while (statistics.frames_accepted < 20) {
+        (void)usleep(1000);
+        fletch_pumps_statistics(pair.owner.pumps, &statistics);
+    }
+    store_relaxed(&pair.proxy.forgets, 1); /* relaxed: a test's flag */
+    finish(&producing);
+    finish_consuming(&consuming);
+    assert_int_equal(consuming.rows, 300 * 1000);
+    pair_end(&pair);
+}
+
 static void a_cancel_is_heard_on_the_other_side(void **state)
 {
     (void)state;
@@ -530,6 +555,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(who_comes_early_waits),
         cmocka_unit_test(who_does_not_come_back_is_lost),
         cmocka_unit_test(who_is_not_heard_is_lost),
+        cmocka_unit_test(a_dead_connection_is_replaced),
         cmocka_unit_test(a_cancel_is_heard_on_the_other_side),
         cmocka_unit_test(who_is_not_meant_is_refused_by_name),
         cmocka_unit_test(partitions_are_pulled),
