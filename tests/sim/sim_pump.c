@@ -362,6 +362,10 @@ static bool process_restarted(struct pumped *pumped)
     /* Whoever had not met the one before it may meet this one, which has nothing to give. */
     world->is_cancelled = true;
     fletch_shuffle_cancel(process->shuffle, "restarted");
+    /* By pull, who has not met a reader does not miss it. */
+    for (uint32_t i = 0; pumped->mode == FLETCH_PLACEMENT_PULL && i < pumped->net.process_count;
+         i++)
+        fletch_shuffle_cancel(pumped->net.processes[i].shuffle, "restarted elsewhere");
     world->progress++;
     return true;
 }
