@@ -362,6 +362,10 @@ static bool process_restarted(struct pumped *pumped)
     /* Whoever had not met the one before it may meet this one, which has nothing to give. */
     world->is_cancelled = true;
     fletch_shuffle_cancel(process->shuffle, "restarted");
+    /* By pull, who has not met a reader does not miss it. */
+    for (uint32_t i = 0; pumped->mode == FLETCH_PLACEMENT_PULL && i < pumped->net.process_count;
+         i++)
+        fletch_shuffle_cancel(pumped->net.processes[i].shuffle, "restarted elsewhere");
     world->progress++;
     return true;
 }
@@ -391,7 +395,8 @@ static bool faults_made(struct pumped *pumped)
         wire_spoilt(pumped, true);
     if (sim_chance(world, pumped->hold_percent))
         wire_spoilt(pumped, false);
-    if (world->plan.cancel_at != 0 && world->step >= world->plan.cancel_at) {
+    bool may_cancel = pumped->cut_percent == 0 || all_were_heard(pumped);
+    if (world->plan.cancel_at != 0 && world->step >= world->plan.cancel_at && may_cancel) {
         uint32_t number = fletch_random_below(&world->random, pumped->net.process_count);
         world->is_cancelled = true;
         world->model.may_lose = true; /* who is cut off meanwhile only learns that it is over */
