@@ -42,10 +42,9 @@ enum outcome rm_command(char **command_line)
     const struct command_usage usage = {
         .name = "rm",
         .synopsis = "LOCATION [--cancel [--reason TEXT]] SHUFFLE...",
-        .text =
-            "Drops shuffles of the service at LOCATION, with all that they hold: who still\n"
-            "writes or reads is cancelled, and the name is free. With --cancel it stays,\n"
-            "and answers CANCELLED, until it is dropped.\n",
+        .text = "Drops shuffles of the service at LOCATION, with all that they hold: who still\n"
+                "writes or reads is cancelled, and the name is free. With --cancel it stays,\n"
+                "and answers CANCELLED, until it is dropped.\n",
         .options = options,
         .option_count = sizeof options / sizeof options[0]};
     struct operands operands;
