@@ -9,7 +9,10 @@ fletch_add_model(agent_reply park DEFINES TRIES=0)
 fletch_add_model(connection_pool share ARGS --no-spurious)
 fletch_add_model(connection_pool together DEFINES TOGETHER=1 SLOTS=1 ARGS --no-spurious)
 fletch_add_model(connection_pool collide DEFINES PLAN=COLLIDE ARGS --no-spurious)
-fletch_add_model(connection_pool collide_evict DEFINES PLAN=COLLIDE SLOTS=1 ARGS --no-spurious)
+fletch_add_model(connection_pool collide_evict DEFINES PLAN=COLLIDE SLOTS=1
+                 ARGS --no-spurious --random 1 20000)
+fletch_add_model(connection_pool collide_evict_long DEFINES PLAN=COLLIDE SLOTS=1
+                 ARGS --no-spurious DEEP)
 fletch_add_model(connection_pool collide_before DEFINES PLAN=COLLIDE BEFORE=1 SLOTS=1
                  ARGS --no-spurious --random 1 20000)
 fletch_add_model(connection_pool evict DEFINES PLAN=EVICT SLOTS=1 ARGS --no-spurious)
