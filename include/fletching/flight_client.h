@@ -60,6 +60,9 @@ struct fletch_flight_client_options {
     uint64_t spin_ns;
     /** How much of batches that come is validated before they are given out. */
     enum fletch_validation validation;
+    /** A connection on which nothing came for so long is asked whether its other end is there; one
+     *  that does not answer for as long is lost. 0: nobody asks. */
+    uint64_t keepalive_ns;
 };
 
 /** Starts its threads; connects nowhere yet. INVALID_ARGUMENT: an option; UNIMPLEMENTED: the

@@ -266,6 +266,8 @@ static enum fletch_status open_channel(struct fletch_flight_connection *connecti
                         .allocator = options->allocator,
                         .cache = connection->at->cache,
                         .account = options->account,
+                        .keepalive_ns = options->keepalive_ns,
+                        .keepalive_timeout_ns = options->keepalive_ns,
                     },
                 .message_limit_bytes = options->message_limit_bytes,
                 .send_queue_bytes = SIZE_MAX / 2, /* streams have a limit of their own */

@@ -28,6 +28,7 @@ struct fletch_flight_connections_options {
     uint64_t idle_timeout_ns; /* FLETCH_OFF: never */
     uint64_t pause_first_ns;
     uint64_t pause_most_ns;
+    uint64_t keepalive_ns; /* 0: none */
     uint64_t spin_ns;
     size_t message_limit_bytes;
     size_t write_queue_bytes;

@@ -20,7 +20,7 @@ const char *fletch_envelope_kind_name(unsigned kind)
 
 struct fletch_feature_text fletch_feature_name(uint32_t features)
 {
-    static const char *const names[] = {"CRC32C"};
+    static const char *const names[] = {"CRC32C", "EAGER"};
     struct fletch_feature_text text;
     uint32_t bit = 0;
     while (bit < 31 && (features >> bit & 1) == 0)
@@ -107,6 +107,7 @@ static void put_hello(struct writer *writer, const struct fletch_envelope_hello 
     put(writer, hello->partition_count, 4);
     put(writer, hello->producer_limit, 4);
     put(writer, hello->schema_fingerprint, 8);
+    put(writer, hello->eager_bytes, 8);
     put_bytes(writer, hello->id.bytes, FLETCH_ID_BYTES);
     put_bytes(writer, hello->incarnation.bytes, FLETCH_ID_BYTES);
     put_bytes(writer, hello->expected.bytes, FLETCH_ID_BYTES);
@@ -119,6 +120,7 @@ static void put_welcome(struct writer *writer, const struct fletch_envelope_welc
     put(writer, welcome->version, 1);
     put(writer, 0, 3);
     put(writer, welcome->features, 4);
+    put(writer, welcome->eager_bytes, 8);
     put_bytes(writer, welcome->incarnation.bytes, FLETCH_ID_BYTES);
 }
 
@@ -375,6 +377,7 @@ static void take_hello(struct reader *reader, struct fletch_envelope_hello *hell
     hello->partition_count = take32(reader);
     hello->producer_limit = take32(reader);
     hello->schema_fingerprint = take64(reader);
+    hello->eager_bytes = take64(reader);
     take_id(reader, &hello->id);
     take_id(reader, &hello->incarnation);
     take_id(reader, &hello->expected);
@@ -395,6 +398,7 @@ static void take_welcome(struct reader *reader, struct fletch_envelope_welcome *
     welcome->version = take8(reader);
     take_zeros(reader, 3);
     welcome->features = take32(reader);
+    welcome->eager_bytes = take64(reader);
     take_id(reader, &welcome->incarnation);
     if (fletch_id_is_zero(&welcome->incarnation))
         refuse(reader, "an incarnation is all zeros", 0);

@@ -29,10 +29,11 @@ enum {
     FLETCH_ID_BYTES = 16
 };
 
-/* What both sides may use, by bit: FLETCH_FEATURES_KNOWN are the ones of this version. */
+/* What both sides may use, by bit: FLETCH_FEATURES_KNOWN are those that this library has. */
 enum {
-    FLETCH_FEATURE_CRC32C = 1, /* DATA tells the CRC32C of its batch's buffers */
-    FLETCH_FEATURES_KNOWN = 1
+    FLETCH_FEATURE_CRC32C = 1, /* DATA tells the CRC32C of its body: reserved */
+    FLETCH_FEATURE_EAGER = 2,  /* small frames go without an offer */
+    FLETCH_FEATURES_KNOWN = FLETCH_FEATURE_EAGER
 };
 
 enum fletch_envelope_kind {
@@ -85,6 +86,7 @@ struct fletch_envelope_hello {
     uint32_t partition_count;
     uint32_t producer_limit;
     uint64_t schema_fingerprint;
+    uint64_t eager_bytes; /* a receiver's; else 0 */
     struct fletch_id id;
     struct fletch_id incarnation; /* the dialler's */
     struct fletch_id expected;    /* the other's, as far as it is known; else zeros */
@@ -95,6 +97,7 @@ struct fletch_envelope_hello {
 struct fletch_envelope_welcome {
     uint8_t version;
     uint32_t features;
+    uint64_t eager_bytes; /* the same */
     struct fletch_id incarnation;
 };
 

@@ -17,6 +17,12 @@ static uint64_t fingerprint_of(const struct fletch_shuffle *shuffle)
     return fletch_schema_fingerprint(shuffle->specification.schema, FLETCH_COMPARE_FIELDS).low;
 }
 
+/* What a receiver takes without an offer. */
+static uint64_t eager_bytes_of(const struct fletch_pump_session *session)
+{
+    return session->role == FLETCH_ROLE_RECEIVER ? session->rules->eager_bytes : 0;
+}
+
 void fletch_greeting_hello(const struct fletch_pump_session *session,
                            struct fletch_envelope *out_envelope)
 {
@@ -34,6 +40,7 @@ void fletch_greeting_hello(const struct fletch_pump_session *session,
         .partition_count = known->partitioner.partition_count,
         .producer_limit = known->producer_limit,
         .schema_fingerprint = fingerprint_of(session->shuffle),
+        .eager_bytes = eager_bytes_of(session),
         .incarnation = session->rules->incarnation,
         .expected = session->peer,
         .name = {known->name, (uint32_t)known->name_bytes},
@@ -42,12 +49,17 @@ void fletch_greeting_hello(const struct fletch_pump_session *session,
     memcpy(out_envelope->hello.id.bytes, known->identity.id, FLETCH_ID_BYTES);
 }
 
-void fletch_greeting_welcome(const struct fletch_session_rules *rules,
+void fletch_greeting_welcome(const struct fletch_pump_session *session,
+                             const struct fletch_envelope_hello *hello,
                              struct fletch_envelope *out_envelope)
 {
+    bool is_eager = (hello->features & FLETCH_FEATURE_EAGER) != 0;
     out_envelope->kind = FLETCH_ENVELOPE_WELCOME;
-    out_envelope->welcome = (struct fletch_envelope_welcome){.version = FLETCH_ENVELOPE_VERSION,
-                                                             .incarnation = rules->incarnation};
+    out_envelope->welcome =
+        (struct fletch_envelope_welcome){.version = FLETCH_ENVELOPE_VERSION,
+                                         .features = hello->features & FLETCH_FEATURES_KNOWN,
+                                         .eager_bytes = is_eager ? eager_bytes_of(session) : 0,
+                                         .incarnation = session->rules->incarnation};
 }
 
 enum fletch_status fletch_greeting_check_peer(const struct fletch_session_rules *rules,

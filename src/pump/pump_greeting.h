@@ -9,7 +9,9 @@
 void fletch_greeting_hello(const struct fletch_pump_session *session,
                            struct fletch_envelope *out_envelope);
 
-void fletch_greeting_welcome(const struct fletch_session_rules *rules,
+/* What is answered to a HELLO that was found right. */
+void fletch_greeting_welcome(const struct fletch_pump_session *session,
+                             const struct fletch_envelope_hello *hello,
                              struct fletch_envelope *out_envelope);
 
 /* Whether who says this may be answered at all, by a process of that incarnation. UNIMPLEMENTED: no

@@ -5,79 +5,43 @@
 #include "base/allocator.h"
 #include "base/status.h"
 #include "pump/pump_sender.h"
+#include "pump/receiver_channel.h"
 #include "shuffle/credit.h"
 
-/* A frame that was offered. */
-struct place {
-    uint64_t sequence;
-    uint64_t bytes;
-    uint64_t barrier;
-    struct fletch_inlet_credit credit; /* once it is granted */
-};
-
-/* `places` is a ring: `granted` of its `offered` frames have credit, those in front. */
-struct fletch_receiver_channel {
-    struct fletch_envelope_channel key;
-    struct fletch_receiver_channel *older;
-    struct fletch_receiver_producer *producer;
-    uint64_t mark;
-    uint64_t accepted; /* bytes */
-    uint64_t grant;
-    uint64_t gap; /* the sequence that was asked for again; 0: none */
-    uint32_t first, offered, granted;
-    bool is_asked; /* credit for the first one without */
-    bool is_refused;
-    bool tells_gap;
-    bool is_asking, is_telling, is_refusing;
-    struct fletch_receiver_channel *next_asking, *next_telling, *next_refusing;
-    struct place places[FLETCH_PUMP_OFFERED_MAX];
-};
-
-struct fletch_receiver_producer {
-    uint32_t number;
-    uint32_t attempt;
-    struct fletch_receiver_producer *older;
-    void *inlet; /* NULL: it was refused */
-    uint64_t control_mark;
-    uint64_t control_waiting; /* the sequence of what has no answer yet; 0: nothing */
-    bool tells_answer;
-    bool tells_refusal;
-    bool is_last;               /* what waits is an end or an abort */
-    struct fletch_error answer; /* to the last control; or why it is refused */
-    /* An end's that has not come whole. */
-    struct fletch_channel_record *totals;
-    uint32_t totals_count;
-    uint32_t totals_limit;
-    uint64_t totals_sequence;
-};
+enum { PLACES_LEAST = 4 };
 
 static uint64_t weight(uint64_t bytes)
 {
     return bytes == 0 ? 1 : bytes;
 }
 
-#define QUEUE_PUSH(queue, channel, list) \
-    do { \
-        if ((channel)->is_##list) \
-            break; \
-        (channel)->is_##list = true; \
-        (channel)->next_##list = NULL; \
-        if ((queue)->first == NULL) \
-            (queue)->first = (channel); \
-        else \
-            (queue)->last->next_##list = (channel); \
-        (queue)->last = (channel); \
-    } while (false)
-
-#define QUEUE_POP(queue, list) \
-    do { \
-        (queue)->first->is_##list = false; \
-        (queue)->first = (queue)->first->next_##list; \
-    } while (false)
-
-static struct place *place_at(struct fletch_receiver_channel *channel, uint32_t index)
+static struct fletch_receiver_place *place_at(struct fletch_receiver_channel *channel,
+                                              uint32_t index)
 {
-    return &channel->places[(channel->first + index) % FLETCH_PUMP_OFFERED_MAX];
+    return &channel->places[(channel->first + index) % channel->capacity];
+}
+
+/* One more behind the others; NULL: no memory, or it would be too many. */
+static struct fletch_receiver_place *add_place(struct fletch_pump_receiver *receiver,
+                                               struct fletch_receiver_channel *channel)
+{
+    uint32_t capacity = channel->capacity == 0 ? PLACES_LEAST : 2 * channel->capacity;
+    if (channel->offered == FLETCH_PUMP_OFFERED_MAX)
+        return NULL;
+    if (channel->offered == channel->capacity) {
+        struct fletch_receiver_place *places =
+            fletch_block_allocate(&receiver->allocator, capacity * sizeof *places);
+        if (places == NULL)
+            return NULL;
+        for (uint32_t i = 0; i < channel->offered; i++)
+            places[i] = *place_at(channel, i);
+        if (channel->places != NULL)
+            fletch_block_release(channel->places);
+        channel->places = places;
+        channel->capacity = capacity;
+        channel->first = 0;
+    }
+    return place_at(channel, channel->offered++);
 }
 
 /* ---- life ---- */
@@ -90,7 +54,8 @@ enum fletch_status fletch_pump_receiver_init(struct fletch_pump_receiver *receiv
     *receiver = (struct fletch_pump_receiver){.allocator = *options->allocator,
                                               .sink = options->sink,
                                               .producer_limit = options->producer_limit,
-                                              .partition_count = options->partition_count};
+                                              .partition_count = options->partition_count,
+                                              .eager_bytes = options->eager_bytes};
     fletch_channel_map_init(&receiver->channels, options->allocator);
     receiver->producers = fletch_block_allocate(options->allocator, bytes);
     if (receiver->producers == NULL)
@@ -101,7 +66,20 @@ enum fletch_status fletch_pump_receiver_init(struct fletch_pump_receiver *receiv
     return FLETCH_OK;
 }
 
-/* From the `kept`th on nothing is offered any more. */
+/* Takes a frame out of its place, which stays. */
+static struct fletch_parked_frame unpark(struct fletch_pump_receiver *receiver,
+                                         struct fletch_receiver_channel *channel, uint32_t index)
+{
+    struct fletch_receiver_place *place = place_at(channel, index);
+    struct fletch_parked_frame parked = *place->parked;
+    fletch_block_release(place->parked);
+    place->parked = NULL;
+    channel->parked_bytes -= weight(place->bytes);
+    receiver->eager_held -= weight(place->bytes);
+    return parked;
+}
+
+/* From the `kept`th on nothing is offered or parked any more. */
 static void drop_places(struct fletch_pump_receiver *receiver,
                         struct fletch_receiver_channel *channel, uint32_t kept)
 {
@@ -111,10 +89,13 @@ static void drop_places(struct fletch_pump_receiver *receiver,
         channel->is_asked = false;
     }
     while (channel->granted > kept) {
-        struct place *place = place_at(channel, --channel->granted);
+        struct fletch_receiver_place *place = place_at(channel, --channel->granted);
         channel->grant -= weight(place->bytes);
         receiver->sink.give_back(inlet, channel->key.partition, &place->credit);
     }
+    while (channel->parked > kept)
+        receiver->sink.drop(receiver->sink.context,
+                            unpark(receiver, channel, --channel->parked).batch);
     if (channel->offered > kept)
         channel->offered = kept;
 }
@@ -125,6 +106,8 @@ void fletch_pump_receiver_deinit(struct fletch_pump_receiver *receiver)
         struct fletch_receiver_channel *channel = receiver->all;
         receiver->all = channel->older;
         drop_places(receiver, channel, 0);
+        if (channel->places != NULL)
+            fletch_block_release(channel->places);
         fletch_block_release(channel);
     }
     while (receiver->newest != NULL) {
@@ -240,16 +223,34 @@ static void refuse_channel(struct fletch_pump_receiver *receiver,
 {
     channel->is_refused = true;
     drop_places(receiver, channel, 0);
-    QUEUE_PUSH(&receiver->refusing, channel, refusing);
+    FLETCH_QUEUE_PUSH(&receiver->refusing, channel, refusing);
 }
 
+static void push(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel,
+                 const struct fletch_envelope_data *data, struct fletch_batch *batch);
+
 /* ---- offers ---- */
+
+/* The next place has got credit: its frame is here, or may come. */
+static void grant(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel,
+                  const struct fletch_receiver_place *place)
+{
+    channel->granted++;
+    channel->grant += weight(place->bytes);
+    if (place->parked == NULL) {
+        FLETCH_QUEUE_PUSH(&receiver->telling, channel, telling);
+        return;
+    }
+    struct fletch_parked_frame parked = unpark(receiver, channel, 0);
+    channel->parked--;
+    push(receiver, channel, &parked.data, parked.batch);
+}
 
 /* Asks for credit for the frames that have none, as far as it is there. */
 static void ask(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel)
 {
     while (!channel->is_refused && channel->granted < channel->offered) {
-        struct place *place = place_at(channel, channel->granted);
+        struct fletch_receiver_place *place = place_at(channel, channel->granted);
         const struct fletch_inlet_ask wanted = {place->bytes, place->barrier, true};
         enum fletch_answer answer = receiver->sink.reserve(
             channel->producer->inlet, channel->key.partition, wanted, &place->credit);
@@ -261,12 +262,10 @@ static void ask(struct fletch_pump_receiver *receiver, struct fletch_receiver_ch
         receiver->is_short |= answer == FLETCH_FULL;
         channel->is_asked = answer == FLETCH_EMPTY;
         if (answer != FLETCH_DONE) {
-            QUEUE_PUSH(&receiver->asking, channel, asking);
+            FLETCH_QUEUE_PUSH(&receiver->asking, channel, asking);
             return;
         }
-        channel->granted++;
-        channel->grant += weight(place->bytes);
-        QUEUE_PUSH(&receiver->telling, channel, telling);
+        grant(receiver, channel, place);
     }
 }
 
@@ -288,8 +287,10 @@ static enum fletch_status take_offer(struct fletch_pump_receiver *receiver,
         return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                 "OFFER of more than %d frames of a channel",
                                 FLETCH_PUMP_OFFERED_MAX);
-    *place_at(channel, channel->offered++) = (struct place){
-        .sequence = offer->sequence, .bytes = offer->bytes, .barrier = offer->barrier};
+    struct fletch_receiver_place *place = add_place(receiver, channel);
+    if (place == NULL)
+        return no_memory(error);
+    *place = (struct fletch_receiver_place){.bytes = offer->bytes, .barrier = offer->barrier};
     if (!channel->is_asked)
         ask(receiver, channel);
     return FLETCH_OK;
@@ -323,18 +324,48 @@ static enum fletch_status take_give_back(struct fletch_pump_receiver *receiver,
 
 /* ---- data ---- */
 
-/* Whether a frame is the one that is due, and granted. */
+/* Takes a frame that came without an offer. On failure the batch stays the caller's. */
+static enum fletch_status take_eager(struct fletch_pump_receiver *receiver,
+                                     struct fletch_receiver_channel *channel,
+                                     const struct fletch_envelope_data *data,
+                                     struct fletch_batch *batch, struct fletch_error *error)
+{
+    uint64_t bytes = weight(data->bytes);
+    bool is_small = bytes <= receiver->eager_bytes / FLETCH_PUMP_EAGER_PART &&
+                    bytes <= receiver->eager_bytes - receiver->eager_held;
+    if (!is_small || channel->offered != channel->parked ||
+        data->offset != channel->accepted + channel->parked_bytes)
+        return fletch_error_set(
+            error, FLETCH_INVALID_ARGUMENT,
+            "DATA: frame %llu of producer %u for partition %u, of %llu bytes, was not granted",
+            (unsigned long long)data->sequence, (unsigned)data->channel.producer,
+            (unsigned)data->channel.partition, (unsigned long long)data->bytes);
+    struct fletch_parked_frame *parked =
+        fletch_block_allocate(&receiver->allocator, sizeof *parked);
+    struct fletch_receiver_place *place = parked == NULL ? NULL : add_place(receiver, channel);
+    if (place == NULL) {
+        if (parked != NULL)
+            fletch_block_release(parked);
+        return no_memory(error);
+    }
+    *parked = (struct fletch_parked_frame){*data, batch};
+    *place = (struct fletch_receiver_place){
+        .bytes = data->bytes, .barrier = data->barrier, .parked = parked};
+    channel->parked++;
+    channel->parked_bytes += bytes;
+    receiver->eager_held += bytes;
+    if (!channel->is_asked)
+        ask(receiver, channel);
+    receiver->counters.frames_parked += channel->parked != 0 ? 1 : 0;
+    return FLETCH_OK;
+}
+
+/* Whether a granted frame is what was offered. */
 static enum fletch_status check_due(struct fletch_receiver_channel *channel,
                                     const struct fletch_envelope_data *data,
                                     struct fletch_error *error)
 {
-    const struct place *place = place_at(channel, 0);
-    if (channel->granted == 0)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "DATA: frame %llu of producer %u for partition %u was not granted",
-                                (unsigned long long)data->sequence,
-                                (unsigned)data->channel.producer,
-                                (unsigned)data->channel.partition);
+    const struct fletch_receiver_place *place = place_at(channel, 0);
     if (data->bytes == place->bytes && data->barrier == place->barrier &&
         data->offset == channel->accepted)
         return FLETCH_OK;
@@ -350,7 +381,7 @@ static enum fletch_status check_due(struct fletch_receiver_channel *channel,
 static void push(struct fletch_pump_receiver *receiver, struct fletch_receiver_channel *channel,
                  const struct fletch_envelope_data *data, struct fletch_batch *batch)
 {
-    struct place *place = place_at(channel, 0);
+    struct fletch_receiver_place *place = place_at(channel, 0);
     const struct fletch_inlet_frame frame = {
         .partition = data->channel.partition,
         .sequence = data->sequence,
@@ -363,7 +394,7 @@ static void push(struct fletch_pump_receiver *receiver, struct fletch_receiver_c
         .credit = &place->credit,
     };
     enum fletch_answer answer = receiver->sink.push(channel->producer->inlet, &frame);
-    channel->first = (channel->first + 1) % FLETCH_PUMP_OFFERED_MAX;
+    channel->first = (channel->first + 1) % channel->capacity;
     channel->offered--;
     channel->granted--;
     channel->mark = data->sequence;
@@ -376,7 +407,7 @@ static void push(struct fletch_pump_receiver *receiver, struct fletch_receiver_c
     }
     receiver->counters.frames_accepted++;
     receiver->counters.bytes_accepted += data->bytes;
-    QUEUE_PUSH(&receiver->telling, channel, telling);
+    FLETCH_QUEUE_PUSH(&receiver->telling, channel, telling);
 }
 
 /* Drops what is not the next frame. */
@@ -387,20 +418,21 @@ static bool is_out_of_turn(struct fletch_pump_receiver *receiver,
         receiver->counters.frames_dropped++;
         return true;
     }
-    if (sequence <= channel->mark) {
+    if (sequence <= channel->mark + channel->parked) {
         receiver->counters.frames_duplicate++;
-        QUEUE_PUSH(&receiver->telling, channel, telling);
+        FLETCH_QUEUE_PUSH(&receiver->telling, channel, telling);
         return true;
     }
-    if (sequence == channel->mark + 1)
+    uint64_t due = channel->mark + channel->parked + 1;
+    if (sequence == due)
         return false;
     receiver->counters.frames_dropped++;
-    if (channel->gap == channel->mark + 1)
+    if (channel->gap == due)
         return true;
-    channel->gap = channel->mark + 1;
+    channel->gap = due;
     channel->tells_gap = true;
     receiver->counters.gaps++;
-    QUEUE_PUSH(&receiver->refusing, channel, refusing);
+    FLETCH_QUEUE_PUSH(&receiver->refusing, channel, refusing);
     return true;
 }
 
@@ -412,11 +444,13 @@ static enum fletch_status take_data(struct fletch_pump_receiver *receiver,
     enum fletch_status status = find_channel(receiver, &data->channel, &channel, error);
     if (status == FLETCH_OK && channel != NULL &&
         !is_out_of_turn(receiver, channel, data->sequence)) {
-        status = check_due(channel, data, error);
-        if (status == FLETCH_OK) {
+        bool is_granted = channel->granted != 0;
+        status = is_granted ? check_due(channel, data, error)
+                            : take_eager(receiver, channel, data, batch, error);
+        if (status == FLETCH_OK && is_granted)
             push(receiver, channel, data, batch);
+        if (status == FLETCH_OK)
             return FLETCH_OK;
-        }
     }
     receiver->sink.drop(receiver->sink.context, batch);
     return status;
@@ -608,7 +642,7 @@ void fletch_pump_receiver_look(struct fletch_pump_receiver *receiver)
     receiver->is_short = false;
     while (asking.first != NULL) {
         struct fletch_receiver_channel *channel = asking.first;
-        QUEUE_POP(&asking, asking);
+        FLETCH_QUEUE_POP(&asking, asking);
         ask(receiver, channel);
     }
     for (struct fletch_receiver_producer *producer = receiver->newest;
@@ -645,9 +679,9 @@ void fletch_pump_receiver_resume(struct fletch_pump_receiver *receiver)
     receiver->must_complete = true;
     for (struct fletch_receiver_channel *channel = receiver->all; channel != NULL;
          channel = channel->older) {
-        QUEUE_PUSH(&receiver->telling, channel, telling);
+        FLETCH_QUEUE_PUSH(&receiver->telling, channel, telling);
         if (channel->is_refused)
-            QUEUE_PUSH(&receiver->refusing, channel, refusing);
+            FLETCH_QUEUE_PUSH(&receiver->refusing, channel, refusing);
     }
     for (struct fletch_receiver_producer *producer = receiver->newest; producer != NULL;
          producer = producer->older) {
@@ -674,127 +708,4 @@ void fletch_pump_receiver_cut(struct fletch_pump_receiver *receiver)
     for (struct fletch_receiver_producer *producer = receiver->newest; producer != NULL;
          producer = producer->older)
         producer->totals_count = 0;
-}
-
-/* ---- messages to the sender ---- */
-
-static void write_refusal(struct fletch_envelope *out_envelope, enum fletch_refusal_scope scope,
-                          const struct fletch_envelope_channel *key,
-                          const struct fletch_error *cause)
-{
-    out_envelope->kind = FLETCH_ENVELOPE_REFUSE;
-    out_envelope->refuse = (struct fletch_envelope_refuse){
-        .scope = (uint8_t)scope,
-        .status = (uint8_t)(cause->status == FLETCH_OK ? FLETCH_UNAVAILABLE : cause->status),
-        .channel = *key,
-        .text = fletch_envelope_text(cause->message)};
-}
-
-static void next_refusal(struct fletch_pump_receiver *receiver,
-                         struct fletch_envelope *out_envelope)
-{
-    struct fletch_receiver_channel *channel = receiver->refusing.first;
-    struct fletch_error *cause = &receiver->failure;
-    QUEUE_POP(&receiver->refusing, refusing);
-    if (!channel->is_refused) {
-        (void)fletch_error_set(cause, FLETCH_OUT_OF_RANGE, "GAP: frame %llu is missing",
-                               (unsigned long long)channel->gap);
-        write_refusal(out_envelope, FLETCH_REFUSED_FRAME, &channel->key, cause);
-        out_envelope->refuse.sequence = channel->mark + 1;
-        return;
-    }
-    *cause = (struct fletch_error){.status = FLETCH_UNAVAILABLE, .message = "LOST"};
-    (void)receiver->sink.check(receiver->sink.context, channel->producer->inlet,
-                               channel->key.partition, cause);
-    write_refusal(out_envelope,
-                  cause->status == FLETCH_CANCELLED ? FLETCH_REFUSED_SHUFFLE
-                                                    : FLETCH_REFUSED_PARTITION,
-                  &channel->key, cause);
-}
-
-/* A producer that must be refused. */
-static bool next_producer_refusal(struct fletch_pump_receiver *receiver,
-                                  struct fletch_envelope *out_envelope)
-{
-    if (receiver->answers_due == 0)
-        return false;
-    for (struct fletch_receiver_producer *producer = receiver->newest; producer != NULL;
-         producer = producer->older) {
-        if (!producer->tells_refusal)
-            continue;
-        const struct fletch_envelope_channel key = {producer->number, producer->attempt, 0};
-        producer->tells_refusal = false;
-        receiver->answers_due--;
-        write_refusal(out_envelope, FLETCH_REFUSED_PRODUCER, &key, &producer->answer);
-        return true;
-    }
-    return false;
-}
-
-static void add_answers(struct fletch_pump_receiver *receiver,
-                        struct fletch_envelope_update *update)
-{
-    for (struct fletch_receiver_producer *producer = receiver->newest;
-         producer != NULL && receiver->answers_due != 0 &&
-         update->answer_count < FLETCH_ENVELOPE_ANSWERS_MAX;
-         producer = producer->older) {
-        if (!producer->tells_answer)
-            continue;
-        const char *text = producer->answer.status == FLETCH_OK ? "" : producer->answer.message;
-        producer->tells_answer = false;
-        receiver->answers_due--;
-        update->answers[update->answer_count++] =
-            (struct fletch_envelope_answer){.producer = producer->number,
-                                            .attempt = producer->attempt,
-                                            .sequence = producer->control_mark,
-                                            .status = (uint32_t)producer->answer.status,
-                                            .text = fletch_envelope_text(text)};
-    }
-}
-
-/* False: there is nothing to tell. */
-static bool next_update(struct fletch_pump_receiver *receiver, struct fletch_envelope *out_envelope)
-{
-    struct fletch_envelope_update *update = &out_envelope->update;
-    out_envelope->kind = FLETCH_ENVELOPE_UPDATE;
-    update->mark_count = 0;
-    update->answer_count = 0;
-    while (receiver->telling.first != NULL && update->mark_count < FLETCH_ENVELOPE_ENTRIES_MAX) {
-        const struct fletch_receiver_channel *channel = receiver->telling.first;
-        update->marks[update->mark_count++] = (struct fletch_envelope_mark){
-            channel->key, channel->mark, channel->accepted, channel->grant};
-        QUEUE_POP(&receiver->telling, telling);
-    }
-    /* Answers go behind the marks of what came before them. */
-    if (receiver->telling.first == NULL)
-        add_answers(receiver, update);
-    update->is_complete =
-        receiver->must_complete && receiver->telling.first == NULL && receiver->answers_due == 0;
-    if (update->is_complete)
-        receiver->must_complete = false;
-    return update->mark_count != 0 || update->answer_count != 0 || update->is_complete;
-}
-
-bool fletch_pump_receiver_next(struct fletch_pump_receiver *receiver,
-                               struct fletch_envelope *out_envelope)
-{
-    static const struct fletch_envelope_channel nobody;
-    if (receiver->tells_failure) {
-        receiver->tells_failure = false;
-        write_refusal(out_envelope, FLETCH_REFUSED_SHUFFLE, &nobody, &receiver->failure);
-        return true;
-    }
-    if (receiver->state != FLETCH_RECEIVER_OPEN && receiver->state != FLETCH_RECEIVER_LEAVING)
-        return false;
-    if (next_producer_refusal(receiver, out_envelope) || next_update(receiver, out_envelope))
-        return true;
-    if (receiver->refusing.first != NULL) {
-        next_refusal(receiver, out_envelope);
-        return true;
-    }
-    if (receiver->state != FLETCH_RECEIVER_LEAVING || receiver->controls_waiting != 0)
-        return false;
-    receiver->state = FLETCH_RECEIVER_DONE;
-    out_envelope->kind = FLETCH_ENVELOPE_BYE;
-    return true;
 }

@@ -64,6 +64,7 @@ struct fletch_pump_receiver_counters {
     uint64_t bytes_accepted;
     uint64_t frames_duplicate; /* at or below their mark: dropped */
     uint64_t frames_dropped;   /* behind a gap, or refused */
+    uint64_t frames_parked;    /* that came without an offer, and found no credit */
     uint64_t gaps;
     uint64_t controls_accepted;
 };
@@ -85,6 +86,8 @@ struct fletch_pump_receiver {
     uint32_t controls_waiting;
     uint32_t producers_known;
     uint32_t producers_ended; /* an end or an abort of theirs was accepted */
+    uint64_t eager_bytes;     /* that may be here without credit; 0: none */
+    uint64_t eager_held;      /* and are */
     bool must_complete;       /* an update says that all was told */
     bool is_short;            /* there was no memory for credit: look again soon */
     bool tells_failure;
@@ -96,6 +99,7 @@ struct fletch_pump_receiver_options {
     struct fletch_pump_sink sink;
     uint32_t producer_limit;
     uint32_t partition_count;
+    uint64_t eager_bytes;
     const struct fletch_allocator *allocator;
 };
 

@@ -4,87 +4,12 @@
 
 #include "base/allocator.h"
 #include "base/status.h"
-
-/* Frames of a producer between two of its controls, and the control behind them. */
-struct fletch_sender_group {
-    struct fletch_sender_group *next;
-    uint32_t unsent; /* frames: the control waits for these */
-    uint32_t frames; /* that are not done */
-    bool has_control;
-    bool is_sent;
-    bool was_sent; /* on some connection */
-    uint32_t totals_sent;
-    struct fletch_pump_item item;
-};
-
-struct fletch_sender_frame {
-    struct fletch_sender_frame *next;
-    struct fletch_sender_group *group;
-    void *token;
-    struct fletch_envelope_data data;
-    uint64_t end; /* offset behind it */
-    bool is_sent;
-    bool was_sent;
-};
-
-struct fletch_sender_producer {
-    uint32_t number;
-    uint32_t attempt;
-    bool is_listed;
-    struct fletch_sender_group *first; /* the last one is open: it has no control yet */
-    struct fletch_sender_group *last;
-    struct fletch_sender_producer *next;
-};
-
-/* Frames: accepted ones are gone; then offered ones, then those that are not. Granted are those
- * whose end is not above `grant`; the first `unsent` is the next to go. */
-struct fletch_sender_channel {
-    struct fletch_envelope_channel key;
-    struct fletch_sender_channel *older;
-    struct fletch_sender_producer *producer;
-    struct fletch_sender_frame *first;
-    struct fletch_sender_frame *last;
-    struct fletch_sender_frame *unoffered; /* NULL: all are */
-    struct fletch_sender_frame *unsent;    /* NULL: all are */
-    uint32_t offered;                      /* and not accepted */
-    uint64_t end;                          /* offset behind the last one */
-    uint64_t accepted;                     /* offset */
-    uint64_t mark;
-    uint64_t grant;
-    uint64_t returned; /* sequence from which on frames were given back; 0: none were */
-    bool is_refused;
-    bool is_offering, is_sending, is_returning;
-    struct fletch_sender_channel *next_offering, *next_sending, *next_returning;
-};
-
-/* A frame without bytes takes an offset too, so that it can be granted. */
-static uint64_t weight(uint64_t bytes)
-{
-    return bytes == 0 ? 1 : bytes;
-}
+#include "pump/sender_channel.h"
 
 /* ---- lists ---- */
 
-#define QUEUE_PUSH(queue, channel, list) \
-    do { \
-        if ((channel)->is_##list) \
-            break; \
-        (channel)->is_##list = true; \
-        (channel)->next_##list = NULL; \
-        if ((queue)->first == NULL) \
-            (queue)->first = (channel); \
-        else \
-            (queue)->last->next_##list = (channel); \
-        (queue)->last = (channel); \
-    } while (false)
-
-#define QUEUE_POP(queue, list) \
-    do { \
-        (queue)->first->is_##list = false; \
-        (queue)->first = (queue)->first->next_##list; \
-    } while (false)
-
-static void list_control(struct fletch_pump_sender *sender, struct fletch_sender_producer *producer)
+void fletch_sender_list_control(struct fletch_pump_sender *sender,
+                                struct fletch_sender_producer *producer)
 {
     const struct fletch_sender_group *group = producer->first;
     if (producer->is_listed || group == NULL || !group->has_control || group->is_sent ||
@@ -99,12 +24,35 @@ static void list_control(struct fletch_pump_sender *sender, struct fletch_sender
     sender->controlling_last = producer;
 }
 
-static void list_channel(struct fletch_pump_sender *sender, struct fletch_sender_channel *channel)
+/* Whether the next frame of a channel, which was not offered, may go without. */
+static bool may_be_eager(const struct fletch_pump_sender *sender,
+                         const struct fletch_sender_channel *channel)
 {
-    if (channel->unoffered != NULL && channel->unoffered->end > channel->grant)
-        QUEUE_PUSH(&sender->offering, channel, offering);
-    if (channel->unsent != NULL && channel->unsent->end <= channel->grant)
-        QUEUE_PUSH(&sender->sending, channel, sending);
+    const struct fletch_sender_frame *frame = channel->unsent;
+    uint64_t bytes = fletch_sender_weight(frame->data.bytes);
+    return frame == channel->unoffered && bytes <= sender->eager_bytes / FLETCH_PUMP_EAGER_PART &&
+           sender->eager_used + bytes <= sender->eager_bytes &&
+           channel->offered < FLETCH_PUMP_UNGRANTED_MAX;
+}
+
+bool fletch_sender_may_send(const struct fletch_pump_sender *sender,
+                            const struct fletch_sender_channel *channel)
+{
+    const struct fletch_sender_frame *frame = channel->unsent;
+    return frame != NULL &&
+           (frame->end <= channel->grant || frame->is_eager || may_be_eager(sender, channel));
+}
+
+void fletch_sender_list_channel(struct fletch_pump_sender *sender,
+                                struct fletch_sender_channel *channel)
+{
+    const struct fletch_sender_frame *unoffered = channel->unoffered;
+    bool sends = fletch_sender_may_send(sender, channel);
+    if (sends)
+        FLETCH_QUEUE_PUSH(&sender->sending, channel, sending);
+    if (unoffered != NULL && unoffered->end > channel->grant &&
+        !(sends && channel->unsent == unoffered))
+        FLETCH_QUEUE_PUSH(&sender->offering, channel, offering);
 }
 
 /* ---- life ---- */
@@ -217,7 +165,7 @@ static void drop_groups(struct fletch_pump_sender *sender, struct fletch_sender_
         group->next = sender->free_groups;
         sender->free_groups = group;
     }
-    list_control(sender, producer);
+    fletch_sender_list_control(sender, producer);
 }
 
 /* The oldest frame of a channel is gone. */
@@ -233,6 +181,8 @@ static void *pop_frame(struct fletch_pump_sender *sender, struct fletch_sender_c
         channel->unsent = frame->next;
     if (!frame->is_sent)
         frame->group->unsent--;
+    if (frame->is_eager)
+        sender->eager_used -= fletch_sender_weight(frame->data.bytes);
     frame->group->frames--;
     sender->held--;
     frame->next = sender->free_frames;
@@ -345,7 +295,7 @@ void fletch_pump_sender_lose(struct fletch_pump_sender *sender,
     if (channel == NULL || channel->is_refused)
         return;
     channel->returned = channel->mark + 1;
-    QUEUE_PUSH(&sender->returning, channel, returning);
+    FLETCH_QUEUE_PUSH(&sender->returning, channel, returning);
     sender->loss = *cause;
     sender->lost = *key;
     sender->tells_loss = true;
@@ -354,10 +304,12 @@ void fletch_pump_sender_lose(struct fletch_pump_sender *sender,
 
 /* ---- connections ---- */
 
-void fletch_pump_sender_resume(struct fletch_pump_sender *sender)
+void fletch_pump_sender_resume(struct fletch_pump_sender *sender, uint64_t eager_bytes)
 {
-    if (sender->state == FLETCH_SENDER_CUT)
-        sender->state = FLETCH_SENDER_RESUMING;
+    if (sender->state != FLETCH_SENDER_CUT)
+        return;
+    sender->state = FLETCH_SENDER_RESUMING;
+    sender->eager_bytes = eager_bytes;
 }
 
 static void rewind_channel(struct fletch_sender_channel *channel)
@@ -377,9 +329,12 @@ void fletch_pump_sender_cut(struct fletch_pump_sender *sender)
     sender->state = FLETCH_SENDER_CUT;
     sender->offering = sender->sending = sender->returning = (struct fletch_sender_queue){0};
     sender->controlling_first = NULL;
+    sender->eager_used = 0;
     for (struct fletch_sender_channel *channel = sender->all; channel != NULL;
          channel = channel->older) {
         rewind_channel(channel);
+        for (struct fletch_sender_frame *frame = channel->first; frame != NULL; frame = frame->next)
+            frame->is_eager = false;
         channel->unoffered = channel->first;
         channel->offered = 0;
         channel->grant = channel->accepted;
@@ -402,12 +357,12 @@ static void open_sender(struct fletch_pump_sender *sender)
     for (struct fletch_sender_channel *channel = sender->all; channel != NULL;
          channel = channel->older) {
         if (channel->returned != 0)
-            QUEUE_PUSH(&sender->returning, channel, returning);
-        list_channel(sender, channel);
+            FLETCH_QUEUE_PUSH(&sender->returning, channel, returning);
+        fletch_sender_list_channel(sender, channel);
     }
     for (uint32_t i = 0; i < sender->producer_limit; i++)
         if (sender->producers[i] != NULL)
-            list_control(sender, sender->producers[i]);
+            fletch_sender_list_control(sender, sender->producers[i]);
 }
 
 /* ---- what local producers have ---- */
@@ -421,7 +376,7 @@ static void take_frame(struct fletch_pump_sender *sender, const struct fletch_pu
     frame->group = channel->producer->last;
     frame->group->unsent++;
     frame->group->frames++;
-    channel->end += weight(item->data.bytes);
+    channel->end += fletch_sender_weight(item->data.bytes);
     frame->end = channel->end;
     if (channel->first == NULL)
         channel->first = frame;
@@ -434,7 +389,7 @@ static void take_frame(struct fletch_pump_sender *sender, const struct fletch_pu
         channel->unsent = frame;
     sender->held++;
     if (sender->state == FLETCH_SENDER_OPEN)
-        list_channel(sender, channel);
+        fletch_sender_list_channel(sender, channel);
 }
 
 static bool fill_frame(struct fletch_pump_sender *sender, const struct fletch_pump_item *item)
@@ -460,7 +415,7 @@ static bool fill_control(struct fletch_pump_sender *sender, const struct fletch_
     producer->last = open;
     sender->held++;
     if (sender->state == FLETCH_SENDER_OPEN)
-        list_control(sender, producer);
+        fletch_sender_list_control(sender, producer);
     return true;
 }
 
@@ -513,7 +468,7 @@ static enum fletch_status accept_mark(struct fletch_pump_sender *sender,
         channel->offered++;
     }
     if (sender->state == FLETCH_SENDER_OPEN)
-        list_channel(sender, channel);
+        fletch_sender_list_channel(sender, channel);
     return FLETCH_OK;
 }
 
@@ -561,7 +516,7 @@ static void send_again(struct fletch_pump_sender *sender,
     if (channel == NULL || channel->key.attempt != refuse->channel.attempt)
         return;
     rewind_channel(channel);
-    list_channel(sender, channel);
+    fletch_sender_list_channel(sender, channel);
 }
 
 static void take_refuse(struct fletch_pump_sender *sender,
@@ -596,194 +551,4 @@ enum fletch_status fletch_pump_sender_take(struct fletch_pump_sender *sender,
     }
     return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "%s is not for a sender, or not now",
                             fletch_envelope_kind_name(envelope->kind));
-}
-
-/* ---- messages to the other side ---- */
-
-static void next_give_back(struct fletch_pump_sender *sender, struct fletch_envelope *out_envelope)
-{
-    struct fletch_sender_channel *channel = sender->returning.first;
-    QUEUE_POP(&sender->returning, returning);
-    out_envelope->kind = FLETCH_ENVELOPE_GIVE_BACK;
-    out_envelope->give_back =
-        (struct fletch_envelope_give_back){.channel = channel->key, .sequence = channel->returned};
-}
-
-static void next_refusal(struct fletch_envelope *out_envelope, enum fletch_refusal_scope scope,
-                         const struct fletch_envelope_channel *channel,
-                         const struct fletch_error *cause)
-{
-    out_envelope->kind = FLETCH_ENVELOPE_REFUSE;
-    out_envelope->refuse =
-        (struct fletch_envelope_refuse){.scope = (uint8_t)scope,
-                                        .status = (uint8_t)cause->status,
-                                        .channel = *channel,
-                                        .text = fletch_envelope_text(cause->message)};
-}
-
-/* How many of its frames a channel may offer now. */
-static uint32_t room_for_offers(const struct fletch_sender_channel *channel)
-{
-    uint32_t ungranted = 0;
-    for (const struct fletch_sender_frame *frame = channel->first; frame != channel->unoffered;
-         frame = frame->next)
-        if (frame->end > channel->grant)
-            ungranted++;
-    uint32_t of_all = FLETCH_PUMP_OFFERED_MAX - channel->offered;
-    uint32_t of_ungranted = FLETCH_PUMP_UNGRANTED_MAX - ungranted;
-    return of_all < of_ungranted ? of_all : of_ungranted;
-}
-
-/* False: none of the channels may offer anything now. */
-static bool next_offers(struct fletch_pump_sender *sender, struct fletch_envelope *out_envelope)
-{
-    struct fletch_envelope_offers *offers = &out_envelope->offers;
-    out_envelope->kind = FLETCH_ENVELOPE_OFFER;
-    offers->count = 0;
-    while (sender->offering.first != NULL) {
-        struct fletch_sender_channel *channel = sender->offering.first;
-        uint32_t room = room_for_offers(channel);
-        for (; room != 0 && channel->unoffered != NULL; room--) {
-            const struct fletch_sender_frame *frame = channel->unoffered;
-            if (offers->count == FLETCH_ENVELOPE_ENTRIES_MAX)
-                return true;
-            offers->offers[offers->count++] = (struct fletch_envelope_offer){
-                channel->key, frame->data.sequence, frame->data.bytes, frame->data.barrier};
-            channel->unoffered = frame->next;
-            channel->offered++;
-            sender->counters.offers_sent++;
-        }
-        QUEUE_POP(&sender->offering, offering);
-    }
-    return offers->count != 0;
-}
-
-static void next_data(struct fletch_pump_sender *sender, struct fletch_envelope *out_envelope,
-                      void **out_token)
-{
-    struct fletch_sender_channel *channel = sender->sending.first;
-    struct fletch_sender_frame *frame = channel->unsent;
-    QUEUE_POP(&sender->sending, sending);
-    frame->is_sent = true;
-    frame->group->unsent--;
-    channel->unsent = frame->next;
-    list_channel(sender, channel); /* behind the others */
-    list_control(sender, channel->producer);
-    sender->counters.frames_sent++;
-    sender->counters.bytes_sent += frame->data.bytes;
-    if (frame->was_sent)
-        sender->counters.frames_sent_again++;
-    frame->was_sent = true;
-    out_envelope->kind = FLETCH_ENVELOPE_DATA;
-    out_envelope->data = frame->data;
-    *out_token = frame->token;
-}
-
-void fletch_pump_sender_put_back(struct fletch_pump_sender *sender,
-                                 const struct fletch_envelope_data *data)
-{
-    uint64_t key = fletch_channel_key(data->channel.producer, data->channel.partition);
-    struct fletch_sender_channel *channel = fletch_channel_map_find(&sender->channels, key);
-    struct fletch_sender_frame *frame = channel == NULL ? NULL : channel->first;
-    while (frame != NULL && frame->data.sequence != data->sequence)
-        frame = frame->next;
-    if (frame == NULL || !frame->is_sent)
-        return;
-    frame->is_sent = false;
-    frame->group->unsent++;
-    channel->unsent = frame;
-    sender->counters.frames_sent--;
-    sender->counters.bytes_sent -= frame->data.bytes;
-    list_channel(sender, channel);
-}
-
-static void next_control(struct fletch_pump_sender *sender, struct fletch_envelope *out_envelope)
-{
-    struct fletch_sender_producer *producer = sender->controlling_first;
-    struct fletch_sender_group *group = producer->first;
-    struct fletch_envelope_control *control = &out_envelope->control;
-    const struct fletch_control_record *record = &group->item.record;
-    uint32_t left = record->channel_count - group->totals_sent;
-    out_envelope->kind = FLETCH_ENVELOPE_CONTROL;
-    *control = (struct fletch_envelope_control){
-        .producer = group->item.producer,
-        .attempt = group->item.attempt,
-        .sequence = record->sequence,
-        .kind = (uint8_t)record->kind,
-        .has_more = left > FLETCH_ENVELOPE_ENTRIES_MAX,
-        .barrier = record->barrier,
-        .watermark = record->watermark,
-        .added_producer = record->added_producer,
-        .totals_count = left < FLETCH_ENVELOPE_ENTRIES_MAX ? left : FLETCH_ENVELOPE_ENTRIES_MAX,
-    };
-    if (record->reason != NULL)
-        control->reason = fletch_envelope_text(record->reason);
-    for (uint32_t i = 0; i < control->totals_count; i++)
-        control->totals[i] = record->channels[group->totals_sent + i];
-    group->totals_sent += control->totals_count;
-    if (control->has_more)
-        return;
-    group->is_sent = true;
-    group->was_sent = true;
-    producer->is_listed = false;
-    sender->controlling_first = producer->next;
-    sender->counters.controls_sent++;
-}
-
-/* Frames that a cut or a gap made unsent again: their control waits for them. */
-static bool has_control(struct fletch_pump_sender *sender)
-{
-    while (sender->controlling_first != NULL) {
-        struct fletch_sender_producer *producer = sender->controlling_first;
-        const struct fletch_sender_group *group = producer->first;
-        if (group->has_control && !group->is_sent && group->unsent == 0)
-            return true;
-        producer->is_listed = false;
-        sender->controlling_first = producer->next;
-    }
-    return false;
-}
-
-/* A channel whose frames were dropped since it was listed. */
-static bool has_data(struct fletch_pump_sender *sender)
-{
-    while (sender->sending.first != NULL) {
-        const struct fletch_sender_channel *channel = sender->sending.first;
-        if (channel->unsent != NULL && channel->unsent->end <= channel->grant)
-            return true;
-        QUEUE_POP(&sender->sending, sending);
-    }
-    return false;
-}
-
-bool fletch_pump_sender_next(struct fletch_pump_sender *sender,
-                             struct fletch_envelope *out_envelope, void **out_token)
-{
-    static const struct fletch_envelope_channel nobody;
-    *out_token = NULL;
-    if (sender->tells_failure) {
-        sender->tells_failure = false;
-        next_refusal(out_envelope, FLETCH_REFUSED_SHUFFLE, &nobody, &sender->failure);
-        return true;
-    }
-    if (sender->state != FLETCH_SENDER_OPEN)
-        return false;
-    if (sender->tells_loss) {
-        sender->tells_loss = false;
-        next_refusal(out_envelope, FLETCH_REFUSED_PRODUCER, &sender->lost, &sender->loss);
-    } else if (sender->returning.first != NULL) {
-        next_give_back(sender, out_envelope);
-    } else if (next_offers(sender, out_envelope)) {
-        return true;
-    } else if (has_control(sender)) {
-        next_control(sender, out_envelope);
-    } else if (has_data(sender)) {
-        next_data(sender, out_envelope, out_token);
-    } else if (sender->held == 0 && sender->source.is_done(sender->source.context)) {
-        sender->state = FLETCH_SENDER_LEAVING;
-        out_envelope->kind = FLETCH_ENVELOPE_BYE;
-    } else {
-        return false;
-    }
-    return true;
 }

@@ -24,6 +24,7 @@
 
 enum {
     FLETCH_PUMP_UNGRANTED_MAX = 16, /* frames of a channel that wait for a grant */
+    FLETCH_PUMP_EAGER_PART = 8,     /* of the eager window one frame may have a part of so much */
     FLETCH_PUMP_OFFERED_MAX = 32    /* and with those that were granted and not accepted */
 };
 
@@ -78,6 +79,7 @@ struct fletch_pump_sender_counters {
     uint64_t frames_sent_again;
     uint64_t frames_accepted;
     uint64_t offers_sent;
+    uint64_t frames_eager;
     uint64_t controls_sent;
 };
 
@@ -96,6 +98,8 @@ struct fletch_pump_sender {
     struct fletch_sender_producer *controlling_last;
     struct fletch_sender_frame *free_frames;
     struct fletch_sender_group *free_groups;
+    uint64_t eager_bytes; /* that may be on their way without an offer; 0: none */
+    uint64_t eager_used;
     uint64_t held; /* frames and controls that are not done */
     struct fletch_error failure;
     struct fletch_error loss; /* of a producer, to be told the other side */
@@ -115,8 +119,9 @@ enum fletch_status fletch_pump_sender_init(struct fletch_pump_sender *sender,
 /* What it still has stays with the source. */
 void fletch_pump_sender_deinit(struct fletch_pump_sender *sender);
 
-/* There is a connection, and both sides know each other: marks come next. */
-void fletch_pump_sender_resume(struct fletch_pump_sender *sender);
+/* There is a connection, and both sides know each other: marks come next. `eager_bytes`: what the
+ * other side takes without an offer; 0: nothing. */
+void fletch_pump_sender_resume(struct fletch_pump_sender *sender, uint64_t eager_bytes);
 
 /* The connection is gone. */
 void fletch_pump_sender_cut(struct fletch_pump_sender *sender);

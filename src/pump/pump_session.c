@@ -54,6 +54,7 @@ static enum fletch_status init_role(struct fletch_pump_session *session,
         .sink = fletch_pump_ends_sink(&session->ends),
         .producer_limit = known->producer_limit,
         .partition_count = known->partitioner.partition_count,
+        .eager_bytes = session->rules->eager_bytes,
         .allocator = allocator};
     if (!is_sender(session))
         return fletch_pump_receiver_init(&session->receiver, &receiver, error);
@@ -222,29 +223,32 @@ void fletch_session_dialled(struct fletch_pump_session *session,
 }
 
 /* Both sides know each other. */
-static void resume(struct fletch_pump_session *session)
+static void resume(struct fletch_pump_session *session, uint64_t now_ns)
 {
     session->phase = FLETCH_SESSION_RUNNING;
+    session->heard_ns = session->said_ns = now_ns;
     session->has_connected = true;
     session->resumes++;
     session->attempt_ns = 0;
     session->partitions_told = 0;
     fletch_backoff_reset(&session->backoff);
     if (is_sender(session))
-        fletch_pump_sender_resume(&session->sender);
+        fletch_pump_sender_resume(&session->sender, session->eager_bytes);
     else
         fletch_pump_receiver_resume(&session->receiver);
 }
 
-void fletch_session_adopt(struct fletch_pump_session *session, struct fletch_flight_stream *stream,
-                          uint64_t now_ns)
+void fletch_session_adopt(struct fletch_pump_session *session,
+                          const struct fletch_envelope_hello *hello,
+                          struct fletch_flight_stream *stream, uint64_t now_ns)
 {
     struct fletch_envelope welcome;
     if (session->link.stream != NULL)
         cut(session, now_ns);
     session->link.stream = stream;
-    fletch_greeting_welcome(session->rules, &welcome);
-    resume(session);
+    fletch_greeting_welcome(session, hello, &welcome);
+    session->eager_bytes = hello->eager_bytes;
+    resume(session, now_ns);
     write_or_cut(session, &welcome, now_ns);
 }
 
@@ -299,7 +303,8 @@ static void greet(struct fletch_pump_session *session, const struct fletch_envel
         return;
     }
     session->peer = envelope->welcome.incarnation;
-    resume(session);
+    session->eager_bytes = envelope->welcome.eager_bytes;
+    resume(session, now_ns);
 }
 
 /* Pull: what the receiver wants, until it says that this is all. */
@@ -398,11 +403,24 @@ static bool send_frame(struct fletch_pump_session *session, const struct fletch_
     }
     if (status == FLETCH_OK)
         return true;
-    if (status != FLETCH_INVALID_ARGUMENT && status != FLETCH_RESOURCE_EXHAUSTED &&
-        status != FLETCH_DATA_LOSS)
+    bool is_rows = status == FLETCH_INVALID_ARGUMENT || status == FLETCH_RESOURCE_EXHAUSTED ||
+                   status == FLETCH_DATA_LOSS;
+    if (!is_rows || fletch_flight_stream_is_over(session->link.stream))
         return false;
     fletch_pump_sender_lose(&session->sender, &envelope->data.channel, &cause);
     return true;
+}
+
+/* Nothing, in the words of the role: it is still there. */
+static void say_nothing(const struct fletch_pump_session *session, struct fletch_envelope *envelope)
+{
+    envelope->kind = is_sender(session) ? FLETCH_ENVELOPE_OFFER : FLETCH_ENVELOPE_UPDATE;
+    if (is_sender(session)) {
+        envelope->offers.count = 0;
+        return;
+    }
+    envelope->update.is_complete = false;
+    envelope->update.mark_count = envelope->update.answer_count = 0;
 }
 
 /* The next message of the role. */
@@ -435,12 +453,20 @@ static bool speak(struct fletch_pump_session *session, uint64_t now_ns)
         enum fletch_answer answer = fletch_pump_link_room(&session->link);
         if (answer == FLETCH_CLOSED)
             return count != 0; /* reading tells how it ended */
-        if (answer == FLETCH_FULL || !next(session, &envelope, &token))
+        if (answer == FLETCH_FULL)
             break;
+        bool has_word = next(session, &envelope, &token);
+        if (!has_word && now_ns < after(session->said_ns, session->rules->beat_ns))
+            break;
+        if (!has_word)
+            say_nothing(session, &envelope);
+        session->said_ns = now_ns;
         session->has_left |= envelope.kind == FLETCH_ENVELOPE_BYE && is_sender(session);
         bool is_sent = token != NULL ? send_frame(session, &envelope, token, now_ns)
                                      : fletch_pump_link_write(&session->link, &envelope, NULL,
                                                               NULL) == FLETCH_OK;
+        if (!is_sent && fletch_flight_stream_is_over(session->link.stream))
+            return true; /* what came before the end, a refusal say, is to be read first */
         if (!is_sent) {
             cut(session, now_ns);
             return true;
@@ -501,6 +527,11 @@ static bool is_at_end(struct fletch_pump_session *session)
 static bool run(struct fletch_pump_session *session, uint64_t now_ns, uint64_t *deadline_ns)
 {
     bool has_moved = receive(session, now_ns);
+    if (has_moved)
+        session->heard_ns = now_ns;
+    if (session->phase == FLETCH_SESSION_RUNNING &&
+        now_ns >= after(session->heard_ns, session->rules->silence_ns))
+        cut(session, now_ns);
     if (session->phase != FLETCH_SESSION_RUNNING)
         return true;
     look_at_shuffle(session);
@@ -515,6 +546,8 @@ static bool run(struct fletch_pump_session *session, uint64_t now_ns, uint64_t *
         leave(session, now_ns);
         return true;
     }
+    wait_until(deadline_ns, after(session->said_ns, session->rules->beat_ns));
+    wait_until(deadline_ns, after(session->heard_ns, session->rules->silence_ns));
     if (session->attempt_ns > now_ns)
         wait_until(deadline_ns, session->attempt_ns);
     if (!is_sender(session) && session->receiver.is_short)

@@ -36,9 +36,12 @@ struct fletch_session_rules {
     struct fletch_id incarnation;
     uint64_t connect_ns; /* how long the first connection may take */
     uint64_t grace_ns;   /* and one after a cut */
+    uint64_t beat_ns;    /* who has nothing to say says so, after this */
+    uint64_t silence_ns; /* who is not heard for so long is cut off */
     uint64_t leave_ns;   /* how long the end of a stream is waited for */
     uint64_t backoff_first_ns;
     uint64_t backoff_most_ns;
+    uint64_t eager_bytes; /* 0: none */
     enum fletch_ipc_compression compression;
 };
 
@@ -58,14 +61,16 @@ struct fletch_pump_session {
     char address[FLETCH_ADDRESS_BYTES_MAX + 1];
     enum fletch_session_phase phase;
     uint64_t deadline_ns; /* of the phase */
-    uint64_t attempt_ns;  /* WAITING: not before; RUNNING: when to look for memory again */
+    uint64_t heard_ns;    /* when the other side was heard, and spoken to, last */
+    uint64_t said_ns;
+    uint64_t attempt_ns; /* WAITING: not before; RUNNING: when to look for memory again */
     struct fletch_backoff backoff;
     struct fletch_pump_ends ends;
     struct fletch_pump_link link;
     uint32_t *partitions; /* pull: that were asked for */
     uint32_t partition_count;
     uint32_t partitions_told;
-    bool tells_complete;
+    uint64_t eager_bytes; /* a sender's: what the other side takes */
     union {
         struct fletch_pump_sender sender;
         struct fletch_pump_receiver receiver;
@@ -107,9 +112,10 @@ void fletch_session_dialled(struct fletch_pump_session *session,
                             struct fletch_flight_stream *stream, uint64_t now_ns);
 
 /* The other side has dialled, and was found to be who it says: this is its stream from here on, of
- * which HELLO was read. */
-void fletch_session_adopt(struct fletch_pump_session *session, struct fletch_flight_stream *stream,
-                          uint64_t now_ns);
+ * which this HELLO was read. */
+void fletch_session_adopt(struct fletch_pump_session *session,
+                          const struct fletch_envelope_hello *hello,
+                          struct fletch_flight_stream *stream, uint64_t now_ns);
 
 /* Whether it wants a stream now; then it is DIALLING. */
 bool fletch_session_wants_stream(struct fletch_pump_session *session, uint64_t now_ns);

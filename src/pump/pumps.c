@@ -17,9 +17,13 @@
 
 enum { DIALLERS_MOST = 4 };
 
+/* Of a stream: what small frames and control may have to wait behind. */
+#define WRITE_QUEUE_BYTES ((size_t)2 << 20)
+
 #define BACKOFF_FIRST_NS UINT64_C(20000000)
 #define BACKOFF_MOST_NS UINT64_C(1000000000)
 #define GREETING_NS UINT64_C(10000000000)
+#define LOOK_NS UINT64_C(10000000)
 #define LEAVE_NS UINT64_C(2000000000)
 
 /* A stream of a server that has not said yet what it is for. */
@@ -151,7 +155,7 @@ static enum fletch_status admit(struct fletch_pumps *pumps, struct fletch_shuffl
         return status;
     if (session->link.stream != NULL)
         count_left(pumps); /* of the stream that this one takes the place of */
-    fletch_session_adopt(session, visitor->link.stream, now_ns);
+    fletch_session_adopt(session, hello, visitor->link.stream, now_ns);
     fletch_block_release(visitor);
     return FLETCH_OK;
 }
@@ -201,6 +205,7 @@ static bool step_visitor(struct fletch_pumps *pumps, struct visitor *visitor, ui
         return false;
     if (answer == FLETCH_DONE && visitor->hello.kind == FLETCH_ENVELOPE_HELLO && batch == NULL) {
         visitor->has_hello = true;
+        visitor->deadline_ns = now_ns + pumps->rules.connect_ns;
         return look_for_shuffle(pumps, visitor, now_ns);
     }
     if (batch != NULL)
@@ -227,8 +232,10 @@ static bool step_visitors(struct fletch_pumps *pumps, uint64_t now_ns)
             has_moved = true;
             continue;
         }
-        if (visitor->deadline_ns < pumps->deadline_ns)
-            pumps->deadline_ns = visitor->deadline_ns;
+        /* Nobody tells that a shuffle without partitions elsewhere was registered. */
+        uint64_t again_ns = visitor->has_hello ? now_ns + LOOK_NS : visitor->deadline_ns;
+        if (again_ns < pumps->deadline_ns)
+            pumps->deadline_ns = again_ns;
         place = &visitor->next;
     }
     return has_moved;
@@ -521,9 +528,9 @@ static void look(void *context, struct fletch_shuffle *shuffle)
 
 /* ---- life ---- */
 
-static uint64_t default_ns(uint64_t given_ns, uint64_t otherwise_ns)
+static uint64_t default_of(uint64_t given, uint64_t otherwise)
 {
-    return given_ns == 0 ? otherwise_ns : given_ns;
+    return given == 0 ? otherwise : given;
 }
 
 static void end_pumps(struct fletch_shared *shared);
@@ -540,6 +547,11 @@ static enum fletch_status start_client(struct fletch_pumps *pumps,
     client.account = pumps->transport->account;
     client.allocator = &pumps->allocator;
     client.peer_message_bytes = SIZE_MAX;
+    /* One that is dead would be dialled through again. */
+    if (client.keepalive_ns == 0)
+        client.keepalive_ns = pumps->rules.beat_ns;
+    if (client.write_queue_bytes == 0)
+        client.write_queue_bytes = WRITE_QUEUE_BYTES;
     client.backoff_first_ns = pumps->rules.backoff_first_ns;
     client.backoff_most_ns = pumps->rules.backoff_most_ns;
     enum fletch_status status = fletch_flight_client_create(&client, &pumps->client, error);
@@ -573,6 +585,7 @@ static enum fletch_status start(struct fletch_pumps *pumps,
 static void init(struct fletch_pumps *pumps, struct fletch_transport *transport,
                  const struct fletch_pumps_options *options)
 {
+    uint64_t grace_ns = default_of(options->reconnect_grace_ns, FLETCH_RECONNECT_GRACE_NS_DEFAULT);
     memset(pumps, 0, sizeof *pumps);
     fletch_shared_init(&pumps->shared, end_pumps);
     pumps->allocator = transport->allocator;
@@ -581,11 +594,16 @@ static void init(struct fletch_pumps *pumps, struct fletch_transport *transport,
         .attach = attach, .begin = look, .claim = claim, .detach = look, .context = pumps};
     pumps->rules = (struct fletch_session_rules){
         .allocator = transport->allocator,
-        .connect_ns = default_ns(options->connect_ns, FLETCH_PUMP_CONNECT_NS_DEFAULT),
-        .grace_ns = default_ns(options->reconnect_grace_ns, FLETCH_RECONNECT_GRACE_NS_DEFAULT),
+        .connect_ns = default_of(options->connect_ns, FLETCH_PUMP_CONNECT_NS_DEFAULT),
+        .grace_ns = grace_ns,
+        .beat_ns = grace_ns / 4,
+        .silence_ns = grace_ns,
         .leave_ns = LEAVE_NS,
-        .backoff_first_ns = default_ns(options->backoff_first_ns, BACKOFF_FIRST_NS),
-        .backoff_most_ns = default_ns(options->backoff_most_ns, BACKOFF_MOST_NS),
+        .backoff_first_ns = default_of(options->backoff_first_ns, BACKOFF_FIRST_NS),
+        .backoff_most_ns = default_of(options->backoff_most_ns, BACKOFF_MOST_NS),
+        .eager_bytes = options->eager_bytes == FLETCH_OFF
+                           ? 0
+                           : default_of(options->eager_bytes, FLETCH_EAGER_BYTES_DEFAULT),
         .compression = options->compression};
     store_relaxed(&pumps->news.head, NULL); /* relaxed: nobody else knows the pumps yet */
     fletch_eventcount_start_full(&pumps->all_left);

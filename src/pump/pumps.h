@@ -28,15 +28,21 @@ struct fletch_pumps;
 #define FLETCH_RECONNECT_GRACE_NS_DEFAULT UINT64_C(10000000000)
 #define FLETCH_PUMP_CONNECT_NS_DEFAULT UINT64_C(30000000000)
 
+#define FLETCH_EAGER_BYTES_DEFAULT (UINT64_C(256) << 10)
+
 /* Zero means default in every field. */
 struct fletch_pumps_options {
-    /* How long a session without a connection is kept; then its producers are lost. 0:
-     * FLETCH_RECONNECT_GRACE_NS_DEFAULT. */
+    /* How long a session without a connection is kept; then its producers are lost. A connection on
+     * which nothing was heard for as long counts as none. 0: FLETCH_RECONNECT_GRACE_NS_DEFAULT. */
     uint64_t reconnect_grace_ns;
     /* How long the first connection to a process may take. 0: FLETCH_PUMP_CONNECT_NS_DEFAULT. */
     uint64_t connect_ns;
     uint64_t backoff_first_ns; /* between attempts: 0: 20 ms */
     uint64_t backoff_most_ns;  /* 0: 1 s */
+    /* What the other side of a session may send without asking for credit first, in frames of up
+     * to an eighth of it, so that small ones come at once. 0: FLETCH_EAGER_BYTES_DEFAULT;
+     * FLETCH_OFF: nothing. */
+    uint64_t eager_bytes;
     enum fletch_ipc_compression compression;
     /* Of the client that dials: its pool, account and allocator are the transport's. */
     struct fletch_flight_client_options client;

@@ -180,7 +180,7 @@ static void feed(struct fletch_pump_sender *sender, struct fletch_pump_receiver 
     fletch_pump_receiver_resume(receiver);
     if (fletch_pump_sender_take(sender, &envelope, &error) != FLETCH_OK)
         fletch_pump_sender_cut(sender);
-    fletch_pump_sender_resume(sender);
+    fletch_pump_sender_resume(sender, 900);
     fletch_pump_sender_fill(sender);
     while (fletch_pump_sender_next(sender, &out, &token))
         (void)fletch_envelope_encode(&out, (uint8_t[FLETCH_ENVELOPE_BYTES_MAX]){0});
@@ -199,13 +199,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
                  abort_inlet, close_inlet, drop, NULL},
         .producer_limit = 4,
         .partition_count = 5,
+        .eager_bytes = 1000,
         .allocator = &memory};
     given = 0;
     inlets = 0;
     if (fletch_pump_sender_init(&sender, &source, 4, &memory, &error) != FLETCH_OK ||
         fletch_pump_receiver_init(&receiver, &options, &error) != FLETCH_OK)
         fuzz_stop("start", error.message);
-    fletch_pump_sender_resume(&sender);
+    fletch_pump_sender_resume(&sender, 900);
     fletch_pump_receiver_resume(&receiver);
     while (size > 2) {
         size_t part = (size_t)(bytes[0] | bytes[1] << 8);

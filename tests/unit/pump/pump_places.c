@@ -14,7 +14,8 @@ static enum fletch_status exchange(void *user, struct fletch_flight_stream *stre
     return fletch_pumps_serve(user, stream, error);
 }
 
-void place_start(struct place *place, const struct place_words *words)
+enum fletch_status place_try_start(struct place *place, const struct place_words *words,
+                                   struct fletch_error *error)
 {
     const struct fletch_transport_options transport = {
         .struct_size = sizeof transport,
@@ -23,14 +24,25 @@ void place_start(struct place *place, const struct place_words *words)
                                                .connect_ns = words->connect_ns,
                                                .backoff_most_ns = words->backoff_most_ns,
                                                .compression = words->compression};
-    const struct fletch_flight_handlers handlers = {.struct_size = sizeof handlers,
-                                                    .do_exchange = exchange};
-    struct fletch_error error;
     memset(place, 0, sizeof *place);
     place->test.random = fletch_random_from_seed(11);
     place->test.schema = schema_new("k=l v=u");
-    assert_ok(fletch_transport_create(&transport, NULL, &place->test.transport, &error));
-    if (fletch_pumps_acquire(place->test.transport, &pumps, &place->pumps, &error) != FLETCH_OK)
+    enum fletch_status status =
+        fletch_transport_create(&transport, words->allocator, &place->test.transport, error);
+    if (status == FLETCH_OK)
+        status = fletch_pumps_acquire(place->test.transport, &pumps, &place->pumps, error);
+    if (status == FLETCH_OK)
+        status = fletch_buffer_cache_open(fletch_transport_pool(place->test.transport),
+                                          &place->test.cache, error);
+    return status;
+}
+
+void place_start(struct place *place, const struct place_words *words)
+{
+    const struct fletch_flight_handlers handlers = {.struct_size = sizeof handlers,
+                                                    .do_exchange = exchange};
+    struct fletch_error error;
+    if (place_try_start(place, words, &error) != FLETCH_OK)
         fail_msg("%s", error.message);
     const struct fletch_flight_server_options server = {
         .struct_size = sizeof server,
@@ -39,12 +51,9 @@ void place_start(struct place *place, const struct place_words *words)
         .run_mode = words->run_mode,
         .loop_count = 1,
         .pool = fletch_transport_pool(place->test.transport),
-        .account = fletch_transport_account(place->test.transport),
-        .write_queue_bytes = 0};
+        .account = fletch_transport_account(place->test.transport)};
     if (fletch_flight_server_create(&server, &place->server, &error) != FLETCH_OK)
         fail_msg("%s", error.message);
-    assert_ok(fletch_buffer_cache_open(fletch_transport_pool(place->test.transport),
-                                       &place->test.cache, &error));
 }
 
 enum fletch_status place_try_register(struct place *place, const struct place_words *words,

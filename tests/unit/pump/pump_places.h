@@ -36,9 +36,14 @@ struct place_words {
     const char *spill_directory;
     uint64_t spill_after_ns;
     enum fletch_ipc_compression compression;
+    const struct fletch_allocator *allocator; /* of the transport; NULL: the default one */
 };
 
-/* A transport with pumps and a server at a free port. */
+/* A transport with pumps, and no server. On failure it is to be ended all the same. */
+enum fletch_status place_try_start(struct place *place, const struct place_words *words,
+                                   struct fletch_error *error);
+
+/* The same with a server at a free port. */
 void place_start(struct place *place, const struct place_words *words);
 
 /* Its replica: `self` is its number among `places`, or FLETCH_NO_PROCESS. `addresses`: of all who

@@ -14,8 +14,12 @@ struct pump_proxy {
     int listener;
     int pairs[PROXY_PAIRS_MOST][2];
     uint32_t pair_count;
+    int forgotten[2 * PROXY_PAIRS_MOST];
+    uint32_t forgotten_count;
     _Atomic uint64_t cut_after; /* bytes that go through before all is cut; 0: never */
     _Atomic uint32_t refuses;   /* new connections are closed at once */
+    _Atomic uint32_t holds;     /* nothing goes through, and nobody is told */
+    _Atomic uint32_t forgets;   /* the same for the connections there are; once */
     _Atomic uint32_t cuts;
     _Atomic uint32_t stops;
     struct fletch_thread thread;

@@ -255,6 +255,8 @@ static void write_all(struct puppet_scene *scene, uint64_t bytes)
 
 struct puppet_scene *puppet_scene_start(uint64_t seed, uint32_t item_count, uint64_t bytes)
 {
+    /* Every other seed lets frames of up to half the largest go without an offer. */
+    uint64_t eager_bytes = seed % 2 == 0 ? 4 * bytes : 0;
     struct puppet_scene *scene = calloc(1, sizeof *scene);
     struct fletch_error error;
     assert_non_null(scene);
@@ -288,11 +290,12 @@ struct puppet_scene *puppet_scene_start(uint64_t seed, uint32_t item_count, uint
                                                                   .context = scene},
                                                          .producer_limit = PUPPET_PRODUCERS,
                                                          .partition_count = PUPPET_PARTITIONS,
+                                                         .eager_bytes = eager_bytes,
                                                          .allocator = &scene->counting.allocator};
     assert_ok(fletch_pump_sender_init(&scene->sender, &source, PUPPET_PRODUCERS,
                                       &scene->counting.allocator, &error));
     assert_ok(fletch_pump_receiver_init(&scene->receiver, &options, &error));
-    fletch_pump_sender_resume(&scene->sender);
+    fletch_pump_sender_resume(&scene->sender, scene->receiver.eager_bytes);
     fletch_pump_receiver_resume(&scene->receiver);
     return scene;
 }
@@ -377,7 +380,7 @@ void puppet_scene_cut(struct puppet_scene *scene)
     clear(&scene->to_sender);
     fletch_pump_sender_cut(&scene->sender);
     fletch_pump_receiver_cut(&scene->receiver);
-    fletch_pump_sender_resume(&scene->sender);
+    fletch_pump_sender_resume(&scene->sender, scene->receiver.eager_bytes);
     fletch_pump_receiver_resume(&scene->receiver);
     scene->cuts++;
 }

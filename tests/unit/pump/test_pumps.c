@@ -21,6 +21,7 @@ struct producing {
     int64_t rows;
     uint32_t barriers; /* after each so many batches one; 0: none */
     struct fletch_thread thread;
+    uint64_t written;
     struct fletch_error error;
     enum fletch_status status;
 };
@@ -42,7 +43,7 @@ static void produce(void *context)
         struct fletch_batch *batch = random_batch(&random, cache, test->schema, producing->rows);
         status = fletch_shuffle_writer_write(writer, batch, WAIT_NS, error);
         fletch_batch_release(cache, batch);
-        test->written.rows += (uint64_t)producing->rows;
+        producing->written += (uint64_t)producing->rows;
         if (status == FLETCH_OK && producing->barriers != 0 && (i + 1) % producing->barriers == 0)
             status = fletch_shuffle_writer_barrier(writer, (i + 1) / producing->barriers, WAIT_NS,
                                                    error);
@@ -161,7 +162,7 @@ static void push(enum fletch_flight_run_mode run_mode)
         assert_int_equal(consuming[i].ends, 2);
         read += consuming[i].rows;
         finish(&producing[i]);
-        written += places[i].test.written.rows;
+        written += producing[i].written;
     }
     assert_int_equal(read, written);
     for (uint32_t i = 0; i < 2; i++)
@@ -264,22 +265,28 @@ static void who_comes_early_waits(void **state)
 
 /* Without a connection for longer than the grace, producers are lost to readers, and readers to
  * producers. */
-static void who_does_not_come_back_is_lost(void **state)
+static void lose_the_way(bool holds)
 {
-    (void)state;
     static struct pair pair;
-    pair.words = (struct place_words){
-        .partitions = 2, .producers = 1, .grace_ns = 300000000, .frame_bytes = 4096};
+    pair.words = (struct place_words){.partitions = 2,
+                                      .producers = 1,
+                                      .grace_ns = 300000000,
+                                      .connect_ns = 600000000,
+                                      .frame_bytes = 4096};
     struct producing producing;
     struct consuming consuming;
+    struct fletch_pumps_statistics statistics = {0};
     pair_start(&pair, true);
-    store_relaxed(&pair.proxy.cut_after, 100000); /* relaxed: a test's number */
+    store_relaxed(&pair.proxy.cut_after, holds ? 0 : 100000); /* relaxed: a test's number */
     start_consuming(&consuming, &pair.owner, NULL, 0);
-    producing = (struct producing){.place = &pair.writer, .batches = 1000, .rows = 1000};
+    producing = (struct producing){.place = &pair.writer, .batches = 100000, .rows = 1000};
     start(&producing);
-    while (load_relaxed(&pair.proxy.cuts) == 0) /* relaxed: a test's number */
+    while (load_relaxed(&pair.proxy.cuts) == 0 && statistics.frames_accepted < 20) {
         (void)usleep(1000);
-    store_relaxed(&pair.proxy.refuses, 1); /* relaxed: a test's flag */
+        fletch_pumps_statistics(pair.owner.pumps, &statistics);
+    }
+    store_relaxed(&pair.proxy.holds, holds ? 1 : 0); /* relaxed: a test's flag */
+    store_relaxed(&pair.proxy.refuses, 1);           /* relaxed: a test's flag */
     fletch_thread_join(&producing.thread);
     fletch_thread_join(&consuming.thread);
     assert_int_equal(producing.status, FLETCH_UNAVAILABLE);
@@ -287,6 +294,44 @@ static void who_does_not_come_back_is_lost(void **state)
     assert_int_equal(consuming.status, FLETCH_UNAVAILABLE);
     assert_contains(consuming.error.message, "PRODUCER_LOST");
     fletch_shuffle_reader_close(consuming.reader);
+    pair_end(&pair);
+}
+
+static void who_does_not_come_back_is_lost(void **state)
+{
+    (void)state;
+    lose_the_way(false);
+}
+
+/* The connection stays, and nothing comes any more. */
+static void who_is_not_heard_is_lost(void **state)
+{
+    (void)state;
+    lose_the_way(true);
+}
+
+/* A connection that is open and dead is given up for a new one. */
+static void a_dead_connection_is_replaced(void **state)
+{
+    (void)state;
+    static struct pair pair;
+    pair.words = (struct place_words){
+        .partitions = 2, .producers = 1, .grace_ns = 400000000, .frame_bytes = 4096};
+    struct producing producing;
+    struct consuming consuming;
+    struct fletch_pumps_statistics statistics = {0};
+    pair_start(&pair, true);
+    start_consuming(&consuming, &pair.owner, NULL, 0);
+    producing = (struct producing){.place = &pair.writer, .batches = 300, .rows = 1000};
+    start(&producing);
+    while (statistics.frames_accepted < 20) {
+        (void)usleep(1000);
+        fletch_pumps_statistics(pair.owner.pumps, &statistics);
+    }
+    store_relaxed(&pair.proxy.forgets, 1); /* relaxed: a test's flag */
+    finish(&producing);
+    finish_consuming(&consuming);
+    assert_int_equal(consuming.rows, 300 * 1000);
     pair_end(&pair);
 }
 
@@ -509,6 +554,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_connection_that_is_cut_goes_on),
         cmocka_unit_test(who_comes_early_waits),
         cmocka_unit_test(who_does_not_come_back_is_lost),
+        cmocka_unit_test(who_is_not_heard_is_lost),
+        cmocka_unit_test(a_dead_connection_is_replaced),
         cmocka_unit_test(a_cancel_is_heard_on_the_other_side),
         cmocka_unit_test(who_is_not_meant_is_refused_by_name),
         cmocka_unit_test(partitions_are_pulled),

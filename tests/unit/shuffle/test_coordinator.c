@@ -712,6 +712,36 @@ static void a_producer_that_does_not_exist_is_out_of_range(void **state)
     assert_contains(writers[2].error.message, "producer 2 of 2 producers");
 }
 
+/* Processes that share a set add numbers of their own, in any order. */
+static void producers_are_added_by_number(void **state)
+{
+    struct fletch_coordinator_options options = options_of(1);
+    (void)state;
+    options.producer_limit = 4;
+    start_with(&options);
+    writers[0].wanted_producer = 3;
+    assert_ok(say(0, FLETCH_CONTROL_ADD_PRODUCER));
+    assert_int_equal(writers[0].added_producer, 3);
+    assert_int_equal(say(0, FLETCH_CONTROL_ADD_PRODUCER), FLETCH_ALREADY_EXISTS);
+    assert_contains(writers[0].error.message, "producer 3 was added before");
+    assert_int_equal(say(2, FLETCH_CONTROL_IDLE), FLETCH_FAILED_PRECONDITION);
+    assert_contains(writers[2].error.message, "producer 2 was not added");
+    assert_ok(barrier(0, 1));
+    assert_ok(barrier(3, 1));
+    assert_told("barrier1"); /* 1 and 2 are nobody's */
+    writers[3].wanted_producer = 2;
+    assert_ok(say(3, FLETCH_CONTROL_ADD_PRODUCER));
+    writers[0].wanted_producer = 0;
+    assert_int_equal(say(0, FLETCH_CONTROL_ADD_PRODUCER), FLETCH_RESOURCE_EXHAUSTED);
+    writers[0].wanted_producer = 4;
+    assert_int_equal(say(0, FLETCH_CONTROL_ADD_PRODUCER), FLETCH_RESOURCE_EXHAUSTED);
+    assert_ok(end(0));
+    assert_ok(end(3));
+    assert_told("");
+    assert_ok(end(2));
+    assert_told("watermark-max end");
+}
+
 static void only_an_unfinished_producer_of_an_open_set_may_add_one(void **state)
 {
     struct fletch_coordinator_options options = options_of(1);
@@ -846,6 +876,7 @@ int main(void)
         TEST(an_abort_is_idempotent),
         TEST(who_has_ended_or_was_aborted_says_nothing_more),
         TEST(a_producer_that_does_not_exist_is_out_of_range),
+        TEST(producers_are_added_by_number),
         TEST(only_an_unfinished_producer_of_an_open_set_may_add_one),
         TEST(answers_wake_the_sleeper),
         TEST(many_producers),
