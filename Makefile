@@ -55,7 +55,7 @@ coverage: $(STAMPS)-test $(PYTHON) $(STAMPS)-coverage ## which lines and branche
 	gcovr --root . --filter src/ --object-directory build/coverage --exclude-throw-branches \
 	    --html-details build/coverage/report/index.html --print-summary
 
-FUZZ_TARGETS ?= stream file codec import partition http2 grpc
+FUZZ_TARGETS ?= stream file codec import partition http2 grpc flight flight_server
 
 fuzz: $(STAMPS)-test $(STAMPS)-fuzz ## feed each target what a fuzzer thinks of, FUZZ_SECONDS long
 	$(call build-preset,fuzz)

@@ -1,31 +1,24 @@
 /* A Flight server over the partition store. What is put stays in memory as it came; any number of
  * clients get it from where it lies. A command, a ticket and the body of the action "drop", which
- * lets a whole shuffle go, are a key of the store with slot 0 as its 16 bytes (two native integers
- * of 32 bits behind one of 64). Who reads what was dropped reads on to its end.
+ * lets a whole shuffle go, are a key of the store as its 16 bytes (two native integers of 32 bits
+ * behind one of 64). Who reads what was dropped reads on to its end.
  *
  *   example_flight_store [location]     serves until SIGTERM or SIGINT */
 
-#include <stdio.h>
 #include <string.h>
 
+#include "flight_kit.h"
 #include "kit.h"
 
 static struct fletch_epoch_domain *domain;
 static struct fletch_partition_store *store;
 
-/* A value of the store: a partition's schema in slot 0, which is the last to come, its batches from
- * slot 1 on. */
-struct item {
-    struct fletch_schema *schema;
-    struct fletch_batch *batch;
-};
-
-static void drop_item(void *context, void *payload, size_t payload_bytes)
+/* A value of the store is a partition as it was put: struct fletch_flight_batches. */
+static void drop_partition(void *context, void *payload, size_t payload_bytes)
 {
     (void)context;
     (void)payload_bytes;
-    fletch_schema_release(((struct item *)payload)->schema);
-    fletch_batch_release(NULL, ((struct item *)payload)->batch);
+    fletch_flight_batches_release(payload);
 }
 
 /* The key of a request, and a handle for the thread that its handler runs on. */
@@ -34,117 +27,88 @@ static enum fletch_status begin(const struct fletch_flight_bytes *bytes,
                                 struct fletch_epoch_reader **out_reader, struct fletch_error *error)
 {
     if (bytes->bytes != sizeof *out_key)
-        return refuse(error, FLETCH_INVALID_ARGUMENT, "expected a key of 16 bytes");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                "%zu bytes, expected a key of %zu bytes", bytes->bytes,
+                                sizeof *out_key);
     memcpy(out_key, bytes->data, sizeof *out_key);
     return fletch_epoch_reader_open(domain, out_reader, error);
 }
 
-/* Takes the references of `item` in any case. */
-static enum fletch_status keep(struct fletch_epoch_reader *reader, struct fletch_store_key key,
-                               struct item item, struct fletch_error *error)
-{
-    struct fletch_store_value *value;
-    must(fletch_partition_store_value_create(store, reader, sizeof item, &value, error), error);
-    memcpy(fletch_store_value_payload(value), &item, sizeof item);
-    enum fletch_status status = fletch_partition_store_insert(store, reader, &key, value, error);
-    if (status != FLETCH_OK)
-        fletch_store_value_release(store, reader, value);
-    return status;
-}
-
-/* Keeps what comes; the schema at last, which makes it visible. */
+/* Reads a partition to its end, which makes it visible whole. */
 static enum fletch_status put(void *user, struct fletch_flight_stream *stream,
                               const struct fletch_flight_descriptor *to, struct fletch_error *error)
 {
-    struct fletch_flight_data data;
+    struct fletch_flight_batches *batches;
     struct fletch_epoch_reader *reader;
-    struct fletch_schema *schema;
+    struct fletch_store_value *value;
     struct fletch_store_key key;
-    uint32_t kept = 0;
     (void)user;
     if (begin(&to->command, &key, &reader, error) != FLETCH_OK)
         return error->status;
-    while (fletch_flight_stream_read(stream, FLETCH_NO_TIMEOUT, &data, error) == FLETCH_DONE) {
-        key.slot = kept + 1;
-        if (keep(reader, key, (struct item){NULL, data.batch}, error) != FLETCH_OK)
-            break;
-        kept++;
-    }
-    key.slot = 0;
-    if (error->status == FLETCH_OK &&
-        fletch_flight_stream_schema(stream, 0, &schema, error) == FLETCH_DONE)
-        (void)keep(reader, key, (struct item){fletch_schema_acquire(schema), NULL}, error);
-    for (key.slot = kept; error->status != FLETCH_OK && key.slot > 0; key.slot--)
-        (void)!fletch_partition_store_remove(store, reader, &key, NULL);
+    must(fletch_partition_store_value_create(store, reader, sizeof *batches, &value, error), error);
+    batches = fletch_store_value_payload(value);
+    *batches = (struct fletch_flight_batches){.count = 0};
+    enum fletch_status status =
+        fletch_flight_stream_read_all(stream, FLETCH_NO_TIMEOUT, batches, error);
+    if (status == FLETCH_OK)
+        status = fletch_partition_store_insert(store, reader, &key, value, error);
+    if (status != FLETCH_OK)
+        fletch_store_value_release(store, reader, value);
     fletch_epoch_reader_close(reader);
-    return error->status;
+    return status;
 }
 
+/* Writes each batch from where it lies. */
 static enum fletch_status get(void *user, struct fletch_flight_stream *stream,
                               const struct fletch_flight_bytes *ticket, struct fletch_error *error)
 {
     struct fletch_epoch_reader *reader;
-    struct fletch_store_value *value;
     struct fletch_store_key key;
     (void)user;
     if (begin(ticket, &key, &reader, error) != FLETCH_OK)
         return error->status;
-    enum fletch_status status = refuse(error, FLETCH_NOT_FOUND, "there is no such partition");
-    for (; (value = fletch_partition_store_get(store, reader, &key)) != NULL; key.slot++) {
-        const struct item *item = fletch_store_value_payload(value);
-        const struct fletch_flight_output output = {.batch = item->batch};
-        if (key.slot == 0)
-            status = fletch_flight_stream_begin(stream, item->schema, NULL, error);
-        else if (fletch_flight_stream_write(stream, FLETCH_NO_TIMEOUT, &output, error) !=
-                 FLETCH_DONE)
-            status = error->status;
-        fletch_store_value_release(store, reader, value);
-        if (status != FLETCH_OK)
-            break;
-    }
+    struct fletch_store_value *value = fletch_partition_store_get(store, reader, &key);
     fletch_epoch_reader_close(reader);
+    if (value == NULL)
+        return fletch_error_set(error, FLETCH_NOT_FOUND, "there is no such partition");
+    enum fletch_status status = fletch_flight_stream_write_all(
+        stream, FLETCH_NO_TIMEOUT, fletch_store_value_payload(value), NULL, error);
+    fletch_store_value_release(store, NULL, value);
     return status;
 }
 
-/* A visible partition as an info. */
-static enum fletch_answer send_info(struct fletch_flight_stream *stream,
-                                    const struct fletch_store_value *value,
-                                    struct fletch_error *error)
-{
-    const struct item *item = fletch_store_value_payload(value);
-    const struct fletch_store_key key = fletch_store_value_key(value);
-    const struct fletch_flight_endpoint endpoint = {.ticket = {&key, sizeof key}};
-    const struct fletch_flight_info info = {
-        .schema = item->schema,
-        .descriptor = {FLETCH_FLIGHT_DESCRIPTOR_COMMAND, {&key, sizeof key}, NULL, 0},
-        .endpoints = &endpoint,
-        .endpoint_count = 1,
-        .total_records = -1,
-        .total_bytes = -1};
-    return key.slot > 0 ? FLETCH_DONE
-                        : fletch_flight_stream_send(stream, FLETCH_FLIGHT_INFO, &info, 0, error);
-}
-
+/* Each partition as a flight of one endpoint, whose ticket is its key. */
 static enum fletch_status list(void *user, struct fletch_flight_stream *stream,
                                const struct fletch_flight_bytes *criteria,
                                struct fletch_error *error)
 {
+    enum fletch_status status = FLETCH_OK;
     struct fletch_epoch_reader *reader;
     struct fletch_store_value *value;
     struct fletch_store_scan scan;
     (void)user;
     (void)criteria;
-    if (fletch_epoch_reader_open(domain, &reader, error) != FLETCH_OK)
-        return error->status;
-    error->status = FLETCH_OK;
+    must(fletch_epoch_reader_open(domain, &reader, error), error);
     fletch_store_scan_start(&scan, NULL);
     fletch_epoch_enter(reader);
-    while ((value = fletch_store_scan_next(store, reader, &scan)) != NULL)
-        if (send_info(stream, value, error) != FLETCH_DONE)
-            break;
+    while (status == FLETCH_OK && (value = fletch_store_scan_next(store, reader, &scan)) != NULL) {
+        const struct fletch_flight_batches *batches = fletch_store_value_payload(value);
+        const struct fletch_store_key key = fletch_store_value_key(value);
+        const struct fletch_flight_bytes bytes = {&key, sizeof key};
+        const struct fletch_flight_endpoint endpoint = {.ticket = bytes};
+        const struct fletch_flight_info info = {
+            .schema = batches->schema,
+            .descriptor = {.type = FLETCH_FLIGHT_DESCRIPTOR_COMMAND, .command = bytes},
+            .endpoints = &endpoint,
+            .endpoint_count = 1,
+            .total_records = -1,
+            .total_bytes = -1};
+        status = fletch_flight_answer_status(
+            fletch_flight_stream_send(stream, FLETCH_FLIGHT_INFO, &info, 0, error), error);
+    }
     fletch_epoch_exit(reader);
     fletch_epoch_reader_close(reader);
-    return error->status;
+    return status;
 }
 
 static enum fletch_status drop(void *user, struct fletch_flight_stream *stream,
@@ -156,7 +120,7 @@ static enum fletch_status drop(void *user, struct fletch_flight_stream *stream,
     (void)user;
     (void)stream;
     if (strcmp(action->type, "drop") != 0)
-        return refuse(error, FLETCH_UNIMPLEMENTED, "the one action is \"drop\"");
+        return fletch_error_set(error, FLETCH_UNIMPLEMENTED, "the one action is \"drop\"");
     if (begin(&action->body, &key, &reader, error) != FLETCH_OK)
         return error->status;
     const enum fletch_status status =
@@ -168,7 +132,7 @@ static enum fletch_status drop(void *user, struct fletch_flight_stream *stream,
 int main(int argc, char **argv)
 {
     const struct fletch_partition_store_options options = {.struct_size = sizeof options,
-                                                           .drop = drop_item};
+                                                           .drop = drop_partition};
     const struct fletch_flight_handlers handlers = {.struct_size = sizeof handlers,
                                                     .list_flights = list,
                                                     .do_get = get,

@@ -1,6 +1,5 @@
 #include "kit.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,37 +20,6 @@ void must_be(bool is_so, const char *what)
         return;
     fprintf(stderr, "not so: %s\n", what);
     exit(1);
-}
-
-enum fletch_status refuse(struct fletch_error *error, enum fletch_status status, const char *text)
-{
-    error->status = status;
-    (void)snprintf(error->message, sizeof error->message, "%s", text);
-    return status;
-}
-
-/* ---- Flight ---- */
-
-struct fletch_flight_server *serve_flight(const char *location,
-                                          const struct fletch_flight_handlers *handlers)
-{
-    const struct fletch_flight_server_options options = {
-        .struct_size = sizeof options, .location = location, .handlers = handlers};
-    struct fletch_flight_server *server;
-    struct fletch_error error;
-    sigset_t signals;
-    int signal;
-    (void)sigemptyset(&signals);
-    (void)sigaddset(&signals, SIGTERM);
-    (void)sigaddset(&signals, SIGINT);
-    (void)sigprocmask(SIG_BLOCK, &signals, NULL); /* in all threads that are started from here */
-    must(fletch_flight_server_create(&options, &server, &error), &error);
-    printf("%s\n", fletch_flight_server_location(server));
-    fflush(stdout);
-    (void)sigwait(&signals, &signal);
-    if (fletch_flight_server_drain(server, UINT64_C(10000000000), &error) != FLETCH_OK)
-        fprintf(stderr, "%s\n", error.message);
-    return server;
 }
 
 /* ---- batches ---- */

@@ -12,15 +12,6 @@ void must(enum fletch_status status, const struct fletch_error *error);
 /* The same for something that must be true. */
 void must_be(bool is_so, const char *what);
 
-/* Writes an error, of which it returns the status. */
-enum fletch_status refuse(struct fletch_error *error, enum fletch_status status, const char *text);
-
-/* Serves Flight at a location (NULL: a port of 127.0.0.1), which it prints, until SIGTERM or
- * SIGINT; then lets calls end, for ten seconds at most. The server is to be destroyed when nobody
- * has batches of its any more. */
-struct fletch_flight_server *serve_flight(const char *location,
-                                          const struct fletch_flight_handlers *handlers);
-
 /* A schema of int64 columns, named by words that a space divides. */
 struct fletch_schema *numbers_schema(const char *names);
 

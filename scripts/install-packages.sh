@@ -17,7 +17,8 @@ compile,test,bench  liblz4-dev             header lz4.h
 compile,test,bench  libzstd-dev            header zstd.h
 compile,test,bench  libnghttp2-dev         header nghttp2/nghttp2.h
 compile,test,bench  libjansson-dev         header jansson.h
-test,bench          g++                    command g++
+compile,test,bench  g++                    command g++
+compile,test,bench  libtomlplusplus-dev    header toml++/toml.h
 test,bench          pkg-config             command pkg-config
 demo,test           python3                command python3
 demo,test           python3-venv           python ensurepip
@@ -67,7 +68,7 @@ is_there() {
     module) pkg-config --exists "$name" 2>/dev/null ;;
     fuzzer) echo "int x;" | "$name" -x c -fsanitize=fuzzer-no-link -c -o /dev/null - 2>/dev/null &&
         [ -e "$("$name" -print-file-name="libclang_rt.fuzzer-$(uname -m).a")" ] ;;
-    header) echo "#include <$name>" | ${CXX:-c++} -x c++ -E - >/dev/null 2>&1 ;;
+    header) echo "#include <$name>" | ${CXX:-c++} -x c++ -std=c++17 -E - >/dev/null 2>&1 ;;
     esac
 }
 

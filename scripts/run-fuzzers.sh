@@ -15,7 +15,7 @@ programs=$build/tests/fuzz
 failures=
 
 "$programs/make_seeds" "$seeds"
-for kind in http2 grpc; do
+for kind in http2 grpc flight; do
     if [ -x "$programs/mutations_$kind" ]; then
         "$programs/mutations_$kind" 1 64 "$seeds/$kind"
     fi
@@ -30,6 +30,8 @@ for target in "$@"; do
         folders="$folders $seeds/$target"
         max_bytes=4096 # each is fed byte by byte, and more than once
         ;;
+    flight) folders="$folders $seeds/flight" ;;
+    flight_server) max_bytes=16384 ;; # its seeds are in tests/fuzz/corpus
     file) folders="$folders $seeds/file $source/tests/golden/data" ;;
     *) folders="$folders $seeds/stream $seeds/file $source/tests/golden/data" ;;
     esac
@@ -46,11 +48,13 @@ for target in "$@"; do
     if [ -d "$source/tests/fuzz/corpus/$target" ]; then
         folders="$folders $source/tests/fuzz/corpus/$target"
     fi
+    dictionary=$source/tests/fuzz/$target.dict
+    [ -f "$dictionary" ] || dictionary=
     echo "== $target for $seconds s"
     # shellcheck disable=SC2086 # several folders
     "$programs/fuzz_$target" -max_total_time="$seconds" -max_len="$max_bytes" -timeout=10 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$build/found/$target-" \
-        $folders || failures="$failures $target"
+        ${dictionary:+-dict=$dictionary} $folders || failures="$failures $target"
 done
 if [ -n "$failures" ]; then
     echo "found something:$failures; it lies in $build/found" >&2

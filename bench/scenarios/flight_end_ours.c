@@ -99,12 +99,12 @@ static struct fletch_batch *make_batch(struct fletch_schema *schema,
     return batch;
 }
 
-/* Made once, and kept, by the one thread that sends. */
+/* Made once, and kept, by each thread that sends. */
 static const struct batches *batches_of(size_t bytes)
 {
-    static struct batches *made;
-    static struct fletch_buffer_pool *pool;
-    static struct fletch_buffer_cache *cache;
+    static _Thread_local struct batches *made;
+    static _Thread_local struct fletch_buffer_pool *pool;
+    static _Thread_local struct fletch_buffer_cache *cache;
     const struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
     struct fletch_error error;
     if (made != NULL && made->bytes == bytes)

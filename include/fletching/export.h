@@ -13,13 +13,16 @@
 #endif
 
 /** Marks a function of the public API: visible in the shared library, C linkage, result not to be
- *  ignored where FLETCH_MUST_CHECK stands beside it. */
+ *  ignored where FLETCH_MUST_CHECK stands beside it, arguments of a format where FLETCH_PRINTF
+ *  does. */
 #if defined(__GNUC__)
 #define FLETCH_EXPORT __attribute__((visibility("default"))) FLETCH_NO_PLT
 #define FLETCH_MUST_CHECK __attribute__((warn_unused_result))
+#define FLETCH_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define FLETCH_EXPORT
 #define FLETCH_MUST_CHECK
+#define FLETCH_PRINTF(text, first)
 #endif
 
 #ifdef __cplusplus

@@ -22,6 +22,7 @@
 #include <fletching/fan_in.h>
 #include <fletching/flight.h>
 #include <fletching/flight_auth.h>
+#include <fletching/flight_batches.h>
 #include <fletching/flight_client.h>
 #include <fletching/flight_server.h>
 #include <fletching/flight_stream.h>

@@ -4,6 +4,7 @@
 /** Arrow Flight: servers and clients. */
 
 #include <fletching/flight_auth.h>
+#include <fletching/flight_batches.h>
 #include <fletching/flight_client.h>
 #include <fletching/flight_server.h>
 #include <fletching/flight_stream.h>

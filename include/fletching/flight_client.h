@@ -19,7 +19,8 @@ FLETCH_BEGIN_DECLS
  *  closed when nobody has used it for a while. Calls on a connection that is lost end with
  *  UNAVAILABLE.
  *
- *  Any thread may begin calls; each stream belongs to one thread at a time (flight_stream.h). */
+ *  Any thread may begin calls; each stream belongs to one thread at a time (flight_stream.h). In a
+ *  child that was forked since, calls answer FAILED_PRECONDITION, and destroying does nothing. */
 struct fletch_flight_client;
 
 #define FLETCH_FLIGHT_CONNECTIONS_DEFAULT 64
@@ -39,8 +40,9 @@ struct fletch_flight_client_options {
     uint32_t connection_limit;
     uint32_t connections_per_location; /* made while all others have calls; 0: one */
     uint32_t calls_per_connection; /* at a time; 0: FLETCH_FLIGHT_CALLS_PER_CONNECTION_DEFAULT */
-    uint64_t connect_timeout_ns;   /* 0: FLETCH_FLIGHT_CONNECT_TIMEOUT_NS_DEFAULT */
-    uint64_t idle_timeout_ns;      /* 0: FLETCH_FLIGHT_IDLE_TIMEOUT_NS_DEFAULT; FLETCH_OFF: never */
+    /** To be connected, and to hear from the server. 0: FLETCH_FLIGHT_CONNECT_TIMEOUT_NS_DEFAULT */
+    uint64_t connect_timeout_ns;
+    uint64_t idle_timeout_ns; /* 0: FLETCH_FLIGHT_IDLE_TIMEOUT_NS_DEFAULT; FLETCH_OFF: never */
     /** The first pause before a connection is tried again, and the longest. 0: 0.1 s, 120 s. */
     uint64_t backoff_first_ns;
     uint64_t backoff_most_ns;
@@ -86,8 +88,10 @@ struct fletch_flight_call_options {
     uint64_t timeout_ns;
     const struct fletch_flight_header *headers; /* copied */
     size_t header_count;
-    /** Waits for a connection to the deadline, whatever goes wrong with attempts to make one. Else
-     *  an attempt that fails ends the call with UNAVAILABLE. */
+    /** Waits for a connection to the deadline, whatever goes wrong with attempts to make one; but
+     *  where all connections are used, it gives its own, that is none yet, to a call of another
+     *  location that does not wait so: UNAVAILABLE. Else an attempt that fails ends the call with
+     *  UNAVAILABLE. */
     bool waits_for_ready;
     /** For calls that answer with one message: called with their stream before they return, for
      *  headers, trailers and details of the end. NULL allowed. */
@@ -100,7 +104,8 @@ struct fletch_flight_call_options {
  *  returned is given back by fletch_flight_release. Errors: those of the server; UNAVAILABLE: no
  *  connection, or it was lost; DEADLINE_EXCEEDED; RESOURCE_EXHAUSTED: no memory, or no connection
  *  was free, with how many there are in which state; INVALID_ARGUMENT: an option, or the message;
- *  UNIMPLEMENTED: the location wants TLS; INTERNAL: the server sent OK and no answer. Any
+ *  UNIMPLEMENTED: the location wants TLS; INTERNAL: the server sent OK and no answer, or more than
+ *  one; NOT_FOUND: no such host. A host's name is looked up for as long as the system takes. Any
  *  thread. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_flight_client_get_flight_info(
     struct fletch_flight_client *client, const struct fletch_flight_call_options *options,
@@ -140,8 +145,8 @@ fletch_flight_client_do_get(struct fletch_flight_client *client,
                             struct fletch_flight_stream **out_stream, struct fletch_error *error);
 
 /** As do_get, of an endpoint, whose locations are tried one after the other as long as they answer
- *  UNAVAILABLE; one that says to reuse the connection, or none at all: that of `options`. Waits for
- *  the schema. */
+ *  UNAVAILABLE, UNIMPLEMENTED, INVALID_ARGUMENT or NOT_FOUND, which those that are none do; one
+ *  that says to reuse the connection, or none at all: that of `options`. Waits for the schema. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status fletch_flight_client_do_get_endpoint(
     struct fletch_flight_client *client, const struct fletch_flight_call_options *options,
     const struct fletch_flight_endpoint *endpoint, struct fletch_flight_stream **out_stream,
@@ -173,6 +178,7 @@ struct fletch_flight_client_counters {
     uint32_t connections_connecting;
     uint32_t connections_ready;
     uint32_t connections_draining;
+    uint32_t connections_paused; /* the last attempt to connect has failed; tried again */
 };
 
 /** Writes the first `out_counters->struct_size` bytes of them. Any thread; does not block. */

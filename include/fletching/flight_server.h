@@ -21,6 +21,10 @@ FLETCH_BEGIN_DECLS
  *  where it does not begin with some other name in capitals, since clients merge statuses. What
  *  is missing in the table is UNIMPLEMENTED. Handlers of several calls run at the same time.
  *
+ *  Health. The same port answers grpc.health.v1.Health (Check and Watch), for the whole server ("")
+ *  and "arrow.flight.protocol.FlightService": SERVING until it drains, NOT_SERVING from then on,
+ *  which those who watch are told before their calls end. Everybody may ask: `authenticate` is not.
+ *
  *  On a worker a handler may block: in the stream's functions with a timeout, which end early when
  *  the call does, and elsewhere. On the loop it must not: timeouts are 0, and what cannot be done
  *  at once is left to a source. */
@@ -110,8 +114,8 @@ struct fletch_flight_server_options {
     /** Of one message that a client may send: RESOURCE_EXHAUSTED beyond it. 0: 2^31 - 1 bytes. A
      *  message gets its memory as its bytes arrive, whatever it claims. */
     size_t message_limit_bytes;
-    /** Bytes of a stream that may be written and not sent yet, or two messages whatever their size.
-     *  0: 8 MiB. */
+    /** Bytes of a stream that may be written and not sent yet, or two messages whatever their size;
+     *  never more than 512 messages. 0: 8 MiB. */
     size_t write_queue_bytes;
     /** Of one message that clients take of whom nothing is known: batches with more are split by
      *  rows. 0: FLETCH_FLIGHT_PEER_MESSAGE_BYTES_DEFAULT. */

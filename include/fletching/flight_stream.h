@@ -29,6 +29,12 @@ FLETCH_BEGIN_DECLS
  *  OK: a clean end; else what ended the call or this side of it. NULL allowed for `error`. */
 struct fletch_flight_stream;
 
+/** What a handler returns after an answer: DONE: OK; CLOSED: the status that was written; EMPTY and
+ *  FULL: DEADLINE_EXCEEDED, which is written: the other end did not come up with anything, or did
+ *  not read, within the timeout. */
+FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
+fletch_flight_answer_status(enum fletch_answer answer, struct fletch_error *error);
+
 /** The most of a batch that goes in one message, whatever the peer takes: beyond it, and beyond
  *  what the peer takes, it is split by rows. */
 #define FLETCH_FLIGHT_SPLIT_BYTES ((size_t)64 << 20)
@@ -53,14 +59,15 @@ struct fletch_flight_data {
  *  the way, and what is wrong with them ends the stream's reading: INVALID_ARGUMENT, DATA_LOSS,
  *  UNIMPLEMENTED, RESOURCE_EXHAUSTED, as fletch_ipc_reader_next; where it was a server that read,
  *  the call should be finished with that. FAILED_PRECONDITION: this side of the method brings other
- *  messages. */
+ *  messages. INTERNAL also where a server has ended a DoGet well, but without a schema. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_flight_stream_read(struct fletch_flight_stream *stream, uint64_t timeout_ns,
                           struct fletch_flight_data *out_data, struct fletch_error *error);
 
 /** Waits for the schema of what comes: DONE: `*out_schema` lives as long as the stream; CLOSED:
- *  there is none; EMPTY also where app metadata alone came before it, which is to be read first.
- *  Messages stay for fletch_flight_stream_read. */
+ *  there is none; or, with FAILED_PRECONDITION, app metadata alone came before it (as in exchanges
+ *  it may), and the stream goes on when that was read. Messages stay for
+ *  fletch_flight_stream_read. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_flight_stream_schema(struct fletch_flight_stream *stream, uint64_t timeout_ns,
                             struct fletch_schema **out_schema, struct fletch_error *error);
@@ -101,10 +108,11 @@ struct fletch_flight_output {
 };
 
 /** Writes a batch, after the dictionaries that it needs; its bytes are not copied, but sent from
- *  where they lie. FULL: while `write_queue_bytes` are under way, or for `timeout_ns`. CLOSED also
- *  with INVALID_ARGUMENT: another schema than was begun with, RESOURCE_EXHAUSTED: no memory, or one
- *  row that is more than a message may have; FAILED_PRECONDITION: not begun. After those nothing
- *  was written, and the stream goes on. */
+ *  where they lie, unless they are few (up to 4 KiB with what describes them). FULL: while
+ *  `write_queue_bytes`, or 512 messages, are under way, or for `timeout_ns`. CLOSED also with
+ *  INVALID_ARGUMENT: another schema than was begun with, RESOURCE_EXHAUSTED: no memory, or one row
+ *  that is more than a message may have; FAILED_PRECONDITION: not begun, as batches need, and
+ *  everything in a DoGet. After those nothing was written, and the stream goes on. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_answer
 fletch_flight_stream_write(struct fletch_flight_stream *stream, uint64_t timeout_ns,
                            const struct fletch_flight_output *output, struct fletch_error *error);
@@ -174,14 +182,15 @@ fletch_flight_stream_set_identity(struct fletch_flight_stream *stream, const cha
 struct fletch_flight_end {
     enum fletch_status status;
     const char *text;
-    struct fletch_flight_bytes detail; /* grpc-status-details-bin, or else
-                                        * x-arrow-status-detail-bin */
+    struct fletch_flight_bytes detail; /* docs/FLIGHT.md: Statuses */
 };
 
 /** Server: ends the call behind all that was written; the client's messages are read no more. Text
- *  and detail are copied (the text up to 1 KiB). The first time counts. A handler need not call it:
- *  what it returns ends the call otherwise. FAILED_PRECONDITION: it had ended;
- *  RESOURCE_EXHAUSTED: no memory, and the call is ended without the detail. */
+ *  and detail are copied: the text up to 1 KiB, a detail of more than 2 KiB not at all. The first
+ *  time counts. A handler need not call it: what it returns ends the call otherwise.
+ *  FAILED_PRECONDITION: it had ended; RESOURCE_EXHAUSTED: no memory, and the call is ended without
+ *  the detail;
+ *  INTERNAL: OK where the client is owed a schema or an answer, and it is told that instead. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_flight_stream_finish(struct fletch_flight_stream *stream,
                             const struct fletch_flight_end *end, struct fletch_error *error);

@@ -114,8 +114,9 @@ struct fletch_shuffle_identity {
  *  INVALID_ARGUMENT: an option, named with its value and limit, or a spill directory that cannot be
  *  written; RESOURCE_EXHAUSTED: no memory, or a budget below the minimum of
  *  4 KiB · P · (2 + producers), and, with a spill directory, of what each producer needs to spill,
- *  with the numbers; UNIMPLEMENTED: a spill codec that the build is without. Any thread;
- *  lock-free. */
+ *  with the numbers; UNIMPLEMENTED: a spill codec that the build is without;
+ *  FAILED_PRECONDITION: partitions of other processes, and the transport can reach none. Any
+ *  thread; lock-free. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_register(struct fletch_transport *transport,
                         const struct fletch_shuffle_options *options,
@@ -184,7 +185,7 @@ enum fletch_partition_state {
 struct fletch_exchange_statistics {
     size_t struct_size;
     uint64_t rows_written; /* taken from producers */
-    uint64_t rows_sent;    /* pushed to partitions, in frames */
+    uint64_t rows_sent;    /* pushed to partitions, in frames, and what came from elsewhere */
     uint64_t rows_read;    /* given to readers */
     uint64_t bytes_written;
     uint64_t bytes_sent;

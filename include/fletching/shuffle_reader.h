@@ -33,7 +33,7 @@ struct fletch_shuffle_event {
 /** Zero means default in every field. */
 struct fletch_shuffle_reader_options {
     size_t struct_size;
-    /** NULL: all partitions. */
+    /** NULL: all partitions that may be read in this process. */
     const uint32_t *partitions;
     uint32_t partition_count;
     /** The thread's, of the transport's pool; must outlive the reader and goes with it from thread
@@ -42,9 +42,9 @@ struct fletch_shuffle_reader_options {
 };
 
 /** Opens a reader, before or after anything was written. OUT_OF_RANGE: no such partition;
- *  ALREADY_EXISTS: one of them has a reader, names it; FAILED_PRECONDITION: "CONSUMED"; CANCELLED;
- *  UNAVAILABLE, DATA_LOSS: an earlier reader was told so of one of them; RESOURCE_EXHAUSTED: no
- *  memory. Options NULL: all defaults. */
+ *  ALREADY_EXISTS: one of them has a reader, names it; FAILED_PRECONDITION: "CONSUMED", or it is
+ *  another process's, which is named; CANCELLED; UNAVAILABLE, DATA_LOSS: an earlier reader was
+ *  told so of one of them; RESOURCE_EXHAUSTED: no memory. Options NULL: all defaults. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_reader_open(struct fletch_shuffle *shuffle,
                            const struct fletch_shuffle_reader_options *options,

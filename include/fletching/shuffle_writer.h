@@ -21,7 +21,14 @@ FLETCH_BEGIN_DECLS
  *  call can be tried again; UNAVAILABLE, DATA_LOSS: a partition has failed for which the writer has
  *  frames, or had some in the call before; told as its readers are told. Final for the writer: what
  *  has not gone is dropped, and it can only be aborted or closed. FAILED_PRECONDITION: after
- *  fletch_shuffle_writer_end or _abort. */
+ *  fletch_shuffle_writer_end or _abort.
+ *
+ *  Where other processes have partitions: what they refuse is told in their words, final like a
+ *  partition that has failed. barrier, watermark, idle and end also wait until they have accepted
+ *  it. DEADLINE_EXCEEDED: not all have until the timeout; it is on its way, and the same call waits
+ *  for the same answer again. Rows that are written after a barrier was called are behind it then,
+ *  too; after an end only end, abort and close are left. Where partitions are pulled there are no
+ *  barriers, watermarks, idleness: FAILED_PRECONDITION. */
 struct fletch_shuffle_writer;
 
 /** A timeout that means 60 s. */
@@ -29,7 +36,8 @@ struct fletch_shuffle_writer;
 
 /** The end that producer `producer` writes. `cache`: the thread's, of the transport's pool; it must
  *  outlive the writer and goes with it from thread to thread. NULL: one of the writer's own.
- *  OUT_OF_RANGE: no such producer; ALREADY_EXISTS: it was opened before; CANCELLED. */
+ *  OUT_OF_RANGE: no such producer; ALREADY_EXISTS: it was opened before; FAILED_PRECONDITION:
+ *  another process writes it, which is named; CANCELLED. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_writer_open(struct fletch_shuffle *shuffle, uint32_t producer,
                            struct fletch_buffer_cache *cache,
@@ -109,7 +117,9 @@ fletch_shuffle_writer_idle(struct fletch_shuffle_writer *writer, uint64_t timeou
                            struct fletch_error *error);
 
 /** Adds a producer to an open set, whose number is written. RESOURCE_EXHAUSTED: the limit;
- *  FAILED_PRECONDITION: the set is fixed. */
+ *  FAILED_PRECONDITION: the set is fixed. With a placement: one of the numbers that are this
+ *  process's, by producer_homes or number mod address_count; waits up to 60 s until all that have
+ *  partitions know it, and can be repeated like the calls above. */
 FLETCH_EXPORT FLETCH_MUST_CHECK enum fletch_status
 fletch_shuffle_writer_add_producer(struct fletch_shuffle_writer *writer, uint32_t *out_producer,
                                    struct fletch_error *error);

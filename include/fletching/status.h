@@ -41,6 +41,14 @@ struct fletch_error {
  *  number for a value that is no status. Static storage. Any thread; does not block. */
 FLETCH_EXPORT const char *fletch_status_name(enum fletch_status status);
 
+/** Writes `status` and the message, as of printf, into `error`, unless that is NULL, and returns
+ *  `status`: a function of the user's that the library calls, such as a handler, can end with
+ *  `return fletch_error_set(error, ...)`. What is too long is cut between characters. Any thread;
+ *  does not allocate or block. */
+FLETCH_EXPORT enum fletch_status fletch_error_set(struct fletch_error *error,
+                                                  enum fletch_status status, const char *format,
+                                                  ...) FLETCH_PRINTF(3, 4);
+
 FLETCH_END_DECLS
 
 #endif

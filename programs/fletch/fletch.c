@@ -17,6 +17,15 @@ static const struct command commands[] = {
     {"shuffle", "rows to partitions, a file for each", shuffle_command},
     {"verify", "whether two sets of inputs have the same rows", verify_command},
     {"where", "which partition a key goes to", where_command},
+#ifdef FLETCH_PROGRAM_SERVICE
+    {"serve", "the shuffle service: shuffles for other processes", serve_command},
+    {"put", "rows to a shuffle of a service", put_command},
+    {"get", "partitions of a shuffle of a service", get_command},
+    {"ls", "the shuffles of a service", ls_command},
+    {"stat", "a shuffle of a service: partitions, who waits", stat_command},
+    {"rm", "drops or cancels shuffles of a service", rm_command},
+    {"top", "what a service does, live", top_command},
+#endif
 #ifdef FLETCH_PROGRAM_FLIGHT
     {"flight", "flights of a server: ls, get, put, do", flight_command},
 #endif
@@ -28,9 +37,7 @@ enum { COMMANDS = sizeof commands / sizeof commands[0], INDENT = 6 };
 static void print_help(FILE *file)
 {
     terminal_print(file,
-                   "usage: fletch COMMAND ...\n"
-                   "\n"
-                   "Shuffles Apache Arrow data, and looks at it.\n"
+                   "usage: fletch COMMAND ... | fletch COMMAND --help | fletch --version\n"
                    "\n",
                    0);
     for (size_t i = 0; i < COMMANDS; i++) {
@@ -40,9 +47,6 @@ static void print_help(FILE *file)
     }
     terminal_print(
         file,
-        "\n"
-        "  fletch COMMAND --help   what a command takes\n"
-        "  fletch --version\n"
         "\n"
         "An INPUT is an Arrow IPC file or stream, a folder (*.arrow, *.arrows, *.ipc and\n"
         "*.feather in it), a pattern in quotes, or - for standard input.\n"

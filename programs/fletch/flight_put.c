@@ -7,11 +7,10 @@
 
 struct put {
     struct flight_run *run;
+    const struct flight_put_hook *hook; /* NULL: none */
     struct fletch_flight_stream *stream;
     struct fletch_schema *schema; /* of the first input, with a reference */
-    uint64_t rows;
-    uint64_t batches;
-    uint64_t acknowledgements;
+    struct flight_put_counts counts;
 };
 
 /* Acknowledgements that have come; with patience until there are no more. */
@@ -21,7 +20,7 @@ static void take_acknowledgements(struct put *put, uint64_t timeout_ns)
     while (fletch_flight_stream_receive(put->stream, FLETCH_FLIGHT_PUT_RESULT, timeout_ns, &message,
                                         NULL) == FLETCH_DONE) {
         fletch_flight_release(message);
-        put->acknowledgements++;
+        put->counts.acknowledgements++;
     }
 }
 
@@ -35,6 +34,10 @@ static enum outcome begin_put(struct put *put, struct fletch_schema *schema)
                                                         .descriptor = &run->descriptor};
     struct fletch_error error;
     put->schema = fletch_schema_acquire(schema);
+    enum outcome outcome =
+        put->hook == NULL ? OUTCOME_DONE : put->hook->begin(put->hook->state, schema);
+    if (outcome != OUTCOME_DONE)
+        return outcome;
     if (fletch_flight_client_do_put(run->client, &run->call, &put->stream, &error) != FLETCH_OK ||
         fletch_flight_stream_begin(put->stream, schema, &options, &error) != FLETCH_OK)
         return flight_tell(run, &error);
@@ -61,13 +64,13 @@ static enum outcome put_batch(void *state, struct fletch_batch *batch)
     struct fletch_error error;
     if (fletch_flight_stream_write(put->stream, FLETCH_NO_TIMEOUT, &output, &error) != FLETCH_DONE)
         return flight_tell(put->run, &error);
-    put->rows += (uint64_t)fletch_batch_row_count(batch);
-    put->batches++;
+    put->counts.rows += (uint64_t)fletch_batch_row_count(batch);
+    put->counts.batches++;
     take_acknowledgements(put, 0);
     return OUTCOME_DONE;
 }
 
-static enum outcome put_inputs(struct put *put, const struct inputs *inputs)
+static enum outcome put_all(struct put *put, const struct inputs *inputs)
 {
     struct input_visitor visitor = {.begin = begin_input, .batch = put_batch, .state = put};
     enum outcome outcome = input_visit(&put->run->context, inputs, &visitor);
@@ -78,18 +81,28 @@ static enum outcome put_inputs(struct put *put, const struct inputs *inputs)
     return flight_tell_end(put->run, put->stream);
 }
 
+enum outcome flight_put_inputs(struct flight_run *run, const struct inputs *inputs,
+                               const struct flight_put_hook *hook,
+                               struct flight_put_counts *out_counts)
+{
+    struct put put = {.run = run, .hook = hook};
+    enum outcome outcome = put_all(&put, inputs);
+    fletch_flight_stream_close(put.stream);
+    fletch_schema_release(put.schema);
+    *out_counts = put.counts;
+    return outcome;
+}
+
 enum outcome flight_put(struct flight_run *run)
 {
-    struct put put = {.run = run};
+    struct flight_put_counts counts = {0};
     struct inputs inputs = {0};
     enum outcome outcome = inputs_expand(&inputs, run->words->operands, run->words->count);
     if (outcome == OUTCOME_DONE)
-        outcome = put_inputs(&put, &inputs);
-    fletch_flight_stream_close(put.stream);
-    fletch_schema_release(put.schema);
+        outcome = flight_put_inputs(run, &inputs, NULL, &counts);
     inputs_end(&inputs);
     if (outcome == OUTCOME_DONE)
-        printf("%s rows in %s batches put, %s acknowledgements\n", quantity_count(put.rows).text,
-               quantity_count(put.batches).text, quantity_count(put.acknowledgements).text);
+        printf("%s rows in %s batches put, %s acknowledgements\n", quantity_count(counts.rows).text,
+               quantity_count(counts.batches).text, quantity_count(counts.acknowledgements).text);
     return outcome;
 }

@@ -1,6 +1,5 @@
 #include "flight_run.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +8,9 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* A server's text may have line feeds and what moves terminals: it becomes one line. */
 enum outcome flight_tell(const struct flight_run *run, const struct fletch_error *error)
 {
-    struct fletch_error line = *error;
-    for (char *at = line.message; *at != '\0'; at++)
-        if (iscntrl((unsigned char)*at))
-            *at = ' ';
-    enum outcome outcome = outcome_tell_error(run->words->location, &line);
-    return outcome == OUTCOME_BUG ? OUTCOME_SYSTEM : outcome;
+    return outcome_tell_peer(run->words->location, error);
 }
 
 enum outcome flight_tell_end(const struct flight_run *run, struct fletch_flight_stream *stream)

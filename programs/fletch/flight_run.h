@@ -51,11 +51,30 @@ struct flight_run {
 enum outcome flight_begin(struct flight_run *run, const struct flight_words *words);
 void flight_end(struct flight_run *run);
 
-/* An error of a call. What a server answers is no bug of this program, whatever it is. */
+/* An error of a call. */
 enum outcome flight_tell(const struct flight_run *run, const struct fletch_error *error);
 
 /* Waits for the end of a stream, and tells it if it is none of the good ones. */
 enum outcome flight_tell_end(const struct flight_run *run, struct fletch_flight_stream *stream);
+
+/* What is sent, and what came back. */
+struct flight_put_counts {
+    uint64_t rows;
+    uint64_t batches;
+    uint64_t acknowledgements;
+};
+
+/* What is to be done with the schema of the first input before anything is sent. */
+struct flight_put_hook {
+    enum outcome (*begin)(void *state, struct fletch_schema *schema);
+    void *state;
+};
+
+/* Sends the rows of all inputs to the run's descriptor, and waits for the end. NULL for the hook:
+ * none. */
+enum outcome flight_put_inputs(struct flight_run *run, const struct inputs *inputs,
+                               const struct flight_put_hook *hook,
+                               struct flight_put_counts *out_counts);
 
 /* What to do: flight_list.c, flight_get.c, flight_put.c. */
 enum outcome flight_ls(struct flight_run *run);

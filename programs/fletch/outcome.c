@@ -1,5 +1,6 @@
 #include "outcome.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -44,6 +45,16 @@ enum outcome outcome_tell_error(const char *subject, const struct fletch_error *
     if (subject == NULL || strncmp(error->message, subject, strlen(subject)) == 0)
         return outcome_tell(outcome_of(error->status), "%s", error->message);
     return outcome_tell(outcome_of(error->status), "%s: %s", subject, error->message);
+}
+
+enum outcome outcome_tell_peer(const char *location, const struct fletch_error *error)
+{
+    struct fletch_error line = *error;
+    for (char *at = line.message; *at != '\0'; at++)
+        if (iscntrl((unsigned char)*at))
+            *at = ' ';
+    enum outcome outcome = outcome_tell_error(location, &line);
+    return outcome == OUTCOME_BUG ? OUTCOME_SYSTEM : outcome;
 }
 
 enum outcome outcome_tell_errno(const char *subject, const char *what)

@@ -30,6 +30,9 @@ enum outcome outcome_of(enum fletch_status status);
  * Returns its outcome. */
 enum outcome outcome_tell_error(const char *subject, const struct fletch_error *error);
 
+/* The same for what a server answered, which becomes one line, and is no bug of this program. */
+enum outcome outcome_tell_peer(const char *location, const struct fletch_error *error);
+
 /* Prints what the system said (errno) about a path. Returns OUTCOME_SYSTEM. */
 enum outcome outcome_tell_errno(const char *subject, const char *what);
 

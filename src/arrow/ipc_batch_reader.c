@@ -362,14 +362,14 @@ static void drop_unused_body(struct reading *reading)
     owners[0] = owners[--reading->owner_count];
 }
 
-static enum fletch_status make_batch(const struct reading *reading,
-                                     const struct fletch_ipc_batch_header *header,
-                                     struct fletch_batch **out_batch)
+enum fletch_status fletch_ipc_batch_make(const struct fletch_ipc_batch_source *source,
+                                         int64_t row_count, uint32_t owner_count,
+                                         struct fletch_batch **out_batch,
+                                         struct fletch_error *error)
 {
-    const struct fletch_ipc_batch_source *source = reading->source;
     const struct fletch_batch_parts parts = {
         .schema = fletch_schema_acquire(source->schema),
-        .row_count = header->row_count,
+        .row_count = row_count,
         .nodes = source->room.nodes,
         .node_count = source->schema->field_count,
         .spans = source->room.spans,
@@ -377,14 +377,14 @@ static enum fletch_status make_batch(const struct reading *reading,
         .view_spans = source->room.view_spans,
         .view_count = source->schema->view_count,
         .owners = source->room.owners,
-        .owner_count = reading->owner_count,
+        .owner_count = owner_count,
         .dictionaries = source->dictionaries,
         .dictionary_count = source->schema->dictionary_count,
     };
     for (uint32_t i = 0; i < parts.dictionary_count; i++)
         fletch_batch_acquire(parts.dictionaries[i]);
     enum fletch_status status =
-        fletch_batch_create(source->cache, source->account, &parts, out_batch, reading->error);
+        fletch_batch_create(source->cache, source->account, &parts, out_batch, error);
     if (status == FLETCH_OK)
         return FLETCH_OK;
     for (uint32_t i = 0; i < parts.dictionary_count; i++)
@@ -412,7 +412,8 @@ enum fletch_status fletch_ipc_batch_read(const struct fletch_ipc_batch_source *s
     if (status == FLETCH_OK)
         drop_unused_body(&reading);
     if (status == FLETCH_OK)
-        status = make_batch(&reading, header, out_batch);
+        status =
+            fletch_ipc_batch_make(source, header->row_count, reading.owner_count, out_batch, error);
     if (status == FLETCH_OK)
         return FLETCH_OK;
     for (uint32_t i = 0; i < reading.owner_count; i++)

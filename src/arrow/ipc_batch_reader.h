@@ -16,6 +16,14 @@ struct fletch_ipc_body {
     size_t bytes;
 };
 
+/* A message: metadata without prefix, at any address, and its body, of which a batch acquires the
+ * buffer. */
+struct fletch_ipc_input {
+    const void *metadata;
+    size_t metadata_bytes;
+    struct fletch_ipc_body body;
+};
+
 /* Room for what a batch is made of: arrays of at least the schema's nodes, as many spans as were
  * counted, an owner for each of them and one more, and the schema's views and one more. */
 struct fletch_ipc_room {
@@ -54,6 +62,13 @@ struct fletch_ipc_batch_source {
 enum fletch_status fletch_ipc_batch_read(const struct fletch_ipc_batch_source *source,
                                          const struct fletch_ipc_batch_header *header,
                                          const struct fletch_ipc_body *body,
+                                         struct fletch_batch **out_batch,
+                                         struct fletch_error *error);
+
+/* Makes a batch of what is in the room, with `owner_count` owners, whose references are the batch's
+ * on success. RESOURCE_EXHAUSTED: no memory. */
+enum fletch_status fletch_ipc_batch_make(const struct fletch_ipc_batch_source *source,
+                                         int64_t row_count, uint32_t owner_count,
                                          struct fletch_batch **out_batch,
                                          struct fletch_error *error);
 

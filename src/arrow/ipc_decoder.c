@@ -5,10 +5,10 @@
 
 #include "arrow/ipc_dictionaries.h"
 #include "arrow/ipc_dictionary_join.h"
+#include "arrow/ipc_repeat.h"
 #include "arrow/ipc_schema_reader.h"
 #include "arrow/validate.h"
 #include "base/allocator.h"
-#include "base/options.h"
 
 enum phase {
     PHASE_PREFIX,
@@ -54,40 +54,13 @@ struct fletch_ipc_decoder {
     struct room_size room_size;
     struct fletch_schema *read_schema; /* of the batch that is being read */
     uint32_t read_span_count;
+    bool may_repeat; /* batches of the schema */
+    struct fletch_ipc_repeat repeat;
     void *room_memory;
     size_t room_bytes;
 };
 
 /* ---- making and ending ---- */
-
-enum fletch_status fletch_ipc_read_options_copy(struct fletch_ipc_read_options *known,
-                                                const struct fletch_ipc_read_options *options,
-                                                struct fletch_error *error)
-{
-    enum fletch_status status =
-        fletch_options_copy(known, sizeof *known, options, sizeof *known, error);
-    if (status != FLETCH_OK)
-        return status;
-    if (known->cache == NULL)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "option cache is NULL");
-    if ((unsigned)known->validation > FLETCH_VALIDATION_FULL)
-        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
-                                "option validation is %d, expected 0 to %d", (int)known->validation,
-                                FLETCH_VALIDATION_FULL);
-    if (known->validation == FLETCH_VALIDATION_DEFAULT)
-        known->validation = FLETCH_VALIDATION_OFFSETS;
-    if (known->field_limit == 0)
-        known->field_limit = FLETCH_IPC_FIELDS_DEFAULT;
-    if (known->metadata_limit_bytes == 0)
-        known->metadata_limit_bytes = FLETCH_IPC_METADATA_BYTES_DEFAULT;
-    if (known->body_limit_bytes == 0)
-        known->body_limit_bytes = FLETCH_IPC_BODY_BYTES_DEFAULT;
-    if (known->body_limit_bytes > FLETCH_BUFFER_BYTES_MAX)
-        known->body_limit_bytes = FLETCH_BUFFER_BYTES_MAX;
-    if (known->body_step_bytes == 0)
-        known->body_step_bytes = FLETCH_IPC_BODY_STEP_BYTES_DEFAULT;
-    return FLETCH_OK;
-}
 
 enum fletch_status fletch_ipc_decoder_create(const struct fletch_ipc_read_options *options,
                                              struct fletch_ipc_decoder **out_decoder,
@@ -115,6 +88,7 @@ void fletch_ipc_decoder_destroy(struct fletch_ipc_decoder *decoder)
     fletch_buffer_release(cache, decoder->body);
     fletch_kept_metadata_drop(&decoder->head_metadata, cache);
     fletch_kept_metadata_drop(&decoder->custom_metadata, cache);
+    fletch_ipc_repeat_end(&decoder->repeat, cache);
     fletch_decompressor_deinit(&decoder->decompressor);
     if (decoder->schema != NULL)
         fletch_ipc_dictionaries_deinit(&decoder->dictionaries);
@@ -228,6 +202,8 @@ enum fletch_status fletch_ipc_decoder_use_schema(struct fletch_ipc_decoder *deco
     if (status != FLETCH_OK)
         return fail(decoder, status);
     decoder->schema = fletch_schema_acquire(schema);
+    decoder->may_repeat =
+        decoder->options.validation <= FLETCH_VALIDATION_OFFSETS && fletch_ipc_repeat_suits(schema);
     return fail(decoder, make_room(decoder, schema, error));
 }
 
@@ -315,13 +291,10 @@ static enum fletch_status prepare(struct fletch_ipc_decoder *decoder, struct fle
     return grow_room(decoder, &size, error);
 }
 
-/* The batch that `header`, which was prepared for, tells of; its dictionaries are in `current`. */
-static enum fletch_status make_batch(struct fletch_ipc_decoder *decoder,
-                                     const struct fletch_ipc_batch_header *header,
-                                     const struct fletch_ipc_body *body,
-                                     struct fletch_batch **out_batch, struct fletch_error *error)
+/* What was prepared for; its dictionaries are in `current`. */
+static struct fletch_ipc_batch_source source_of(struct fletch_ipc_decoder *decoder)
 {
-    const struct fletch_ipc_batch_source source = {
+    return (struct fletch_ipc_batch_source){
         .schema = decoder->read_schema,
         .room = decoder->room,
         .span_count = decoder->read_span_count,
@@ -333,6 +306,15 @@ static enum fletch_status make_batch(struct fletch_ipc_decoder *decoder,
         .is_big_endian = decoder->is_big_endian,
         .keeps_validity = decoder->options.validation == FLETCH_VALIDATION_FULL,
     };
+}
+
+/* The batch that `header` tells of. */
+static enum fletch_status make_batch(struct fletch_ipc_decoder *decoder,
+                                     const struct fletch_ipc_batch_header *header,
+                                     const struct fletch_ipc_body *body,
+                                     struct fletch_batch **out_batch, struct fletch_error *error)
+{
+    const struct fletch_ipc_batch_source source = source_of(decoder);
     return fletch_ipc_batch_read(&source, header, body, out_batch, error);
 }
 
@@ -477,11 +459,26 @@ static enum fletch_status grow(struct fletch_ipc_decoder *decoder, struct fletch
                                   error);
 }
 
-static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
-                                     struct fletch_ipc_message *message,
-                                     const struct fletch_ipc_body *body,
-                                     struct fletch_ipc_event *event, struct fletch_error *error)
+/* Remembers a batch whose buffers lie where its metadata, and nothing else, tells. */
+static void keep_for_repeats(struct fletch_ipc_decoder *decoder,
+                             const struct fletch_ipc_input *input,
+                             const struct fletch_ipc_batch_header *header,
+                             const struct fletch_batch *batch)
 {
+    const struct fletch_ipc_batch_source source = source_of(decoder);
+    if (decoder->may_repeat && header->codec == FLETCH_CODEC_NONE &&
+        decoder->custom_metadata.metadata.count == 0)
+        fletch_ipc_repeat_keep(&decoder->repeat, &source, input, batch);
+    else
+        decoder->repeat.metadata_bytes = 0;
+}
+
+static enum fletch_status read_new_batch(struct fletch_ipc_decoder *decoder,
+                                         struct fletch_ipc_message *message,
+                                         const struct fletch_ipc_input *input,
+                                         struct fletch_ipc_event *event, struct fletch_error *error)
+{
+    const struct fletch_ipc_body *body = &input->body;
     struct fletch_ipc_batch_header header;
     enum fletch_status status =
         fletch_ipc_batch_header_open(message, &message->header, &header, error);
@@ -499,11 +496,25 @@ static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
         status = make_batch(decoder, &header, body, &batch, error);
     if (status == FLETCH_OK)
         status = fletch_batch_validate_columns(batch, decoder->options.validation, error);
-    if (status == FLETCH_OK)
-        event->batch = batch;
-    else
+    if (status != FLETCH_OK) {
         fletch_batch_release(decoder->options.cache, batch);
-    return status;
+        return status;
+    }
+    keep_for_repeats(decoder, input, &header, batch);
+    event->batch = batch;
+    return FLETCH_OK;
+}
+
+static enum fletch_status read_batch(struct fletch_ipc_decoder *decoder,
+                                     struct fletch_ipc_message *message,
+                                     const struct fletch_ipc_body *body,
+                                     struct fletch_ipc_event *event, struct fletch_error *error)
+{
+    const struct fletch_ipc_input input = {message->buffer.bytes, message->buffer.size, *body};
+    if (!fletch_ipc_repeat_knows(&decoder->repeat, &input))
+        return read_new_batch(decoder, message, &input, event, error);
+    const struct fletch_ipc_batch_source source = source_of(decoder);
+    return fletch_ipc_repeat_read(&decoder->repeat, &source, body, &event->batch, error);
 }
 
 /* What a relay looks at: the head was checked, and the schema comes first and once. */

@@ -18,6 +18,7 @@
 #include "arrow/ipc_batch_reader.h"
 #include "arrow/ipc_file.h"
 #include "arrow/ipc_message.h"
+#include "arrow/ipc_read_options.h"
 #include "arrow/schema.h"
 #include "memory/batch.h"
 
@@ -46,11 +47,6 @@ struct fletch_ipc_need {
     size_t bytes; /* 0: none, there is an event */
 };
 
-/* Checks the options and completes them. INVALID_ARGUMENT. */
-enum fletch_status fletch_ipc_read_options_copy(struct fletch_ipc_read_options *known,
-                                                const struct fletch_ipc_read_options *options,
-                                                struct fletch_error *error);
-
 /* `options` as they were completed. RESOURCE_EXHAUSTED: no memory. */
 enum fletch_status fletch_ipc_decoder_create(const struct fletch_ipc_read_options *options,
                                              struct fletch_ipc_decoder **out_decoder,
@@ -72,14 +68,8 @@ enum fletch_status fletch_ipc_decoder_next(struct fletch_ipc_decoder *decoder,
 enum fletch_status fletch_ipc_decoder_end(const struct fletch_ipc_decoder *decoder,
                                           struct fletch_error *error);
 
-/* A message: metadata without prefix, at any address, and its body, of which a batch acquires the
- * buffer. `body` has at least the bytes that the metadata tells. A relay leaves the buffers of
+/* A message. `body` has at least the bytes that the metadata tells. A relay leaves the buffers of
  * `relayed` to the caller, who knows where they lie. */
-struct fletch_ipc_input {
-    const void *metadata;
-    size_t metadata_bytes;
-    struct fletch_ipc_body body;
-};
 enum fletch_status fletch_ipc_decoder_message(struct fletch_ipc_decoder *decoder,
                                               const struct fletch_ipc_input *input,
                                               struct fletch_ipc_event *out_event,

@@ -26,9 +26,16 @@ static uint32_t users_of(uint64_t word)
     return (uint32_t)((word & USERS_MASK) >> USERS_SHIFT);
 }
 
+/* Has an address, and takes users. */
 static bool is_open(uint64_t word)
 {
-    return state_of(word) == FLETCH_POOL_CONNECTING || state_of(word) == FLETCH_POOL_READY;
+    return state_of(word) >= FLETCH_POOL_CONNECTING && state_of(word) <= FLETCH_POOL_ASKED;
+}
+
+/* As its connection's thread has said. */
+static bool is_settled(uint64_t word)
+{
+    return is_open(word) && state_of(word) != FLETCH_POOL_ASKED;
 }
 
 static uint64_t with_state(uint64_t word, enum fletch_pool_state state)
@@ -113,31 +120,57 @@ struct search {
     uint64_t best_word;
     uint32_t free; /* or NO_SLOT */
     uint64_t free_word;
-    uint32_t idle; /* of another address, the one that is so for longest; or NO_SLOT */
+    uint32_t idle; /* of another address, the one to make room; or NO_SLOT */
     uint64_t idle_since_ns;
+    bool is_idle_paused;
+    uint32_t paused; /* of another address, with users; or NO_SLOT */
     bool is_held;
-    bool is_draining;
+    bool is_freed_soon; /* one is draining, or asked for */
 };
+
+/* The last attempt to connect has failed. */
+static bool is_failing(uint64_t word)
+{
+    return state_of(word) == FLETCH_POOL_PAUSED || state_of(word) == FLETCH_POOL_ASKED;
+}
 
 static void weigh(struct search *search, uint32_t index, uint64_t word)
 {
-    uint32_t users = users_of(word);
+    uint64_t best = search->best_word;
     search->matches++;
-    if (users >= search->pool->options.users_per_connection ||
-        (search->best != NO_SLOT && users_of(search->best_word) <= users))
+    if (users_of(word) >= search->pool->options.users_per_connection)
+        return;
+    if (search->best != NO_SLOT &&
+        (is_failing(best) == is_failing(word) ? users_of(best) <= users_of(word)
+                                              : is_failing(word)))
         return;
     search->best = index;
     search->best_word = word;
 }
 
-static void note_idle(struct search *search, uint32_t index)
+/* What does not answer goes before what does, and then who has been idle for longest. */
+static void note_idle(struct search *search, uint32_t index, uint64_t word)
 {
+    bool is_paused = is_failing(word);
     /* relaxed: which one is drained is a matter of taste; drain looks again */
     uint64_t since_ns = load_relaxed(&search->pool->slots[index].idle_since_ns);
-    if (search->idle != NO_SLOT && search->idle_since_ns <= since_ns)
+    if (search->idle != NO_SLOT && search->is_idle_paused >= is_paused &&
+        (search->is_idle_paused > is_paused || search->idle_since_ns <= since_ns))
         return;
     search->idle = index;
     search->idle_since_ns = since_ns;
+    search->is_idle_paused = is_paused;
+}
+
+/* One of another address. */
+static void note_other(struct search *search, uint32_t index, uint64_t word)
+{
+    if (state_of(word) == FLETCH_POOL_ASKED)
+        search->is_freed_soon = true;
+    else if (users_of(word) == 0)
+        note_idle(search, index, word);
+    else if (state_of(word) == FLETCH_POOL_PAUSED)
+        search->paused = index;
 }
 
 static void look_at(struct search *search, uint32_t index)
@@ -146,14 +179,14 @@ static void look_at(struct search *search, uint32_t index)
     uint64_t word = load_acquire(&slot->word); /* E1 acquire, E2 acquire */
     bool has_tag = (word & TAG_MASK) == tag_of(search->hash);
     if (state_of(word) == FLETCH_POOL_DRAINING) {
-        search->is_draining = true;
+        search->is_freed_soon = true;
     } else if (state_of(word) == FLETCH_POOL_CLAIMED) {
         search->matches += has_tag;
         search->is_held |= has_tag;
     } else if (is_open(word) && has_tag && has_address(slot, search->address)) {
         weigh(search, index, word);
-    } else if (is_open(word) && users_of(word) == 0) {
-        note_idle(search, index);
+    } else if (is_open(word)) {
+        note_other(search, index, word);
     } else if (state_of(word) == FLETCH_POOL_FREE && search->free == NO_SLOT) {
         search->free = index;
         search->free_word = word;
@@ -166,12 +199,14 @@ static void look(struct search *search)
     const struct fletch_connection_pool_options *options = &search->pool->options;
     uint32_t home = (uint32_t)(search->hash % options->slot_count);
     search->matches = 0;
-    search->best = search->free = search->idle = NO_SLOT;
-    search->is_held = search->is_draining = false;
+    search->best = search->free = search->idle = search->paused = NO_SLOT;
+    search->is_held = search->is_freed_soon = search->is_idle_paused = false;
     for (uint32_t i = 0; i < options->slot_count; i++) {
         look_at(search, (home + i) % options->slot_count);
-        if (search->best != NO_SLOT &&
-            (users_of(search->best_word) == 0 || options->connections_per_address == 1))
+        if (search->best == NO_SLOT)
+            continue;
+        bool is_idle = users_of(search->best_word) == 0 && !is_failing(search->best_word);
+        if (is_idle || options->connections_per_address == 1)
             return;
     }
 }
@@ -200,15 +235,31 @@ static bool claim(struct search *search)
     return true;
 }
 
-/* Nothing is free: has the one closed that nobody has used for longest, unless another is on its
- * way. */
-static void evict(struct search *search)
+/* Whether who waits for this one is to be told, by the caller. */
+static bool ask(struct fletch_connection_pool *pool, uint32_t slot)
+{
+    _Atomic uint64_t *word = &pool->slots[slot].word;
+    uint64_t was = load_relaxed(word); /* relaxed: E4 is acquired below */
+    while (state_of(was) == FLETCH_POOL_PAUSED && users_of(was) > 0)
+        if (cas_weak_acquire(word, &was, with_state(was, FLETCH_POOL_ASKED))) /* E4 acquire */
+            return true;
+    return false;
+}
+
+/* Nothing is free: has the one closed that nobody has used for longest, or asks for one that cannot
+ * connect, unless another is on its way. */
+static void make_room(struct search *search)
 {
     struct fletch_connection_pool *pool = search->pool;
-    if (search->is_draining || search->idle == NO_SLOT)
+    if (search->is_freed_soon)
         return;
-    if (fletch_connection_pool_drain(pool, search->idle, search->idle_since_ns))
-        pool->options.evicted(pool->options.context, search->idle);
+    if (search->idle != NO_SLOT) {
+        if (fletch_connection_pool_drain(pool, search->idle, search->idle_since_ns))
+            pool->options.evicted(pool->options.context, search->idle);
+    } else if (search->paused != NO_SLOT && !search->address->is_patient &&
+               ask(pool, search->paused)) {
+        pool->options.asked(pool->options.context, search->paused);
+    }
 }
 
 /* True: `*out_answer` is the answer. False: another one was quicker, look again. */
@@ -226,7 +277,7 @@ static bool settle(struct search *search, enum fletch_answer *out_answer, uint32
         return claim(search);
     *out_answer = search->is_held ? FLETCH_HELD : FLETCH_FULL;
     if (may_claim)
-        evict(search);
+        make_room(search);
     return true;
 }
 
@@ -268,11 +319,12 @@ static enum fletch_status explain(const struct fletch_connection_pool *pool,
     fletch_connection_pool_count(pool, &counts);
     return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                             "no connection to '%.*s' within the deadline: of %u slots %u are free, "
-                            "%u connecting, %u ready, %u draining, with %llu calls in all; each "
-                            "connection may have %u, each address %u connections",
+                            "%u connecting, %u paused, %u ready, %u draining, with %llu calls in "
+                            "all; each connection may have %u, each address %u connections",
                             (int)address->bytes, address->text, pool->options.slot_count,
-                            counts.free, counts.connecting, counts.ready, counts.draining,
-                            (unsigned long long)counts.users, pool->options.users_per_connection,
+                            counts.free, counts.connecting, counts.paused, counts.ready,
+                            counts.draining, (unsigned long long)counts.users,
+                            pool->options.users_per_connection,
                             pool->options.connections_per_address);
 }
 
@@ -310,28 +362,64 @@ void fletch_connection_pool_leave(struct fletch_connection_pool *pool, uint32_t 
         tell_room(pool);
 }
 
-void fletch_connection_pool_set_ready(struct fletch_connection_pool *pool, uint32_t slot,
-                                      bool is_ready)
+bool fletch_connection_pool_is_ready(const struct fletch_connection_pool *pool,
+                                     const struct fletch_pool_address *address)
 {
-    enum fletch_pool_state state = is_ready ? FLETCH_POOL_READY : FLETCH_POOL_CONNECTING;
+    uint64_t hash = hash_of(address);
+    for (uint32_t i = 0; i < pool->options.slot_count; i++) {
+        const struct fletch_connection_slot *slot =
+            &pool->slots[(hash + i) % pool->options.slot_count];
+        uint64_t word = load_acquire(&slot->word); /* E1 acquire */
+        if (state_of(word) == FLETCH_POOL_READY && (word & TAG_MASK) == tag_of(hash) &&
+            has_address(slot, address))
+            return true;
+    }
+    return false;
+}
+
+void fletch_connection_pool_set_state(struct fletch_connection_pool *pool, uint32_t slot,
+                                      enum fletch_pool_state state)
+{
     _Atomic uint64_t *word = &pool->slots[slot].word;
     uint64_t was = load_relaxed(word); /* relaxed: the state stands for no memory */
     /* relaxed: as above */
-    while (is_open(was) && !cas_weak_relaxed(word, &was, with_state(was, state))) {
+    while (is_settled(was) && !cas_weak_relaxed(word, &was, with_state(was, state))) {
     }
+    if (state == FLETCH_POOL_PAUSED)
+        tell_room(pool);
+}
+
+bool fletch_connection_pool_give_up(struct fletch_connection_pool *pool, uint32_t slot,
+                                    enum fletch_pool_state state)
+{
+    _Atomic uint64_t *word = &pool->slots[slot].word;
+    uint64_t was = load_relaxed(word); /* relaxed: E3 is acquired below */
+    uint64_t next;
+    FLETCH_ASSERT(state_of(was) == FLETCH_POOL_ASKED);
+    do {
+        next = with_state(was, users_of(was) == 0 ? FLETCH_POOL_DRAINING : state);
+    } while (!cas_weak_acq_rel(word, &was, next)); /* E3 acquire, E4 release */
+    bool is_idle = state_of(next) == FLETCH_POOL_DRAINING;
+    if (!is_idle)
+        tell_room(pool);
+    return is_idle;
 }
 
 bool fletch_connection_pool_drain(struct fletch_connection_pool *pool, uint32_t slot,
                                   uint64_t idle_before_ns)
 {
     _Atomic uint64_t *word = &pool->slots[slot].word;
-    uint64_t was = load_acquire(word); /* E3 acquire */
-    /* relaxed: E3 orders it after the leaving that was seen */
-    uint64_t idle_since_ns = load_relaxed(&pool->slots[slot].idle_since_ns);
-    if (!is_open(was) || users_of(was) > 0 || idle_since_ns > idle_before_ns)
-        return false;
-    /* relaxed: E3 was acquired with the word that is there still */
-    return cas_strong_relaxed(word, &was, with_state(was, FLETCH_POOL_DRAINING));
+    uint64_t was;
+    /* Another state is no reason to leave it: who needs the slot would wait for nothing. */
+    do {
+        was = load_acquire(word); /* E3 acquire */
+        /* relaxed: E3 orders it after the leaving that was seen */
+        uint64_t idle_since_ns = load_relaxed(&pool->slots[slot].idle_since_ns);
+        if (!is_settled(was) || users_of(was) > 0 || idle_since_ns > idle_before_ns)
+            return false;
+        /* relaxed: E3 was acquired with the word that is there still */
+    } while (!cas_strong_relaxed(word, &was, with_state(was, FLETCH_POOL_DRAINING)));
+    return true;
 }
 
 void fletch_connection_pool_free(struct fletch_connection_pool *pool, uint32_t slot)
@@ -369,6 +457,7 @@ void fletch_connection_pool_count(const struct fletch_connection_pool *pool,
     out_counts->free = counts[FLETCH_POOL_FREE];
     out_counts->connecting = counts[FLETCH_POOL_CLAIMED] + counts[FLETCH_POOL_CONNECTING];
     out_counts->ready = counts[FLETCH_POOL_READY];
+    out_counts->paused = counts[FLETCH_POOL_PAUSED] + counts[FLETCH_POOL_ASKED];
     out_counts->draining = counts[FLETCH_POOL_DRAINING];
 }
 

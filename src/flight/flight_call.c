@@ -65,12 +65,6 @@ static void leave(struct fletch_flight_stream *stream)
     let_go(stream);
 }
 
-static bool is_crowded(const struct fletch_flight_stream *stream, uint64_t unsent)
-{
-    uint64_t bytes = unsent & (fletch_flight_unsent(1, 0) - 1);
-    return bytes > stream->options.write_queue_bytes / 2 && unsent >= fletch_flight_unsent(2, 0);
-}
-
 /* A message is sent, or never will be. */
 static void forget_outgoing(struct fletch_flight_stream *stream,
                             struct fletch_flight_outgoing *outgoing)
@@ -79,7 +73,7 @@ static void forget_outgoing(struct fletch_flight_stream *stream,
     fletch_flight_outgoing_free(stream->options.loop_cache, outgoing);
     /* relaxed: a number; the message's memory is this thread's */
     uint64_t before = fetch_sub_relaxed(&stream->unsent, done);
-    if (!is_crowded(stream, before) || is_crowded(stream, before - done))
+    if (!fletch_flight_fills(stream, before, 2) || fletch_flight_fills(stream, before - done, 2))
         return;
     notify(stream);
     if (stream->options.happened != NULL)
@@ -98,6 +92,8 @@ static void drop_command(struct fletch_flight_stream *stream, struct fletch_inbo
     else if (command->kind == FLETCH_FLIGHT_NODE_FINISH)
         fletch_buffer_release(stream->options.loop_cache,
                               ((struct fletch_flight_finish *)(void *)node)->block);
+    else if (command->kind == FLETCH_FLIGHT_NODE_LISTEN) /* too late for all but the end */
+        fletch_eventcount_notify_inline(stream->listener, UINT32_MAX);
 }
 
 static void drop_commands(struct fletch_flight_stream *stream, struct fletch_inbox_node *node)
@@ -213,9 +209,10 @@ static void finish_server(struct fletch_flight_stream *stream,
     struct fletch_field_list *trailers = &stream->trailers;
     struct fletch_error error;
     struct fletch_grpc_ending ending = {.status = finish->status, .text = finish->text};
-    if (fletch_flight_status_write(trailers, finish->status, finish->text, &finish->detail))
-        ending.metadata =
-            (struct fletch_grpc_metadata){fletch_field_list_fields(trailers), trailers->count};
+    /* Without memory for the detail there is none. */
+    (void)fletch_flight_detail_add(trailers, &finish->detail, &finish->detail_status);
+    ending.metadata =
+        (struct fletch_grpc_metadata){fletch_field_list_fields(trailers), trailers->count};
     /* Where headers cannot go, the end cannot either, and says so. */
     (void)respond(stream, &error);
     if (fletch_rpc_call_finish(call, &ending, &error) == FLETCH_INVALID_ARGUMENT) {

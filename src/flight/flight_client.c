@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/options.h"
+#include "base/process.h"
 #include "base/status.h"
 #include "flight/flight_connection.h"
 
@@ -15,6 +16,7 @@ struct fletch_flight_client {
     struct fletch_buffer_pool *pool;
     struct fletch_flight_location location; /* "": each call names one */
     struct fletch_flight_connections *connections;
+    uint32_t process;
 };
 
 /* ---- life ---- */
@@ -114,8 +116,10 @@ enum fletch_status fletch_flight_client_create(const struct fletch_flight_client
     if (client == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
                                 "no memory for a client of %zu bytes", sizeof *client);
-    *client = (struct fletch_flight_client){
-        .options = known, .allocator = fletch_allocator_or_default(known.allocator)};
+    *client =
+        (struct fletch_flight_client){.options = known,
+                                      .allocator = fletch_allocator_or_default(known.allocator),
+                                      .process = fletch_process_number()};
     status = start(client, error);
     if (status != FLETCH_OK) {
         fletch_flight_client_destroy(client);
@@ -127,7 +131,8 @@ enum fletch_status fletch_flight_client_create(const struct fletch_flight_client
 
 void fletch_flight_client_destroy(struct fletch_flight_client *client)
 {
-    if (client == NULL)
+    /* A forked child has none of its threads. */
+    if (client == NULL || !fletch_process_is(client->process))
         return;
     fletch_flight_connections_destroy(client->connections);
     /* One of which somebody still has buffers stays, as the contract says. */
@@ -181,7 +186,9 @@ static enum fletch_status begin(struct fletch_flight_client *client,
         .header_count = known->header_count,
         .waits_for_ready = known->waits_for_ready,
     };
-    enum fletch_status status = choose_location(client, known, &location, error);
+    enum fletch_status status = fletch_process_check(client->process, "this flight client", error);
+    if (status == FLETCH_OK)
+        status = choose_location(client, known, &location, error);
     if (status != FLETCH_OK)
         return status;
     return fletch_flight_connections_start(client->connections, &start, out_stream, error);
@@ -226,12 +233,23 @@ static enum fletch_status wait_for_answer(struct fletch_flight_stream *stream,
     struct fletch_error cause = {.status = FLETCH_OK};
     struct fletch_flight_end end;
     const void *message = NULL;
+    const void *second = NULL;
     bool has_answer = fletch_flight_stream_receive(stream, kind, FLETCH_NO_TIMEOUT, &message,
                                                    &cause) == FLETCH_DONE;
+    /* Nothing more is to come but the end; one that sends on for ever is not waited for. */
+    if (has_answer && fletch_flight_stream_receive(stream, kind, FLETCH_NO_TIMEOUT, &second,
+                                                   &cause) == FLETCH_DONE)
+        fletch_flight_stream_cancel(stream);
     if (fletch_flight_stream_end(stream, FLETCH_NO_TIMEOUT, &end, error) != FLETCH_DONE)
         return FLETCH_INTERNAL; /* not a client's stream */
     if (known->ended != NULL)
         known->ended(known->context, stream, &end);
+    if (second != NULL) {
+        fletch_flight_release(second);
+        fletch_flight_release(message);
+        return fletch_error_set(error, FLETCH_INTERNAL, "%s: the server sent more than one answer",
+                                stream->options.method->name);
+    }
     if (end.status == FLETCH_OK && has_answer) {
         *out_message = message;
         return FLETCH_OK;
@@ -369,7 +387,8 @@ static enum fletch_status get_from(struct fletch_flight_client *client,
         return status;
     enum fletch_answer answer =
         fletch_flight_stream_schema(stream, FLETCH_NO_TIMEOUT, &schema, &cause);
-    if (answer != FLETCH_CLOSED || cause.status == FLETCH_OK) {
+    /* Metadata before the schema are the caller's to read. */
+    if (answer != FLETCH_CLOSED || stream->user.has_item) {
         *out_stream = stream;
         return FLETCH_OK;
     }
@@ -477,6 +496,7 @@ void fletch_flight_client_statistics(const struct fletch_flight_client *client,
     counters.connections_connecting = counts.connecting;
     counters.connections_ready = counts.ready;
     counters.connections_draining = counts.draining;
+    counters.connections_paused = counts.paused;
     for (uint32_t i = 0; i < client->options.loop_count; i++) {
         const struct fletch_flight_counters *loop =
             fletch_flight_connections_counters(client->connections, i);

@@ -21,11 +21,13 @@ struct client_loop {
     struct fletch_loop_task ending;
 };
 
-/* Of a slot: its loop's thread alone, but `closing`, which who has drained the slot posts. */
+/* Of a slot: its loop's thread alone, but `closing`, which who has drained the slot posts, and
+ * `leaving`, which who asks for it posts. */
 struct fletch_flight_connection {
     struct fletch_flight_connections *owner;
     struct client_loop *at;
     uint32_t slot;
+    bool was_ready;  /* its channel, when it changed last */
     bool has_failed; /* the last attempt to connect has */
     struct fletch_rpc_channel *channel;
     struct fletch_flight_location location; /* of the channel */
@@ -33,6 +35,7 @@ struct fletch_flight_connection {
     struct fletch_timer idle;
     struct fletch_timer again; /* for those that wait */
     struct fletch_loop_task closing;
+    struct fletch_loop_task leaving;
 };
 
 struct fletch_flight_connections {
@@ -50,6 +53,7 @@ struct fletch_flight_connections {
 /* A call, as long as one half of its stream lives. */
 struct dial {
     struct fletch_shared shared; /* first: the two halves */
+    struct fletch_flight_connections *owner;
     struct fletch_flight_connection *connection;
     struct fletch_flight_stream *stream;
     struct fletch_flight_addresses *addresses; /* NULL: there was a connection */
@@ -114,15 +118,19 @@ static void look_again(struct fletch_flight_connection *connection)
         fletch_timer_wheel_set(wheel_of(connection), &connection->again, 0);
 }
 
-/* The loop has nothing to do with it any more. */
+/* The loop has nothing to do with it any more. A slot that got no channel is of no use. */
 static void over(void *context)
 {
     struct dial *dial = context;
     struct fletch_flight_connection *connection = dial->connection;
+    struct fletch_connection_pool *pool = &connection->owner->pool;
     fletch_http2_link_remove(&dial->waiting);
     fletch_timer_wheel_clear(wheel_of(connection), &dial->late);
-    fletch_connection_pool_leave(&connection->owner->pool, connection->slot,
+    fletch_connection_pool_leave(pool, connection->slot,
                                  fletch_event_loop_now_ns(connection->at->loop));
+    if (connection->channel == NULL &&
+        fletch_connection_pool_drain(pool, connection->slot, UINT64_MAX))
+        fletch_connection_pool_free(pool, connection->slot);
     look_again(connection);
     fletch_shared_release(&dial->shared);
 }
@@ -131,7 +139,7 @@ static void over(void *context)
 static void left(void *context, struct fletch_buffer_cache *cache)
 {
     struct dial *dial = context;
-    put_cache(dial->connection->owner, cache);
+    put_cache(dial->owner, cache);
     fletch_shared_release(&dial->shared);
 }
 
@@ -142,15 +150,17 @@ static void fail(struct dial *dial, const struct fletch_error *cause)
     fletch_flight_call_fail(dial->stream, cause->status, cause->message);
 }
 
+/* The server takes no more calls before one has ended, or it allows more. */
+static bool is_full(const struct fletch_flight_connection *connection)
+{
+    return fletch_rpc_channel_state(connection->channel) == FLETCH_RPC_READY &&
+           !fletch_rpc_channel_has_room(connection->channel);
+}
+
 /* Not before the channel is another one than it is now. */
 static bool is_worth_waiting(const struct dial *dial, enum fletch_status status)
 {
-    const struct fletch_flight_connection *connection = dial->connection;
-    if (status == FLETCH_UNAVAILABLE)
-        return dial->waits_for_ready || !connection->has_failed;
-    /* The server takes no more calls before one has ended. */
-    return status == FLETCH_RESOURCE_EXHAUSTED &&
-           fletch_connection_pool_users(&connection->owner->pool, connection->slot) > 1;
+    return status == FLETCH_UNAVAILABLE && (dial->waits_for_ready || !dial->connection->has_failed);
 }
 
 static void call(struct dial *dial)
@@ -193,7 +203,7 @@ static void call_waiting(void *context)
     size_t count = 0;
     for (struct fletch_http2_link *link = waiting->next; link != waiting; link = link->next)
         count++;
-    for (; count > 0 && !fletch_http2_link_is_alone(waiting); count--) {
+    for (; count > 0 && !fletch_http2_link_is_alone(waiting) && !is_full(connection); count--) {
         struct dial *dial = FLETCH_HTTP2_OF_LINK(waiting->next, struct dial, waiting);
         fletch_http2_link_remove(&dial->waiting);
         call(dial);
@@ -206,29 +216,47 @@ static void expire(void *context)
     struct fletch_flight_connection *connection = dial->connection;
     struct fletch_error error;
     bool is_late = fletch_clock_remaining_ns(dial->deadline_ns) == 0;
-    (void)fletch_error_set(&error, is_late ? FLETCH_DEADLINE_EXCEEDED : FLETCH_UNAVAILABLE,
-                           "no connection to '%s' within the deadline%s", connection->location.text,
-                           connection->has_failed ? ": attempts to connect have failed" : "");
+    enum fletch_status status = is_late ? FLETCH_DEADLINE_EXCEEDED : FLETCH_UNAVAILABLE;
+    if (is_full(connection))
+        (void)fletch_error_set(&error, is_late ? status : FLETCH_RESOURCE_EXHAUSTED,
+                               "'%s' takes no more calls at a time, and none has ended in time",
+                               connection->location.text);
+    else
+        (void)fletch_error_set(&error, status, "no connection to '%s' within the deadline%s",
+                               connection->location.text,
+                               connection->has_failed ? ": attempts to connect have failed" : "");
     fail(dial, &error);
 }
 
 /* ---- the connection ---- */
 
+/* For the pool: while attempts fail, one that is under way makes no difference. */
+static enum fletch_pool_state state_of(const struct fletch_flight_connection *connection)
+{
+    if (fletch_rpc_channel_state(connection->channel) == FLETCH_RPC_READY)
+        return FLETCH_POOL_READY;
+    return connection->has_failed ? FLETCH_POOL_PAUSED : FLETCH_POOL_CONNECTING;
+}
+
 static void changed(void *context, enum fletch_rpc_channel_state state,
                     const struct fletch_error *error)
 {
     struct fletch_flight_connection *connection = context;
-    bool is_ready = state == FLETCH_RPC_READY;
-    bool was_ready = fletch_connection_pool_state(&connection->owner->pool, connection->slot) ==
-                     FLETCH_POOL_READY;
     (void)error; /* the channel tells it to who calls */
-    if (is_ready)
+    if (state == FLETCH_RPC_READY)
         connection->has_failed = false;
     else if (state == FLETCH_RPC_WAITING)
-        connection->has_failed = !was_ready;
-    fletch_connection_pool_set_ready(&connection->owner->pool, connection->slot, is_ready);
-    if (is_ready || connection->has_failed)
+        connection->has_failed = !connection->was_ready;
+    connection->was_ready = state == FLETCH_RPC_READY;
+    fletch_connection_pool_set_state(&connection->owner->pool, connection->slot,
+                                     state_of(connection));
+    if (connection->was_ready || connection->has_failed)
         look_again(connection);
+}
+
+static void room(void *context)
+{
+    look_again(context);
 }
 
 static void wait_until_idle(struct fletch_flight_connection *connection)
@@ -256,6 +284,7 @@ static enum fletch_status open_channel(struct fletch_flight_connection *connecti
         .pause_most_ns = options->pause_most_ns,
         .seed = fletch_clock_now_ns() + connection->slot,
         .changed = changed,
+        .room = room,
         .context = connection,
         .grpc =
             {
@@ -266,6 +295,7 @@ static enum fletch_status open_channel(struct fletch_flight_connection *connecti
                         .allocator = options->allocator,
                         .cache = connection->at->cache,
                         .account = options->account,
+                        .handshake_timeout_ns = options->connect_timeout_ns,
                         .keepalive_ns = options->keepalive_ns,
                         .keepalive_timeout_ns = options->keepalive_ns,
                     },
@@ -273,6 +303,7 @@ static enum fletch_status open_channel(struct fletch_flight_connection *connecti
                 .send_queue_bytes = SIZE_MAX / 2, /* streams have a limit of their own */
             },
     };
+    connection->was_ready = false;
     connection->has_failed = false;
     enum fletch_status status = fletch_rpc_channel_create(&channel, &connection->channel, error);
     if (status == FLETCH_OK)
@@ -293,10 +324,19 @@ static void begin(void *context)
         fail(dial, &error);
         return;
     }
+    if (dial->addresses != NULL)
+        fletch_rpc_channel_set_addresses(connection->channel, dial->addresses->addresses,
+                                         dial->addresses->count);
     if (wait_until_ns == FLETCH_NO_DEADLINE && !dial->waits_for_ready)
         wait_until_ns = fletch_clock_deadline_ns(connect_ns);
     fletch_timer_wheel_set(wheel_of(connection), &dial->late, wait_until_ns);
-    call(dial);
+    if (fletch_rpc_channel_state(connection->channel) == FLETCH_RPC_READY &&
+        (is_full(connection) || !fletch_http2_link_is_alone(&connection->waiting))) {
+        fletch_http2_link_append(&connection->waiting, &dial->waiting);
+        look_again(connection);
+    } else {
+        call(dial);
+    }
 }
 
 /* Its slot is drained. */
@@ -308,6 +348,26 @@ static void close_channel(void *context)
     fletch_rpc_channel_destroy(connection->channel);
     connection->channel = NULL;
     fletch_connection_pool_free(&connection->owner->pool, connection->slot);
+}
+
+/* Another address needs the slot: who waits for the host to answer waits in vain. Where others use
+ * it, for calls on a connection that its server is closing, it is not asked for again before the
+ * next attempt has failed: who asks would ask without end. */
+static void leave_to_others(void *context)
+{
+    struct fletch_flight_connection *connection = context;
+    enum fletch_pool_state state = state_of(connection);
+    struct fletch_error error;
+    (void)fletch_error_set(&error, FLETCH_UNAVAILABLE,
+                           "attempts to connect to '%s' have failed, and all connections are used: "
+                           "another location needs this one",
+                           connection->location.text);
+    while (connection->has_failed && !fletch_http2_link_is_alone(&connection->waiting))
+        fail(FLETCH_HTTP2_OF_LINK(connection->waiting.next, struct dial, waiting), &error);
+    if (state == FLETCH_POOL_PAUSED)
+        state = FLETCH_POOL_CONNECTING;
+    if (fletch_connection_pool_give_up(&connection->owner->pool, connection->slot, state))
+        close_channel(connection);
 }
 
 static void close_idle(void *context)
@@ -330,6 +390,13 @@ static void evicted(void *context, uint32_t slot)
     fletch_event_loop_post(connection->at->loop, &connection->closing);
 }
 
+static void asked(void *context, uint32_t slot)
+{
+    struct fletch_flight_connections *connections = context;
+    struct fletch_flight_connection *connection = &connections->connections[slot];
+    fletch_event_loop_post(connection->at->loop, &connection->leaving);
+}
+
 /* ---- beginning a call ---- */
 
 /* The caller's, and what servers of ours want to know: docs/FLIGHT.md. */
@@ -337,8 +404,7 @@ static enum fletch_status add_headers(struct dial *dial, const struct fletch_fli
                                       struct fletch_error *error)
 {
     char limit[24];
-    int bytes =
-        snprintf(limit, sizeof limit, "%zu", dial->connection->owner->options.message_limit_bytes);
+    int bytes = snprintf(limit, sizeof limit, "%zu", dial->owner->options.message_limit_bytes);
     const struct fletch_flight_header own[] = {{"fletch-message-limit", limit, (size_t)bytes},
                                                {"fletch-deltas", "1", 1}};
     enum fletch_status status = FLETCH_OK;
@@ -349,16 +415,11 @@ static enum fletch_status add_headers(struct dial *dial, const struct fletch_fli
     return status;
 }
 
-/* Where there is no connection yet, or no more. */
 static enum fletch_status add_addresses(struct dial *dial, const struct fletch_flight_start *start,
                                         struct fletch_error *error)
 {
-    struct fletch_flight_connection *connection = dial->connection;
-    if (fletch_connection_pool_state(&connection->owner->pool, connection->slot) ==
-        FLETCH_POOL_READY)
-        return FLETCH_OK;
     dial->addresses =
-        fletch_block_allocate(connection->owner->options.allocator, sizeof *dial->addresses);
+        fletch_block_allocate(dial->owner->options.allocator, sizeof *dial->addresses);
     if (dial->addresses == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for addresses");
     return fletch_flight_location_resolve(start->location, dial->addresses, error);
@@ -399,16 +460,54 @@ static enum fletch_status add_stream(struct dial *dial, const struct fletch_flig
     return FLETCH_OK;
 }
 
-/* For a user of the slot. */
-static enum fletch_status make_dial(struct fletch_flight_connection *connection,
+/* Of who has posted nothing. A slot for which nobody may have made a channel is freed. */
+static void leave_unused(struct fletch_flight_connection *connection)
+{
+    struct fletch_connection_pool *pool = &connection->owner->pool;
+    fletch_connection_pool_leave(pool, connection->slot, fletch_clock_now_ns());
+    if (fletch_connection_pool_state(pool, connection->slot) == FLETCH_POOL_CONNECTING &&
+        fletch_connection_pool_drain(pool, connection->slot, UINT64_MAX))
+        evicted(connection->owner, connection->slot);
+}
+
+/* Looks a name up first: a slot is not held for what may take long, or be in vain. A connection
+ * that was ready may be lost before there is a place on it. */
+static enum fletch_status add_connection(struct dial *dial, const struct fletch_flight_start *start,
+                                         struct fletch_error *error)
+{
+    struct fletch_flight_connections *connections = dial->owner;
+    struct fletch_connection_pool *pool = &connections->pool;
+    const struct fletch_pool_address address = {.text = start->location->text,
+                                                .bytes = strlen(start->location->text),
+                                                .is_patient = start->waits_for_ready};
+    bool is_ready = fletch_connection_pool_is_ready(pool, &address);
+    do {
+        uint32_t slot;
+        enum fletch_status status = is_ready ? FLETCH_OK : add_addresses(dial, start, error);
+        uint64_t timeout_ns = start->deadline_ns == FLETCH_NO_DEADLINE
+                                  ? connections->options.connect_timeout_ns
+                                  : fletch_clock_remaining_ns(start->deadline_ns);
+        if (status == FLETCH_OK)
+            status = fletch_connection_pool_acquire(pool, &address, timeout_ns, &slot, error);
+        if (status != FLETCH_OK)
+            return status;
+        dial->connection = &connections->connections[slot];
+        is_ready = fletch_connection_pool_state(pool, slot) == FLETCH_POOL_READY;
+        if (!is_ready && dial->addresses == NULL)
+            leave_unused(dial->connection);
+    } while (!is_ready && dial->addresses == NULL);
+    return FLETCH_OK;
+}
+
+static enum fletch_status make_dial(struct fletch_flight_connections *connections,
                                     const struct fletch_flight_start *start, struct dial **out_dial,
                                     struct fletch_error *error)
 {
-    const struct fletch_allocator *allocator = connection->owner->options.allocator;
+    const struct fletch_allocator *allocator = connections->options.allocator;
     struct dial *dial = fletch_block_allocate(allocator, sizeof *dial);
     if (dial == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a call");
-    *dial = (struct dial){.connection = connection,
+    *dial = (struct dial){.owner = connections,
                           .begin = {.run = begin, .context = dial},
                           .deadline_ns = start->deadline_ns,
                           .waits_for_ready = start->waits_for_ready};
@@ -418,9 +517,12 @@ static enum fletch_status make_dial(struct fletch_flight_connection *connection,
     fletch_timer_start(&dial->late, expire, dial);
     enum fletch_status status = add_headers(dial, start, error);
     if (status == FLETCH_OK)
-        status = add_addresses(dial, start, error);
-    if (status == FLETCH_OK)
+        status = add_connection(dial, start, error);
+    if (status == FLETCH_OK) {
         status = add_stream(dial, start, error);
+        if (status != FLETCH_OK)
+            leave_unused(dial->connection);
+    }
     if (status != FLETCH_OK) {
         end_dial(&dial->shared);
         return status;
@@ -435,22 +537,10 @@ enum fletch_status fletch_flight_connections_start(struct fletch_flight_connecti
                                                    struct fletch_flight_stream **out_stream,
                                                    struct fletch_error *error)
 {
-    const struct fletch_pool_address address = {start->location->text,
-                                                strlen(start->location->text)};
-    uint64_t timeout_ns = start->deadline_ns == FLETCH_NO_DEADLINE
-                              ? connections->options.connect_timeout_ns
-                              : fletch_clock_remaining_ns(start->deadline_ns);
     struct dial *dial = NULL;
-    uint32_t slot;
-    enum fletch_status status =
-        fletch_connection_pool_acquire(&connections->pool, &address, timeout_ns, &slot, error);
+    enum fletch_status status = make_dial(connections, start, &dial, error);
     if (status != FLETCH_OK)
         return status;
-    status = make_dial(&connections->connections[slot], start, &dial, error);
-    if (status != FLETCH_OK) {
-        fletch_connection_pool_leave(&connections->pool, slot, fletch_clock_now_ns());
-        return status;
-    }
     *out_stream = dial->stream;
     fletch_event_loop_post(dial->connection->at->loop, &dial->begin);
     return FLETCH_OK;
@@ -523,6 +613,7 @@ static void prepare(struct fletch_flight_connections *connections)
             .at = &connections->loops[i % connections->options.loop_count],
             .slot = i,
             .closing = {.run = close_channel, .context = connection},
+            .leaving = {.run = leave_to_others, .context = connection},
         };
         fletch_http2_link_init(&connection->waiting);
         fletch_timer_start(&connection->idle, close_idle, connection);
@@ -541,6 +632,7 @@ static enum fletch_status start(struct fletch_flight_connections *connections,
         .users_per_connection = options->calls_per_connection,
         .allocator = options->allocator,
         .evicted = evicted,
+        .asked = asked,
         .context = connections,
     };
     enum fletch_status status = fletch_connection_pool_init(&connections->pool, &pool, error);

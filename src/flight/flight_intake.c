@@ -62,7 +62,7 @@ enum fletch_status fletch_flight_intake_begin(struct fletch_flight_intake *intak
                                               size_t bytes, struct fletch_error *error)
 {
     bool is_whole = bytes <= FLETCH_FLIGHT_SMALL_BYTES;
-    size_t room = sizeof *intake->incoming + bytes + 1 + BODY_ALIGNMENT;
+    size_t room = sizeof *intake->incoming + bytes + 1 + 2 * (size_t)BODY_ALIGNMENT;
     struct fletch_buffer *block;
     enum fletch_status status = fletch_buffer_allocate(
         intake->memory.cache, is_whole ? room : BLOCK_BYTES, intake->memory.account, &block, error);
@@ -73,6 +73,9 @@ enum fletch_status fletch_flight_intake_begin(struct fletch_flight_intake *intak
     intake->left_bytes = bytes;
     intake->key_filled = 0;
     intake->room_used = sizeof *intake->incoming;
+    if (is_whole) /* to where its body lies right if it begins where the last one's did */
+        intake->room_used = fletch_round_up(intake->room_used + intake->last_body, BODY_ALIGNMENT) -
+                            intake->last_body;
     intake->target = is_whole ? FLETCH_FLIGHT_TARGET_WHOLE : FLETCH_FLIGHT_TARGET_KEY;
     intake->to = block_data(intake) + intake->room_used;
     intake->field_left = bytes;
@@ -283,13 +286,15 @@ static enum fletch_status settle_body(struct fletch_flight_intake *intake,
     struct fletch_flight_incoming *incoming = intake->incoming;
     uint8_t *block = block_data(intake);
     size_t at = (size_t)(field->data - block);
-    size_t end = sizeof *incoming + incoming->message_bytes;
+    size_t end = intake->room_used + incoming->message_bytes;
     incoming->body_bytes = field->value;
     if (field->value == 0)
         return FLETCH_OK;
     if (at + field->value == end) {
+        intake->last_body = at - intake->room_used;
         incoming->body_offset = fletch_round_up(at, BODY_ALIGNMENT);
-        memmove(block + incoming->body_offset, block + at, field->value);
+        if (incoming->body_offset != at)
+            memmove(block + incoming->body_offset, block + at, field->value);
         incoming->body = fletch_buffer_acquire(incoming->block);
         return FLETCH_OK;
     }
@@ -314,7 +319,7 @@ static enum fletch_status take_apart(struct fletch_flight_intake *intake,
 {
     struct fletch_flight_incoming *incoming = intake->incoming;
     struct fletch_flight_wire wire =
-        fletch_flight_wire_of(block_data(intake) + sizeof *incoming, incoming->message_bytes);
+        fletch_flight_wire_of(block_data(intake) + intake->room_used, incoming->message_bytes);
     struct fletch_flight_wire_field field, body = {.data = NULL};
     while (fletch_flight_wire_next(&wire, &field)) {
         if (field.type != FLETCH_FLIGHT_WIRE_BYTES)
@@ -344,7 +349,7 @@ enum fletch_status fletch_flight_intake_take(struct fletch_flight_intake *intake
     else if (!is_data)
         incoming->heads[FLETCH_FLIGHT_HEAD_HEADER] = (struct fletch_flight_bytes){
             incoming->body != NULL ? fletch_buffer_data(incoming->body)
-                                   : block_data(intake) + sizeof *incoming,
+                                   : block_data(intake) + intake->room_used,
             incoming->message_bytes};
     if (status != FLETCH_OK)
         return status;

@@ -38,7 +38,8 @@ struct fletch_flight_intake {
     uint8_t *to;        /* HEAD, WHOLE: the next byte */
     size_t field_left;  /* of the field */
     size_t body_filled; /* bytes of the body */
-    size_t room_used;   /* of the block */
+    size_t room_used;   /* of the block; WHOLE: up to the message */
+    size_t last_body;   /* where in the last small message its body began */
     uint8_t key[FLETCH_FLIGHT_KEY_ROOM];
     size_t key_filled;
     size_t key_left; /* of its place, which is to be filled before it is looked at */

@@ -78,42 +78,75 @@ size_t fletch_flight_data_bytes(const struct fletch_ipc_encoded *encoded, size_t
            field_bytes(sizeof body_key, encoded == NULL ? 0 : encoded->body_bytes);
 }
 
-static uint8_t *write_key(uint8_t *to, uint8_t key, size_t bytes)
+/* The system takes longer to read a table of slices than it takes to copy a few bytes, and so does
+ * what releases the batch on another thread. */
+static bool is_copied(const struct fletch_ipc_encoded *encoded)
 {
-    *to++ = key;
-    return fletch_flight_varint_write(to, bytes);
+    return encoded->metadata_bytes + encoded->body_bytes <= FLETCH_FLIGHT_COPIED_BYTES;
+}
+
+/* A message that is being written: what is the block's own from `from` to `to` is no slice yet. */
+struct writing {
+    struct fletch_flight_outgoing *outgoing;
+    uint8_t *from;
+    uint8_t *to;
+    bool copies; /* what others hold too */
+};
+
+static void end_slice(struct writing *writing)
+{
+    add(writing->outgoing, writing->from, (size_t)(writing->to - writing->from));
+    writing->from = writing->to;
+}
+
+static void put_key(struct writing *writing, uint8_t key, size_t bytes)
+{
+    *writing->to++ = key;
+    writing->to = fletch_flight_varint_write(writing->to, bytes);
+}
+
+static void put_copy(struct writing *writing, const void *data, size_t bytes)
+{
+    memcpy(writing->to, data, bytes);
+    writing->to += bytes;
+}
+
+/* What `encoded` keeps alive. */
+static void put(struct writing *writing, const void *data, size_t bytes)
+{
+    if (writing->copies) {
+        put_copy(writing, data, bytes);
+        return;
+    }
+    end_slice(writing);
+    add(writing->outgoing, data, bytes);
 }
 
 /* In the order in which stock peers write their fields: 1, 2, 3, 1000. */
-static void write_data(struct fletch_flight_outgoing *outgoing,
-                       const struct fletch_flight_parts *parts, size_t descriptor_bytes,
-                       uint8_t *to)
+static void write_data(struct writing *writing, const struct fletch_flight_parts *parts,
+                       size_t descriptor_bytes)
 {
     const struct fletch_ipc_encoded *encoded = parts->encoded;
-    uint8_t *from = to;
     if (parts->descriptor != NULL) {
-        to = write_key(to, DESCRIPTOR_KEY, descriptor_bytes);
-        to = fletch_flight_message_write(fletch_flight_shape_of(FLETCH_FLIGHT_DESCRIPTOR),
-                                         parts->descriptor, to);
+        put_key(writing, DESCRIPTOR_KEY, descriptor_bytes);
+        writing->to = fletch_flight_message_write(fletch_flight_shape_of(FLETCH_FLIGHT_DESCRIPTOR),
+                                                  parts->descriptor, writing->to);
     }
     if (encoded != NULL) {
-        to = write_key(to, HEADER_KEY, header_bytes(encoded));
-        add(outgoing, from, (size_t)(to - from));
-        add(outgoing, encoded->spans[0].data + FLETCH_IPC_PREFIX_BYTES, header_bytes(encoded));
-        from = to;
+        put_key(writing, HEADER_KEY, header_bytes(encoded));
+        put(writing, encoded->spans[0].data + FLETCH_IPC_PREFIX_BYTES, header_bytes(encoded));
     }
     if (parts->app_metadata.bytes != 0) {
-        to = write_key(to, APP_METADATA_KEY, parts->app_metadata.bytes);
-        memcpy(to, parts->app_metadata.data, parts->app_metadata.bytes);
-        to += parts->app_metadata.bytes;
+        put_key(writing, APP_METADATA_KEY, parts->app_metadata.bytes);
+        put_copy(writing, parts->app_metadata.data, parts->app_metadata.bytes);
     }
     if (encoded != NULL && encoded->body_bytes != 0) {
-        memcpy(to, body_key, sizeof body_key);
-        to = fletch_flight_varint_write(to + sizeof body_key, encoded->body_bytes);
+        put_copy(writing, body_key, sizeof body_key);
+        writing->to = fletch_flight_varint_write(writing->to, encoded->body_bytes);
     }
-    add(outgoing, from, (size_t)(to - from));
     for (uint32_t i = 1; encoded != NULL && i < encoded->span_count; i++)
-        add(outgoing, encoded->spans[i].data, encoded->spans[i].bytes);
+        put(writing, encoded->spans[i].data, encoded->spans[i].bytes);
+    end_slice(writing);
 }
 
 static enum fletch_status check_sizes(const struct fletch_flight_parts *parts,
@@ -133,9 +166,9 @@ enum fletch_status fletch_flight_outgoing_data(const struct fletch_flight_memory
                                                struct fletch_flight_outgoing **out_outgoing,
                                                struct fletch_error *error)
 {
-    const struct fletch_ipc_encoded *encoded = parts->encoded;
-    struct fletch_flight_outgoing *outgoing = NULL;
-    uint32_t slice_count = 3 + (encoded == NULL ? 0 : encoded->span_count);
+    struct fletch_ipc_encoded *encoded = parts->encoded;
+    struct writing writing = {.copies = encoded == NULL || is_copied(encoded)};
+    uint32_t slice_count = writing.copies ? 1 : 3 + encoded->span_count;
     size_t descriptor_bytes = 0;
     enum fletch_status status = check_sizes(parts, error);
     if (status == FLETCH_OK && parts->descriptor != NULL)
@@ -143,15 +176,20 @@ enum fletch_status fletch_flight_outgoing_data(const struct fletch_flight_memory
                                                parts->descriptor, &descriptor_bytes, error);
     size_t own_bytes = descriptor_bytes + parts->app_metadata.bytes +
                        4 * (sizeof body_key + FLETCH_FLIGHT_VARINT_BYTES);
+    if (writing.copies && encoded != NULL)
+        own_bytes += encoded->metadata_bytes + encoded->body_bytes;
     if (status == FLETCH_OK)
-        status = make(memory, slice_count, own_bytes, &outgoing, error);
+        status = make(memory, slice_count, own_bytes, &writing.outgoing, error);
     if (status != FLETCH_OK)
         return status;
-    write_data(outgoing, parts, descriptor_bytes,
-               (uint8_t *)(outgoing->grpc.slices + slice_count + 1));
-    if (encoded != NULL)
-        outgoing->encoded = *encoded;
-    *out_outgoing = outgoing;
+    writing.to = (uint8_t *)(writing.outgoing->grpc.slices + slice_count + 1);
+    writing.from = writing.to;
+    write_data(&writing, parts, descriptor_bytes);
+    if (writing.copies && encoded != NULL)
+        fletch_ipc_encoded_release(memory->cache, encoded);
+    else if (encoded != NULL)
+        writing.outgoing->encoded = *encoded;
+    *out_outgoing = writing.outgoing;
     return FLETCH_OK;
 }
 

@@ -57,6 +57,9 @@ void fletch_flight_incoming_free(struct fletch_buffer_cache *cache,
  * queued without end otherwise. */
 enum { FLETCH_FLIGHT_MESSAGE_COST = 512 };
 
+/* Metadata and body of up to so many bytes are copied into the message's block. */
+enum { FLETCH_FLIGHT_COPIED_BYTES = 4096 };
+
 /* A message to be sent: slices behind it in its block, which refer to heads there too, and to what
  * `encoded` keeps alive. */
 struct fletch_flight_outgoing {
@@ -77,7 +80,7 @@ struct fletch_flight_memory {
 /* What goes into a FlightData. */
 struct fletch_flight_parts {
     const struct fletch_flight_descriptor *descriptor; /* NULL: none */
-    const struct fletch_ipc_encoded *encoded;          /* NULL: none; on success the message's */
+    struct fletch_ipc_encoded *encoded;                /* NULL: none; on success the message's */
     struct fletch_flight_bytes app_metadata;
 };
 

@@ -1,6 +1,6 @@
 #include "flight/flight_method.h"
 
-#define METHOD(name_) .name = (name_), .path = "/arrow.flight.protocol.FlightService/" name_
+#define METHOD(name_) .name = (name_), .path = "/" FLETCH_FLIGHT_SERVICE "/" name_
 #define ONE(kind_) \
     { \
         .kind = FLETCH_FLIGHT_##kind_, .is_one = true \
@@ -25,7 +25,8 @@ const struct fletch_flight_method fletch_flight_methods[FLETCH_FLIGHT_METHODS] =
                                                .server = ONE(POLL_INFO)},
     [FLETCH_FLIGHT_METHOD_GET_SCHEMA] = {METHOD("GetSchema"), .client = ONE(DESCRIPTOR),
                                          .server = ONE(SCHEMA_RESULT)},
-    [FLETCH_FLIGHT_METHOD_DO_GET] = {METHOD("DoGet"), .client = ONE(TICKET), .server = DATA},
+    [FLETCH_FLIGHT_METHOD_DO_GET] = {METHOD("DoGet"), .client = ONE(TICKET),
+                                     .server = {.is_data = true, .has_schema = true}},
     [FLETCH_FLIGHT_METHOD_DO_PUT] = {METHOD("DoPut"), .client = DATA, .server = MANY(PUT_RESULT)},
     [FLETCH_FLIGHT_METHOD_DO_EXCHANGE] = {METHOD("DoExchange"), .client = DATA, .server = DATA},
     [FLETCH_FLIGHT_METHOD_DO_ACTION] = {METHOD("DoAction"), .client = ONE(ACTION),

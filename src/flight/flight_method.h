@@ -26,7 +26,8 @@ enum { FLETCH_FLIGHT_METHODS = 10 };
 struct fletch_flight_side {
     enum fletch_flight_message kind; /* where it is not data */
     bool is_data;
-    bool is_one; /* exactly one */
+    bool is_one;     /* exactly one */
+    bool has_schema; /* data, and never without a schema */
 };
 
 struct fletch_flight_method {
@@ -35,6 +36,8 @@ struct fletch_flight_method {
     struct fletch_flight_side client;
     struct fletch_flight_side server;
 };
+
+#define FLETCH_FLIGHT_SERVICE "arrow.flight.protocol.FlightService"
 
 /* By enum fletch_flight_method_id. */
 extern const struct fletch_flight_method fletch_flight_methods[FLETCH_FLIGHT_METHODS];

@@ -23,6 +23,7 @@ struct server_loop {
     struct fletch_flight_service_method contexts[FLETCH_FLIGHT_METHODS];
     struct fletch_rpc_method methods[FLETCH_FLIGHT_METHODS];
     struct fletch_rpc_server *rpc; /* NULL: none, or gone */
+    struct fletch_rpc_health *health;
     struct fletch_loop_task drain;
 };
 
@@ -158,8 +159,10 @@ static enum fletch_status open_server(struct server_loop *at, struct fletch_erro
         .loop = at->service.loop,
         .address = server->address,
         .shares_port = server->loop_count > 1,
+        .joins_port = at != server->loops,
         .methods = at->methods,
         .method_count = FLETCH_FLIGHT_METHODS,
+        .health = at->health,
         .connection_limit = server->options.connection_limit,
         .grpc =
             {
@@ -173,6 +176,7 @@ static enum fletch_status open_server(struct server_loop *at, struct fletch_erro
                         .stream_limit = server->options.stream_limit,
                     },
                 .message_limit_bytes = server->options.message_limit_bytes,
+                .word_failure = fletch_flight_status_word,
                 /* Streams have a limit of their own. */
                 .send_queue_bytes = SIZE_MAX / 2,
             },
@@ -200,6 +204,11 @@ static enum fletch_status prepare_loop(struct fletch_flight_server *server, uint
     at->service.loop = fletch_loop_group_loop(server->group, index);
     fletch_flight_waits_start(&at->service.waits, server->options.spin_ns);
     enum fletch_status status = fletch_buffer_cache_open(server->pool, &at->service.cache, error);
+    if (status == FLETCH_OK)
+        status = fletch_rpc_health_create(&server->allocator, &at->health, error);
+    if (status == FLETCH_OK)
+        status =
+            fletch_rpc_health_set(at->health, FLETCH_FLIGHT_SERVICE, FLETCH_RPC_SERVING, error);
     for (size_t i = 0; i < FLETCH_FLIGHT_METHODS; i++) {
         at->contexts[i] = (struct fletch_flight_service_method){
             .at = &at->service, .id = (enum fletch_flight_method_id)i};
@@ -352,8 +361,10 @@ void fletch_flight_server_destroy(struct fletch_flight_server *server)
             (void)do_on_loop(&server->loops[i], close_server, NULL);
     fletch_flight_workers_destroy(server->service.workers);
     fletch_loop_group_destroy(server->group);
-    for (uint32_t i = 0; i < server->loop_count; i++)
+    for (uint32_t i = 0; i < server->loop_count; i++) {
+        fletch_rpc_health_destroy(server->loops[i].health);
         fletch_buffer_cache_close(server->loops[i].service.cache);
+    }
     /* One of which somebody still has buffers stays, as the contract says. */
     bool is_left =
         server->options.pool == NULL && fletch_buffer_pool_destroy(server->pool, NULL) != FLETCH_OK;

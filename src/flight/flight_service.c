@@ -168,32 +168,14 @@ static enum fletch_status authenticate(const struct fletch_flight_visit *visit,
 
 /* ---- running ---- */
 
-/* What a method owes its client, whatever its handler says. */
-static enum fletch_status check_answer(const struct fletch_flight_visit *visit,
-                                       struct fletch_error *error)
-{
-    const struct fletch_flight_stream *stream = visit->stream;
-    const struct fletch_flight_side *side = &stream->options.method->server;
-    if (stream->user.is_finished || stream->user.has_written)
-        return FLETCH_OK;
-    if (visit->method->id == FLETCH_FLIGHT_METHOD_DO_GET || side->is_one)
-        return fletch_error_set(error, FLETCH_INTERNAL, "%s ended without %s",
-                                stream->options.method->name,
-                                side->is_data ? "a schema" : "an answer");
-    return FLETCH_OK;
-}
-
 static void finish(const struct fletch_flight_visit *visit, enum fletch_status status,
-                   struct fletch_error *error)
+                   const struct fletch_error *error)
 {
-    if (status == FLETCH_OK)
-        status = check_answer(visit, error);
     const struct fletch_flight_end end = {.status = status,
                                           .text = status == FLETCH_OK ? "" : error->message};
     /* Where the call has ended meanwhile, there is nobody to tell. */
-    if (!visit->stream->user.is_finished &&
-        fletch_flight_stream_finish(visit->stream, &end, NULL) != FLETCH_OK)
-        visit->stream->user.is_finished = true;
+    if (!visit->stream->user.is_finished)
+        (void)!fletch_flight_stream_finish(visit->stream, &end, NULL);
 }
 
 /* Calls the handler. False: it has left a source, or the stream is another's. */

@@ -5,6 +5,10 @@
 
 #include "arrow/utf8.h"
 #include "base/status.h"
+#include "flight/flight_wire.h"
+
+/* Longer details leave once, not twice. */
+enum { DETAIL_BYTES_TWICE = 1024 };
 
 /* Arrow's own codes. */
 enum arrow_status {
@@ -72,42 +76,133 @@ static bool begins_with_name(const char *text)
 void fletch_flight_status_text(enum fletch_status status, const char *text,
                                char out_text[FLETCH_FLIGHT_TEXT_BYTES])
 {
-    int cut = fletch_utf8_cut(text, FLETCH_FLIGHT_TEXT_BYTES - 32);
     *out_text = 0;
     if (status == FLETCH_OK)
         return;
     if (begins_with_name(text))
-        (void)snprintf(out_text, FLETCH_FLIGHT_TEXT_BYTES, "%.*s", cut, text);
+        (void)snprintf(out_text, FLETCH_FLIGHT_TEXT_BYTES, "%.*s",
+                       fletch_utf8_cut(text, FLETCH_FLIGHT_TEXT_BYTES - 1), text);
     else
         (void)snprintf(out_text, FLETCH_FLIGHT_TEXT_BYTES, "%s%s%.*s", fletch_status_name(status),
-                       *text == 0 ? "" : ": ", cut, text);
+                       *text == 0 ? "" : ": ", fletch_utf8_cut(text, FLETCH_FLIGHT_TEXT_BYTES - 32),
+                       text);
 }
 
-static bool add(struct fletch_field_list *trailers, const char *name, const void *value,
-                size_t bytes)
+void fletch_flight_status_word(struct fletch_grpc_failure *failure)
+{
+    char text[FLETCH_FLIGHT_TEXT_BYTES];
+    size_t code = (size_t)failure->status;
+    const char *arrow = code < sizeof arrow_codes / sizeof *arrow_codes ? arrow_codes[code] : NULL;
+    fletch_flight_status_text(failure->status, failure->text, text);
+    memcpy(failure->text, text, strlen(text) + 1);
+    failure->fields[0] =
+        fletch_http2_field_of(code_name, arrow == NULL ? arrow_codes[FLETCH_UNKNOWN] : arrow);
+    failure->fields[1] = fletch_http2_field_of(message_name, failure->text);
+    failure->field_count = 2;
+}
+
+/* ---- details ---- */
+
+static const char any_type[] = "type.googleapis.com/google.protobuf.BytesValue";
+
+/* Numbers of fields: of google.rpc.Status, of Any, of BytesValue. */
+enum {
+    STATUS_CODE = 1,
+    STATUS_MESSAGE = 2,
+    STATUS_DETAILS = 3,
+    ANY_TYPE = 1,
+    ANY_VALUE = 2,
+    BYTES_VALUE = 1
+};
+
+static uint8_t *write_head(uint8_t *at, uint32_t number, size_t bytes)
+{
+    at = fletch_flight_varint_write(at, fletch_flight_wire_key(number, FLETCH_FLIGHT_WIRE_BYTES));
+    return fletch_flight_varint_write(at, bytes);
+}
+
+static uint8_t *write_field(uint8_t *at, uint32_t number, const void *data, size_t bytes)
+{
+    at = write_head(at, number, bytes);
+    if (bytes != 0)
+        memcpy(at, data, bytes);
+    return at + bytes;
+}
+
+/* Of a field whose number is small. */
+static size_t field_bytes(size_t bytes)
+{
+    return 1 + fletch_flight_varint_bytes(bytes) + bytes;
+}
+
+size_t fletch_flight_detail_write(enum fletch_status status, const char *text,
+                                  const struct fletch_flight_bytes *detail, uint8_t *out_bytes)
+{
+    size_t value_bytes = field_bytes(detail->bytes);
+    uint8_t *at = fletch_flight_varint_write(
+        out_bytes, fletch_flight_wire_key(STATUS_CODE, FLETCH_FLIGHT_WIRE_VARINT));
+    at = fletch_flight_varint_write(at, (uint64_t)status);
+    at = write_field(at, STATUS_MESSAGE, text, strlen(text));
+    at =
+        write_head(at, STATUS_DETAILS, field_bytes(sizeof any_type - 1) + field_bytes(value_bytes));
+    at = write_field(at, ANY_TYPE, any_type, sizeof any_type - 1);
+    at = write_head(at, ANY_VALUE, value_bytes);
+    return (size_t)(write_field(at, BYTES_VALUE, detail->data, detail->bytes) - out_bytes);
+}
+
+/* The one field of that number and with bytes. False: there are none, or several. */
+static bool find_bytes(const struct fletch_flight_bytes *message, uint32_t number,
+                       struct fletch_flight_bytes *out_bytes)
+{
+    struct fletch_flight_wire wire = fletch_flight_wire_of(message->data, message->bytes);
+    struct fletch_flight_wire_field field;
+    size_t count = 0;
+    while (fletch_flight_wire_next(&wire, &field))
+        if (field.number == number && field.type == FLETCH_FLIGHT_WIRE_BYTES) {
+            *out_bytes = (struct fletch_flight_bytes){field.data, (size_t)field.value};
+            count++;
+        }
+    return count == 1 && !wire.is_broken;
+}
+
+/* What fletch_flight_detail_write was given. False: those are other bytes. */
+static bool read_detail(const struct fletch_flight_bytes *status,
+                        struct fletch_flight_bytes *out_detail)
+{
+    struct fletch_flight_bytes any, type, value;
+    return find_bytes(status, STATUS_DETAILS, &any) && find_bytes(&any, ANY_TYPE, &type) &&
+           type.bytes == sizeof any_type - 1 && memcmp(type.data, any_type, type.bytes) == 0 &&
+           find_bytes(&any, ANY_VALUE, &value) && find_bytes(&value, BYTES_VALUE, out_detail);
+}
+
+/* A trailer, unless the user has one of that name. False: no memory. */
+static bool add(struct fletch_field_list *trailers, const char *name,
+                const struct fletch_flight_bytes *value)
 {
     const struct fletch_http2_field field = {
         .name = name,
-        .value = value,
+        .value = value->data,
         .name_bytes = (uint32_t)strlen(name),
-        .value_bytes = (uint32_t)bytes,
+        .value_bytes = (uint32_t)value->bytes,
     };
+    if (fletch_http2_field_find(fletch_field_list_fields(trailers), trailers->count, name) != NULL)
+        return true;
     return fletch_field_list_add(trailers, &field);
 }
 
-bool fletch_flight_status_write(struct fletch_field_list *trailers, enum fletch_status status,
-                                const char *text, const struct fletch_flight_bytes *detail)
+bool fletch_flight_detail_add(struct fletch_field_list *trailers,
+                              const struct fletch_flight_bytes *detail,
+                              const struct fletch_flight_bytes *status)
 {
-    size_t code = (size_t)status;
-    const char *arrow = code < sizeof arrow_codes / sizeof *arrow_codes ? arrow_codes[code] : NULL;
-    if (status == FLETCH_OK)
+    if (detail->bytes == 0)
         return true;
-    if (arrow == NULL)
-        arrow = arrow_codes[FLETCH_UNKNOWN];
-    return add(trailers, code_name, arrow, strlen(arrow)) &&
-           add(trailers, message_name, text, strlen(text)) &&
-           (detail->bytes == 0 || add(trailers, detail_name, detail->data, detail->bytes));
+    /* Text and both of them are too much for peers' limits. */
+    bool is_short = detail->bytes <= DETAIL_BYTES_TWICE;
+    return add(trailers, rpc_detail_name, status) &&
+           (!is_short || add(trailers, detail_name, detail));
 }
+
+/* ---- what came ---- */
 
 void fletch_flight_status_read(const struct fletch_flight_headers *trailers,
                                enum fletch_status *status, const char **text,
@@ -121,8 +216,11 @@ void fletch_flight_status_read(const struct fletch_flight_headers *trailers,
         told = fletch_flight_headers_find(trailers, detail_name);
     if (message != NULL && message->value_bytes > strlen(*text))
         *text = message->value;
-    if (told != NULL)
-        *detail = (struct fletch_flight_bytes){told->value, told->value_bytes};
+    if (told != NULL) {
+        const struct fletch_flight_bytes bytes = {told->value, told->value_bytes};
+        if (!read_detail(&bytes, detail))
+            *detail = bytes;
+    }
     if (code == NULL || *status != FLETCH_UNKNOWN)
         return;
     unsigned number = 0;

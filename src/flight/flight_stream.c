@@ -242,6 +242,14 @@ static struct fletch_flight_incoming *next_message(struct fletch_flight_stream *
     return NULL;
 }
 
+/* Whether a server has ended well, and owes the client a schema. */
+static bool lacks_schema(const struct fletch_flight_stream *stream)
+{
+    return !stream->options.is_server && fletch_flight_peer_side(stream)->has_schema &&
+           fletch_flight_reader_schema(&stream->user.reader) == NULL &&
+           stream->ended.status == FLETCH_OK;
+}
+
 /* What there is to say where no message will come. */
 static enum fletch_answer tell_end(const struct fletch_flight_stream *stream,
                                    struct fletch_error *error)
@@ -249,7 +257,10 @@ static enum fletch_answer tell_end(const struct fletch_flight_stream *stream,
     const struct fletch_flight_user_half *user = &stream->user;
     if (!user->is_half_closed && !user->is_at_end)
         return FLETCH_EMPTY;
-    if (user->is_half_closed || stream->ended.status == FLETCH_OK)
+    if (!user->is_half_closed && lacks_schema(stream))
+        (void)fletch_error_set(error, FLETCH_INTERNAL, "%s ended without a schema",
+                               stream->options.method->name);
+    else if (user->is_half_closed || stream->ended.status == FLETCH_OK)
         (void)fletch_error_set(error, FLETCH_OK, "%s", "");
     else
         (void)fletch_error_set(error, stream->ended.status, "%s", fletch_flight_ended_text(stream));
@@ -275,13 +286,10 @@ static enum fletch_answer attempt_room(void *call)
     const struct fletch_flight_stream *stream = ((struct attempt *)call)->stream;
     /* relaxed: a number */
     uint64_t unsent = load_relaxed(&stream->unsent);
-    uint64_t bytes = unsent & (fletch_flight_unsent(1, 0) - 1);
     /* Not before its end can be read: whoever writes is told how. */
     if (load_acquire(&stream->is_over) == FLETCH_FLIGHT_END_TOLD)
         return FLETCH_CLOSED;
-    return bytes >= stream->options.write_queue_bytes && unsent >= fletch_flight_unsent(2, 0)
-               ? FLETCH_FULL
-               : FLETCH_DONE;
+    return fletch_flight_fills(stream, unsent, 1) ? FLETCH_FULL : FLETCH_DONE;
 }
 
 static enum fletch_answer attempt_answer(void *call)
@@ -420,8 +428,11 @@ enum fletch_answer fletch_flight_stream_schema(struct fletch_flight_stream *stre
     if (answer != FLETCH_DONE)
         return answer;
     struct fletch_schema *schema = fletch_flight_reader_schema(&user->reader);
-    if (schema == NULL) /* app metadata alone waits to be read first */
-        return FLETCH_EMPTY;
+    if (schema == NULL) {
+        (void)fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                               "app metadata came before the schema, and is to be read first");
+        return FLETCH_CLOSED;
+    }
     *out_schema = schema;
     return FLETCH_DONE;
 }
@@ -566,8 +577,10 @@ enum fletch_status fletch_flight_stream_begin(struct fletch_flight_stream *strea
         (void)tell_over(stream, &cause);
     else if (fletch_flight_writer_begin(&stream->user.writer, &writing, &chain, &cause) ==
                  FLETCH_OK &&
-             push(stream, &chain, &cause) == FLETCH_DONE)
+             push(stream, &chain, &cause) == FLETCH_DONE) {
+        stream->user.has_begun = true;
         return FLETCH_OK;
+    }
     return fletch_error_set(error, cause.status == FLETCH_OK ? FLETCH_UNAVAILABLE : cause.status,
                             "%s", cause.message);
 }
@@ -580,6 +593,12 @@ enum fletch_answer fletch_flight_stream_write(struct fletch_flight_stream *strea
     struct fletch_flight_chain chain = {0};
     if (!fletch_flight_own_side(stream)->is_data)
         return refuse_side(stream, "no record batches are written", error);
+    if (fletch_flight_own_side(stream)->has_schema && !stream->user.has_begun) {
+        (void)fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
+                               "%s: data before the stream was begun with its schema",
+                               stream->options.method->name);
+        return FLETCH_CLOSED;
+    }
     enum fletch_answer answer = wait_room(stream, timeout_ns, error);
     if (answer != FLETCH_DONE)
         return answer;
@@ -618,12 +637,15 @@ static struct fletch_flight_finish *make_finish(struct fletch_flight_stream *str
 {
     char text[FLETCH_FLIGHT_TEXT_BYTES];
     struct fletch_buffer *block;
-    size_t detail_bytes =
-        end->detail.bytes <= FLETCH_FLIGHT_DETAIL_BYTES_MOST ? end->detail.bytes : 0;
+    bool has_detail =
+        end->status != FLETCH_OK && end->detail.bytes <= FLETCH_FLIGHT_DETAIL_BYTES_MOST;
+    size_t detail_bytes = has_detail ? end->detail.bytes : 0;
     fletch_flight_status_text(end->status, end->text == NULL ? "" : end->text, text);
     size_t text_bytes = strlen(text) + 1;
-    if (fletch_buffer_allocate(stream->user.cache,
-                               sizeof(struct fletch_flight_finish) + text_bytes + detail_bytes,
+    size_t bytes = text_bytes + detail_bytes;
+    if (detail_bytes != 0)
+        bytes += bytes + FLETCH_FLIGHT_DETAIL_COST;
+    if (fletch_buffer_allocate(stream->user.cache, sizeof(struct fletch_flight_finish) + bytes,
                                stream->options.account, &block, NULL) != FLETCH_OK) {
         stream->finish.status = end->status;
         stream->finish.text = fletch_status_name(end->status);
@@ -641,16 +663,37 @@ static struct fletch_flight_finish *make_finish(struct fletch_flight_stream *str
         .text = (const char *)to,
         .detail = {to + text_bytes, detail_bytes},
     };
+    if (detail_bytes == 0)
+        return finish;
+    uint8_t *status = to + text_bytes + detail_bytes;
+    finish->detail_status = (struct fletch_flight_bytes){
+        status, fletch_flight_detail_write(end->status, text, &finish->detail, status)};
     return finish;
+}
+
+/* What a method owes its client, whatever its handler says; NULL: nothing. */
+static const char *owed(const struct fletch_flight_stream *stream)
+{
+    const struct fletch_flight_side *side = fletch_flight_own_side(stream);
+    if (side->has_schema && !stream->user.has_begun)
+        return "a schema";
+    return side->is_one && !stream->user.has_written ? "an answer" : NULL;
 }
 
 enum fletch_status fletch_flight_stream_finish(struct fletch_flight_stream *stream,
                                                const struct fletch_flight_end *end,
                                                struct fletch_error *error)
 {
+    struct fletch_error lack = {.status = FLETCH_OK};
+    struct fletch_flight_end instead = {.status = FLETCH_INTERNAL, .text = lack.message};
     if (!stream->options.is_server || stream->user.is_finished)
         return fletch_error_set(error, FLETCH_FAILED_PRECONDITION,
                                 "the call was finished already, or is a client's");
+    if (end->status == FLETCH_OK && owed(stream) != NULL) {
+        (void)fletch_error_set(&lack, FLETCH_INTERNAL, "%s ended without %s",
+                               stream->options.method->name, owed(stream));
+        end = &instead;
+    }
     struct fletch_flight_finish *finish = make_finish(stream, end);
     struct fletch_buffer *block = finish->block;
     finish->node.link.next = NULL;
@@ -661,6 +704,8 @@ enum fletch_status fletch_flight_stream_finish(struct fletch_flight_stream *stre
     }
     if (block == NULL)
         return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "no memory for a status' text");
+    if (lack.status != FLETCH_OK)
+        return fletch_error_set(error, lack.status, "%s", lack.message);
     return FLETCH_OK;
 }
 

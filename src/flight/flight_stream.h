@@ -28,6 +28,10 @@
 
 #define FLETCH_FLIGHT_WRITE_QUEUE_BYTES ((size_t)8 << 20)
 
+/* So many messages fill a queue, whatever their bytes: more would be out of the processor's cache
+ * before they are sent. */
+enum { FLETCH_FLIGHT_QUEUED_MOST = 512 };
+
 /* Of `is_over`: the end has been told. 1: it will be. */
 enum { FLETCH_FLIGHT_END_TOLD = 2 };
 
@@ -99,6 +103,7 @@ struct fletch_flight_finish {
     enum fletch_status status;
     const char *text;
     struct fletch_flight_bytes detail;
+    struct fletch_flight_bytes detail_status; /* as google.rpc.Status */
 };
 
 /* The loop's thread alone. */
@@ -139,6 +144,7 @@ struct fletch_flight_user_half {
     bool is_half_closed; /* the peer sends no more messages */
     bool has_end;        /* `ended` can be read */
     bool has_written;    /* headers are gone */
+    bool has_begun;      /* so is the schema */
     bool is_finished;    /* this side writes no more */
     bool sends_whole;    /* batches are not split */
 };
@@ -187,6 +193,16 @@ enum { FLETCH_FLIGHT_UNSENT_BITS = 40 };
 static inline uint64_t fletch_flight_unsent(uint64_t count, uint64_t bytes)
 {
     return count << FLETCH_FLIGHT_UNSENT_BITS | bytes;
+}
+
+/* Whether what is `unsent` is a queue's share of 1 / `parts`, but for two messages. */
+static inline bool fletch_flight_fills(const struct fletch_flight_stream *stream, uint64_t unsent,
+                                       unsigned parts)
+{
+    uint64_t bytes = unsent & (fletch_flight_unsent(1, 0) - 1);
+    return unsent >= fletch_flight_unsent(2, 0) &&
+           (bytes >= stream->options.write_queue_bytes / parts ||
+            unsent >= fletch_flight_unsent(FLETCH_FLIGHT_QUEUED_MOST / parts, 0));
 }
 
 /* A stream with two references: of the loop's half, which lets go when the call has ended, and of

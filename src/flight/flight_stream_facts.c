@@ -93,3 +93,15 @@ const char *fletch_flight_ended_text(const struct fletch_flight_stream *stream)
     fletch_flight_status_read(&stream->ended.trailers, &status, &text, &detail);
     return text;
 }
+
+enum fletch_status fletch_flight_answer_status(enum fletch_answer answer,
+                                               struct fletch_error *error)
+{
+    if (answer == FLETCH_DONE)
+        return FLETCH_OK;
+    if (answer == FLETCH_CLOSED)
+        return error->status;
+    return fletch_error_set(error, FLETCH_DEADLINE_EXCEEDED, "%s in time",
+                            answer == FLETCH_EMPTY ? "nothing has come"
+                                                   : "what was written is not read");
+}

@@ -291,14 +291,11 @@ static enum fletch_status send_ending(struct fletch_grpc_call *call,
     fletch_grpc_fields_begin(connection);
     if (!call->has_responded && !begin_answer(connection))
         return refuse_memory(error);
-    if (!fletch_grpc_fields_add_status(connection, ending->status, ending->text))
-        return refuse_memory(error);
     /* What the peer should have used: nothing else is read here. */
     if (ending->status == FLETCH_UNIMPLEMENTED && call->has_encoding &&
         !fletch_grpc_fields_add(connection, "grpc-accept-encoding", "identity"))
         return refuse_memory(error);
-    enum fletch_status status =
-        fletch_grpc_fields_add_metadata(connection, &ending->metadata, error);
+    enum fletch_status status = fletch_grpc_fields_add_ending(connection, ending, error);
     if (status != FLETCH_OK)
         return status;
     if (!call->has_responded)

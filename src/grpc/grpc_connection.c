@@ -156,6 +156,17 @@ void fletch_grpc_connection_tick(struct fletch_grpc_connection *connection, uint
     }
 }
 
+void fletch_grpc_connection_fail_calls(struct fletch_grpc_connection *connection,
+                                       enum fletch_status status, const char *text)
+{
+    struct fletch_http2_link *link = connection->all.next;
+    for (; link != &connection->all; link = link->next) {
+        struct fletch_grpc_call *call = FLETCH_HTTP2_OF_LINK(link, struct fletch_grpc_call, all);
+        if (!call->is_ended && !call->is_released)
+            fletch_grpc_call_fail(call, status, text);
+    }
+}
+
 uint64_t fletch_grpc_connection_deadline(const struct fletch_grpc_connection *connection)
 {
     uint64_t deadline_ns = fletch_http2_connection_deadline(connection->http2);

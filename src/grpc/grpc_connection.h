@@ -14,6 +14,17 @@ struct fletch_grpc_connection;
 #define FLETCH_GRPC_UNFINISHED_BYTES_DEFAULT ((size_t)1 << 30)
 #define FLETCH_GRPC_MESSAGE_TIMEOUT_NS UINT64_C(30000000000)
 
+enum { FLETCH_GRPC_FAILURE_TEXT_BYTES = 1025, FLETCH_GRPC_FAILURE_FIELDS = 2 };
+
+/* What a server says of a call that fails. */
+struct fletch_grpc_failure {
+    enum fletch_status status;
+    char text[FLETCH_GRPC_FAILURE_TEXT_BYTES];
+    /* Trailers beside gRPC's; may refer to the text. */
+    struct fletch_http2_field fields[FLETCH_GRPC_FAILURE_FIELDS];
+    size_t field_count;
+};
+
 /* Zero means default in every field. */
 struct fletch_grpc_options {
     size_t struct_size;
@@ -22,6 +33,9 @@ struct fletch_grpc_options {
     size_t send_queue_bytes;     /* of a call, beyond which no message is queued */
     size_t unfinished_bytes;     /* of messages of a connection that have begun; or one alone */
     uint64_t message_timeout_ns; /* for 1 KiB of one, or its end; FLETCH_HTTP2_NEVER allowed */
+    /* Server: puts the failure of a call, whoever ends it, into the words of the protocol that is
+     * spoken over gRPC. NULL: they stay as they are. */
+    void (*word_failure)(struct fletch_grpc_failure *failure);
 };
 
 struct fletch_grpc_statistics {
@@ -65,6 +79,9 @@ fletch_grpc_connection_http2(const struct fletch_grpc_connection *connection);
 
 bool fletch_grpc_connection_next(struct fletch_grpc_connection *connection,
                                  struct fletch_grpc_event *out_event);
+/* Server: finishes all calls that have not been, and ends them for their users. */
+void fletch_grpc_connection_fail_calls(struct fletch_grpc_connection *connection,
+                                       enum fletch_status status, const char *text);
 void fletch_grpc_connection_tick(struct fletch_grpc_connection *connection, uint64_t now_ns);
 uint64_t fletch_grpc_connection_deadline(const struct fletch_grpc_connection *connection);
 

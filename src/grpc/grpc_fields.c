@@ -1,5 +1,6 @@
 #include "grpc/grpc_fields.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/status.h"
@@ -86,8 +87,9 @@ enum fletch_status fletch_grpc_fields_add_metadata(struct fletch_grpc_connection
     return FLETCH_OK;
 }
 
-bool fletch_grpc_fields_add_status(struct fletch_grpc_connection *connection,
-                                   enum fletch_status status, const char *text)
+/* grpc-status and grpc-message. False: no memory. */
+static bool add_status(struct fletch_grpc_connection *connection, enum fletch_status status,
+                       const char *text)
 {
     char encoded[FLETCH_GRPC_PERCENT_BYTES(MESSAGE_MOST) + 1];
     const char digits[3] = {(char)(status >= 10 ? '1' : '0' + (int)status),
@@ -101,4 +103,32 @@ bool fletch_grpc_fields_add_status(struct fletch_grpc_connection *connection,
     encoded[bytes] = 0;
     const struct fletch_http2_field field = fletch_http2_field_of("grpc-message", encoded);
     return fletch_field_list_add(&connection->scratch, &field);
+}
+
+static enum fletch_status add_failure(struct fletch_grpc_connection *connection,
+                                      const struct fletch_grpc_ending *ending,
+                                      struct fletch_error *error)
+{
+    struct fletch_grpc_failure failure = {.status = ending->status};
+    (void)snprintf(failure.text, sizeof failure.text, "%s",
+                   ending->text == NULL ? "" : ending->text);
+    connection->options.word_failure(&failure);
+    const struct fletch_grpc_metadata metadata = {failure.fields, failure.field_count};
+    if (!add_status(connection, failure.status, failure.text))
+        return refuse_memory(error);
+    return fletch_grpc_fields_add_metadata(connection, &metadata, error);
+}
+
+enum fletch_status fletch_grpc_fields_add_ending(struct fletch_grpc_connection *connection,
+                                                 const struct fletch_grpc_ending *ending,
+                                                 struct fletch_error *error)
+{
+    enum fletch_status status = FLETCH_OK;
+    if (ending->status != FLETCH_OK && connection->options.word_failure != NULL)
+        status = add_failure(connection, ending, error);
+    else if (!add_status(connection, ending->status, ending->text))
+        status = refuse_memory(error);
+    return status == FLETCH_OK
+               ? fletch_grpc_fields_add_metadata(connection, &ending->metadata, error)
+               : status;
 }

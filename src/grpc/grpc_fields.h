@@ -15,9 +15,11 @@ enum fletch_status fletch_grpc_fields_add_metadata(struct fletch_grpc_connection
                                                    const struct fletch_grpc_metadata *metadata,
                                                    struct fletch_error *error);
 
-/* grpc-status and grpc-message. False: no memory. */
-bool fletch_grpc_fields_add_status(struct fletch_grpc_connection *connection,
-                                   enum fletch_status status, const char *text);
+/* grpc-status and grpc-message, in the server's words, and the ending's metadata. Errors as
+ * above. */
+enum fletch_status fletch_grpc_fields_add_ending(struct fletch_grpc_connection *connection,
+                                                 const struct fletch_grpc_ending *ending,
+                                                 struct fletch_error *error);
 
 /* The value of a field whose name ends in "-bin": decodes it into `out_data`, which has room for as
  * many bytes as the value has. False: it is no base64. */

@@ -172,11 +172,20 @@ static void note_encoding(struct fletch_grpc_call *call, const struct fletch_htt
     call->has_encoding = field != NULL && strcmp(field->value, "identity") != 0;
 }
 
-/* What is no call of gRPC is answered as HTTP has it. */
-static bool refuse_request(struct fletch_http2_stream *stream, const char *http_status)
+/* What is no call of gRPC is answered as HTTP has it, and as gRPC has it too: it may be a client
+ * that means well. */
+static bool refuse_request(struct fletch_grpc_connection *connection,
+                           struct fletch_http2_stream *stream, const char *http_status,
+                           const char *text)
 {
-    const struct fletch_http2_field field = fletch_http2_field_of(":status", http_status);
-    if (fletch_http2_stream_send_headers(stream, &field, 1, true, NULL) != FLETCH_OK)
+    const struct fletch_grpc_ending ending = {.status = FLETCH_INVALID_ARGUMENT, .text = text};
+    struct fletch_field_list *fields = &connection->scratch;
+    fletch_grpc_fields_begin(connection);
+    if (!fletch_grpc_fields_add(connection, ":status", http_status) ||
+        !fletch_grpc_fields_add(connection, "content-type", "application/grpc") ||
+        fletch_grpc_fields_add_ending(connection, &ending, NULL) != FLETCH_OK ||
+        fletch_http2_stream_send_headers(stream, fletch_field_list_fields(fields), fields->count,
+                                         true, NULL) != FLETCH_OK)
         fletch_http2_stream_reset(stream, FLETCH_HTTP2_INTERNAL_ERROR);
     fletch_http2_stream_release(stream);
     return false;
@@ -190,9 +199,11 @@ static bool begin_call(struct fletch_grpc_connection *connection,
     const struct fletch_http2_field *path = find(event, ":path");
     uint64_t timeout_ns = UINT64_MAX;
     if (path == NULL || strcmp(method->value, "POST") != 0)
-        return refuse_request(event->stream, "405");
+        return refuse_request(connection, event->stream, "405",
+                              "a call of gRPC is a POST with a path");
     if (!is_grpc(event))
-        return refuse_request(event->stream, "415");
+        return refuse_request(connection, event->stream, "415",
+                              "expected the content-type application/grpc");
     struct fletch_grpc_call *call = fletch_grpc_call_make(connection, event->stream);
     if (call == NULL) {
         fletch_http2_stream_reset(event->stream, FLETCH_HTTP2_REFUSED_STREAM);

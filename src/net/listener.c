@@ -100,6 +100,7 @@ enum fletch_status fletch_listener_create(const struct fletch_listener_options *
         .address = options->address,
         .backlog = options->backlog == 0 ? INT_MAX : options->backlog,
         .shares_port = options->shares_port,
+        .joins_port = options->joins_port,
     };
     enum fletch_status status =
         fletch_socket_listen(&listening, &listener->source.fd, &listener->address, error);

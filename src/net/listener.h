@@ -19,6 +19,7 @@ struct fletch_listener_options {
     struct fletch_socket_address address; /* port 0: one that is free */
     int backlog;                          /* 0: as many as the system lets wait */
     bool shares_port; /* several listeners, of several loops, at one address of TCP */
+    bool joins_port;  /* all of them but the first */
     /* Called by the loop's thread. The descriptor is the callee's, and so is the choice of the
      * loop on which it will live. May destroy the listener. */
     void (*accepted)(void *context, int fd, const struct fletch_socket_address *peer);

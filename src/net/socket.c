@@ -208,10 +208,15 @@ static int start_listening(const struct fletch_socket_listening *listening, int 
     if (address->as.any.sa_family != AF_UNIX &&
         !set_number(io, fd, SOL_SOCKET, SO_REUSEADDR)) /* beside what is left of old connections */
         return errno;
-    if (listening->shares_port && !set_number(io, fd, SOL_SOCKET, SO_REUSEPORT))
+    if (listening->joins_port && !set_number(io, fd, SOL_SOCKET, SO_REUSEPORT))
         return errno;
-    if (io->bind(io->context, fd, &address->as.any, address->bytes) != 0 ||
-        io->listen(io->context, fd, listening->backlog) != 0)
+    if (io->bind(io->context, fd, &address->as.any, address->bytes) != 0)
+        return errno;
+    /* Only now: so it is refused where another process listens, whoever that would share with. */
+    if (listening->shares_port && !listening->joins_port &&
+        !set_number(io, fd, SOL_SOCKET, SO_REUSEPORT))
+        return errno;
+    if (io->listen(io->context, fd, listening->backlog) != 0)
         return errno;
     out_bound->bytes = sizeof out_bound->as;
     if (getsockname(fd, &out_bound->as.any, &out_bound->bytes) != 0)

@@ -52,13 +52,15 @@ bool fletch_socket_address_is_local(const struct fletch_socket_address *address)
 /* The port of an address of TCP, in the order of the host; 0 for others. */
 uint16_t fletch_socket_address_port(const struct fletch_socket_address *address);
 
-/* Opens a socket that listens. `shares_port`: others may listen at the same address, and the system
- * deals connections out among them. `*out_bound`: where it listens: the port, where that was 0. */
+/* Opens a socket that listens. `shares_port`: others may join it at the same address, and the
+ * system deals connections out among them; `joins_port`: it is one of those others. `*out_bound`:
+ * where it listens: the port, where that was 0. */
 struct fletch_socket_listening {
     const struct fletch_net_io *io;
     struct fletch_socket_address address;
     int backlog;
     bool shares_port;
+    bool joins_port;
 };
 enum fletch_status fletch_socket_listen(const struct fletch_socket_listening *listening,
                                         int *out_fd, struct fletch_socket_address *out_bound,

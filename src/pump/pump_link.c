@@ -3,6 +3,11 @@
 #include "base/status.h"
 #include "memory/batch.h"
 
+void fletch_pump_link_listen(struct fletch_pump_link *link, struct fletch_eventcount *sleeper)
+{
+    fletch_flight_stream_listen(link->stream, sleeper);
+}
+
 /* Another schema than the shuffle's is found at its first batch. */
 static enum fletch_status check_schema(struct fletch_pump_link *link, struct fletch_error *error)
 {
@@ -85,6 +90,12 @@ void fletch_pump_link_finish(struct fletch_pump_link *link, enum fletch_status s
         fletch_flight_stream_done_writing(link->stream);
     else if (fletch_flight_stream_finish(link->stream, &end, NULL) != FLETCH_OK)
         fletch_flight_stream_cancel(link->stream); /* it is over, or ends without detail */
+}
+
+bool fletch_pump_link_is_over(struct fletch_pump_link *link)
+{
+    struct fletch_flight_end end;
+    return fletch_flight_stream_end(link->stream, 0, &end, NULL) != FLETCH_EMPTY;
 }
 
 void fletch_pump_link_drop(struct fletch_pump_link *link, struct fletch_buffer_cache *cache)

@@ -19,6 +19,9 @@ struct fletch_pump_link {
     bool has_checked; /* the schema of what comes */
 };
 
+/* `sleeper` is told when there is something to read, room to write or an end. */
+void fletch_pump_link_listen(struct fletch_pump_link *link, struct fletch_eventcount *sleeper);
+
 /* The next message. DONE: `*out_batch` has a reference for the caller, or is NULL; texts are valid
  * until the next call. EMPTY: none now. CLOSED: there will be none: OK: the other side has ended;
  * else what went wrong. INVALID_ARGUMENT and UNIMPLEMENTED: it sent what is no message. */
@@ -41,6 +44,9 @@ enum fletch_status fletch_pump_link_write(struct fletch_pump_link *link,
  * the server's end, until fletch_pump_link_read says CLOSED. */
 void fletch_pump_link_finish(struct fletch_pump_link *link, enum fletch_status status,
                              const char *text);
+
+/* Whether the stream has ended, whatever came before. */
+bool fletch_pump_link_is_over(struct fletch_pump_link *link);
 
 /* Lets go of the stream: a call that is not over is cancelled. */
 void fletch_pump_link_drop(struct fletch_pump_link *link, struct fletch_buffer_cache *cache);

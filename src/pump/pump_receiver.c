@@ -75,6 +75,7 @@ static struct fletch_parked_frame unpark(struct fletch_pump_receiver *receiver,
     fletch_block_release(place->parked);
     place->parked = NULL;
     channel->parked_bytes -= weight(place->bytes);
+    channel->producer->parked--;
     receiver->eager_held -= weight(place->bytes);
     return parked;
 }
@@ -353,6 +354,7 @@ static enum fletch_status take_eager(struct fletch_pump_receiver *receiver,
         .bytes = data->bytes, .barrier = data->barrier, .parked = parked};
     channel->parked++;
     channel->parked_bytes += bytes;
+    channel->producer->parked++;
     receiver->eager_held += bytes;
     if (!channel->is_asked)
         ask(receiver, channel);
@@ -491,35 +493,44 @@ static enum fletch_status keep_totals(struct fletch_pump_receiver *receiver,
     return FLETCH_OK;
 }
 
+/* Submits the control that is held, once all frames that came before it are pushed. */
+static enum fletch_status submit_held(struct fletch_pump_receiver *receiver,
+                                      struct fletch_receiver_producer *producer,
+                                      struct fletch_error *error)
+{
+    if (!producer->is_held || producer->parked != 0)
+        return FLETCH_OK;
+    producer->is_held = false;
+    return receiver->sink.control(producer->inlet, &producer->held, error);
+}
+
 static enum fletch_status submit(struct fletch_pump_receiver *receiver,
                                  struct fletch_receiver_producer *producer,
                                  const struct fletch_envelope_control *control,
                                  struct fletch_error *error)
 {
-    char reason[FLETCH_CONTROL_REASON_BYTES] = "";
+    bool is_end = control->kind == FLETCH_CONTROL_END;
     uint32_t bytes = control->reason.byte_count;
-    const struct fletch_control_record record = {
+    if (bytes >= sizeof producer->reason)
+        bytes = sizeof producer->reason - 1;
+    if (bytes != 0)
+        memcpy(producer->reason, control->reason.bytes, bytes);
+    producer->reason[bytes] = '\0';
+    producer->held = (struct fletch_control_record){
         .sequence = control->sequence,
         .kind = (enum fletch_control_kind)control->kind,
         .barrier = control->barrier,
         .watermark = control->watermark,
         .added_producer = control->added_producer,
-        .reason = bytes == 0 ? NULL : reason,
+        .reason = bytes == 0 ? NULL : producer->reason,
         .channels = producer->totals,
-        .channel_count = control->kind == FLETCH_CONTROL_END ? producer->totals_count : 0,
+        .channel_count = is_end ? producer->totals_count : 0,
     };
-    if (bytes >= sizeof reason)
-        bytes = sizeof reason - 1;
-    if (bytes != 0)
-        memcpy(reason, control->reason.bytes, bytes);
-    enum fletch_status status = receiver->sink.control(producer->inlet, &record, error);
-    if (status != FLETCH_OK)
-        return status;
+    producer->is_held = true;
     producer->control_waiting = control->sequence;
-    producer->is_last =
-        control->kind == FLETCH_CONTROL_END || control->kind == FLETCH_CONTROL_ABORT;
+    producer->is_last = is_end || control->kind == FLETCH_CONTROL_ABORT;
     receiver->controls_waiting++;
-    return FLETCH_OK;
+    return submit_held(receiver, producer, error);
 }
 
 static enum fletch_status take_control(struct fletch_pump_receiver *receiver,
@@ -554,7 +565,11 @@ static void poll_answer(struct fletch_pump_receiver *receiver,
 {
     enum fletch_status status;
     struct fletch_error error = {.status = FLETCH_OK, .message = ""};
-    if (!receiver->sink.poll(producer->inlet, &status, &error))
+    if (submit_held(receiver, producer, &error) != FLETCH_OK) {
+        fletch_pump_receiver_fail(receiver, &error);
+        return;
+    }
+    if (producer->is_held || !receiver->sink.poll(producer->inlet, &status, &error))
         return;
     producer->answer = error;
     producer->answer.status = status;
@@ -651,6 +666,12 @@ void fletch_pump_receiver_look(struct fletch_pump_receiver *receiver)
             poll_answer(receiver, producer);
 }
 
+void fletch_pump_receiver_expect(struct fletch_pump_receiver *receiver, uint32_t number)
+{
+    struct fletch_receiver_producer *producer;
+    (void)find_producer(receiver, number, FLETCH_FIRST_ATTEMPT, &producer, NULL);
+}
+
 void fletch_pump_receiver_lose(struct fletch_pump_receiver *receiver, const char *reason)
 {
     for (struct fletch_receiver_producer *producer = receiver->newest; producer != NULL;
@@ -706,6 +727,12 @@ void fletch_pump_receiver_cut(struct fletch_pump_receiver *receiver)
         channel->tells_gap = false;
     }
     for (struct fletch_receiver_producer *producer = receiver->newest; producer != NULL;
-         producer = producer->older)
+         producer = producer->older) {
         producer->totals_count = 0;
+        if (!producer->is_held)
+            continue;
+        producer->is_held = false; /* it comes again, behind its frames */
+        producer->control_waiting = 0;
+        receiver->controls_waiting--;
+    }
 }

@@ -133,6 +133,9 @@ void fletch_pump_receiver_look(struct fletch_pump_receiver *receiver);
 bool fletch_pump_receiver_next(struct fletch_pump_receiver *receiver,
                                struct fletch_envelope *out_envelope);
 
+/* A producer that is to come, though nothing of it has: it is one of those that can be lost. */
+void fletch_pump_receiver_expect(struct fletch_pump_receiver *receiver, uint32_t number);
+
 /* All producers that have not ended are lost. */
 void fletch_pump_receiver_lose(struct fletch_pump_receiver *receiver, const char *reason);
 

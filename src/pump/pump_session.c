@@ -82,6 +82,14 @@ static bool add_partitions(struct fletch_pump_session *session, const uint32_t *
     return true;
 }
 
+/* Processes that lost the same peer at once do not come back all at once. */
+static uint64_t jitter_of(const struct fletch_session_options *options)
+{
+    uint64_t seed;
+    memcpy(&seed, options->rules->incarnation.bytes, sizeof seed);
+    return seed ^ options->number;
+}
+
 enum fletch_status fletch_session_create(const struct fletch_session_options *options,
                                          struct fletch_pump_session **out_session,
                                          struct fletch_error *error)
@@ -106,8 +114,7 @@ enum fletch_status fletch_session_create(const struct fletch_session_options *op
     if (session->dials)
         (void)snprintf(session->address, sizeof session->address, "%s", options->address);
     fletch_backoff_start(&session->backoff, options->rules->backoff_first_ns,
-                         options->rules->backoff_most_ns,
-                         fletch_clock_now_ns() ^ options->rules->incarnation.bytes[0]);
+                         options->rules->backoff_most_ns, jitter_of(options));
     enum fletch_status status = init_role(session, options, error);
     if (status == FLETCH_OK && !is_sender(session) && options->partition_count != 0) {
         if (!add_partitions(session, options->partitions, options->partition_count))
@@ -151,6 +158,8 @@ static void cut(struct fletch_pump_session *session, uint64_t now_ns)
         fletch_pump_sender_cut(&session->sender);
     else
         fletch_pump_receiver_cut(&session->receiver);
+    if (is_sender(session) && session->ends.outlet == NULL)
+        session->partition_count = 0; /* the other side begins its list anew */
     if (session->phase == FLETCH_SESSION_RUNNING)
         session->deadline_ns = after(now_ns, rules->grace_ns);
     session->phase = FLETCH_SESSION_WAITING;
@@ -169,13 +178,25 @@ static void leave(struct fletch_pump_session *session, uint64_t now_ns)
     session->phase = FLETCH_SESSION_OVER;
 }
 
+/* Producers of the other side are lost, as far as it is known who they are: by pull those too of
+ * which nothing has come. */
+static void lose_producers(struct fletch_pump_session *session, const char *reason)
+{
+    const struct fletch_shuffle_specification *known = &session->shuffle->specification;
+    const struct fletch_placement_plan *plan = &known->placement;
+    for (uint32_t i = 0; session->dials && i < known->producer_limit; i++)
+        if (strcmp(plan->addresses[plan->homes[i]], session->address) == 0)
+            fletch_pump_receiver_expect(&session->receiver, i);
+    fletch_pump_receiver_lose(&session->receiver, reason);
+}
+
 /* What the frames that came will not be followed by. */
 static void lose(struct fletch_pump_session *session, const char *reason)
 {
     if (is_sender(session))
         fletch_pump_sender_fail(&session->sender, FLETCH_UNAVAILABLE, reason);
     else
-        fletch_pump_receiver_lose(&session->receiver, reason);
+        lose_producers(session, reason);
 }
 
 void fletch_session_fail(struct fletch_pump_session *session, const struct fletch_error *cause,
@@ -185,7 +206,7 @@ void fletch_session_fail(struct fletch_pump_session *session, const struct fletc
     if (is_sender(session))
         fletch_pump_sender_fail(&session->sender, cause->status, cause->message);
     else
-        fletch_pump_receiver_lose(&session->receiver, cause->message);
+        lose_producers(session, cause->message);
     leave(session, now_ns);
 }
 
@@ -216,8 +237,9 @@ void fletch_session_dialled(struct fletch_pump_session *session,
     }
     session->link.stream = stream;
     session->phase = FLETCH_SESSION_GREETING;
-    session->attempt_ns = after(now_ns, session->rules->connect_ns);
-    fletch_flight_stream_listen(stream, &session->ends.sleeper->eventcount);
+    session->attempt_ns =
+        session->has_connected ? session->deadline_ns : after(now_ns, session->rules->connect_ns);
+    fletch_pump_link_listen(&session->link, &session->ends.sleeper->eventcount);
     fletch_greeting_hello(session, &hello);
     write_or_cut(session, &hello, now_ns);
 }
@@ -313,6 +335,10 @@ static enum fletch_status take_want(struct fletch_pump_session *session,
                                     struct fletch_error *error)
 {
     if (envelope->kind == FLETCH_ENVELOPE_WANT) {
+        /* After a cut it is told again, whatever came of it before. */
+        if (session->ends.outlet != NULL && session->sender.state == FLETCH_SENDER_RESUMING &&
+            !session->dials)
+            return FLETCH_OK;
         if (session->ends.outlet != NULL || session->dials)
             return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
                                     "WANT is not for this session, or not now");
@@ -503,7 +529,7 @@ static void hear_refusal(struct fletch_pump_session *session)
     if (cause->status == FLETCH_CANCELLED)
         fletch_shuffle_cancel(session->shuffle, fletch_pump_cancel_reason(cause->message));
     else
-        fletch_pump_receiver_lose(&session->receiver, cause->message);
+        lose_producers(session, cause->message);
 }
 
 /* Whether all is said, and how it ended. */
@@ -534,11 +560,11 @@ static bool run(struct fletch_pump_session *session, uint64_t now_ns, uint64_t *
         cut(session, now_ns);
     if (session->phase != FLETCH_SESSION_RUNNING)
         return true;
+    if (!is_sender(session))
+        fletch_pump_receiver_look(&session->receiver); /* first: an end may have been its last */
     look_at_shuffle(session);
     if (is_sender(session))
         fletch_pump_sender_fill(&session->sender);
-    else
-        fletch_pump_receiver_look(&session->receiver);
     has_moved |= speak(session, now_ns);
     if (session->phase != FLETCH_SESSION_RUNNING)
         return true;
@@ -586,14 +612,23 @@ static bool wait_for_stream(struct fletch_pump_session *session, uint64_t now_ns
 static bool wait_for_end(struct fletch_pump_session *session, uint64_t now_ns,
                          uint64_t *deadline_ns)
 {
-    struct fletch_flight_end end;
     wait_until(deadline_ns, session->deadline_ns);
-    if (now_ns < session->deadline_ns &&
-        fletch_flight_stream_end(session->link.stream, 0, &end, NULL) == FLETCH_EMPTY)
+    if (now_ns < session->deadline_ns && !fletch_pump_link_is_over(&session->link))
         return false;
     fletch_pump_link_drop(&session->link, session->ends.cache);
     session->phase = FLETCH_SESSION_OVER;
     return true;
+}
+
+bool fletch_session_is_ending(const struct fletch_pump_session *session)
+{
+    const struct fletch_pump_receiver *receiver = &session->receiver;
+    if (session->phase != FLETCH_SESSION_RUNNING)
+        return false;
+    if (is_sender(session))
+        return session->sender.state == FLETCH_SENDER_LEAVING;
+    return receiver->producers_known != 0 &&
+           receiver->producers_ended + receiver->controls_waiting >= receiver->producers_known;
 }
 
 bool fletch_session_step(struct fletch_pump_session *session, uint64_t now_ns,

@@ -120,6 +120,9 @@ void fletch_session_adopt(struct fletch_pump_session *session,
 /* Whether it wants a stream now; then it is DIALLING. */
 bool fletch_session_wants_stream(struct fletch_pump_session *session, uint64_t now_ns);
 
+/* Whether the other side's producers have all ended, and only the last words are missing. */
+bool fletch_session_is_ending(const struct fletch_pump_session *session);
+
 /* Ends the session from this side. */
 void fletch_session_fail(struct fletch_pump_session *session, const struct fletch_error *cause,
                          uint64_t now_ns);

@@ -61,7 +61,8 @@ struct fletch_pumps {
     /* The thread's. */
     FLETCH_ISOLATED struct fletch_pump_session *sessions;
     struct visitor *visitors;
-    uint64_t deadline_ns;                /* when to look again, whatever happens */
+    uint64_t deadline_ns; /* when to look again, whatever happens */
+    uint64_t ends_ns;     /* when streams of a server that stops are ended that would end soon */
     _Atomic uint64_t counters[COUNTERS]; /* for others */
     struct fletch_pumps_statistics gone; /* what sessions that are over have counted */
 };
@@ -303,7 +304,12 @@ static bool step_session(struct fletch_pumps *pumps, struct fletch_pump_session 
 {
     bool had_stream = !session->dials && session->link.stream != NULL;
     /* relaxed: a flag */
-    if (had_stream && load_relaxed(&pumps->ends_served) != 0) {
+    bool ends = had_stream && load_relaxed(&pumps->ends_served) != 0;
+    if (ends && pumps->ends_ns == 0)
+        pumps->ends_ns = now_ns + LEAVE_NS;
+    if (ends && pumps->ends_ns < pumps->deadline_ns)
+        pumps->deadline_ns = pumps->ends_ns;
+    if (ends && !(fletch_session_is_ending(session) && now_ns < pumps->ends_ns)) {
         struct fletch_error cause;
         (void)fletch_error_set(&cause, FLETCH_UNAVAILABLE, "LOST: the server is stopping");
         fletch_session_fail(session, &cause, now_ns);
@@ -549,7 +555,7 @@ static enum fletch_status start_client(struct fletch_pumps *pumps,
     client.peer_message_bytes = SIZE_MAX;
     /* One that is dead would be dialled through again. */
     if (client.keepalive_ns == 0)
-        client.keepalive_ns = pumps->rules.beat_ns;
+        client.keepalive_ns = pumps->rules.silence_ns / 2;
     if (client.write_queue_bytes == 0)
         client.write_queue_bytes = WRITE_QUEUE_BYTES;
     client.backoff_first_ns = pumps->rules.backoff_first_ns;

@@ -77,7 +77,8 @@ enum fletch_status fletch_pumps_serve(struct fletch_pumps *pumps,
                                       struct fletch_error *error);
 
 /* Refuses streams from now on, ends those that were taken over, and waits for that: before the
- * Flight server is destroyed. Blocks. */
+ * Flight server is destroyed. Those of which only the last words are missing get up to 2 s for
+ * them. Blocks. */
 void fletch_pumps_end_served(struct fletch_pumps *pumps);
 
 /* Words and nothing else. */

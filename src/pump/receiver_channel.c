@@ -91,8 +91,9 @@ static bool next_update(struct fletch_pump_receiver *receiver, struct fletch_env
             channel->key, channel->mark, channel->accepted, channel->grant};
         FLETCH_QUEUE_POP(&receiver->telling, telling);
     }
-    /* Answers go behind the marks of what came before them. */
-    if (receiver->telling.first == NULL)
+    /* Answers go behind what became of the frames that came before them: marks, and refusals of
+     * those that were dropped. */
+    if (receiver->telling.first == NULL && receiver->refusing.first == NULL)
         add_answers(receiver, update);
     update->is_complete =
         receiver->must_complete && receiver->telling.first == NULL && receiver->answers_due == 0;

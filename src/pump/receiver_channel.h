@@ -48,6 +48,10 @@ struct fletch_receiver_producer {
     void *inlet; /* NULL: it was refused */
     uint64_t control_mark;
     uint64_t control_waiting; /* the sequence of what has no answer yet; 0: nothing */
+    uint32_t parked; /* frames: control that comes behind them is held until they have gone */
+    bool is_held;
+    struct fletch_control_record held;
+    char reason[FLETCH_CONTROL_REASON_BYTES]; /* of what is held */
     bool tells_answer;
     bool tells_refusal;
     bool is_last;               /* what waits is an end or an abort */

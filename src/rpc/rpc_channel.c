@@ -182,7 +182,10 @@ static bool refused(void *context, struct fletch_rpc_call *call)
 
 static void sending(void *context)
 {
-    begin_all(context);
+    struct fletch_rpc_channel *channel = context;
+    begin_all(channel);
+    if (channel->options.room != NULL && can_begin(channel))
+        channel->options.room(channel->options.context);
 }
 
 static const struct fletch_rpc_link_owner owner = {
@@ -292,8 +295,7 @@ static void init(struct fletch_rpc_channel *channel,
         channel->options.authority = "localhost";
     if (options->connect_timeout_ns == 0)
         channel->options.connect_timeout_ns = FLETCH_RPC_CONNECT_TIMEOUT_NS;
-    memcpy(channel->addresses, options->addresses,
-           options->address_count * sizeof *channel->addresses);
+    fletch_rpc_channel_set_addresses(channel, options->addresses, options->address_count);
     if (options->grpc.send_queue_bytes == 0)
         channel->options.grpc.send_queue_bytes = FLETCH_GRPC_QUEUE_BYTES_DEFAULT;
     if (options->waiting_limit == 0)
@@ -345,6 +347,7 @@ void fletch_rpc_channel_destroy(struct fletch_rpc_channel *channel)
         return;
     (void)fletch_error_set(&cause, FLETCH_UNAVAILABLE, "the channel has been destroyed");
     channel->options.changed = NULL;
+    channel->options.room = NULL;
     channel->is_closing = true;
     fletch_connector_destroy(channel->connector);
     while (!fletch_http2_link_is_alone(&channel->links))
@@ -363,6 +366,19 @@ void fletch_rpc_channel_destroy(struct fletch_rpc_channel *channel)
 enum fletch_rpc_channel_state fletch_rpc_channel_state(const struct fletch_rpc_channel *channel)
 {
     return channel->state;
+}
+
+bool fletch_rpc_channel_has_room(const struct fletch_rpc_channel *channel)
+{
+    return can_begin(channel);
+}
+
+void fletch_rpc_channel_set_addresses(struct fletch_rpc_channel *channel,
+                                      const struct fletch_socket_address *addresses,
+                                      size_t address_count)
+{
+    memcpy(channel->addresses, addresses, address_count * sizeof *addresses);
+    channel->options.address_count = address_count;
 }
 
 /* ---- calling ---- */

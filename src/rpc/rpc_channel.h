@@ -38,6 +38,9 @@ struct fletch_rpc_channel_options {
      * allowed. */
     void (*changed)(void *context, enum fletch_rpc_channel_state state,
                     const struct fletch_error *error);
+    /* The server takes another call, perhaps again. Within a turn of the loop: begin none from it.
+     * NULL allowed. */
+    void (*room)(void *context);
     void *context;
     struct fletch_grpc_options grpc; /* `http2.cache`: of the loop's thread. Not `is_server` */
 };
@@ -78,6 +81,15 @@ enum fletch_status fletch_rpc_channel_create(const struct fletch_rpc_channel_opt
 void fletch_rpc_channel_destroy(struct fletch_rpc_channel *channel);
 
 enum fletch_rpc_channel_state fletch_rpc_channel_state(const struct fletch_rpc_channel *channel);
+
+/* Whether it is ready, and the server takes another call. */
+bool fletch_rpc_channel_has_room(const struct fletch_rpc_channel *channel);
+
+/* Those that attempts go to from the next one on: a host may have moved. 1 to
+ * FLETCH_CONNECTOR_ADDRESSES_MOST. The loop's thread. */
+void fletch_rpc_channel_set_addresses(struct fletch_rpc_channel *channel,
+                                      const struct fletch_socket_address *addresses,
+                                      size_t address_count);
 
 /* Begins a call, and does not block. UNAVAILABLE: not connected, with what went wrong last;
  * RESOURCE_EXHAUSTED: the server takes no more before one ends, or no memory; INVALID_ARGUMENT:

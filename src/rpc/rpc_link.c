@@ -302,6 +302,13 @@ void fletch_rpc_link_close(struct fletch_rpc_link *link, const struct fletch_err
     fletch_connection_close(link->connection, cause);
 }
 
+void fletch_rpc_link_fail_calls(struct fletch_rpc_link *link, const struct fletch_error *cause)
+{
+    FLETCH_ASSERT(link->connection != NULL && !link->is_driven);
+    fletch_grpc_connection_fail_calls(link->grpc, cause->status, cause->message);
+    fletch_rpc_link_kick(link);
+}
+
 void fletch_rpc_link_shutdown(struct fletch_rpc_link *link)
 {
     fletch_http2_connection_shutdown(link->http2);

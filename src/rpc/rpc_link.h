@@ -76,6 +76,9 @@ enum fletch_status fletch_rpc_link_create(const struct fletch_rpc_link_options *
 /* Now, so not within its turn. */
 void fletch_rpc_link_close(struct fletch_rpc_link *link, const struct fletch_error *cause);
 
+/* Server: finishes its calls, and ends them for their handlers. Not within its turn. */
+void fletch_rpc_link_fail_calls(struct fletch_rpc_link *link, const struct fletch_error *cause);
+
 /* Lets calls that are there go on and takes no new ones; then it ends. */
 void fletch_rpc_link_shutdown(struct fletch_rpc_link *link);
 

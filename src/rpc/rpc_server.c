@@ -15,6 +15,7 @@ struct fletch_rpc_server {
     struct fletch_rpc_drain drain;
     struct fletch_timer drained; /* or the deadline */
     bool is_draining;
+    bool is_late; /* its calls were finished for them */
     struct fletch_rpc_server_statistics statistics;
 };
 
@@ -92,20 +93,39 @@ static void accepted(void *context, int fd, const struct fletch_socket_address *
     io->close(io->context, fd);
 }
 
+static const struct fletch_error shut_down = {.status = FLETCH_UNAVAILABLE,
+                                              .message = "the server has been shut down"};
+
 static void close_all(struct fletch_rpc_server *server)
 {
-    struct fletch_error cause;
-    (void)fletch_error_set(&cause, FLETCH_UNAVAILABLE, "the server has been shut down");
     while (!fletch_http2_link_is_alone(&server->links))
         fletch_rpc_link_close(
-            FLETCH_HTTP2_OF_LINK(server->links.next, struct fletch_rpc_link, siblings), &cause);
+            FLETCH_HTTP2_OF_LINK(server->links.next, struct fletch_rpc_link, siblings), &shut_down);
 }
 
 /* ---- life ---- */
 
+/* Their clients are told, if they listen. */
+static void fail_calls(struct fletch_rpc_server *server)
+{
+    struct fletch_event_loop *loop = server->options.loop;
+    struct fletch_http2_link *link = server->links.next;
+    server->is_late = true;
+    for (; link != &server->links; link = link->next)
+        fletch_rpc_link_fail_calls(FLETCH_HTTP2_OF_LINK(link, struct fletch_rpc_link, siblings),
+                                   &shut_down);
+    fletch_timer_wheel_set(fletch_event_loop_wheel(loop), &server->drained,
+                           fletch_event_loop_now_ns(loop) + FLETCH_RPC_LAST_WORD_NS);
+}
+
+/* All connections are gone, or the deadline has passed. */
 static void drain_expired(void *context)
 {
     struct fletch_rpc_server *server = context;
+    if (server->statistics.connections != 0 && !server->is_late) {
+        fail_calls(server);
+        return;
+    }
     close_all(server);
     fletch_timer_wheel_clear(fletch_event_loop_wheel(server->options.loop), &server->drained);
     server->drain.drained(server->drain.context);
@@ -130,6 +150,7 @@ static enum fletch_status listen_there(struct fletch_rpc_server *server, struct 
         .address = server->options.address,
         .backlog = server->options.backlog,
         .shares_port = server->options.shares_port,
+        .joins_port = server->options.joins_port,
         .accepted = accepted,
         .context = server,
     };

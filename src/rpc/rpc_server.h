@@ -11,11 +11,13 @@
 struct fletch_rpc_server;
 
 #define FLETCH_RPC_CONNECTIONS_DEFAULT 10000
+#define FLETCH_RPC_LAST_WORD_NS UINT64_C(200000000)
 
 struct fletch_rpc_server_options {
     struct fletch_event_loop *loop;
     struct fletch_socket_address address;    /* port 0: one that is free */
     bool shares_port;                        /* with servers of other loops */
+    bool joins_port;                         /* of which this is not the first */
     int backlog;                             /* 0: as many as the system lets wait */
     const struct fletch_rpc_method *methods; /* stays where it is; other paths: UNIMPLEMENTED */
     size_t method_count;
@@ -50,8 +52,9 @@ const struct fletch_socket_address *
 fletch_rpc_server_address(const struct fletch_rpc_server *server);
 
 /* No new connections and calls; calls that are there go on until `deadline_ns` (base/clock.h), when
- * they are ended by UNAVAILABLE. Health: nothing is served. `drained` is called once, when the last
- * connection is gone, never from within this. Again: nothing. */
+ * they are finished by UNAVAILABLE; a connection that has not sent that FLETCH_RPC_LAST_WORD_NS
+ * later is closed. Health: nothing is served. `drained` is called once, when the last connection is
+ * gone, never from within this. Again: nothing. */
 struct fletch_rpc_drain {
     uint64_t deadline_ns; /* FLETCH_NO_DEADLINE allowed */
     void (*drained)(void *context);

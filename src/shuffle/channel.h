@@ -32,8 +32,9 @@ struct fletch_channel {
     /* The writer's; read by the reader once the end has come (the inbox's edge covers that). */
     struct fletch_channel_totals sent;
     struct fletch_credit_request request;
-    uint64_t
-        held_mask; /* of a frame's barrier: what it may be held for here; 0: let out as it is */
+    /* Of a frame's barrier: what it may be held for, here or in the process that it goes to, whose
+     * credit comes back as late. 0: nobody here knows which barriers have passed. */
+    uint64_t held_mask;
     /* Frames that wait for credit, oldest first; the writer's alone. */
     struct fletch_frame *first_waiting;
     struct fletch_frame *last_waiting;

@@ -25,7 +25,6 @@ struct fletch_inlet {
     uint64_t batch_bytes; /* what a batch's block keeps alive */
     struct fletch_frame *spare;
     bool has_ended; /* an end or an abort was submitted */
-    bool has_aborted;
     bool is_ending; /* pull: its end is submitted, and not answered */
     /* Control. */
     struct fletch_control_operation *asked; /* that is not answered; NULL: none, or as below */
@@ -464,16 +463,21 @@ static enum fletch_status compare(const struct fletch_inlet *inlet,
         const struct fletch_channel_totals *came =
             inlet->channels[i] == NULL ? &nothing : &inlet->channels[i]->sent;
         at += is_listed;
-        if (!are_equal(sent, came))
-            return fletch_error_set(
-                error, FLETCH_DATA_LOSS,
-                "DATA_LOSS: partition %u of shuffle '%s', producer %u: %" PRIu64
-                " frames with %" PRIu64 " rows and %" PRIu64 " bytes were sent, %" PRIu64
-                ", %" PRIu64 " and %" PRIu64 " came; sums of keys %016" PRIx64 " and %016" PRIx64
-                ", of rows %016" PRIx64 " and %016" PRIx64,
-                inlet->partitions[i], inlet->shuffle->specification.shown.text, inlet->producer,
-                sent->frames, sent->rows, sent->bytes, came->frames, came->rows, came->bytes,
-                sent->key_sum, came->key_sum, sent->row_sum, came->row_sum);
+        if (are_equal(sent, came))
+            continue;
+        /* What came for a partition that takes no more was dropped, which is no loss of its own. */
+        enum fletch_status status = fletch_inlet_check(inlet, inlet->partitions[i], error);
+        if (status != FLETCH_OK)
+            return status;
+        return fletch_error_set(
+            error, FLETCH_DATA_LOSS,
+            "DATA_LOSS: partition %u of shuffle '%s', producer %u: %" PRIu64 " frames with %" PRIu64
+            " rows and %" PRIu64 " bytes were sent, %" PRIu64 ", %" PRIu64 " and %" PRIu64
+            " came; sums of keys %016" PRIx64 " and %016" PRIx64 ", of rows %016" PRIx64
+            " and %016" PRIx64,
+            inlet->partitions[i], inlet->shuffle->specification.shown.text, inlet->producer,
+            sent->frames, sent->rows, sent->bytes, came->frames, came->rows, came->bytes,
+            sent->key_sum, came->key_sum, sent->row_sum, came->row_sum);
     }
     return FLETCH_OK;
 }
@@ -590,9 +594,9 @@ void fletch_inlet_abort(struct fletch_inlet *inlet, const char *reason)
     struct fletch_shuffle_seat *seat = inlet->seat;
     /* Its operation is used once, and so free. */
     struct fletch_control_operation *operation = &seat->operations[FLETCH_SEAT_ABORT];
-    if (inlet->has_aborted)
+    if (inlet->has_ended)
         return;
-    inlet->has_aborted = inlet->has_ended = true;
+    inlet->has_ended = true;
     operation->kind = FLETCH_CONTROL_ABORT;
     operation->now_ns = fletch_shuffle_now_ns(inlet->shuffle);
     if (reason != NULL) {

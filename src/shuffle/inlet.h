@@ -57,8 +57,9 @@ struct fletch_inlet_ask {
 
 /* Credit for the next frame of a channel. DONE: the caller has it, until it pushes or gives back.
  * EMPTY: there is none just now; if `asks`, it was asked for, the sleeper is told when to look
- * again with the same numbers. FULL: there was no memory; look again later, nobody will tell. CLOSED: the partition
- * takes no more: see fletch_inlet_check. One may be asked for, for each channel, at a time. */
+ * again with the same numbers. FULL: there was no memory; look again later, nobody will tell.
+ * CLOSED: the partition takes no more: see fletch_inlet_check. One may be asked for, for each
+ * channel, at a time. */
 enum fletch_answer fletch_inlet_reserve(struct fletch_inlet *inlet, uint32_t partition,
                                         struct fletch_inlet_ask ask,
                                         struct fletch_inlet_credit *out_credit);
@@ -114,7 +115,8 @@ bool fletch_inlet_control_poll(struct fletch_inlet *inlet, enum fletch_status *o
 bool fletch_inlet_control_waits(const struct fletch_inlet *inlet);
 uint64_t fletch_inlet_control_mark(const struct fletch_inlet *inlet);
 
-/* The producer is lost: readers are told PRODUCER_LOST behind what was pushed. Idempotent. */
+/* The producer is lost: readers are told PRODUCER_LOST behind what was pushed. One that has ended
+ * cannot be lost any more. Idempotent. */
 void fletch_inlet_abort(struct fletch_inlet *inlet, const char *reason);
 
 /* Aborts a producer that has not ended: "its connection was closed without end". What was reserved

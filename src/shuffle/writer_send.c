@@ -23,9 +23,8 @@ struct fletch_channel *fletch_writer_channel(struct fletch_shuffle_writer *write
     *channel = (struct fletch_channel){
         .producer = writer->producer,
         .partition = partition,
-        .held_mask = fletch_placement_may_read(&writer->shuffle->specification.placement, partition)
-                         ? UINT64_MAX
-                         : 0,
+        .held_mask =
+            fletch_placement_aligns(&writer->shuffle->specification.placement) ? UINT64_MAX : 0,
     };
     fletch_credit_request_init(&channel->request, &to->credit, writer->seat->sleeper);
     fletch_shuffle_partition_add_channel(to, channel);

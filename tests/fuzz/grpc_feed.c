@@ -1,11 +1,12 @@
 #include "fuzz/grpc_feed.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/random.h"
 #include "base/status.h"
+#include "fuzz/feed_memory.h"
+#include "fuzz/fuzz_target.h"
 #include "grpc/grpc_connection.h"
 #include "http2/http2_parser.h"
 
@@ -19,54 +20,19 @@ enum {
 
 static void stop(const char *what)
 {
-    fprintf(stderr, "grpc: %s\n", what);
-    abort();
+    fuzz_stop("grpc", what);
 }
 
-/* ---- memory that is counted ---- */
-
-static size_t live_bytes;
-
-static void *allocate(void *context, size_t bytes, size_t alignment)
-{
-    (void)context;
-    live_bytes += bytes;
-    if (live_bytes > MEMORY_MOST)
-        stop("more memory than limits allow");
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void release(void *context, void *memory, size_t bytes, size_t alignment)
-{
-    (void)context;
-    (void)alignment;
-    live_bytes -= bytes;
-    free(memory);
-}
-
-static const struct fletch_allocator counted = {allocate, release, NULL};
-static struct fletch_buffer_pool *pool;
-static struct fletch_buffer_cache *cache;
-static struct fletch_budget *budget;
+static struct feed_memory memory;
 
 void grpc_feed_start(void)
 {
-    const struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
-    const struct fletch_account_options account = {
-        .struct_size = sizeof account, .name = "messages", .limit_bytes = MESSAGES_MOST};
-    if (fletch_buffer_pool_create(&options, NULL, &pool, NULL) != FLETCH_OK ||
-        fletch_buffer_cache_open(pool, &cache, NULL) != FLETCH_OK ||
-        fletch_budget_create(&account, NULL, &budget, NULL) != FLETCH_OK)
-        stop("no pool");
+    feed_memory_start(&memory, "grpc", MEMORY_MOST, MESSAGES_MOST);
 }
 
 void grpc_feed_end(void)
 {
-    if (fletch_budget_destroy(budget, NULL) != FLETCH_OK)
-        stop("a message is charged still");
-    fletch_buffer_cache_close(cache);
-    if (fletch_buffer_pool_destroy(pool, NULL) != FLETCH_OK)
-        stop("a buffer is missing");
+    feed_memory_end(&memory);
 }
 
 /* ---- a user ---- */
@@ -207,7 +173,7 @@ static void see_message(struct user *user, struct call *call, const struct fletc
     add(&call->sum, &event->message_bytes, sizeof event->message_bytes);
     if (event->message_bytes != 0)
         add(&call->sum, bytes, event->message_bytes);
-    fletch_buffer_release(cache, event->buffer);
+    fletch_buffer_release(memory.cache, event->buffer);
     user->messages++;
     call->untaken++;
     if (user->is_lively && fletch_random_below(&user->random, 3) == 0)
@@ -350,9 +316,9 @@ static uint64_t run(const uint8_t *bytes, size_t size, size_t chunk, struct user
     const struct fletch_grpc_options options = {
         .struct_size = sizeof options,
         .http2 = {.is_server = (bytes[0] & 1) != 0,
-                  .allocator = &counted,
-                  .cache = cache,
-                  .account = fletch_budget_account(budget),
+                  .allocator = &memory.allocator,
+                  .cache = memory.cache,
+                  .account = memory.account,
                   .frame_bytes = 1 << 18,
                   .stream_limit = 16},
         .message_limit_bytes = MESSAGE_MOST,
@@ -374,10 +340,9 @@ static uint64_t run(const uint8_t *bytes, size_t size, size_t chunk, struct user
             let_go(&user->calls[i]);
     }
     fletch_grpc_connection_destroy(user->connection);
-    struct fletch_budget_statistics statistics = {.struct_size = sizeof statistics};
-    fletch_account_statistics(options.http2.account, &statistics);
-    if (live_bytes != 0 || user->messages_out != 0 || statistics.used_bytes != 0)
-        stop("something did not come back");
+    feed_memory_check(&memory);
+    if (user->messages_out != 0)
+        stop("a message did not come back");
     return user->sum;
 }
 

@@ -1,10 +1,11 @@
 #include "fuzz/http2_feed.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/random.h"
+#include "fuzz/feed_memory.h"
+#include "fuzz/fuzz_target.h"
 #include "http2/http2_connection.h"
 #include "http2/http2_parser.h"
 
@@ -12,48 +13,19 @@ enum { STREAMS = 64, PLACE_MOST = 1 << 16, MEMORY_MOST = 1 << 20, OUTPUT_MOST = 
 
 static void stop(const char *what)
 {
-    fprintf(stderr, "http2: %s\n", what);
-    abort();
+    fuzz_stop("http2", what);
 }
 
-/* ---- memory that is counted ---- */
-
-static size_t live_bytes;
-
-static void *allocate(void *context, size_t bytes, size_t alignment)
-{
-    (void)context;
-    live_bytes += bytes;
-    if (live_bytes > MEMORY_MOST)
-        stop("more memory than limits allow");
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void release(void *context, void *memory, size_t bytes, size_t alignment)
-{
-    (void)context;
-    (void)alignment;
-    live_bytes -= bytes;
-    free(memory);
-}
-
-static const struct fletch_allocator counted = {allocate, release, NULL};
-static struct fletch_buffer_pool *pool;
-static struct fletch_buffer_cache *cache;
+static struct feed_memory memory;
 
 void http2_feed_start(void)
 {
-    const struct fletch_buffer_pool_options options = {.struct_size = sizeof options};
-    if (fletch_buffer_pool_create(&options, NULL, &pool, NULL) != FLETCH_OK ||
-        fletch_buffer_cache_open(pool, &cache, NULL) != FLETCH_OK)
-        stop("no pool");
+    feed_memory_start(&memory, "http2", MEMORY_MOST, 0);
 }
 
 void http2_feed_end(void)
 {
-    fletch_buffer_cache_close(cache);
-    if (fletch_buffer_pool_destroy(pool, NULL) != FLETCH_OK)
-        stop("a buffer is missing");
+    feed_memory_end(&memory);
 }
 
 /* ---- a user ---- */
@@ -292,8 +264,8 @@ static uint64_t run(const uint8_t *bytes, size_t size, size_t chunk, struct user
     const struct fletch_http2_options options = {
         .struct_size = sizeof options,
         .is_server = (bytes[0] & 1) != 0,
-        .allocator = &counted,
-        .cache = cache,
+        .allocator = &memory.allocator,
+        .cache = memory.cache,
         .frame_bytes = 1 << 18,
         .stream_limit = 16,
     };
@@ -312,8 +284,9 @@ static uint64_t run(const uint8_t *bytes, size_t size, size_t chunk, struct user
         free(user->streams[i].place);
     }
     fletch_http2_connection_destroy(user->connection);
-    if (live_bytes != 0 || user->data_out != 0)
-        stop("something did not come back");
+    feed_memory_check(&memory);
+    if (user->data_out != 0)
+        stop("data did not come back");
     return user->sum;
 }
 

@@ -1,5 +1,8 @@
 /* Good messages of Flight, damaged by a seed and given to the fuzz target: flipped bits, other
- * bytes, cut, doubled and moved parts. Arguments: seed, rounds for each message. */
+ * bytes, cut, doubled and moved parts.
+ *
+ *   mutations_flight SEED ROUNDS [FOLDER]     FOLDER: where to put the good ones, for a fuzzer to
+ *                                             begin with */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +22,7 @@ struct input {
 };
 
 static struct input good, bad;
+static const char *folder; /* NULL: none */
 
 /* ---- good ones ---- */
 
@@ -106,8 +110,20 @@ static void change(struct fletch_random *random)
     }
 }
 
+static void write_good(void)
+{
+    static int number;
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/flight-%d", folder, number++);
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(good.bytes, 1, good.size, file) != good.size || fclose(file) != 0)
+        fuzz_stop(path, "cannot be written");
+}
+
 static void damage(struct fletch_random *random, unsigned long rounds)
 {
+    if (folder != NULL)
+        write_good();
     (void)LLVMFuzzerTestOneInput(good.bytes, good.size);
     for (unsigned long i = 0; i < rounds; i++) {
         memcpy(bad.bytes, good.bytes, good.size);
@@ -149,8 +165,9 @@ static void damage_messages(struct fletch_random *random, unsigned long rounds)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    if (argc < 3)
         return 2;
+    folder = argc > 3 ? argv[3] : NULL;
     struct fletch_random random = fletch_random_from_seed(strtoull(argv[1], NULL, 10));
     unsigned long rounds = strtoul(argv[2], NULL, 10);
     struct test_pool pool = test_pool_make();

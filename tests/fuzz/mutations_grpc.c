@@ -9,16 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "fuzz/grpc_feed.h"
-#include "http2/http2_frame.h"
+#include "fuzz/talk.h"
 
-enum { BYTES_MOST = 1 << 18, FRAMES_MOST = 40, WRITTEN = 64, CALLS = 2, CALL_BYTES = 1 << 16 };
-
-struct talk {
-    uint8_t bytes[BYTES_MOST];
-    size_t size;
-};
+enum { FRAMES_MOST = 40, CALLS = 2, CALL_BYTES = 1 << 16 };
 
 /* What one call's peer sends. */
 struct call_bytes {
@@ -26,24 +20,6 @@ struct call_bytes {
     size_t size;
     size_t sent;
 };
-
-static void put(struct talk *talk, const void *bytes, size_t size)
-{
-    if (talk->size + size > BYTES_MOST)
-        return;
-    memcpy(talk->bytes + talk->size, bytes, size);
-    talk->size += size;
-}
-
-static void put_frame(struct talk *talk, struct fletch_http2_head head, const void *payload)
-{
-    uint8_t bytes[FLETCH_HTTP2_HEAD_BYTES];
-    if (talk->size + sizeof bytes + head.length > BYTES_MOST)
-        return;
-    fletch_http2_head_write(bytes, &head);
-    put(talk, bytes, sizeof bytes);
-    put(talk, payload, head.length);
-}
 
 /* POST, http, the path and the type as literals; 200 and the type; a status and a text. */
 static const char request_block[] = "\x83\x86\x04\x06/p.S/M\x0f\x10\x10"
@@ -58,12 +34,12 @@ static const char trailers_block[] = "\x00\x0bgrpc-status\x01"
 
 static void put_block(struct talk *talk, uint32_t id, const char *block, size_t bytes, uint8_t end)
 {
-    put_frame(talk,
-              (struct fletch_http2_head){.length = (uint32_t)bytes,
-                                         .type = FLETCH_HTTP2_HEADERS,
-                                         .flags = FLETCH_HTTP2_END_HEADERS | end,
-                                         .stream_id = id},
-              block);
+    talk_frame(talk,
+               (struct fletch_http2_head){.length = (uint32_t)bytes,
+                                          .type = FLETCH_HTTP2_HEADERS,
+                                          .flags = FLETCH_HTTP2_END_HEADERS | end,
+                                          .stream_id = id},
+               block);
 }
 
 static void make_messages(struct call_bytes *call, struct fletch_random *random)
@@ -94,7 +70,7 @@ static void put_data(struct talk *talk, struct fletch_random *random, uint32_t i
         bytes = (uint32_t)(call->size - call->sent);
     if (bytes == 0)
         return;
-    put_frame(
+    talk_frame(
         talk,
         (struct fletch_http2_head){.length = bytes, .type = FLETCH_HTTP2_DATA, .stream_id = id},
         call->bytes + call->sent);
@@ -106,9 +82,8 @@ static void make(struct talk *talk, struct fletch_random *random)
     static struct call_bytes calls[CALLS];
     static const uint8_t ping[8];
     bool to_server = fletch_random_below(random, 2) == 0;
-    talk->bytes[0] = (uint8_t)((fletch_random_below(random, 128) << 1) | to_server);
-    talk->bytes[1] = (uint8_t)fletch_random_u64(random);
-    talk->size = 2;
+    uint8_t first = (uint8_t)((fletch_random_below(random, 128) << 1) | to_server);
+    talk_begin(talk, first, (uint8_t)fletch_random_u64(random));
     for (uint32_t i = 0; i < CALLS; i++) {
         make_messages(&calls[i], random);
         if (to_server)
@@ -120,44 +95,22 @@ static void make(struct talk *talk, struct fletch_random *random)
         uint32_t call = fletch_random_below(random, CALLS);
         put_data(talk, random, 2 * call + 1, &calls[call]);
         if (fletch_random_below(random, 10) == 0)
-            put_frame(talk, (struct fletch_http2_head){.length = 8, .type = FLETCH_HTTP2_PING},
-                      ping);
+            talk_frame(talk, (struct fletch_http2_head){.length = 8, .type = FLETCH_HTTP2_PING},
+                       ping);
     }
     for (uint32_t i = 0; i < CALLS; i++) {
         while (calls[i].sent != calls[i].size && fletch_random_below(random, 100) != 0)
             put_data(talk, random, 2 * i + 1, &calls[i]);
         if (to_server)
-            put_frame(talk,
-                      (struct fletch_http2_head){.type = FLETCH_HTTP2_DATA,
-                                                 .flags = FLETCH_HTTP2_END_STREAM,
-                                                 .stream_id = 2 * i + 1},
-                      ping);
+            talk_frame(talk,
+                       (struct fletch_http2_head){.type = FLETCH_HTTP2_DATA,
+                                                  .flags = FLETCH_HTTP2_END_STREAM,
+                                                  .stream_id = 2 * i + 1},
+                       ping);
         else
             put_block(talk, 2 * i + 1, trailers_block, sizeof trailers_block - 1,
                       FLETCH_HTTP2_END_STREAM);
     }
-}
-
-static void damage(struct talk *talk, struct fletch_random *random)
-{
-    uint32_t changes = fletch_random_below(random, 3);
-    for (uint32_t i = 0; i < changes; i++)
-        talk->bytes[2 + fletch_random_below(random, (uint32_t)talk->size - 2)] ^=
-            (uint8_t)(1U << fletch_random_below(random, 8));
-    if (fletch_random_below(random, 8) == 0)
-        talk->size = 2 + fletch_random_below(random, (uint32_t)talk->size - 2);
-}
-
-static void write_talk(const struct talk *talk, const char *folder, uint64_t number)
-{
-    char path[4096];
-    (void)snprintf(path, sizeof path, "%s/grpc-%" PRIu64, folder, number);
-    FILE *file = fopen(path, "wb");
-    if (file == NULL || fwrite(talk->bytes, 1, talk->size, file) != talk->size) {
-        perror(path);
-        exit(2);
-    }
-    fclose(file);
 }
 
 int main(int argc, char **argv)
@@ -173,9 +126,9 @@ int main(int argc, char **argv)
     grpc_feed_start();
     for (uint64_t i = 0; i < trials; i++) {
         make(&talk, &random);
-        if (argc > 3 && i < WRITTEN)
-            write_talk(&talk, argv[3], i);
-        damage(&talk, &random);
+        if (argc > 3 && i < TALK_WRITTEN)
+            talk_write(&talk, argv[3], "grpc", i);
+        talk_damage(&talk, &random);
         messages += grpc_feed_try(talk.bytes, talk.size);
     }
     grpc_feed_end();

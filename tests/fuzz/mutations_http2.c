@@ -9,34 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "fuzz/http2_feed.h"
-#include "http2/http2_frame.h"
+#include "fuzz/talk.h"
 
-enum { BYTES_MOST = 1 << 17, FRAMES_MOST = 24, WRITTEN = 64 };
-
-struct talk {
-    uint8_t bytes[BYTES_MOST];
-    size_t size;
-};
-
-static void put(struct talk *talk, const void *bytes, size_t size)
-{
-    if (talk->size + size > BYTES_MOST)
-        return;
-    memcpy(talk->bytes + talk->size, bytes, size);
-    talk->size += size;
-}
-
-static void put_frame(struct talk *talk, struct fletch_http2_head head, const uint8_t *payload)
-{
-    uint8_t bytes[FLETCH_HTTP2_HEAD_BYTES];
-    if (talk->size + sizeof bytes + head.length > BYTES_MOST)
-        return;
-    fletch_http2_head_write(bytes, &head);
-    put(talk, bytes, sizeof bytes);
-    put(talk, payload, head.length);
-}
+enum { FRAMES_MOST = 24 };
 
 /* Of the static table: POST, http, /; a literal. */
 static const uint8_t request_block[] = {0x83, 0x86, 0x84, 0x40, 1, 'x', 3, 'a', 'b', 'c'};
@@ -51,12 +27,12 @@ static void put_headers(struct talk *talk, struct fletch_random *random, uint32_
         fletch_random_below(random, 4) == 0 ? fletch_random_below(random, length) : length;
     uint8_t end = fletch_random_below(random, 6) == 0 ? FLETCH_HTTP2_END_STREAM : 0;
     uint8_t whole = cut == length ? FLETCH_HTTP2_END_HEADERS : 0;
-    put_frame(talk, (struct fletch_http2_head){cut, FLETCH_HTTP2_HEADERS, whole | end, id}, block);
+    talk_frame(talk, (struct fletch_http2_head){cut, FLETCH_HTTP2_HEADERS, whole | end, id}, block);
     if (cut != length)
-        put_frame(talk,
-                  (struct fletch_http2_head){length - cut, FLETCH_HTTP2_CONTINUATION,
-                                             FLETCH_HTTP2_END_HEADERS, id},
-                  block + cut);
+        talk_frame(talk,
+                   (struct fletch_http2_head){length - cut, FLETCH_HTTP2_CONTINUATION,
+                                              FLETCH_HTTP2_END_HEADERS, id},
+                   block + cut);
 }
 
 static void put_control(struct talk *talk, struct fletch_random *random, uint32_t id)
@@ -72,11 +48,11 @@ static void put_control(struct talk *talk, struct fletch_random *random, uint32_
     memset(payload, 0, sizeof payload);
     payload[1] = fletch_random_below(random, 4) == 0 ? (uint8_t)fletch_random_below(random, 8) : 4;
     fletch_http2_write_u32(payload + (type == 4 ? 2 : 0), (uint32_t)value);
-    put_frame(talk,
-              (struct fletch_http2_head){lengths[type], type,
-                                         (uint8_t)(fletch_random_below(random, 3) == 0),
-                                         is_connections && type != 3 ? 0 : id},
-              payload);
+    talk_frame(talk,
+               (struct fletch_http2_head){lengths[type], type,
+                                          (uint8_t)(fletch_random_below(random, 3) == 0),
+                                          is_connections && type != 3 ? 0 : id},
+               payload);
 }
 
 static void put_data(struct talk *talk, struct fletch_random *random, uint32_t id)
@@ -91,15 +67,14 @@ static void put_data(struct talk *talk, struct fletch_random *random, uint32_t i
         flags |= FLETCH_HTTP2_END_STREAM;
     if (fletch_random_below(random, 6) == 0)
         flags |= FLETCH_HTTP2_PADDED;
-    put_frame(talk, (struct fletch_http2_head){length, FLETCH_HTTP2_DATA, flags, id}, bytes);
+    talk_frame(talk, (struct fletch_http2_head){length, FLETCH_HTTP2_DATA, flags, id}, bytes);
 }
 
 static void make(struct talk *talk, struct fletch_random *random)
 {
     uint32_t frames = 1 + fletch_random_below(random, FRAMES_MOST);
-    talk->bytes[0] = (uint8_t)(fletch_random_below(random, 128) | 2);
-    talk->bytes[1] = (uint8_t)fletch_random_u64(random);
-    talk->size = 2;
+    uint8_t first = (uint8_t)(fletch_random_below(random, 128) | 2);
+    talk_begin(talk, first, (uint8_t)fletch_random_u64(random));
     uint32_t opened = 0;
     for (uint32_t i = 0; i < frames; i++) {
         uint32_t what = i == 0 ? 0 : fletch_random_below(random, 8);
@@ -112,28 +87,6 @@ static void make(struct talk *talk, struct fletch_random *random)
         else
             put_data(talk, random, fletch_random_below(random, 3) == 0 ? id : 1);
     }
-}
-
-static void damage(struct talk *talk, struct fletch_random *random)
-{
-    uint32_t changes = fletch_random_below(random, 3);
-    for (uint32_t i = 0; i < changes; i++)
-        talk->bytes[2 + fletch_random_below(random, (uint32_t)talk->size - 2)] ^=
-            (uint8_t)(1U << fletch_random_below(random, 8));
-    if (fletch_random_below(random, 8) == 0)
-        talk->size = 2 + fletch_random_below(random, (uint32_t)talk->size - 2);
-}
-
-static void write_talk(const struct talk *talk, const char *folder, uint64_t number)
-{
-    char path[4096];
-    (void)snprintf(path, sizeof path, "%s/http2-%" PRIu64, folder, number);
-    FILE *file = fopen(path, "wb");
-    if (file == NULL || fwrite(talk->bytes, 1, talk->size, file) != talk->size) {
-        perror(path);
-        exit(2);
-    }
-    fclose(file);
 }
 
 int main(int argc, char **argv)
@@ -149,9 +102,9 @@ int main(int argc, char **argv)
     http2_feed_start();
     for (uint64_t i = 0; i < trials; i++) {
         make(&talk, &random);
-        if (argc > 3 && i < WRITTEN)
-            write_talk(&talk, argv[3], i);
-        damage(&talk, &random);
+        if (argc > 3 && i < TALK_WRITTEN)
+            talk_write(&talk, argv[3], "http2", i);
+        talk_damage(&talk, &random);
         ended += http2_feed_try(talk.bytes, talk.size) >= 0;
     }
     http2_feed_end();

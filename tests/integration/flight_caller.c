@@ -16,6 +16,8 @@
 
 #include <fletching/arrow.h>
 
+#include "test_memory.h"
+
 #define MS_NS UINT64_C(1000000)
 
 enum { STREAMS_MOST = 128, BATCHES_MOST = 64, TEXT_BYTES = 64 };
@@ -545,14 +547,6 @@ static const struct command {
     {"many", many},     {"lost", lost},         {"endpoints", endpoints}, {"handshake", handshake},
 };
 
-static void check(enum fletch_status status, const struct fletch_error *error)
-{
-    if (status == FLETCH_OK)
-        return;
-    say_error(error);
-    exit(1);
-}
-
 static void run(struct caller *caller, const char *name)
 {
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
@@ -567,11 +561,12 @@ static void run(struct caller *caller, const char *name)
 int main(int argc, char **argv)
 {
     static const struct fletch_flight_header header = {"x-echo", "said", 4};
-    const struct fletch_account_options account = {.struct_size = sizeof account, .name = "caller"};
-    const struct fletch_buffer_pool_options pool_options = {.struct_size = sizeof pool_options};
+    struct test_memory memory = test_memory_begin("caller");
     struct fletch_flight_client_options options = {
         .struct_size = sizeof options,
         .location = argc > 1 ? argv[1] : NULL,
+        .pool = memory.pool,
+        .account = memory.account,
         .backoff_first_ns = 20 * MS_NS,
         .validation = FLETCH_VALIDATION_FULL,
     };
@@ -583,19 +578,14 @@ int main(int argc, char **argv)
         .argument_count = argc - 3,
         .arguments = argv + 3,
     };
-    struct fletch_budget *budget;
     struct fletch_error error;
     if (argc < 3)
         return 2;
-    check(fletch_budget_create(&account, NULL, &budget, &error), &error);
-    check(fletch_buffer_pool_create(&pool_options, NULL, &options.pool, &error), &error);
-    check(fletch_buffer_cache_open(options.pool, &cache, &error), &error);
-    options.account = fletch_budget_account(budget);
-    check(fletch_flight_client_create(&options, &caller.client, &error), &error);
+    test_memory_check(fletch_buffer_cache_open(memory.pool, &cache, &error), &error);
+    test_memory_check(fletch_flight_client_create(&options, &caller.client, &error), &error);
     run(&caller, argv[2]);
     fletch_flight_client_destroy(caller.client);
     fletch_buffer_cache_close(cache);
-    check(fletch_budget_destroy(budget, &error), &error);
-    check(fletch_buffer_pool_destroy(options.pool, &error), &error);
+    test_memory_end(&memory);
     return 0;
 }

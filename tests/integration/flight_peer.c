@@ -7,7 +7,6 @@
 
 #include <fletching/flight.h>
 
-#include <fletching/ipc.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,6 +16,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "test_memory.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -43,6 +44,7 @@ struct program {
     bool wants_token;
     bool is_on_loop;
     _Atomic unsigned cancelled; /* handlers that were told so */
+    _Atomic unsigned running;   /* handlers that hang */
     struct fletch_flight_session_option session;
     char session_name[NAME_BYTES];
 };
@@ -54,14 +56,6 @@ static void told_to_end(int number)
 {
     (void)number;
     has_been_told_to_end = 1;
-}
-
-static enum fletch_status refuse(enum fletch_status status, struct fletch_error *error,
-                                 const char *text)
-{
-    error->status = status;
-    (void)snprintf(error->message, sizeof error->message, "%s", text);
-    return status;
 }
 
 /* ---- flights ---- */
@@ -171,7 +165,7 @@ struct walk {
 static enum fletch_answer end_walk(enum fletch_status status, struct fletch_error *error,
                                    const char *text)
 {
-    (void)refuse(status, error, text);
+    (void)fletch_error_set(error, status, "%s", text);
     return FLETCH_CLOSED;
 }
 
@@ -361,7 +355,7 @@ static enum fletch_status authenticate(void *user, struct fletch_flight_stream *
     if (token == NULL && legacy != NULL)
         token = legacy->value;
     if (token == NULL || !fletch_flight_is_equal("token of arrow", token))
-        return refuse(FLETCH_UNAUTHENTICATED, error, "a token was expected");
+        return fletch_error_set(error, FLETCH_UNAUTHENTICATED, "a token was expected");
     return fletch_flight_stream_set_identity(stream, "arrow", error);
 }
 
@@ -372,7 +366,7 @@ static enum fletch_status admit(const struct fletch_flight_basic_auth *credentia
     bool is_password = fletch_flight_is_equal("flight", credentials->password);
     if (is_name && is_password)
         return FLETCH_OK;
-    return refuse(FLETCH_UNAUTHENTICATED, error, "no such name and password");
+    return fletch_error_set(error, FLETCH_UNAUTHENTICATED, "no such name and password");
 }
 
 /* By the header, or by a message with name and password. */
@@ -396,7 +390,7 @@ static enum fletch_status handshake(void *user, struct fletch_flight_stream *str
     }
     if (fletch_flight_stream_receive(stream, FLETCH_FLIGHT_HANDSHAKE, patience_ns, &made, error) !=
         FLETCH_DONE)
-        return refuse(FLETCH_UNAUTHENTICATED, error, "no message");
+        return fletch_error_set(error, FLETCH_UNAUTHENTICATED, "no message");
     request = made;
     const void *basic = NULL;
     enum fletch_status status =
@@ -437,10 +431,8 @@ static enum fletch_status send_info(struct program *program, struct fletch_fligh
     };
     for (size_t i = 0; i < flight->count; i++)
         info.total_records += fletch_batch_row_count(flight->batches[i].batch);
-    if (fletch_flight_stream_send(stream, FLETCH_FLIGHT_INFO, &info, patience_ns, error) !=
-        FLETCH_DONE)
-        return error->status;
-    return FLETCH_OK;
+    return fletch_flight_answer_status(
+        fletch_flight_stream_send(stream, FLETCH_FLIGHT_INFO, &info, patience_ns, error), error);
 }
 
 static struct flight *find_described(struct program *program,
@@ -451,7 +443,7 @@ static struct flight *find_described(struct program *program,
     struct flight *flight =
         is_path ? find(program, descriptor->path[0], strlen(descriptor->path[0])) : NULL;
     if (flight == NULL)
-        (void)refuse(FLETCH_NOT_FOUND, error, "no such flight");
+        (void)fletch_error_set(error, FLETCH_NOT_FOUND, "no such flight");
     return flight;
 }
 
@@ -487,10 +479,8 @@ static enum fletch_status get_schema(void *user, struct fletch_flight_stream *st
     if (flight == NULL)
         return error->status;
     const struct fletch_flight_schema_result result = {.schema = flight->schema};
-    return fletch_flight_stream_send(stream, FLETCH_FLIGHT_SCHEMA_RESULT, &result, 0, error) ==
-                   FLETCH_DONE
-               ? FLETCH_OK
-               : error->status;
+    return fletch_flight_answer_status(
+        fletch_flight_stream_send(stream, FLETCH_FLIGHT_SCHEMA_RESULT, &result, 0, error), error);
 }
 
 static enum fletch_status poll_flight_info(void *user, struct fletch_flight_stream *stream,
@@ -508,10 +498,8 @@ static enum fletch_status poll_flight_info(void *user, struct fletch_flight_stre
         .has_expiration = true,
         .expiration = {100, 0},
     };
-    return fletch_flight_stream_send(stream, FLETCH_FLIGHT_POLL_INFO, &poll, 0, error) ==
-                   FLETCH_DONE
-               ? FLETCH_OK
-               : error->status;
+    return fletch_flight_answer_status(
+        fletch_flight_stream_send(stream, FLETCH_FLIGHT_POLL_INFO, &poll, 0, error), error);
 }
 
 /* The ticket is the name, behind a word of what shall happen. */
@@ -534,7 +522,7 @@ static enum fletch_status do_get(void *user, struct fletch_flight_stream *stream
         name = space + 1;
     walk.flight = find(user, name, strlen(name));
     if (walk.flight == NULL)
-        return refuse(FLETCH_NOT_FOUND, error, "no such flight");
+        return fletch_error_set(error, FLETCH_NOT_FOUND, "no such flight");
     return start(user, stream, &walk, error);
 }
 
@@ -544,15 +532,15 @@ static enum fletch_status do_put(void *user, struct fletch_flight_stream *stream
 {
     struct walk walk = {.kind = WALK_PUT};
     if (descriptor->type != FLETCH_FLIGHT_DESCRIPTOR_PATH || descriptor->path_count == 0)
-        return refuse(FLETCH_INVALID_ARGUMENT, error, "a path was expected");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "a path was expected");
     if (strcmp(descriptor->path[0], "refused") == 0)
-        return refuse(FLETCH_PERMISSION_DENIED, error, "no puts here");
+        return fletch_error_set(error, FLETCH_PERMISSION_DENIED, "no puts here");
     char name[NAME_BYTES];
     (void)snprintf(name, sizeof name, "%s", descriptor->path[0]);
     walk.flight = make(name);
     enum fletch_status status = start(user, stream, &walk, error);
     if (strncmp(descriptor->path[0], name, sizeof name - 1) != 0)
-        return refuse(FLETCH_INTERNAL, error, "the descriptor has changed meanwhile");
+        return fletch_error_set(error, FLETCH_INTERNAL, "the descriptor has changed meanwhile");
     return status;
 }
 
@@ -576,10 +564,17 @@ static enum fletch_status reply(struct fletch_flight_stream *stream, const void 
                                 struct fletch_error *error)
 {
     const struct fletch_flight_bytes result = {data, bytes};
-    return fletch_flight_stream_send(stream, FLETCH_FLIGHT_RESULT, &result, patience_ns, error) ==
-                   FLETCH_DONE
-               ? FLETCH_OK
-               : error->status;
+    return fletch_flight_answer_status(
+        fletch_flight_stream_send(stream, FLETCH_FLIGHT_RESULT, &result, patience_ns, error),
+        error);
+}
+
+static enum fletch_status reply_number(struct fletch_flight_stream *stream, unsigned number,
+                                       struct fletch_error *error)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%u", number);
+    return reply(stream, text, strlen(text), error);
 }
 
 static enum fletch_status reply_encoded(struct fletch_flight_stream *stream,
@@ -595,7 +590,7 @@ static enum fletch_status reply_encoded(struct fletch_flight_stream *stream,
     return status;
 }
 
-/* Fails with the status that the body names by number, with details. */
+/* Fails with the status that the body names by number, with details unless it is a "refusal". */
 static enum fletch_status fail(struct fletch_flight_stream *stream,
                                const struct fletch_flight_action *action,
                                struct fletch_error *error)
@@ -603,7 +598,7 @@ static enum fletch_status fail(struct fletch_flight_stream *stream,
     const struct fletch_flight_end end = {
         .status = (enum fletch_status)atoi(action->body.data),
         .text = "it was to fail \xc3\xbc%",
-        .detail = {"de\0tail", 7},
+        .detail = {"de\0tail", strcmp(action->type, "refusal") == 0 ? 0 : 7},
     };
     return fletch_flight_stream_finish(stream, &end, error);
 }
@@ -612,9 +607,11 @@ static enum fletch_status fail(struct fletch_flight_stream *stream,
 static enum fletch_status hang(struct program *program, struct fletch_flight_stream *stream,
                                struct fletch_error *error)
 {
-    (void)refuse(FLETCH_ABORTED, error, "the client has gone");
+    (void)fletch_error_set(error, FLETCH_ABORTED, "the client has gone");
+    atomic_fetch_add(&program->running, 1);
     while (!fletch_flight_stream_is_over(stream))
         (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    atomic_fetch_sub(&program->running, 1);
     atomic_fetch_add(&program->cancelled, 1);
     return FLETCH_ABORTED;
 }
@@ -666,29 +663,27 @@ static enum fletch_status do_action(void *user, struct fletch_flight_stream *str
                                     struct fletch_error *error)
 {
     struct program *program = user;
-    char text[32];
     if (strcmp(action->type, "echo") == 0)
         return reply(stream, action->body.data, action->body.bytes, error);
     if (strcmp(action->type, "twice") == 0)
         return reply(stream, action->body.data, action->body.bytes, error) == FLETCH_OK
                    ? reply(stream, "", 0, error)
                    : error->status;
-    if (strcmp(action->type, "fail") == 0)
+    if (strcmp(action->type, "fail") == 0 || strcmp(action->type, "refusal") == 0)
         return fail(stream, action, error);
     if (strcmp(action->type, "hang") == 0)
         return hang(program, stream, error);
     if (strcmp(action->type, "call") == 0)
         return tell_call(stream, error);
-    if (strcmp(action->type, "cancelled") == 0) {
-        (void)snprintf(text, sizeof text, "%u", atomic_load(&program->cancelled));
-        return reply(stream, text, strlen(text), error);
-    }
+    if (strcmp(action->type, "cancelled") == 0)
+        return reply_number(stream, atomic_load(&program->cancelled), error);
+    if (strcmp(action->type, "running") == 0)
+        return reply_number(stream, atomic_load(&program->running), error);
     if (strcmp(action->type, FLETCH_FLIGHT_CANCEL_FLIGHT_INFO) == 0)
         return cancel_info(stream, action, error);
     if (strcmp(action->type, FLETCH_FLIGHT_RENEW_FLIGHT_ENDPOINT) == 0)
         return renew(stream, action, error);
-    (void)snprintf(error->message, sizeof error->message, "no action '%.100s'", action->type);
-    return error->status = FLETCH_UNIMPLEMENTED;
+    return fletch_error_set(error, FLETCH_UNIMPLEMENTED, "no action '%.100s'", action->type);
 }
 
 static enum fletch_status list_actions(void *user, struct fletch_flight_stream *stream,
@@ -696,30 +691,24 @@ static enum fletch_status list_actions(void *user, struct fletch_flight_stream *
 {
     static const struct fletch_flight_action_type types[] = {{"echo", "says it again"},
                                                              {"fail", "fails"}};
+    enum fletch_status status = FLETCH_OK;
     (void)user;
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (fletch_flight_stream_send(stream, FLETCH_FLIGHT_ACTION_TYPE, &types[i], patience_ns,
-                                      error) != FLETCH_DONE)
-            return error->status;
-    return FLETCH_OK;
+    for (size_t i = 0; i < sizeof types / sizeof types[0] && status == FLETCH_OK; i++)
+        status =
+            fletch_flight_answer_status(fletch_flight_stream_send(stream, FLETCH_FLIGHT_ACTION_TYPE,
+                                                                  &types[i], patience_ns, error),
+                                        error);
+    return status;
 }
 
 /* ---- the program ---- */
-
-static void check(enum fletch_status status, const struct fletch_error *error)
-{
-    if (status == FLETCH_OK)
-        return;
-    fprintf(stderr, "flight_peer: %s\n", error->message);
-    exit(1);
-}
 
 static void serve(struct program *program, struct fletch_flight_server_options *options)
 {
     struct fletch_error error;
     /* Handlers may be called before it returns. */
     pthread_mutex_lock(&program->mutex);
-    check(fletch_flight_server_create(options, &program->server, &error), &error);
+    test_memory_check(fletch_flight_server_create(options, &program->server, &error), &error);
     pthread_mutex_unlock(&program->mutex);
     printf("%s\n", fletch_flight_server_location(program->server));
     fflush(stdout);
@@ -751,16 +740,14 @@ int main(int argc, char **argv)
         .list_actions = list_actions,
     };
     struct program program = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-    struct fletch_budget *budget;
-    struct fletch_buffer_pool *pool;
-    struct fletch_error error;
+    struct test_memory memory = test_memory_begin("peer");
     char location[160];
-    const struct fletch_buffer_pool_options pool_options = {.struct_size = sizeof pool_options};
-    const struct fletch_account_options account = {.struct_size = sizeof account, .name = "peer"};
     struct fletch_flight_server_options options = {
         .struct_size = sizeof options,
         .handlers = &handlers,
         .user = &program,
+        .pool = memory.pool,
+        .account = memory.account,
         .loop_count = 2,
         .validation = FLETCH_VALIDATION_FULL,
     };
@@ -776,13 +763,8 @@ int main(int argc, char **argv)
                 options.location = location;
     }
     options.run_mode = program.is_on_loop ? FLETCH_FLIGHT_ON_LOOP : FLETCH_FLIGHT_ON_WORKER;
-    check(fletch_budget_create(&account, NULL, &budget, &error), &error);
-    check(fletch_buffer_pool_create(&pool_options, NULL, &pool, &error), &error);
-    options.pool = pool;
-    options.account = fletch_budget_account(budget);
     signal(SIGTERM, told_to_end);
     serve(&program, &options);
-    check(fletch_budget_destroy(budget, &error), &error);
-    check(fletch_buffer_pool_destroy(pool, &error), &error);
+    test_memory_end(&memory);
     return 0;
 }

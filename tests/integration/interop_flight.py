@@ -73,6 +73,14 @@ def fields_of(data):
     return found
 
 
+def details_of(code, name):
+    """google.rpc.Status of the action "fail": its detail is a google.protobuf.BytesValue."""
+    value = field(1, b"type.googleapis.com/google.protobuf.BytesValue") + \
+        field(2, field(1, b"de\0tail"))
+    return b"\x08" + varint(code) + field(2, f"{name}: it was to fail ü%".encode()) + \
+        field(3, value)
+
+
 class Middleware(flight.ClientMiddlewareFactory):
     """Sends a header and notes what comes back under its name."""
 
@@ -330,8 +338,12 @@ class Workers(Case):
                  "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"]
         for code, kind in expected.items():
             with self.assertRaises(kind) as caught:
+                self.action("refusal", str(code).encode())
+            self.assertIn(f"{names[code]}: it was to fail ü%", str(caught.exception))
+            with self.assertRaises(flight.FlightError) as caught:  # with details all are those
                 self.action("fail", str(code).encode())
             self.assertIn(f"{names[code]}: it was to fail ü%", str(caught.exception))
+            self.assertEqual(caught.exception.extra_info, details_of(code, names[code]))
 
     def test_error_in_the_middle_of_a_get(self):
         self.put("half", [numbers(10), numbers(10)])
@@ -495,6 +507,18 @@ class Authentication(Case):
         with self.assertRaises(flight.FlightUnauthenticatedError):
             self.client.do_get(flight.Ticket(b"none")).read_all()
 
+    @unittest.skipIf(grpc is None, "grpcio is not installed")
+    def test_trailers_of_a_refusal(self):
+        with grpc.insecure_channel(self.peer.location.removeprefix("grpc://")) as channel:
+            with self.assertRaises(grpc.RpcError) as caught:
+                channel.unary_unary(SERVICE + "GetFlightInfo")(b"", timeout=SECONDS)
+            check = channel.unary_unary("/grpc.health.v1.Health/Check")
+            self.assertEqual(check(b"", timeout=SECONDS), b"\x08\x01")
+        trailers = dict(caught.exception.trailing_metadata())
+        self.assertEqual(trailers["x-arrow-status"], "5")
+        self.assertEqual(trailers["x-arrow-status-message-bin"],
+                         b"UNAUTHENTICATED: a token was expected")
+
     def test_basic_to_bearer(self):
         pair = self.client.authenticate_basic_token(b"arrow", b"flight")
         self.assertEqual(pair, (b"authorization", b"Bearer token of arrow"))
@@ -650,6 +674,67 @@ class PlainGrpc(Case):
         self.assertEqual(trailers["x-arrow-status-message-bin"],
                          "RESOURCE_EXHAUSTED: it was to fail ü%".encode())
         self.assertEqual(trailers["x-arrow-status-detail-bin"], b"de\0tail")
+        self.assertEqual(trailers["grpc-status-details-bin"],
+                         details_of(8, "RESOURCE_EXHAUSTED"))
+
+    def assert_arrow_trailers(self, failure, arrow, text):
+        """Ours, and nothing that was not there to be told."""
+        trailers = dict(failure.trailing_metadata())
+        self.assertEqual(trailers["x-arrow-status"], arrow)
+        message = trailers["x-arrow-status-message-bin"].decode()
+        self.assertEqual(message, failure.details())
+        self.assertTrue(message.startswith(failure.code().name + ": "), message)
+        self.assertIn(text, message)
+        self.assertNotIn("x-arrow-status-detail-bin", trailers)
+        self.assertNotIn("grpc-status-details-bin", trailers)
+
+    def test_trailers_of_early_refusals(self):
+        codes = grpc.StatusCode
+        begin = self.descriptor(b"bad")
+        for method, messages, code, arrow, text in (
+                ("Other", [b""], codes.UNIMPLEMENTED, "10", "no method"),
+                ("GetFlightInfo", [b""], codes.INVALID_ARGUMENT, "4", "neither path nor command"),
+                ("GetFlightInfo", [], codes.INVALID_ARGUMENT, "4", "without a request"),
+                ("DoPut", [field(3, b"m")], codes.INVALID_ARGUMENT, "4", "without a descriptor"),
+                ("DoPut", [begin, b"\x12\xff\x7f"], codes.INVALID_ARGUMENT, "4", "malformed"),
+                ("DoGet", [b"\x0a\x05abc"], codes.INVALID_ARGUMENT, "4", "malformed"),
+                ("DoPut", [begin, b"\x12" + varint(1 << 40) + b"x" * 9000],
+                 codes.INVALID_ARGUMENT, "4", "longer than")):
+            self.assert_arrow_trailers(self.fails(method, messages, code, text), arrow, text)
+        with self.assertRaises(grpc.RpcError) as caught:
+            self.channel.unary_unary("/some.other.Service/Method")(b"", timeout=SECONDS)
+        self.assert_arrow_trailers(caught.exception, "10", "no method '/some.other.Service/Method'")
+
+    def test_trailers_of_calls_that_are_cut_off(self):
+        request = field(1, b"hang")
+        call = self.channel.unary_stream(SERVICE + "DoAction")(request, timeout=SECONDS)
+        while self.action("running") == [b"0"]:
+            time.sleep(0.01)
+        self.peer.process.terminate()
+        with self.assertRaises(grpc.RpcError) as caught:
+            list(call)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.UNAVAILABLE)
+        self.assert_arrow_trailers(caught.exception, "5", "the server has been shut down")
+
+    def test_health(self):
+        health = "/grpc.health.v1.Health/"
+        check = self.channel.unary_unary(health + "Check")
+        service = field(1, b"arrow.flight.protocol.FlightService")
+        self.assertEqual(check(b"", timeout=SECONDS), b"\x08\x01")
+        self.assertEqual(check(service, timeout=SECONDS), b"\x08\x01")
+        with self.assertRaises(grpc.RpcError) as caught:
+            check(field(1, b"other"), timeout=SECONDS)
+        self.assert_arrow_trailers(caught.exception, "2", "no such service")
+        watches = [self.channel.unary_stream(health + "Watch")(request, timeout=SECONDS)
+                   for request in (b"", service)]
+        for watch in watches:
+            self.assertEqual(next(watch), b"\x08\x01")
+        self.peer.process.terminate()
+        for watch in watches:
+            self.assertEqual(next(watch), b"\x08\x02")  # not serving
+            with self.assertRaises(grpc.RpcError) as caught:
+                next(watch)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.UNAVAILABLE)
 
     def test_poll(self):
         self.put("poll", [numbers(1)])

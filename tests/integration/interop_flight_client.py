@@ -1,6 +1,7 @@
 """Our client of Flight against servers: Flight C++ (as pyarrow brings it along), and our own.
 Arguments: the programs flight_caller and flight_peer."""
 
+import concurrent.futures
 import os
 import signal
 import socket
@@ -19,6 +20,11 @@ try:
 except ImportError as missing:
     print(f"skipped: {missing}; scripts/install-python.sh installs it")
     sys.exit(SKIPPED)
+
+try:
+    import grpc
+except ImportError:
+    grpc = None
 
 CALLER = PEER = ""
 HOST = "127.0.0.1"
@@ -415,6 +421,41 @@ class Ours(Case):
     def test_handshake(self):
         self.assertEqual(self.call("handshake", "arrow", "flight")[-2:],
                          ["token token of arrow", "end OK"])
+
+
+@unittest.skipIf(grpc is None, "grpcio is not installed")
+class DetailsOfGrpc(unittest.TestCase):
+    """A server that knows gRPC's statuses, and nothing of Arrow's."""
+
+    def told(self, details):
+        """What the caller says of a call that fails with these bytes as its details."""
+        def fail(_, context):
+            context.set_trailing_metadata((("grpc-status-details-bin", details),))
+            context.abort(grpc.StatusCode.ABORTED, "it was to fail")
+
+        handler = grpc.unary_unary_rpc_method_handler(fail)
+        server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
+            "arrow.flight.protocol.FlightService", {"GetFlightInfo": handler}),))
+        port = server.add_insecure_port(f"{HOST}:0")
+        server.start()
+        done = subprocess.run([CALLER, f"grpc://{HOST}:{port}", "info", "some"], timeout=SECONDS,
+                              capture_output=True, env=environment())
+        server.stop(None).wait()
+        detail, separator, end = done.stdout.partition(b"\nerror ABORTED: ")
+        self.assertEqual((separator[:1], end), (b"\n", b"it was to fail\n"))
+        self.assertEqual(done.returncode, 0)
+        return detail
+
+    def test_of_one_value(self):
+        value = b"\x0a\x2etype.googleapis.com/google.protobuf.BytesValue\x12\x0a\x0a\x08the word"
+        details = b"\x08\x0a\x12\x05to go\x1a" + bytes([len(value)]) + value
+        self.assertEqual(self.told(details), b"detail the word")
+
+    def test_of_another_type(self):
+        value = b"\x0a\x1atype.googleapis.com/some.Type\x12\x03\x0a\x01x"
+        details = b"\x08\x0a\x1a" + bytes([len(value)]) + value
+        self.assertEqual(self.told(details), b"detail " + details)
 
 
 class Killed(unittest.TestCase):

@@ -17,26 +17,11 @@ void interop_set_location(const char *location)
 
 /* ---- what scenarios have in common ---- */
 
-static enum fletch_status refuse(struct fletch_error *error, enum fletch_status status,
-                                 const char *text)
-{
-    error->status = status;
-    (void)snprintf(error->message, sizeof error->message, "%s", text);
-    return status;
-}
-
-static enum fletch_status of_answer(enum fletch_answer answer, struct fletch_error *error)
-{
-    if (answer == FLETCH_DONE)
-        return FLETCH_OK;
-    return answer == FLETCH_CLOSED ? error->status
-                                   : refuse(error, FLETCH_DEADLINE_EXCEEDED, "the client waits");
-}
-
 static enum fletch_status send(struct fletch_flight_stream *stream, enum fletch_flight_message kind,
                                const void *message, struct fletch_error *error)
 {
-    return of_answer(fletch_flight_stream_send(stream, kind, message, WAIT_NS, error), error);
+    return fletch_flight_answer_status(
+        fletch_flight_stream_send(stream, kind, message, WAIT_NS, error), error);
 }
 
 /* An info of this schema, which it gives back. */
@@ -72,7 +57,8 @@ static enum fletch_status write_numbers(struct fletch_flight_stream *stream, con
     const struct fletch_flight_output output = {.batch = interop_batch(schema, values, count)};
     enum fletch_status status = fletch_flight_stream_begin(stream, schema, NULL, error);
     if (status == FLETCH_OK)
-        status = of_answer(fletch_flight_stream_write(stream, WAIT_NS, &output, error), error);
+        status = fletch_flight_answer_status(
+            fletch_flight_stream_write(stream, WAIT_NS, &output, error), error);
     fletch_batch_release(NULL, output.batch);
     fletch_schema_release(schema);
     return status;
@@ -129,27 +115,28 @@ static enum fletch_status base_put(void *user, struct fletch_flight_stream *stre
     enum fletch_answer answer;
     (void)user;
     if (descriptor->type != FLETCH_FLIGHT_DESCRIPTOR_PATH || descriptor->path_count == 0)
-        return refuse(error, FLETCH_INVALID_ARGUMENT, "the descriptor is no path");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "the descriptor is no path");
     struct flight *flight = flight_anew(descriptor->path[0]);
     if (flight == NULL)
-        return refuse(error, FLETCH_RESOURCE_EXHAUSTED, "too many flights, or too long a name");
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED,
+                                "too many flights, or too long a name");
     answer = fletch_flight_stream_schema(stream, WAIT_NS, &schema, error);
     if (answer != FLETCH_DONE)
-        return of_answer(answer, error);
+        return fletch_flight_answer_status(answer, error);
     flight->schema = fletch_schema_acquire(schema);
     while ((answer = fletch_flight_stream_read(stream, WAIT_NS, &data, error)) == FLETCH_DONE) {
         if (data.batch == NULL)
             continue;
         if (flight->batch_count == BATCHES_MOST) {
             fletch_batch_release(NULL, data.batch);
-            return refuse(error, FLETCH_RESOURCE_EXHAUSTED, "too many batches");
+            return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "too many batches");
         }
         flight->batches[flight->batch_count++] = data.batch;
         if (data.app_metadata.bytes > 0 &&
             send(stream, FLETCH_FLIGHT_PUT_RESULT, &data.app_metadata, error) != FLETCH_OK)
             return error->status;
     }
-    return of_answer(answer, error);
+    return fletch_flight_answer_status(answer, error);
 }
 
 static enum fletch_status base_info(void *user, struct fletch_flight_stream *stream,
@@ -161,7 +148,7 @@ static enum fletch_status base_info(void *user, struct fletch_flight_stream *str
     if (descriptor->type == FLETCH_FLIGHT_DESCRIPTOR_PATH && descriptor->path_count > 0)
         flight = flight_of(interop_text(descriptor->path[0]));
     if (flight == NULL)
-        return refuse(error, FLETCH_NOT_FOUND, "there is no such flight");
+        return fletch_error_set(error, FLETCH_NOT_FOUND, "there is no such flight");
     const struct fletch_flight_endpoint endpoint = {
         .ticket = interop_text(flight->name), .locations = &own_location, .location_count = 1};
     struct fletch_flight_info info = {
@@ -179,14 +166,15 @@ static enum fletch_status base_get(void *user, struct fletch_flight_stream *stre
     const struct flight *flight = flight_of(*ticket);
     (void)user;
     if (flight == NULL)
-        return refuse(error, FLETCH_NOT_FOUND, "there is no such flight");
+        return fletch_error_set(error, FLETCH_NOT_FOUND, "there is no such flight");
     enum fletch_status status = fletch_flight_stream_begin(stream, flight->schema, NULL, error);
     for (size_t i = 0; i < flight->batch_count && status == FLETCH_OK; i++) {
         char number[24];
         (void)snprintf(number, sizeof number, "%zu", i);
         const struct fletch_flight_output output = {.batch = flight->batches[i],
                                                     .app_metadata = interop_text(number)};
-        status = of_answer(fletch_flight_stream_write(stream, WAIT_NS, &output, error), error);
+        status = fletch_flight_answer_status(
+            fletch_flight_stream_write(stream, WAIT_NS, &output, error), error);
     }
     return status;
 }
@@ -203,7 +191,7 @@ static enum fletch_status echo_exchange(void *user, struct fletch_flight_stream 
     bool is_begun = false;
     (void)user;
     if (!interop_is(descriptor->command, "echo"))
-        return refuse(error, FLETCH_INVALID_ARGUMENT, "the command is not \"echo\"");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "the command is not \"echo\"");
     while ((answer = fletch_flight_stream_read(stream, WAIT_NS, &data, error)) == FLETCH_DONE) {
         const struct fletch_flight_output output = {.batch = data.batch,
                                                     .app_metadata = data.app_metadata};
@@ -212,15 +200,16 @@ static enum fletch_status echo_exchange(void *user, struct fletch_flight_stream 
             is_begun = true;
             answer = fletch_flight_stream_schema(stream, 0, &schema, error);
             status = answer == FLETCH_DONE ? fletch_flight_stream_begin(stream, schema, NULL, error)
-                                           : of_answer(answer, error);
+                                           : fletch_flight_answer_status(answer, error);
         }
         if (status == FLETCH_OK)
-            status = of_answer(fletch_flight_stream_write(stream, WAIT_NS, &output, error), error);
+            status = fletch_flight_answer_status(
+                fletch_flight_stream_write(stream, WAIT_NS, &output, error), error);
         fletch_batch_release(NULL, data.batch);
         if (status != FLETCH_OK)
             return status;
     }
-    return of_answer(answer, error);
+    return fletch_flight_answer_status(answer, error);
 }
 
 /* ---- auth:basic_proto ---- */
@@ -231,7 +220,7 @@ static enum fletch_status basic_handshake(void *user, struct fletch_flight_strea
     const void *message, *credentials;
     enum fletch_status status;
     (void)user;
-    status = of_answer(
+    status = fletch_flight_answer_status(
         fletch_flight_stream_receive(stream, FLETCH_FLIGHT_HANDSHAKE, WAIT_NS, &message, error),
         error);
     if (status != FLETCH_OK)
@@ -248,7 +237,7 @@ static enum fletch_status basic_handshake(void *user, struct fletch_flight_strea
     fletch_flight_release(credentials);
     const struct fletch_flight_handshake token = {.payload = interop_text("arrow")};
     return is_right ? send(stream, FLETCH_FLIGHT_HANDSHAKE, &token, error)
-                    : refuse(error, FLETCH_UNAUTHENTICATED, "wrong name or password");
+                    : fletch_error_set(error, FLETCH_UNAUTHENTICATED, "wrong name or password");
 }
 
 static enum fletch_status basic_authenticate(void *user, struct fletch_flight_stream *stream,
@@ -259,7 +248,7 @@ static enum fletch_status basic_authenticate(void *user, struct fletch_flight_st
     (void)user;
     (void)method;
     if (token == NULL || !fletch_flight_is_equal("arrow", token->value))
-        return refuse(error, FLETCH_UNAUTHENTICATED, "invalid token");
+        return fletch_error_set(error, FLETCH_UNAUTHENTICATED, "invalid token");
     return fletch_flight_stream_set_identity(stream, "arrow", error);
 }
 
@@ -298,7 +287,7 @@ static enum fletch_status middleware_info(void *user, struct fletch_flight_strea
                                       .total_bytes = -1};
     (void)user;
     if (!interop_is(descriptor->command, "success"))
-        return refuse(error, FLETCH_UNKNOWN, "unknown");
+        return fletch_error_set(error, FLETCH_UNKNOWN, "unknown");
     return send_info(stream, &info, interop_schema(NULL, NULL), error);
 }
 
@@ -333,7 +322,7 @@ static enum fletch_status ordered_get(void *user, struct fletch_flight_stream *s
         for (size_t i = 0; i < 3; i++)
             values[i] *= 10;
     }
-    return refuse(error, FLETCH_INVALID_ARGUMENT, "there is no such ticket");
+    return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "there is no such ticket");
 }
 
 /* ---- expiration_time ---- */
@@ -388,12 +377,12 @@ static enum fletch_status expiration_get(void *user, struct fletch_flight_stream
     struct expiring *wanted = expiring_of(*ticket);
     (void)user;
     if (wanted == NULL)
-        return refuse(error, FLETCH_INVALID_ARGUMENT, "there is no such ticket");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "there is no such ticket");
     if (wanted->is_cancelled)
-        return refuse(error, FLETCH_INVALID_ARGUMENT, "it was cancelled");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "it was cancelled");
     if (wanted->expires ? is_past(wanted->end) : wanted->was_got)
-        return refuse(error, FLETCH_INVALID_ARGUMENT,
-                      wanted->expires ? "it has expired" : "it can be read once");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT,
+                                wanted->expires ? "it has expired" : "it can be read once");
     const uint32_t number = (uint32_t)(wanted - expiring);
     wanted->was_got = true;
     return write_numbers(stream, "I", &number, 1, error);
@@ -436,7 +425,7 @@ static enum fletch_status renew_endpoint(struct fletch_flight_stream *stream,
     struct expiring *wanted = expiring_of(endpoint->ticket);
     char ticket[256];
     if (wanted == NULL)
-        return refuse(error, FLETCH_INVALID_ARGUMENT, "there is no such ticket");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "there is no such ticket");
     (void)snprintf(ticket, sizeof ticket, "%s: renewed (+ 10 seconds)",
                    (const char *)endpoint->ticket.data);
     wanted->end = interop_time(10);
@@ -454,7 +443,7 @@ static enum fletch_status expiration_action(void *user, struct fletch_flight_str
     const void *request;
     (void)user;
     if (!cancels && strcmp(action->type, FLETCH_FLIGHT_RENEW_FLIGHT_ENDPOINT) != 0)
-        return refuse(error, FLETCH_INVALID_ARGUMENT, "there is no such action");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "there is no such action");
     enum fletch_status status =
         fletch_flight_decode(cancels ? FLETCH_FLIGHT_CANCEL_REQUEST : FLETCH_FLIGHT_RENEW_REQUEST,
                              action->body, NULL, &request, error);
@@ -528,7 +517,7 @@ static enum fletch_status metadata_info(void *user, struct fletch_flight_stream 
                                       .app_metadata = descriptor->command};
     (void)user;
     if (descriptor->type != FLETCH_FLIGHT_DESCRIPTOR_COMMAND)
-        return refuse(error, FLETCH_INVALID_ARGUMENT, "the descriptor is no command");
+        return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "the descriptor is no command");
     return send_info(stream, &info, interop_schema("number", "I"), error);
 }
 
@@ -580,7 +569,7 @@ static enum fletch_status session_authenticate(void *user, struct fletch_flight_
     while (number < SESSIONS_MOST && sessions[number].is_open)
         number++;
     if (number == SESSIONS_MOST)
-        return refuse(error, FLETCH_RESOURCE_EXHAUSTED, "too many sessions");
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "too many sessions");
     sessions[number].is_open = true;
     (void)snprintf(text, sizeof text, COOKIE "%zu", number);
     if (fletch_flight_stream_set_identity(stream, text + strlen(COOKIE), error) != FLETCH_OK)
@@ -613,14 +602,14 @@ static enum fletch_status session_set(struct fletch_flight_stream *stream,
     struct fletch_flight_session_errors answer = {refused, 0};
     const void *request;
     if (session->request_count == REQUESTS_MOST)
-        return refuse(error, FLETCH_RESOURCE_EXHAUSTED, "too many requests");
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "too many requests");
     if (fletch_flight_decode(FLETCH_FLIGHT_SESSION_OPTIONS, action->body, NULL, &request, error) !=
         FLETCH_OK)
         return error->status;
     session->requests[session->request_count++] = request;
     const struct fletch_flight_session_options *wanted = request;
     if (wanted->option_count + session->option_count > OPTIONS_MOST)
-        return refuse(error, FLETCH_RESOURCE_EXHAUSTED, "too many options");
+        return fletch_error_set(error, FLETCH_RESOURCE_EXHAUSTED, "too many options");
     for (size_t i = 0; i < wanted->option_count; i++) {
         const struct fletch_flight_session_option *option = &wanted->options[i];
         enum fletch_flight_session_refusal refusal = FLETCH_FLIGHT_SESSION_UNSPECIFIED;
@@ -659,7 +648,7 @@ static enum fletch_status session_action(void *user, struct fletch_flight_stream
         session_close(session_now(stream));
         return send_result(stream, FLETCH_FLIGHT_OUTCOME, &outcome, error);
     }
-    return refuse(error, FLETCH_INVALID_ARGUMENT, "there is no such action");
+    return fletch_error_set(error, FLETCH_INVALID_ARGUMENT, "there is no such action");
 }
 
 /* ---- all of them ---- */

@@ -8,13 +8,14 @@
 
 /* The edges of flight/connection_pool.h, with one slot: connection_pool_e1, an address that is
  * found as it was written; connection_pool_e2, a slot that is used after it was freed;
- * connection_pool_e3, one that is closed after it was used. */
+ * connection_pool_e3, one that is closed after it was used; connection_pool_e4, one that is asked
+ * for after it was asked for. */
 
 enum { ROUNDS = 30000, NO_SLOT = 1 };
 
 static struct test_arguments arguments;
-static const struct fletch_pool_address first = {"first.example:1234", 18};
-static const struct fletch_pool_address second = {"second.example:12", 17};
+static const struct fletch_pool_address first = {.text = "first.example:1234", .bytes = 18};
+static const struct fletch_pool_address second = {.text = "second.example:12", .bytes = 17};
 
 struct state {
     struct fletch_connection_pool pool;
@@ -26,6 +27,9 @@ struct state {
     uint64_t seen[2];
     uint64_t seen_at_close;
     char text[2][FLETCH_POOL_ADDRESS_BYTES];
+    uint64_t answer;      /* who is asked writes it, who asks again reads it */
+    uint64_t found_asked; /* as the second asking has read it */
+    uint32_t times_asked;
 };
 
 static void close_slot(void *context, uint32_t slot)
@@ -37,6 +41,14 @@ static void close_slot(void *context, uint32_t slot)
     fletch_connection_pool_free(&state->pool, slot);
 }
 
+static void note_asked(void *context, uint32_t slot)
+{
+    struct state *state = context;
+    (void)slot;
+    if (state->times_asked++ > 0)
+        state->found_asked = state->answer;
+}
+
 static void make(void *context)
 {
     struct state *state = context;
@@ -45,6 +57,7 @@ static void make(void *context)
         .connections_per_address = 1,
         .users_per_connection = 2,
         .evicted = close_slot,
+        .asked = note_asked,
         .context = state,
     };
     state->round = 0;
@@ -60,6 +73,37 @@ static void reset(void *context)
     state->round++;
     state->was_closed = state->was_found[0] = state->was_found[1] = false;
     state->memory = state->used = 0;
+    state->answer = state->found_asked = state->times_asked = 0;
+}
+
+/* A slot whose host does not answer, one who waits for it, and one who has asked for it. */
+static void reset_asked(void *context)
+{
+    struct state *state = context;
+    uint32_t slot = NO_SLOT;
+    if (fletch_connection_pool_state(&state->pool, 0) == FLETCH_POOL_ASKED)
+        (void)fletch_connection_pool_give_up(&state->pool, 0, FLETCH_POOL_PAUSED);
+    if (fletch_connection_pool_users(&state->pool, 0) > 0)
+        fletch_connection_pool_leave(&state->pool, 0, 0);
+    reset(context);
+    (void)fletch_connection_pool_try_acquire(&state->pool, &first, &slot);
+    fletch_connection_pool_set_state(&state->pool, 0, FLETCH_POOL_PAUSED);
+    (void)fletch_connection_pool_try_acquire(&state->pool, &second, &slot);
+}
+
+static void answer(void *context)
+{
+    struct state *state = context;
+    state->answer = state->round;
+    (void)fletch_connection_pool_give_up(&state->pool, 0, FLETCH_POOL_PAUSED);
+}
+
+static void ask_again(void *context)
+{
+    struct state *state = context;
+    uint32_t slot = NO_SLOT;
+    for (int i = 0; i < 100 && state->times_asked == 1; i++)
+        (void)fletch_connection_pool_try_acquire(&state->pool, &second, &slot);
 }
 
 static void use(struct state *state, int role, const struct fletch_pool_address *address)
@@ -172,12 +216,46 @@ static void connection_pool_e3(void **unused)
     run("connection_pool_e3", use_second, outcome_closed);
 }
 
+enum { ASKED_AGAIN, NOT_ASKED, EARLY_ASK };
+static const struct litmus_outcome outcomes_asked[] = {
+    [ASKED_AGAIN] = {"asked again", LITMUS_ACCEPTABLE, "after the answer"},
+    [NOT_ASKED] = {"not asked again", LITMUS_INTERESTING, "there was no answer yet"},
+    [EARLY_ASK] = {"asked before the answer", LITMUS_FORBIDDEN, "E4: asked while it is asked"},
+};
+
+static size_t outcome_asked(void *context)
+{
+    const struct state *state = context;
+    if (state->times_asked == 1)
+        return NOT_ASKED;
+    return state->found_asked == state->round ? ASKED_AGAIN : EARLY_ASK;
+}
+
+static void connection_pool_e4(void **unused)
+{
+    const struct litmus_test test = {
+        .name = "connection_pool_e4",
+        .state_bytes = sizeof(struct state),
+        .make = make,
+        .reset = reset_asked,
+        .end = end,
+        .roles = {answer, ask_again},
+        .role_count = 2,
+        .outcome = outcome_asked,
+        .outcomes = outcomes_asked,
+        .outcome_count = sizeof outcomes_asked / sizeof outcomes_asked[0],
+    };
+    (void)unused;
+    assert_true(litmus_run(&test, ROUNDS * arguments.scale, arguments.seed));
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connection_pool_e1),
         cmocka_unit_test(connection_pool_e2),
         cmocka_unit_test(connection_pool_e3),
+        cmocka_unit_test(connection_pool_e4),
     };
     arguments = test_arguments_read(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

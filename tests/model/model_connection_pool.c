@@ -10,6 +10,9 @@
  *              two, one of which is there all the time
  *   READY      one that comes and goes, while the connection is made and lost, and closed when idle
  *   SPREAD     threads of one address that may have two connections
+ *   STEAL      one that needs the only slot, whose idle connection is made and lost meanwhile
+ *   ASK        the same, while another waits for the slot's host, who leaves when he is asked for
+ *              the ANSWERS-th time; a second one comes to that host, TWINS: or needs the slot too
  *
  * USERS      threads that acquire, 1 to 3
  * TURNS      times that each of them does so
@@ -23,7 +26,7 @@
 
 #include "harness.h"
 
-enum { SHARE, COLLIDE, EVICT, IDLE, LIMIT, READY, SPREAD };
+enum { SHARE, COLLIDE, EVICT, IDLE, LIMIT, READY, SPREAD, STEAL, ASK };
 #ifndef PLAN
 #define PLAN SHARE
 #endif
@@ -45,15 +48,24 @@ enum { SHARE, COLLIDE, EVICT, IDLE, LIMIT, READY, SPREAD };
 #ifndef TOGETHER
 #define TOGETHER 0
 #endif
+#ifndef ANSWERS
+#define ANSWERS 1
+#endif
+#ifndef TWINS
+#define TWINS 0
+#endif
 
 static struct fletch_connection_pool pool;
 /* What a connection has, which its users read and who closes it writes. */
 static uint64_t closed[SLOTS];
 static _Atomic uint64_t users_now; /* LIMIT */
 static _Atomic uint64_t arrived;   /* TOGETHER */
+static _Atomic uint64_t asked;     /* ASK: times */
+static uint64_t task;              /* ASK: of who asks, then of who answers */
+static _Atomic uint64_t gone;      /* users */
 
 /* The first two have the same tag, and look at the same one of two slots first. */
-static const struct fletch_pool_address addresses[] = {{"vn", 2}, {"y3", 2}};
+static const struct fletch_pool_address addresses[] = {{"vn", 2, false}, {"y3", 2, false}};
 
 static void close_slot(void *context, uint32_t slot)
 {
@@ -63,9 +75,20 @@ static void close_slot(void *context, uint32_t slot)
     fletch_connection_pool_free(&pool, slot);
 }
 
+/* Once for each answer: the task is posted by one after the other. */
+static void note_asked(void *context, uint32_t slot)
+{
+    (void)context;
+    harness_assert(slot == 0);
+    harness_assert(task == 0);
+    task = 1;
+    fetch_add_release(&asked, 1); /* as whoever posts a task */
+}
+
 static const struct fletch_pool_address *address_of(uint32_t user)
 {
-    bool is_other = (PLAN == COLLIDE || PLAN == EVICT) && user > 0;
+    bool is_other = ((PLAN == COLLIDE || PLAN == EVICT) && user > 0) || PLAN == STEAL ||
+                    (PLAN == ASK && (user == 0 || TWINS));
     return &addresses[is_other];
 }
 
@@ -83,11 +106,11 @@ static void use(const struct fletch_pool_address *address, uint32_t slot)
     harness_assert(closed[slot] == before);
 }
 
-static uint32_t acquire(uint32_t user)
+static uint32_t acquire(const struct fletch_pool_address *address)
 {
     uint32_t slot = SLOTS;
-    harness_assert(fletch_connection_pool_acquire(&pool, address_of(user), FLETCH_NO_TIMEOUT, &slot,
-                                                  NULL) == FLETCH_OK);
+    harness_assert(fletch_connection_pool_acquire(&pool, address, FLETCH_NO_TIMEOUT, &slot, NULL) ==
+                   FLETCH_OK);
     return slot;
 }
 
@@ -102,12 +125,13 @@ static void *come_and_go(void *argument)
 {
     uint32_t user = (uint32_t)(uintptr_t)argument;
     for (uint64_t turn = 1; turn <= TURNS; turn++) {
-        uint32_t slot = acquire(user);
+        uint32_t slot = acquire(address_of(user));
         use(address_of(user), slot);
         if (TOGETHER)
             meet();
         fletch_connection_pool_leave(&pool, slot, turn);
     }
+    fetch_add_relaxed(&gone, 1);
     return NULL;
 }
 
@@ -125,9 +149,44 @@ static void *close_idle(void *unused)
 
 static void *make_and_lose(void *unused)
 {
-    fletch_connection_pool_set_ready(&pool, 0, true);
-    fletch_connection_pool_set_ready(&pool, 0, false);
+    fletch_connection_pool_set_state(&pool, 0, FLETCH_POOL_READY);
+    fletch_connection_pool_set_state(&pool, 0, FLETCH_POOL_CONNECTING);
     return unused;
+}
+
+/* The connection of somebody who waits for it. One user asks as often as there are answers. */
+static void *pause_and_answer(void *unused)
+{
+    fletch_connection_pool_set_state(&pool, 0, FLETCH_POOL_PAUSED);
+    if (USERS > 1) /* tried again, and failed */
+        fletch_connection_pool_set_state(&pool, 0, FLETCH_POOL_PAUSED);
+    for (uint64_t answers = 0; USERS == 1 ? answers < ANSWERS : load_relaxed(&gone) < USERS;) {
+        if (load_acquire(&asked) == answers) { /* as who takes it */
+            harness_pause();
+            continue;
+        }
+        if (++answers == ANSWERS)
+            fletch_connection_pool_leave(&pool, 0, 0);
+        task = 0;
+        if (fletch_connection_pool_give_up(&pool, 0, FLETCH_POOL_PAUSED))
+            close_slot(NULL, 0);
+    }
+    return unused;
+}
+
+static void *(*other_of_plan(void))(void *)
+{
+    switch (PLAN) {
+    case IDLE:
+        return close_idle;
+    case READY:
+    case STEAL:
+        return make_and_lose;
+    case ASK:
+        return pause_and_answer;
+    default:
+        return NULL;
+    }
 }
 
 /* Nobody is there any more: what is open is idle, and can be closed and claimed again. */
@@ -159,21 +218,25 @@ void harness(void)
         .connections_per_address = PLAN == SPREAD ? 2 : 1,
         .users_per_connection = PLAN == LIMIT ? 1 + HOLDS : 8,
         .evicted = close_slot,
+        .asked = note_asked,
     };
     harness_assert(fletch_connection_pool_init(&pool, &options, NULL) == FLETCH_OK);
     harness_ignore(&pool.history, sizeof pool.history);
     store_relaxed(&users_now, 0); /* relaxed: before the threads */
     store_relaxed(&arrived, 0);   /* relaxed: as above */
+    store_relaxed(&asked, 0);     /* relaxed: as above */
+    task = 0;
+    store_relaxed(&gone, 0); /* relaxed: as above */
     for (uint32_t i = 0; i < SLOTS; i++)
         closed[i] = 0;
-    if (PLAN == READY || HOLDS || BEFORE)
-        slot = acquire(0);
-    if (BEFORE)
+    if (PLAN == READY || PLAN == STEAL || PLAN == ASK || HOLDS || BEFORE)
+        slot = acquire(&addresses[0]);
+    if (PLAN == STEAL || BEFORE)
         fletch_connection_pool_leave(&pool, slot, 0);
     for (uint32_t i = 0; i < USERS; i++)
         harness_start(&users[i], come_and_go, (void *)(uintptr_t)i);
-    if (PLAN == IDLE || PLAN == READY)
-        harness_start(&other, PLAN == IDLE ? close_idle : make_and_lose, NULL);
+    if (other_of_plan() != NULL)
+        harness_start(&other, other_of_plan(), NULL);
     if (PLAN == READY) {
         fletch_connection_pool_leave(&pool, slot, 0);
         close_idle(NULL);
@@ -182,7 +245,7 @@ void harness(void)
         harness_join(&users[i]);
     if (HOLDS)
         fletch_connection_pool_leave(&pool, slot, 0);
-    if (PLAN == IDLE || PLAN == READY)
+    if (other_of_plan() != NULL)
         harness_join(&other);
     check_end();
     fletch_connection_pool_deinit(&pool);

@@ -18,6 +18,14 @@ fletch_add_model(connection_pool limit DEFINES PLAN=LIMIT SLOTS=1 ARGS --no-spur
 fletch_add_model(connection_pool limit_holds DEFINES PLAN=LIMIT HOLDS=1 SLOTS=1 ARGS --no-spurious)
 fletch_add_model(connection_pool ready DEFINES PLAN=READY USERS=1 ARGS --no-spurious)
 fletch_add_model(connection_pool spread DEFINES PLAN=SPREAD ARGS --no-spurious)
+fletch_add_model(connection_pool steal DEFINES PLAN=STEAL USERS=1 SLOTS=1 ARGS --no-spurious)
+fletch_add_model(connection_pool ask DEFINES PLAN=ASK USERS=1 SLOTS=1 ARGS --no-spurious)
+fletch_add_model(connection_pool ask_twice DEFINES PLAN=ASK ANSWERS=2 USERS=1 SLOTS=1
+                 ARGS --no-spurious --random 1 20000)
+fletch_add_model(connection_pool ask_and_join DEFINES PLAN=ASK SLOTS=1
+                 ARGS --no-spurious --random 1 20000)
+fletch_add_model(connection_pool ask_twins DEFINES PLAN=ASK ANSWERS=2 TWINS=1 SLOTS=1
+                 ARGS --no-spurious --random 1 20000)
 fletch_add_model(connection_pool three DEFINES USERS=3 ARGS --no-spurious --random 1 20000)
 fletch_add_model(connection_pool three_long DEFINES USERS=3 PLAN=EVICT
                  ARGS --no-spurious --random 2 2000000 DEEP)

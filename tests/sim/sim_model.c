@@ -10,7 +10,7 @@ void sim_model_init(struct sim_model *model, uint32_t producer_count, uint32_t p
     *model =
         (struct sim_model){.producer_count = producer_count, .partition_count = partition_count};
     for (uint32_t i = 0; i < producer_count; i++)
-        model->producers[i].watermark = INT64_MIN;
+        model->producers[i].watermark = model->producers[i].watermark_asked = INT64_MIN;
     for (uint32_t p = 0; p < partition_count; p++)
         model->partitions[p].watermark = INT64_MIN;
 }
@@ -41,7 +41,7 @@ bool sim_model_has_abort(const struct sim_model *model)
     for (uint32_t i = 0; i < model->producer_count; i++)
         if (model->producers[i].is_aborted)
             return true;
-    return false;
+    return model->may_lose;
 }
 
 void sim_model_replay(struct sim_model *model, uint32_t partition)
@@ -105,6 +105,7 @@ static bool check_row(struct sim_model *model, uint32_t partition, const struct 
     if (!to->is_replay && !row->is_late && row->time <= to->watermark)
         return complain(model, "given behind the watermark", partition, row);
     to->next[stamp.producer]++;
+    to->has_some_of[stamp.producer] = true;
     to->rows++;
     return true;
 }
@@ -129,7 +130,7 @@ static bool check_barrier(struct sim_model *model, const struct fletch_shuffle_e
     for (uint32_t i = 0; i < model->producer_count; i++) {
         const struct sim_producer *from = &model->producers[i];
         const struct sim_row *row = row_expected(model, event->partition, i);
-        if (!from->has_ended && !from->is_aborted && from->barrier < event->barrier)
+        if (!from->asked_for_end && !from->is_aborted && from->barrier_asked < event->barrier)
             return complain(model, "a barrier that not all have sent", event->partition, NULL);
         if (row != NULL && row->barrier < event->barrier && !from->is_aborted)
             return complain(model, "a barrier overtook", event->partition, row);
@@ -146,8 +147,8 @@ static bool check_watermark(struct sim_model *model, const struct fletch_shuffle
     to->watermark = event->watermark;
     for (uint32_t i = 0; i < model->producer_count; i++) {
         const struct sim_producer *from = &model->producers[i];
-        if (!from->has_ended && !from->is_aborted && !from->was_idle &&
-            from->watermark < event->watermark)
+        if (!from->asked_for_end && !from->is_aborted && !from->was_idle &&
+            from->watermark_asked < event->watermark)
             return complain(model, "a watermark above a producer's", event->partition, NULL);
     }
     return true;
@@ -160,7 +161,7 @@ static bool check_end(struct sim_model *model, const struct fletch_shuffle_event
         const struct sim_row *row = row_expected(model, event->partition, i);
         if (row != NULL)
             return complain(model, "the end came before", event->partition, row);
-        if (!model->producers[i].has_ended)
+        if (!model->producers[i].asked_for_end)
             return complain(model, "the end came before a producer's", event->partition, NULL);
     }
     if (event->rows != to->rows)

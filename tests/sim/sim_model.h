@@ -18,6 +18,10 @@ struct sim_producer {
     uint64_t row_capacity;
     uint64_t barrier; /* the last one that it sent */
     int64_t watermark;
+    /* What it has asked for may be told before its call has returned. */
+    uint64_t barrier_asked;
+    int64_t watermark_asked;
+    bool asked_for_end;
     bool was_idle; /* once: what it says of time binds nobody any more */
     bool has_ended;
     bool is_aborted;
@@ -25,6 +29,7 @@ struct sim_producer {
 
 struct sim_partition {
     uint64_t next[SIM_PRODUCERS_MAX]; /* rows before this one were given, or go elsewhere */
+    bool has_some_of[SIM_PRODUCERS_MAX];
     uint64_t barrier;
     int64_t watermark;
     uint64_t rows;
@@ -39,6 +44,7 @@ struct sim_model {
     struct sim_producer producers[SIM_PRODUCERS_MAX];
     struct sim_partition partitions[SIM_PARTITIONS_MAX];
     bool is_barrier_aborted[SIM_BARRIERS_MAX];
+    bool may_lose; /* a process was lost, or cut off for too long */
     char complaint[256];
 };
 
@@ -48,7 +54,7 @@ void sim_model_deinit(struct sim_model *model);
 /* The shuffle has accepted rows that follow on those of their producer. */
 void sim_model_accept(struct sim_model *model, const struct sim_row *rows, uint32_t row_count);
 
-/* Some producer was aborted: what it had not sent will not come. */
+/* Some producer was aborted, or may be lost: what it had not sent will not come. */
 bool sim_model_has_abort(const struct sim_model *model);
 
 /* A new reader begins a partition of which all is retained. */

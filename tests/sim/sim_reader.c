@@ -37,7 +37,7 @@ static bool opened(struct sim_world *world, struct sim_reader *reader)
     };
     struct fletch_error error;
     enum fletch_status status =
-        fletch_shuffle_reader_open(world->shuffle, &options, &reader->reader, &error);
+        fletch_shuffle_reader_open(reader->shuffle, &options, &reader->reader, &error);
     if (status == FLETCH_OK) {
         for (uint32_t i = 0; world->plan.retains && i < reader->partition_count; i++)
             sim_model_replay(&world->model, reader->partitions[i]);

@@ -158,10 +158,13 @@ static void world_made(struct sim_world *world, uint64_t seed)
     disk_spoilt(world);
     sim_model_init(&world->model, plan->producer_count, plan->partition_count);
     for (uint32_t i = 0; i < plan->producer_count; i++) {
+        world->writers[i].transport = world->transport;
+        world->writers[i].shuffle = world->shuffle;
         world->writers[i].cache = cache_opened(world);
         world->writers[i].rows_left = plan->rows_each;
     }
     for (uint32_t i = 0; i < plan->reader_count; i++) {
+        world->readers[i].shuffle = world->shuffle;
         world->readers[i].cache = cache_opened(world);
         world->readers[i].rounds = plan->retains;
     }

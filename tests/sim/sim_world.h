@@ -12,7 +12,7 @@
 #include "sim/sim_model.h"
 #include "support/test_disk.h"
 
-enum { SIM_READERS_MAX = 4, SIM_ROWS_MAX = 48, SIM_KEPT_MAX = 6 };
+enum { SIM_READERS_MAX = 8, SIM_ROWS_MAX = 48, SIM_KEPT_MAX = 6 };
 
 /* What a writer is about to do, and does again until it is done. */
 enum sim_action {
@@ -27,6 +27,8 @@ enum sim_action {
 };
 
 struct sim_writer {
+    struct fletch_transport *transport;   /* it writes in this one, */
+    struct fletch_shuffle *shuffle;       /* to this replica */
     struct fletch_shuffle_writer *writer; /* NULL: not opened yet, or closed */
     struct fletch_buffer_cache *cache;
     uint64_t rows_left;
@@ -40,6 +42,7 @@ struct sim_writer {
 };
 
 struct sim_reader {
+    struct fletch_shuffle *shuffle;
     struct fletch_shuffle_reader *reader; /* NULL: not opened yet, or closed */
     struct fletch_buffer_cache *cache;
     uint32_t partitions[SIM_PARTITIONS_MAX];

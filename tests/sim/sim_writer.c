@@ -9,10 +9,11 @@ static bool opened(struct sim_world *world, uint32_t number)
     struct sim_writer *writer = &world->writers[number];
     struct fletch_error error;
     enum fletch_status status =
-        fletch_shuffle_writer_open(world->shuffle, number, writer->cache, &writer->writer, &error);
+        fletch_shuffle_writer_open(writer->shuffle, number, writer->cache, &writer->writer, &error);
     if (status == FLETCH_OK || status == FLETCH_RESOURCE_EXHAUSTED)
         return true; /* or no room for its scratch yet */
-    if (status == FLETCH_UNAVAILABLE && world->plan.disk == SIM_DISK_BREAKS) {
+    if (status == FLETCH_UNAVAILABLE &&
+        (world->plan.disk == SIM_DISK_BREAKS || world->model.may_lose)) {
         writer->is_done = true;
         return true;
     }
@@ -56,7 +57,7 @@ static bool batch_made(struct sim_world *world, uint32_t number, bool is_put)
     struct sim_writer *writer = &world->writers[number];
     uint16_t partitions[SIM_ROWS_MAX];
     struct fletch_account *account =
-        sim_chance(world, 50) ? fletch_transport_account(world->transport) : NULL;
+        sim_chance(world, 50) ? fletch_transport_account(writer->transport) : NULL;
     rows_made(world, number, is_put);
     writer->batch =
         sim_batch(world->schema, writer->cache, account, writer->rows, writer->row_count);
@@ -93,6 +94,21 @@ static enum sim_action action_chosen(struct sim_world *world, uint32_t number)
     if (!batch_made(world, number, is_put))
         return SIM_ACTION_NONE;
     return is_put ? SIM_ACTION_PUT : SIM_ACTION_WRITE;
+}
+
+/* What readers may be told before the call that asked for it has returned. */
+static void asked(struct sim_world *world, uint32_t number)
+{
+    const struct sim_writer *writer = &world->writers[number];
+    struct sim_producer *producer = &world->model.producers[number];
+    if (writer->action == SIM_ACTION_BARRIER)
+        producer->barrier_asked = producer->barrier + 1;
+    else if (writer->action == SIM_ACTION_WATERMARK)
+        producer->watermark_asked = writer->watermark;
+    else if (writer->action == SIM_ACTION_IDLE)
+        producer->was_idle = true;
+    else if (writer->action == SIM_ACTION_END)
+        producer->asked_for_end = true;
 }
 
 static enum fletch_status called(struct sim_world *world, uint32_t number,
@@ -141,13 +157,11 @@ static void took(struct sim_world *world, uint32_t number)
     case SIM_ACTION_WATERMARK:
         producer->watermark = writer->watermark;
         break;
-    case SIM_ACTION_IDLE:
-        producer->was_idle = true;
-        break;
     case SIM_ACTION_END:
         producer->has_ended = true;
         writer->is_done = true;
         break;
+    case SIM_ACTION_IDLE:
     case SIM_ACTION_FLUSH:
     case SIM_ACTION_NONE:
         break;
@@ -192,13 +206,15 @@ bool sim_writer_step(struct sim_world *world, uint32_t number)
         writer->action = action_chosen(world, number);
     if (writer->action == SIM_ACTION_PUT && writer->row_count == 0)
         writer->rows[0].partition = 0;
+    asked(world, number);
     enum fletch_status status = called(world, number, &error);
     if (status == FLETCH_OK) {
         took(world, number);
         return true;
     }
     strcpy(writer->answer, error.message);
-    if (status == FLETCH_RESOURCE_EXHAUSTED)
+    /* No room, or other processes have not answered yet: it is called again. */
+    if (status == FLETCH_RESOURCE_EXHAUSTED || status == FLETCH_DEADLINE_EXCEEDED)
         return true;
     bool is_told_of_failure =
         (status == FLETCH_UNAVAILABLE && sim_model_has_abort(&world->model)) ||

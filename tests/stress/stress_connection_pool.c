@@ -22,6 +22,7 @@ struct scene {
     _Atomic uint64_t closing[SLOTS]; /* who closes it now */
     _Atomic uint64_t wrong;
     _Atomic uint64_t closed;
+    _Atomic uint64_t asked;
     _Atomic uint64_t callers_left;
     uint64_t rounds;
 };
@@ -49,16 +50,28 @@ static void close_slot(void *context, uint32_t slot)
     fletch_connection_pool_free(&scene->pool, slot);
 }
 
+/* Users come and go: nobody is to be told. */
+static void answer(void *context, uint32_t slot)
+{
+    struct scene *scene = context;
+    expect(scene, fletch_connection_pool_state(&scene->pool, slot) == FLETCH_POOL_ASKED);
+    atomic_fetch_add(&scene->asked, 1);
+    if (fletch_connection_pool_give_up(&scene->pool, slot, FLETCH_POOL_PAUSED))
+        close_slot(scene, slot);
+}
+
 static void use(struct caller *caller, uint32_t slot, const char *address)
 {
     struct scene *scene = caller->scene;
+    static const enum fletch_pool_state states[] = {FLETCH_POOL_CONNECTING, FLETCH_POOL_READY,
+                                                    FLETCH_POOL_PAUSED};
     char text[FLETCH_POOL_ADDRESS_BYTES];
     expect(scene, atomic_fetch_add(&scene->users[slot], 1) < USERS_MOST);
     fletch_connection_pool_address(&scene->pool, slot, text);
     expect(scene, strcmp(text, address) == 0);
     jitter_step(&caller->jitter);
-    fletch_connection_pool_set_ready(&scene->pool, slot,
-                                     fletch_random_below(&caller->jitter.random, 2) == 0);
+    fletch_connection_pool_set_state(&scene->pool, slot,
+                                     states[fletch_random_below(&caller->jitter.random, 3)]);
     expect(scene, atomic_load(&scene->closing[slot]) == 0);
     atomic_fetch_sub(&scene->users[slot], 1);
     fletch_connection_pool_leave(&scene->pool, slot, fletch_clock_now_ns());
@@ -73,7 +86,7 @@ static void call(void *context)
     struct scene *scene = caller->scene;
     for (uint64_t i = 0; i < scene->rounds; i++) {
         const char *text = addresses[fletch_random_below(&caller->jitter.random, ADDRESSES)];
-        const struct fletch_pool_address address = {text, strlen(text)};
+        const struct fletch_pool_address address = {.text = text, .bytes = strlen(text)};
         uint64_t timeout_ns =
             fletch_random_below(&caller->jitter.random, 4) == 0 ? 0 : FLETCH_NO_TIMEOUT;
         uint32_t slot;
@@ -110,6 +123,7 @@ static void each_has_a_connection_to_its_address(void **state)
         .connections_per_address = 1,
         .users_per_connection = USERS_MOST,
         .evicted = close_slot,
+        .asked = answer,
         .context = &scene,
     };
     (void)state;
@@ -127,6 +141,7 @@ static void each_has_a_connection_to_its_address(void **state)
     assert_true(atomic_load(&scene.wrong) == 0);
     assert_true(counts.users == 0 && counts.draining == 0);
     assert_true(atomic_load(&scene.closed) > 0);
+    assert_true(atomic_load(&scene.asked) > 0);
     for (uint32_t i = 0; i < CALLERS; i++)
         assert_true(callers[i].served + callers[i].refused == scene.rounds);
     fletch_connection_pool_deinit(&scene.pool);

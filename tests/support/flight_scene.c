@@ -224,10 +224,16 @@ static enum fletch_status get_flight_info(void *user, struct fletch_flight_strea
 
 void flight_scene_prepare(struct flight_scene *scene, const struct fletch_allocator *allocator)
 {
+    flight_scene_prepare_with(scene, allocator, NULL);
+}
+
+void flight_scene_prepare_with(struct flight_scene *scene, const struct fletch_allocator *allocator,
+                               const struct fletch_net_io *io)
+{
     struct fletch_random random = fletch_random_from_seed(7);
     struct fletch_schema *schema = schema_of_every_type();
     memset(scene, 0, sizeof *scene);
-    rpc_scene_prepare(&scene->rpc, allocator);
+    rpc_scene_prepare_with(&scene->rpc, allocator, io);
     scene->account = scene->rpc.pool.account;
     scene->batch = random_batch(&random, scene->rpc.pool.cache, schema, 50);
     scene->count = 3;
@@ -272,11 +278,12 @@ bool flight_scene_start(struct flight_scene *scene)
         .service = &scene->service, .loop = rpc->loop, .cache = rpc->pool.cache};
     fletch_flight_waits_start(&scene->at.waits, 0);
     make_methods(scene);
-    struct fletch_rpc_server_options options = rpc_scene_server_options(rpc, NULL);
+    struct fletch_rpc_server_options options = rpc_scene_server_options(rpc, scene->address);
     options.methods = scene->methods;
     options.method_count = FLETCH_FLIGHT_METHODS;
     options.grpc.send_queue_bytes = SIZE_MAX / 2;
     options.grpc.message_limit_bytes = INT32_MAX;
+    options.grpc.word_failure = fletch_flight_status_word;
     enum fletch_status status = fletch_rpc_server_create(&options, &rpc->server, &error);
     if (status == FLETCH_OK) {
         struct fletch_rpc_channel_options channel =

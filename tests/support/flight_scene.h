@@ -12,6 +12,7 @@ enum { FLIGHT_SCENE_BATCHES = 64 };
 struct flight_scene {
     struct rpc_scene rpc;
     struct fletch_account *account; /* charged by both ends; the pool's unless told otherwise */
+    const char *address;            /* NULL: a free port of TCP */
     struct fletch_flight_service service;
     struct fletch_flight_service_loop at;
     struct fletch_flight_service_method contexts[FLETCH_FLIGHT_METHODS];
@@ -33,8 +34,10 @@ struct flight_scene {
  * fails ("fail") with PERMISSION_DENIED, a detail, a header and a trailer; the infos are NOT_FOUND;
  * GetSchema sends the batch's. */
 void flight_scene_prepare(struct flight_scene *scene, const struct fletch_allocator *allocator);
+void flight_scene_prepare_with(struct flight_scene *scene, const struct fletch_allocator *allocator,
+                               const struct fletch_net_io *io);
 
-/* False: there was no memory. */
+/* False: there was no memory, or the system refused. */
 bool flight_scene_start(struct flight_scene *scene);
 void flight_scene_end(struct flight_scene *scene);
 

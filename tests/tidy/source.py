@@ -167,6 +167,7 @@ class Tree:
     cpp_compiler: str = "c++"
     shared_library: Path | None = None
     static_library: Path | None = None
+    without: str = ""  # names that begin so were left out of it
     notes: list = field(default_factory=list)
 
     @functools.cached_property

@@ -17,6 +17,8 @@ def parse_arguments():
     parser.add_argument("--cpp-compiler", default="c++")
     parser.add_argument("--shared-library", type=Path)
     parser.add_argument("--static-library", type=Path)
+    parser.add_argument("--without", default="", metavar="PREFIX",
+                        help="names that begin so are not in this build")
     parser.add_argument("rule", nargs="*", help="check these rules only")
     return parser.parse_args()
 
@@ -28,7 +30,7 @@ def main():
         if name not in known:
             sys.exit(f"no rule is named '{name}'; there are: {' '.join(sorted(known))}")
     tree = Tree(arguments.root, arguments.c_compiler, arguments.cpp_compiler,
-                arguments.shared_library, arguments.static_library)
+                arguments.shared_library, arguments.static_library, arguments.without)
     found = 0
     for rule in RULES:
         if arguments.rule and rule.name not in arguments.rule:

@@ -103,7 +103,7 @@ def check_exports(tree):
     for name, line in sorted(mapped.items()):
         if name not in declared:
             yield Finding(script.path, line, f"'{name}' is mapped and not declared for export")
-        elif name not in exported:
+        elif name not in exported and not (tree.without and name.startswith(tree.without)):
             yield Finding(script.path, line, f"'{name}' is mapped and not in the library")
     for name, node in sorted(exported.items()):
         if name not in mapped:

@@ -12,11 +12,18 @@
 
 static struct fletch_connection_pool pool;
 static uint32_t evicted; /* the last one */
+static uint32_t asked;   /* the last one that was asked for */
 
 static void remember(void *context, uint32_t slot)
 {
     (void)context;
     evicted = slot;
+}
+
+static void remember_asked(void *context, uint32_t slot)
+{
+    (void)context;
+    asked = slot;
 }
 
 static void start(uint32_t slots, uint32_t connections, uint32_t users)
@@ -26,14 +33,15 @@ static void start(uint32_t slots, uint32_t connections, uint32_t users)
         .connections_per_address = connections,
         .users_per_connection = users,
         .evicted = remember,
+        .asked = remember_asked,
     };
-    evicted = NO_SLOT;
+    evicted = asked = NO_SLOT;
     assert_ok(fletch_connection_pool_init(&pool, &options, NULL));
 }
 
 static struct fletch_pool_address address_of(const char *text)
 {
-    return (struct fletch_pool_address){text, strlen(text)};
+    return (struct fletch_pool_address){.text = text, .bytes = strlen(text)};
 }
 
 static enum fletch_answer try_acquire(const char *text, uint32_t *out_slot)
@@ -73,12 +81,12 @@ static void calls_to_an_address_share_its_connection(void **state)
     assert_int_equal(acquire("one:1"), slot);
     uint32_t other = acquire("two:1");
     assert_int_not_equal(other, slot);
-    fletch_connection_pool_set_ready(&pool, other, true);
+    fletch_connection_pool_set_state(&pool, other, FLETCH_POOL_READY);
     check_counts(2, 1, 1, 0);
     assert_int_equal(fletch_connection_pool_users(&pool, slot), 2);
     fletch_connection_pool_address(&pool, slot, text);
     assert_string_equal(text, "one:1");
-    fletch_connection_pool_set_ready(&pool, other, false);
+    fletch_connection_pool_set_state(&pool, other, FLETCH_POOL_CONNECTING);
     check_counts(2, 2, 0, 0);
     leave(slot, 1);
     leave(slot, 2);
@@ -98,7 +106,7 @@ static void only_what_is_idle_long_enough_is_closed(void **state)
     assert_false(fletch_connection_pool_drain(&pool, slot, 49));
     assert_true(fletch_connection_pool_drain(&pool, slot, 50));
     assert_false(fletch_connection_pool_drain(&pool, slot, 50));
-    fletch_connection_pool_set_ready(&pool, slot, true); /* too late */
+    fletch_connection_pool_set_state(&pool, slot, FLETCH_POOL_READY); /* too late */
     check_counts(1, 0, 0, 1);
     uint32_t next = acquire("one:1");
     assert_int_not_equal(next, slot);
@@ -129,6 +137,81 @@ static void what_is_idle_for_longest_makes_room(void **state)
     assert_int_equal(acquire("four:1"), slots[2]);
     leave(slots[2], 30);
     leave(slots[0], 30);
+    fletch_connection_pool_deinit(&pool);
+}
+
+/* Whether it was idle for longer or not. */
+static void what_does_not_answer_makes_room_first(void **state)
+{
+    uint32_t slots[3], slot = NO_SLOT;
+    (void)state;
+    start(3, 1, 100);
+    slots[0] = acquire("one:1");
+    slots[1] = acquire("two:1");
+    slots[2] = acquire("three:1");
+    fletch_connection_pool_set_state(&pool, slots[0], FLETCH_POOL_READY);
+    fletch_connection_pool_set_state(&pool, slots[1], FLETCH_POOL_PAUSED);
+    fletch_connection_pool_set_state(&pool, slots[2], FLETCH_POOL_READY);
+    for (uint32_t i = 0; i < 3; i++)
+        leave(slots[i], i);
+    assert_answer(try_acquire("four:1", &slot), FLETCH_FULL);
+    assert_int_equal(evicted, slots[1]);
+    fletch_connection_pool_free(&pool, slots[1]);
+    fletch_connection_pool_deinit(&pool);
+}
+
+static void who_waits_for_what_does_not_answer_is_asked(void **state)
+{
+    struct fletch_pool_address patient = address_of("two:1");
+    uint32_t slot = NO_SLOT;
+    (void)state;
+    patient.is_patient = true;
+    start(1, 1, 100);
+    uint32_t first = acquire("one:1");
+    assert_answer(try_acquire("two:1", &slot), FLETCH_FULL);
+    assert_int_equal(asked, NO_SLOT); /* it is being connected */
+    fletch_connection_pool_set_state(&pool, first, FLETCH_POOL_PAUSED);
+    assert_answer(fletch_connection_pool_try_acquire(&pool, &patient, &slot), FLETCH_FULL);
+    assert_int_equal(asked, NO_SLOT);
+    assert_answer(try_acquire("two:1", &slot), FLETCH_FULL);
+    assert_int_equal(asked, first);
+    asked = NO_SLOT;
+    fletch_connection_pool_set_state(&pool, first, FLETCH_POOL_READY); /* told by the answer */
+    assert_answer(try_acquire("two:1", &slot), FLETCH_FULL);
+    assert_int_equal(asked, NO_SLOT); /* once */
+    check_counts(0, 0, 0, 0);
+    assert_int_equal(acquire("one:1"), first);
+    leave(first, 1);
+    assert_false(fletch_connection_pool_drain(&pool, first, UINT64_MAX));
+    assert_false(fletch_connection_pool_give_up(&pool, first, FLETCH_POOL_PAUSED));
+    assert_answer(try_acquire("two:1", &slot), FLETCH_FULL);
+    assert_int_equal(asked, first);
+    leave(first, 2);
+    assert_true(fletch_connection_pool_give_up(&pool, first, FLETCH_POOL_PAUSED));
+    fletch_connection_pool_free(&pool, first);
+    assert_int_equal(acquire("two:1"), first);
+    leave(first, 3);
+    fletch_connection_pool_deinit(&pool);
+}
+
+/* Though the other one has fewer users, or none. */
+static void of_two_connections_the_one_that_answers_is_used(void **state)
+{
+    const struct fletch_pool_address address = address_of("one:1");
+    (void)state;
+    start(2, 2, 3);
+    uint32_t good = acquire("one:1"), bad = acquire("one:1");
+    assert_false(fletch_connection_pool_is_ready(&pool, &address));
+    fletch_connection_pool_set_state(&pool, good, FLETCH_POOL_READY);
+    fletch_connection_pool_set_state(&pool, bad, FLETCH_POOL_PAUSED);
+    assert_true(fletch_connection_pool_is_ready(&pool, &address));
+    leave(bad, 1);
+    assert_int_equal(acquire("one:1"), good);
+    assert_int_equal(acquire("one:1"), good);
+    assert_int_equal(acquire("one:1"), bad); /* the other one is full */
+    leave(bad, 1);
+    for (uint64_t i = 0; i < 3; i++)
+        leave(good, i);
     fletch_connection_pool_deinit(&pool);
 }
 
@@ -205,18 +288,18 @@ static void a_full_pool_says_what_is_in_it(void **state)
     (void)state;
     start(2, 1, 7);
     (void)acquire("one:1");
-    fletch_connection_pool_set_ready(&pool, acquire("two:1"), true);
+    fletch_connection_pool_set_state(&pool, acquire("two:1"), FLETCH_POOL_READY);
     (void)acquire("two:1");
     assert_int_equal(fletch_connection_pool_acquire(&pool, &address, 1000000, &slot, &error),
                      FLETCH_RESOURCE_EXHAUSTED);
     assert_string_equal(error.message,
                         "no connection to 'four:1' within the deadline: of 2 slots 0 are free, 1 "
-                        "connecting, 1 ready, 0 draining, with 3 calls in all; each connection may "
-                        "have 7, each address 1 connections");
-    address = (struct fletch_pool_address){"", 0};
+                        "connecting, 0 paused, 1 ready, 0 draining, with 3 calls in all; each "
+                        "connection may have 7, each address 1 connections");
+    address = address_of("");
     assert_int_equal(fletch_connection_pool_acquire(&pool, &address, 0, &slot, &error),
                      FLETCH_INVALID_ARGUMENT);
-    address = (struct fletch_pool_address){"x", FLETCH_POOL_ADDRESS_BYTES};
+    address = (struct fletch_pool_address){.text = "x", .bytes = FLETCH_POOL_ADDRESS_BYTES};
     assert_int_equal(fletch_connection_pool_acquire(&pool, &address, 0, &slot, &error),
                      FLETCH_INVALID_ARGUMENT);
     assert_string_equal(error.message, "an address of 1 to 287 bytes was expected, not of 288");
@@ -285,6 +368,9 @@ int main(void)
         cmocka_unit_test(calls_to_an_address_share_its_connection),
         cmocka_unit_test(only_what_is_idle_long_enough_is_closed),
         cmocka_unit_test(what_is_idle_for_longest_makes_room),
+        cmocka_unit_test(what_does_not_answer_makes_room_first),
+        cmocka_unit_test(who_waits_for_what_does_not_answer_is_asked),
+        cmocka_unit_test(of_two_connections_the_one_that_answers_is_used),
         cmocka_unit_test(several_connections_are_used_alike),
         cmocka_unit_test(addresses_of_one_tag_are_told_apart),
         cmocka_unit_test(addresses_are_compared_whole),

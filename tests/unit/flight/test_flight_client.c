@@ -81,6 +81,69 @@ static void calls_share_a_connection_which_is_closed_when_it_is_idle(void **stat
     flight_ends_end(&ends);
 }
 
+/* More batches than a list has room for at first. */
+static void all_of_a_stream_is_read_and_written(void **state)
+{
+    const struct fletch_flight_descriptor command = {.type = FLETCH_FLIGHT_DESCRIPTOR_COMMAND,
+                                                     .command = {"c", 1}};
+    const struct fletch_flight_write_options writing = {.struct_size = sizeof writing,
+                                                        .descriptor = &command};
+    static const char *const tickets[] = {"0", "1", "16", "17", "100"};
+    static const size_t counts[] = {0, 1, 16, 17, 100};
+    struct fletch_flight_batches batches, back;
+    struct fletch_flight_stream *stream;
+    (void)state;
+    start(NULL);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        stream = flight_ends_get(&ends, NULL, tickets[i]);
+        assert_ok(fletch_flight_stream_read_all(stream, FLETCH_NO_TIMEOUT, &batches, &error));
+        check_end(stream, "OK");
+        assert_int_equal(batches.count, counts[i]);
+        assert_ok(
+            fletch_schema_compare(batches.schema, ends.schema, FLETCH_COMPARE_METADATA, &error));
+        assert_ok(fletch_flight_client_do_exchange(ends.client, NULL, &command, &stream, &error));
+        assert_ok(
+            fletch_flight_stream_write_all(stream, FLETCH_NO_TIMEOUT, &batches, NULL, &error));
+        fletch_flight_stream_done_writing(stream);
+        assert_ok(fletch_flight_stream_read_all(stream, FLETCH_NO_TIMEOUT, &back, &error));
+        assert_int_equal(back.count, counts[i]);
+        fletch_flight_batches_release(&back);
+        check_end(stream, "OK");
+        fletch_flight_batches_release(&batches);
+        assert_null(batches.batches);
+    }
+    fletch_flight_batches_release(&batches); /* again: nothing */
+    assert_ok(fletch_flight_client_do_put(ends.client, NULL, &stream, &error));
+    assert_ok(fletch_flight_stream_write_all(stream, FLETCH_NO_TIMEOUT,
+                                             &(struct fletch_flight_batches){.schema = ends.schema},
+                                             &writing, &error));
+    assert_int_equal(
+        fletch_flight_stream_write_all(
+            stream, 0, &(struct fletch_flight_batches){.schema = ends.schema}, &writing, &error),
+        FLETCH_FAILED_PRECONDITION);
+    fletch_flight_stream_done_writing(stream);
+    check_end(stream, "OK");
+    flight_ends_end(&ends);
+}
+
+static void what_is_not_all_of_a_stream_is_not_kept(void **state)
+{
+    struct fletch_flight_batches batches = {.count = 7};
+    struct fletch_flight_stream *stream;
+    (void)state;
+    start(NULL);
+    stream = flight_ends_get(&ends, NULL, "hang");
+    assert_int_equal(fletch_flight_stream_read_all(stream, MS_NS, &batches, &error),
+                     FLETCH_DEADLINE_EXCEEDED);
+    assert_string_equal(error.message, "nothing has come in time");
+    fletch_flight_stream_cancel(stream);
+    assert_int_equal(fletch_flight_stream_read_all(stream, FLETCH_NO_TIMEOUT, &batches, &error),
+                     FLETCH_CANCELLED);
+    assert_int_equal(batches.count, 7);
+    fletch_flight_stream_close(stream);
+    flight_ends_end(&ends);
+}
+
 static void puts_and_exchanges_go_both_ways(void **state)
 {
     const struct fletch_flight_descriptor command = {.type = FLETCH_FLIGHT_DESCRIPTOR_COMMAND,
@@ -179,7 +242,7 @@ static void a_full_pool_is_waited_for(void **state)
     struct fletch_flight_stream *second = NULL;
     assert_int_equal(fletch_flight_client_do_get(ends.client, &call, &ticket, &second, &error),
                      FLETCH_RESOURCE_EXHAUSTED);
-    assert_contains(error.message, "of 1 slots 0 are free, 0 connecting, 1 ready, 0 draining");
+    assert_contains(error.message, "of 1 slots 0 are free, 0 connecting, 0 paused, 1 ready, 0 ");
     fletch_flight_stream_close(stream);
     call.timeout_ns = 20000 * MS_NS;
     for (int i = 0; i < 4; i++) { /* each closes the other's */
@@ -407,10 +470,32 @@ static void options_are_checked(void **state)
     flight_ends_end(&ends);
 }
 
+static void headers_beyond_the_limit_refuse_their_call_alone(void **state)
+{
+    static char value[20000];
+    const struct fletch_flight_bytes ticket = {"3", 1};
+    struct fletch_flight_stream *stream;
+    const struct fletch_flight_header header = {"x-long", value, sizeof value};
+    const struct fletch_flight_call_options call = {
+        .struct_size = sizeof call, .headers = &header, .header_count = 1};
+    (void)state;
+    memset(value, 'x', sizeof value);
+    start(NULL);
+    check_get(NULL);
+    assert_string_equal(fletch_status_name(fletch_flight_client_do_get(ends.client, &call, &ticket,
+                                                                       &stream, &error)),
+                        "RESOURCE_EXHAUSTED");
+    assert_contains(error.message, "of 20000 bytes: all of a call have at most 8192");
+    check_get(NULL);
+    flight_ends_end(&ends);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_share_a_connection_which_is_closed_when_it_is_idle),
+        cmocka_unit_test(all_of_a_stream_is_read_and_written),
+        cmocka_unit_test(what_is_not_all_of_a_stream_is_not_kept),
         cmocka_unit_test(puts_and_exchanges_go_both_ways),
         cmocka_unit_test(calls_with_one_answer_block),
         cmocka_unit_test(a_full_pool_is_waited_for),
@@ -420,6 +505,7 @@ int main(void)
         cmocka_unit_test(a_server_that_comes_late_is_waited_for),
         cmocka_unit_test(a_server_that_is_destroyed_ends_its_calls),
         cmocka_unit_test(deadlines_end_calls_at_both_sides),
+        cmocka_unit_test(headers_beyond_the_limit_refuse_their_call_alone),
         cmocka_unit_test(locations_of_an_endpoint_are_tried_in_turn),
         cmocka_unit_test(a_client_needs_no_options),
         cmocka_unit_test(options_are_checked),

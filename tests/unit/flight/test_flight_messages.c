@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "flight/flight_message.h"
 #include "flight/flight_shapes.h"
 #include "flight/flight_wire.h"
 #include "support/cmocka_tests.h"
 #include "support/counting_allocator.h"
+#include "support/pools.h"
+#include "support/random_batches.h"
 #include "support/schemas.h"
 
 /* Messages of Flight against bytes that were written down from the protocol's definition. */
@@ -458,6 +461,80 @@ static void test_without_memory(void **state)
         FLETCH_RESOURCE_EXHAUSTED);
 }
 
+/* ---- messages of batches ---- */
+
+static uint8_t *write_field(uint8_t *to, const char *key, size_t bytes)
+{
+    memcpy(to, key, strlen(key));
+    return fletch_flight_varint_write(to + strlen(key), bytes);
+}
+
+/* The message as the protocol defines it. */
+static size_t write_expected(uint8_t *bytes, const struct fletch_ipc_encoded *encoded,
+                             struct fletch_flight_bytes app_metadata)
+{
+    size_t header_bytes = encoded->metadata_bytes - 8;
+    uint8_t *to = write_field(bytes, "\x12", header_bytes);
+    memcpy(to, encoded->spans[0].data + 8, header_bytes);
+    to = write_field(to + header_bytes, "\x1a", app_metadata.bytes);
+    memcpy(to, app_metadata.data, app_metadata.bytes);
+    to = write_field(to + app_metadata.bytes, "\xc2\x3e", encoded->body_bytes);
+    for (uint32_t i = 1; i < encoded->span_count; i++) {
+        memcpy(to, encoded->spans[i].data, encoded->spans[i].bytes);
+        to += encoded->spans[i].bytes;
+    }
+    return (size_t)(to - bytes);
+}
+
+/* Whether it was copied: nothing but its block is held. */
+static bool check_outgoing(struct test_pool *pool, struct fletch_ipc_encoder *encoder,
+                           struct fletch_batch *batch)
+{
+    static uint8_t expected[1 << 20];
+    const struct fletch_flight_memory memory = {pool->cache, pool->account};
+    struct fletch_ipc_encoded encoded;
+    struct fletch_flight_parts parts = {.encoded = &encoded, .app_metadata = BYTES("beside")};
+    struct fletch_flight_outgoing *outgoing = NULL;
+    assert_ok(fletch_ipc_encoder_batch(encoder, batch, NULL, &encoded, NULL));
+    size_t bytes = write_expected(expected, &encoded, parts.app_metadata);
+    assert_int_equal(fletch_flight_data_bytes(&encoded, parts.app_metadata.bytes), bytes);
+    assert_ok(fletch_flight_outgoing_data(&memory, &parts, &outgoing, NULL));
+    bool is_copied = outgoing->encoded.block == NULL;
+    size_t at = 0;
+    assert_int_equal(outgoing->grpc.slice_count == 2, is_copied);
+    for (uint32_t i = 1; i < outgoing->grpc.slice_count; i++) {
+        assert_memory_equal(outgoing->grpc.slices[i].iov_base, expected + at,
+                            outgoing->grpc.slices[i].iov_len);
+        at += outgoing->grpc.slices[i].iov_len;
+    }
+    assert_int_equal(at, bytes);
+    assert_int_equal(outgoing->bytes, bytes);
+    fletch_flight_outgoing_free(pool->cache, outgoing);
+    return is_copied;
+}
+
+static void test_small_batches_are_copied(void **state)
+{
+    (void)state;
+    struct test_pool pool = test_pool_make();
+    struct fletch_random random = fletch_random_from_seed(7);
+    struct fletch_schema *schema = schema_new("a=l! b=u c=b");
+    const struct fletch_ipc_encoder_options options = {
+        .schema = schema, .cache = pool.cache, .account = pool.account, .alignment = 8};
+    struct fletch_ipc_encoder *encoder = NULL;
+    assert_ok(fletch_ipc_encoder_create(&options, NULL, &encoder, NULL));
+    for (int64_t rows = 1; rows < 10000; rows *= 3) {
+        struct fletch_batch *batch = random_batch(&random, pool.cache, schema, rows);
+        bool is_copied = check_outgoing(&pool, encoder, batch);
+        assert_true(is_copied || rows > 20);
+        assert_true(!is_copied || rows < 500);
+        fletch_batch_release(pool.cache, batch);
+    }
+    fletch_ipc_encoder_destroy(encoder);
+    fletch_schema_release(schema);
+    test_pool_end(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +550,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_random_bytes, start, end),
         cmocka_unit_test_setup_teardown(test_elements_without_end, start, end),
         cmocka_unit_test_setup_teardown(test_without_memory, start, end),
+        cmocka_unit_test(test_small_batches_are_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

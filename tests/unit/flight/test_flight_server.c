@@ -319,6 +319,100 @@ static void test_drain_has_a_deadline(void **state)
     end(drained);
 }
 
+/* ---- health ---- */
+
+/* What a call of grpc.health.v1.Health was told: the last state, and its end. */
+struct health {
+    _Atomic uint32_t messages;
+    _Atomic uint32_t ends;
+    uint32_t serving;
+    enum fletch_status status;
+};
+
+static void on_health(void *context, struct fletch_rpc_call *call, struct fletch_buffer *buffer,
+                      size_t bytes)
+{
+    struct health *health = context;
+    health->serving = bytes == 2 ? fletch_buffer_data(buffer)[1] : 99;
+    atomic_fetch_add(&health->messages, 1);
+    fletch_buffer_release(scene.pool.cache, buffer);
+    fletch_rpc_call_take(call);
+}
+
+static void on_health_ended(void *context, struct fletch_rpc_call *call,
+                            const struct fletch_rpc_end *told)
+{
+    struct health *health = context;
+    (void)call;
+    health->status = told->status;
+    atomic_fetch_add(&health->ends, 1);
+}
+
+static void ask_health(struct health *health, const char *path, const char *service)
+{
+    static const struct fletch_rpc_handler handler = {.message = on_health,
+                                                      .ended = on_health_ended};
+    const struct fletch_rpc_calling calling = {
+        .path = path, .handler = &handler, .context = health};
+    char request[64];
+    struct fletch_rpc_call *call;
+    int bytes = snprintf(request, sizeof request, "\x0a%c%s", (int)strlen(service), service);
+    *health = (struct health){.messages = 0};
+    assert_ok(fletch_rpc_channel_call(scene.channel, &calling, &call, &error));
+    assert_ok(fletch_rpc_call_send_copy(call, request, (size_t)bytes, &error));
+    fletch_rpc_call_half_close(call);
+}
+
+static void test_health(void **state)
+{
+    (void)state;
+    static const char *const services[] = {"arrow.flight.protocol.FlightService", "other"};
+    const struct fletch_flight_server_options options = options_of(NULL);
+    uint64_t timeout_ns = 20000 * MS_NS;
+    struct health asked, watched;
+    struct fletch_thread thread;
+    drained = serve(&options);
+    connect_to(drained);
+    for (int i = 0; i < 2; i++) {
+        ask_health(&asked, "/grpc.health.v1.Health/Check", services[i]);
+        until(&asked.ends, 1);
+        assert_int_equal(asked.status, i == 0 ? FLETCH_OK : FLETCH_NOT_FOUND);
+        assert_int_equal(asked.serving, i == 0 ? FLETCH_RPC_SERVING : 0);
+    }
+    ask_health(&watched, "/grpc.health.v1.Health/Watch", "arrow.flight.protocol.FlightService");
+    until(&watched.messages, 1);
+    assert_int_equal(watched.serving, FLETCH_RPC_SERVING);
+    struct fletch_flight_stream *stream = act("gate");
+    until(&seen.running, 1);
+    start_draining(&thread, &timeout_ns);
+    until(&watched.ends, 1);
+    assert_int_equal(watched.messages, 2);
+    assert_int_equal(watched.serving, FLETCH_RPC_NOT_SERVING);
+    assert_int_equal(watched.status, FLETCH_UNAVAILABLE);
+    atomic_store(&seen.is_open, 1);
+    assert_ok(status_of(stream)); /* who watches holds up nobody, and nobody watches */
+    fletch_rpc_channel_destroy(scene.channel);
+    scene.channel = NULL;
+    fletch_thread_join(&thread);
+    assert_ok(drain_status);
+    end(drained);
+}
+
+static void test_destroy_with_watchers(void **state)
+{
+    (void)state;
+    const struct fletch_flight_server_options options = options_of(NULL);
+    struct fletch_flight_server *server = serve(&options);
+    struct health watched;
+    connect_to(server);
+    ask_health(&watched, "/grpc.health.v1.Health/Watch", "");
+    until(&watched.messages, 1);
+    fletch_flight_server_destroy(server);
+    until(&watched.ends, 1);
+    assert_int_equal(watched.status, FLETCH_UNAVAILABLE);
+    rpc_scene_end(&scene);
+}
+
 static void test_destroy_with_calls_under_way(void **state)
 {
     (void)state;
@@ -371,6 +465,8 @@ int main(void)
         cmocka_unit_test(test_calls_wait_for_workers),
         cmocka_unit_test(test_drain_lets_calls_end),
         cmocka_unit_test(test_drain_has_a_deadline),
+        cmocka_unit_test(test_health),
+        cmocka_unit_test(test_destroy_with_watchers),
         cmocka_unit_test(test_destroy_with_calls_under_way),
         cmocka_unit_test(test_client_that_goes),
     };

@@ -4,14 +4,14 @@
 #include "arrow/ipc_encoder.h"
 #include "arrow/ipc_format.h"
 #include "support/cmocka_tests.h"
-#include "support/flight_scene.h"
+#include "support/flight_raw.h"
 #include "support/random_batches.h"
 #include "support/schemas.h"
 
 /* Messages as no peer of ours sends them, to a server that is put to and to a client that gets:
  * how the call ends, what was read before, and that nothing is kept. */
 
-enum { MESSAGE_BYTES_MOST = 1 << 17, PART_BYTES_MOST = 1 << 16, FILL_BYTES = 5000 };
+enum { PART_BYTES_MOST = 1 << 16, FILL_BYTES = 5000 };
 
 struct part {
     uint8_t bytes[PART_BYTES_MOST];
@@ -151,148 +151,104 @@ static void make_parts(int64_t rows)
 
 /* ---- messages ---- */
 
-struct message {
-    uint8_t bytes[MESSAGE_BYTES_MOST];
-    size_t count;
-};
-
-static void put(struct message *message, const void *bytes, size_t count)
-{
-    assert_true(message->count + count <= sizeof message->bytes);
-    memcpy(message->bytes + message->count, bytes, count);
-    message->count += count;
-}
-
-static void put_field(struct message *message, uint32_t number, const void *bytes, size_t count)
-{
-    uint8_t key[2 * FLETCH_FLIGHT_VARINT_BYTES];
-    uint8_t *to = fletch_flight_varint_write(key, number << 3 | FLETCH_FLIGHT_WIRE_BYTES);
-    to = fletch_flight_varint_write(to, count);
-    put(message, key, (size_t)(to - key));
-    put(message, bytes, count);
-}
-
-static void put_header(struct message *message, char letter)
+static void put_header(struct flight_raw *message, char letter)
 {
     switch (letter) {
     case 's':
-        put_field(message, 2, schema_header.bytes, schema_header.count);
+        flight_raw_field(message, 2, schema_header.bytes, schema_header.count);
         return;
     case 'p':
-        put_field(message, 2, plain_header.bytes, plain_header.count);
+        flight_raw_field(message, 2, plain_header.bytes, plain_header.count);
         return;
     case 'k':
-        put_field(message, 2, dictionary_header.bytes, dictionary_header.count);
+        flight_raw_field(message, 2, dictionary_header.bytes, dictionary_header.count);
         return;
     case 'h':
-        put_field(message, 2, batch_header.bytes, batch_header.count);
+        flight_raw_field(message, 2, batch_header.bytes, batch_header.count);
         return;
     case 'n':
-        put_field(message, 2, "no flatbuffer at all", 20);
+        flight_raw_field(message, 2, "no flatbuffer at all", 20);
         return;
     default:
-        put_field(message, 2, "", 0);
+        flight_raw_field(message, 2, "", 0);
     }
 }
 
-static void put_body(struct message *message, char letter)
+static void put_body(struct flight_raw *message, char letter)
 {
     static struct part longer;
     switch (letter) {
     case 'x':
-        put_field(message, 1000, dictionary_body.bytes, dictionary_body.count);
+        flight_raw_field(message, 1000, dictionary_body.bytes, dictionary_body.count);
         return;
     case 'X':
-        put_field(message, 1000, dictionary_body.bytes, dictionary_body.count - 8);
+        flight_raw_field(message, 1000, dictionary_body.bytes, dictionary_body.count - 8);
         return;
     case 'b':
-        put_field(message, 1000, batch_body.bytes, batch_body.count);
+        flight_raw_field(message, 1000, batch_body.bytes, batch_body.count);
         return;
     case 'S':
-        put_field(message, 1000, batch_body.bytes, batch_body.count - 8);
+        flight_raw_field(message, 1000, batch_body.bytes, batch_body.count - 8);
         return;
     case 'L':
         longer = batch_body;
         append(&longer, "behind the body", 15);
-        put_field(message, 1000, longer.bytes, longer.count);
+        flight_raw_field(message, 1000, longer.bytes, longer.count);
         return;
     default:
-        put_field(message, 1000, "", 0);
+        flight_raw_field(message, 1000, "", 0);
     }
 }
 
-static void put_other(struct message *message, char letter)
+static void put_other(struct flight_raw *message, char letter)
 {
     static const uint8_t fill[FILL_BYTES];
     switch (letter) {
     case 'd':
-        put_field(message, 1,
-                  "\x08\x02\x12\x01"
-                  "c",
-                  5);
+        flight_raw_descriptor(message);
         return;
     case 'm':
-        put_field(message, 3, "m", 1);
+        flight_raw_field(message, 3, "m", 1);
         return;
     case '0':
-        put_field(message, 3, "", 0);
+        flight_raw_field(message, 3, "", 0);
         return;
     case 'u':
-        put(message,
-            "\xe8\x04\xff\xff\xff\xff\x7f\x49"
-            "8 bytes.\x4d"
-            "four",
-            21);
+        flight_raw_put(message,
+                       "\xe8\x04\xff\xff\xff\xff\x7f\x49"
+                       "8 bytes.\x4d"
+                       "four",
+                       21);
         return;
     case 'U':
-        put_field(message, 2000, fill, sizeof fill);
+        flight_raw_field(message, 2000, fill, sizeof fill);
         return;
     case 't':
-        put(message,
-            "\x12\x7f"
-            "cut",
-            5);
+        flight_raw_put(message,
+                       "\x12\x7f"
+                       "cut",
+                       5);
         return;
     case 'v':
-        put(message, "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 13);
+        flight_raw_put(message, "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 13);
         return;
     default:
-        put(message,
-            "\x0b"
-            "a group",
-            8);
+        flight_raw_put(message,
+                       "\x0b"
+                       "a group",
+                       8);
     }
-}
-
-/* Sends bytes as they are, from either end. */
-static void send_raw(struct fletch_flight_stream *stream, const struct message *message)
-{
-    const struct fletch_flight_memory memory = {scene.rpc.pool.cache, scene.account};
-    const struct fletch_flight_parts parts = {.app_metadata = {message->bytes, message->count}};
-    struct fletch_flight_outgoing *outgoing;
-    assert_ok(fletch_flight_outgoing_data(&memory, &parts, &outgoing, &error));
-    if (message->count != 0) {
-        /* Without the key and the length that this put before them. */
-        struct iovec *slice = &outgoing->grpc.slices[1];
-        slice->iov_base = (uint8_t *)slice->iov_base + slice->iov_len - message->count;
-        slice->iov_len = outgoing->bytes = message->count;
-    }
-    (void)fetch_add_relaxed(&stream->unsent,
-                            fletch_flight_unsent(1, message->count + FLETCH_FLIGHT_MESSAGE_COST));
-    stream->user.has_written = true;
-    if (!fletch_flight_stream_command(stream, &outgoing->node.link))
-        fletch_flight_outgoing_free(memory.cache, outgoing);
 }
 
 static void send_all(struct fletch_flight_stream *stream, const char *letters, bool is_put)
 {
-    static struct message message;
+    static struct flight_raw message;
     message.count = 0;
     if (is_put)
         put_other(&message, 'd');
     for (;; letters++) {
         if (*letters == '|' || *letters == 0) {
-            send_raw(stream, &message);
+            flight_raw_send(&scene, stream, &message);
             message.count = 0;
         } else if (strchr("spkhne", *letters) != NULL) {
             put_header(&message, *letters);
@@ -339,10 +295,14 @@ static int end(void **state)
 
 static void check(const char *side, enum fletch_status status, uint32_t batches, const char *text)
 {
-    if (status != trap->status || batches != trap->batches)
+    /* A get that ends well has a schema. */
+    bool lacks_schema = strcmp(side, "get") == 0 && strchr(trap->messages, 's') == NULL;
+    enum fletch_status expected =
+        trap->status == FLETCH_OK && lacks_schema ? FLETCH_INTERNAL : trap->status;
+    if (status != expected || batches != trap->batches)
         fail_msg("%s '%s': %s after %u batches (%s), and not %s after %u", side, trap->messages,
-                 fletch_status_name(status), (unsigned)batches, text,
-                 fletch_status_name(trap->status), (unsigned)trap->batches);
+                 fletch_status_name(status), (unsigned)batches, text, fletch_status_name(expected),
+                 (unsigned)trap->batches);
 }
 
 static void put_trap(void)

@@ -580,8 +580,8 @@ static void test_server_refuses(void **state)
     static const char *const gzip[] = {":method=POST",       ":scheme=http",
                                        ":path=/a/b",         "content-type=application/grpc",
                                        "grpc-encoding=gzip", NULL};
-    check_server(html, "", 0, FLETCH_UNKNOWN, "415");
-    check_server(get, "", 0, FLETCH_UNKNOWN, "405");
+    check_server(html, "", 0, FLETCH_INVALID_ARGUMENT, "the content-type application/grpc");
+    check_server(get, "", 0, FLETCH_INVALID_ARGUMENT, "a POST with a path");
     check_server(timeout, "", 0, FLETCH_INVALID_ARGUMENT, "grpc-timeout");
     check_server(gzip, "\1\0\0\0\1x", 6, FLETCH_UNIMPLEMENTED, "identity");
     check_server(call_fields, "\1\0\0\0\1x", 6, FLETCH_INTERNAL, "without a grpc-encoding");

@@ -18,7 +18,7 @@ static const struct place_words words = {.places = 1,
                                          .partitions = 3,
                                          .producers = 1,
                                          .sums = FLETCH_SUMS_ROWS,
-                                         .grace_ns = UINT64_C(500000000),
+                                         .grace_ns = UINT64_C(1500000000),
                                          .frame_bytes = 8192};
 
 struct reader_process {

@@ -316,7 +316,7 @@ static void a_dead_connection_is_replaced(void **state)
     (void)state;
     static struct pair pair;
     pair.words = (struct place_words){
-        .partitions = 2, .producers = 1, .grace_ns = 400000000, .frame_bytes = 4096};
+        .partitions = 2, .producers = 1, .grace_ns = 600000000, .frame_bytes = 4096};
     struct producing producing;
     struct consuming consuming;
     struct fletch_pumps_statistics statistics = {0};
