@@ -32,9 +32,9 @@ def data_of(name, share):
     if name == "stamps":
         return STAMPS, []
     import tpch
-    table = tpch.lineitem(name)
     if share == "-":
-        return table.schema, []
+        return tpch.schema(name), []
+    table = tpch.lineitem(name)
     number, count = map(int, share.split("/"))
     return table.schema, tpch.batches(table, 65536)[number::count]
 
