@@ -56,7 +56,8 @@ class Process:
 
     def check(self, result):
         if result != 0:
-            sys.exit(f"a process of ours failed: {self.rounds.network_message(self.handle).decode()}")
+            message = self.rounds.network_message(self.handle).decode()
+            sys.exit(f"a process of ours failed: {message}")
 
     def join(self, number, partitions, producers, own, *ports):
         """`own`: which of the owners this is, -1: none."""
