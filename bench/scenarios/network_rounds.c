@@ -39,8 +39,8 @@ struct network_figures {
     uint64_t rows;
     uint64_t bytes_crossed; /* of the bodies of frames */
     uint64_t charged_peak;
-    uint64_t finished_ns;   /* when the last end came */
-    uint32_t ended;         /* partitions whose end was verified */
+    uint64_t finished_ns; /* when the last end came */
+    uint32_t ended;       /* partitions whose end was verified */
 };
 
 ROUNDS_EXPORT struct network *network_open(struct ArrowSchema *schema, uint64_t budget_bytes);
@@ -225,8 +225,8 @@ int network_write(struct network *network, uint32_t first, uint32_t count,
     if (producers == NULL)
         abort();
     for (uint32_t i = 0; i < count; i++) {
-        producers[i] = (struct producer){
-            .network = network, .number = first + i, .first = i, .count = count};
+        producers[i] =
+            (struct producer){.network = network, .number = first + i, .first = i, .count = count};
         if (pthread_create(&producers[i].thread, NULL, produce, &producers[i]) != 0)
             abort();
     }
