@@ -33,12 +33,14 @@ def path_of(scale, home):
     return kept
 
 
+def schema(path):
+    """The table's, with its strings as utf8: they come as views."""
+    return pa.schema([field.with_type(pa.string()) if field.type == pa.string_view() else field
+                      for field in pq.read_schema(path).remove_metadata()])
+
+
 def lineitem(path):
-    """The table with its strings as utf8: they come as views."""
-    table = pq.read_table(path)
-    fields = [field.with_type(pa.string()) if field.type == pa.string_view() else field
-              for field in table.schema]
-    return table.cast(pa.schema(fields))
+    return pq.read_table(path).cast(schema(path))
 
 
 def batches(table, rows):
