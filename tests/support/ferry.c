@@ -126,6 +126,12 @@ static enum fletch_status open_process(struct ferry *ferry, struct shuffle_words
     words.placement = &placement;
     words.media = &process->media;
     enum fletch_status status = test_shuffle_try(&words, &process->test, error);
+    if (status == FLETCH_OK) {
+        status = fletch_buffer_cache_open(fletch_transport_pool(process->test.transport),
+                                          &process->cache, error);
+        if (status != FLETCH_OK)
+            test_shuffle_end(&process->test);
+    }
     process->is_open = status == FLETCH_OK;
     if (status != FLETCH_OK)
         fletch_sleeper_release(process->sleeper);
@@ -163,6 +169,7 @@ void ferry_end_process(struct ferry *ferry, uint32_t number)
     if (!process->is_open)
         return;
     process->is_open = false;
+    fletch_buffer_cache_close(process->cache);
     test_shuffle_end(&process->test);
     fletch_sleeper_release(process->sleeper);
 }
@@ -178,8 +185,8 @@ void ferry_end(struct ferry *ferry)
 struct crossing {
     struct ferry *ferry;
     struct ferry_link *link;
-    struct test_shuffle *from;
-    struct test_shuffle *to;
+    struct ferry_process *from;
+    struct ferry_process *to;
 };
 
 static void forget_items(struct ferry_link *link, uint32_t partition)
@@ -226,7 +233,7 @@ static enum passage find_inlet(struct crossing *crossing, uint32_t producer)
         options.partitions = crossing->link->partitions;
         options.partition_count = crossing->link->partition_count;
     }
-    switch (fletch_inlet_open(crossing->to->shuffle, &options, inlet, &error)) {
+    switch (fletch_inlet_open(crossing->to->test.shuffle, &options, inlet, &error)) {
     case FLETCH_OK:
         return GOES;
     case FLETCH_RESOURCE_EXHAUSTED:
@@ -411,11 +418,11 @@ static bool is_going(struct crossing *crossing)
     struct fletch_error error;
     if (link->outlet == NULL || !crossing->ferry->processes[link->to].is_open)
         return false;
-    if (fletch_shuffle_check(crossing->to->shuffle, &error) != FLETCH_OK)
+    if (fletch_shuffle_check(crossing->to->test.shuffle, &error) != FLETCH_OK)
         refuse(crossing, FLETCH_ALL_PARTITIONS, &error);
     enum fletch_status status = fletch_outlet_check(link->outlet, &error);
     if (status == FLETCH_CANCELLED)
-        fletch_shuffle_cancel(crossing->to->shuffle, error.message);
+        fletch_shuffle_cancel(crossing->to->test.shuffle, error.message);
     return status == FLETCH_OK || status == FLETCH_UNAVAILABLE;
 }
 
@@ -424,8 +431,8 @@ static bool go_over(struct ferry *ferry, struct ferry_link *link)
     struct crossing crossing = {
         .ferry = ferry,
         .link = link,
-        .from = &ferry->processes[link->from].test,
-        .to = &ferry->processes[link->to].test,
+        .from = &ferry->processes[link->from],
+        .to = &ferry->processes[link->to],
     };
     if (!is_going(&crossing))
         return false;

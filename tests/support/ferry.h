@@ -7,8 +7,9 @@
 #include "support/shuffles.h"
 
 /* Several "processes", each a transport with a replica of one shuffle, and what takes frames and
- * control from one to another: by hand, in steps, on the test's thread. So a writer that waits for
- * others is called without time to wait, the ferry goes, and it is called again. */
+ * control from one to another: by hand, in steps, on the test's thread or on one of its own. On the
+ * test's a writer that waits for others is called without time to wait, the ferry goes, and it is
+ * called again. */
 
 enum { FERRY_PROCESSES = 3, FERRY_LINKS = 12, FERRY_PRODUCERS = 4, FERRY_ITEMS = 4096 };
 
@@ -20,6 +21,7 @@ struct ferry_process {
     struct fletch_media media;
     struct fletch_sleeper *sleeper;
     struct test_shuffle test;
+    struct fletch_buffer_cache *cache; /* the ferry's thread */
     bool is_open;
 };
 
