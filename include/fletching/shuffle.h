@@ -105,7 +105,7 @@ struct fletch_shuffle_options {
 
 #define FLETCH_SHUFFLE_ID_BYTES 16
 
-struct fletch_shuffle_identity {
+struct fletch_shuffle_id {
     unsigned char id[FLETCH_SHUFFLE_ID_BYTES];
     uint32_t epoch;
 };
@@ -169,7 +169,7 @@ FLETCH_EXPORT uint32_t fletch_shuffle_partition_count(const struct fletch_shuffl
 /** Bytes that a frame is to have. */
 FLETCH_EXPORT size_t fletch_shuffle_frame_bytes(const struct fletch_shuffle *shuffle);
 FLETCH_EXPORT void fletch_shuffle_identity(const struct fletch_shuffle *shuffle,
-                                           struct fletch_shuffle_identity *out_identity);
+                                           struct fletch_shuffle_id *out_identity);
 
 /** Where a partition stands. */
 enum fletch_partition_state {

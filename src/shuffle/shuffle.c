@@ -395,7 +395,7 @@ size_t fletch_shuffle_frame_bytes(const struct fletch_shuffle *shuffle)
 }
 
 void fletch_shuffle_identity(const struct fletch_shuffle *shuffle,
-                             struct fletch_shuffle_identity *out_identity)
+                             struct fletch_shuffle_id *out_identity)
 {
     *out_identity = shuffle->specification.identity;
 }

@@ -48,7 +48,7 @@ struct fletch_shuffle_specification {
     uint64_t watermark_idle_ns;
     bool strict_schema;
     bool has_hashes; /* the partitioner hashes, so there is a key sum */
-    struct fletch_shuffle_identity identity;
+    struct fletch_shuffle_id identity;
     struct fletch_placement_plan placement;
 };
 

@@ -209,7 +209,7 @@ static enum fletch_status set_identity(struct fletch_shuffle_specification *spec
                                        const struct fletch_shuffle_options *options,
                                        struct fletch_error *error)
 {
-    struct fletch_shuffle_identity *identity = &specification->identity;
+    struct fletch_shuffle_id *identity = &specification->identity;
     identity->epoch = options->epoch == 0 ? 1 : options->epoch;
     if (options->id != NULL) {
         memcpy(identity->id, options->id, sizeof identity->id);

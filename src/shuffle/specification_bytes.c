@@ -169,7 +169,7 @@ static enum fletch_status put_all(struct output *output, const struct fletch_shu
                                   struct fletch_error *error)
 {
     const struct fletch_shuffle_specification *specification = &shuffle->specification;
-    struct fletch_shuffle_identity identity;
+    struct fletch_shuffle_id identity;
     fletch_shuffle_identity(shuffle, &identity);
     put_u32(output, MAGIC);
     put_u32(output, VERSION);

@@ -382,7 +382,7 @@ static struct fletch_flight_stream *dial(struct fletch_flight_client *client, co
 
 static struct fletch_envelope hello_to(const struct place *place)
 {
-    struct fletch_shuffle_identity identity;
+    struct fletch_shuffle_id identity;
     struct fletch_envelope envelope = {.kind = FLETCH_ENVELOPE_HELLO};
     fletch_shuffle_identity(place->test.shuffle, &identity);
     envelope.hello = (struct fletch_envelope_hello){.version_low = 1,

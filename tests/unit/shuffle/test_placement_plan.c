@@ -128,7 +128,7 @@ static void without_memory_there_is_no_plan(void **state)
 static void a_shuffle_knows_who_it_is(void **state)
 {
     static const unsigned char id[] = "sixteen bytes id";
-    struct fletch_shuffle_identity first, second;
+    struct fletch_shuffle_id first, second;
     (void)state;
     struct test_shuffle test = test_shuffle_make(&(struct shuffle_words){.id = id});
     fletch_shuffle_identity(test.shuffle, &first);

@@ -65,7 +65,7 @@ static void all_of_it_comes_back(void **state)
     struct fletch_shuffle *shuffle = register_ranges(&test);
     struct fletch_specification_bytes bytes, again;
     struct fletch_specification_copy *copy = NULL;
-    struct fletch_shuffle_identity identity;
+    struct fletch_shuffle_id identity;
     struct fletch_shuffle *replica = NULL;
     (void)state;
     fletch_shuffle_identity(shuffle, &identity);
