@@ -4,6 +4,7 @@
 
 #include "arrow/utf8.h"
 #include "base/allocator.h"
+#include "base/little_endian.h"
 #include "base/status.h"
 #include "flight/flight_decode.h"
 #include "flight/flight_schema.h"
@@ -290,9 +291,8 @@ static uint8_t *write_text(uint8_t *to, const char *text)
 
 static uint8_t *write_fixed(uint8_t *to, uint64_t value)
 {
-    for (unsigned i = 0; i < sizeof value; i++)
-        *to++ = (uint8_t)(value >> (8 * i));
-    return to;
+    fletch_little_endian_write(to, value, sizeof value);
+    return to + sizeof value;
 }
 
 static uint8_t *write_message(uint8_t *to, const struct fletch_flight_shape *shape,

@@ -1,5 +1,7 @@
 #include "flight/flight_wire.h"
 
+#include "base/little_endian.h"
+
 bool fletch_flight_varint_read(const uint8_t **at, const uint8_t *end, uint64_t *out_value)
 {
     const uint8_t *next = *at;
@@ -45,13 +47,10 @@ bool fletch_flight_wire_key_is_valid(uint64_t key)
 /* A number of `bytes` bytes, the least one first. */
 static bool read_fixed(struct fletch_flight_wire *wire, size_t bytes, uint64_t *out_value)
 {
-    uint64_t value = 0;
     if ((size_t)(wire->end - wire->at) < bytes)
         return false;
-    for (size_t i = 0; i < bytes; i++)
-        value |= (uint64_t)wire->at[i] << (8 * i);
+    *out_value = fletch_little_endian_read(wire->at, bytes);
     wire->at += bytes;
-    *out_value = value;
     return true;
 }
 

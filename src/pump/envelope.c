@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/little_endian.h"
 #include "base/status.h"
 
 static const char *const kind_names[] = {"?",      "HELLO",  "WELCOME",   "OFFER",
@@ -69,8 +70,8 @@ struct writer {
 
 static void put(struct writer *writer, uint64_t number, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
-        *writer->next++ = (uint8_t)(number >> 8 * i);
+    fletch_little_endian_write(writer->next, number, bytes);
+    writer->next += bytes;
 }
 
 static void put_bytes(struct writer *writer, const void *bytes, size_t byte_count)
@@ -294,10 +295,7 @@ static const uint8_t *take_bytes(struct reader *reader, size_t byte_count)
 static uint64_t take(struct reader *reader, size_t bytes)
 {
     const uint8_t *from = take_bytes(reader, bytes);
-    uint64_t number = 0;
-    for (size_t i = 0; from != NULL && i < bytes; i++)
-        number |= (uint64_t)from[i] << 8 * i;
-    return number;
+    return from == NULL ? 0 : fletch_little_endian_read(from, bytes);
 }
 
 static uint8_t take8(struct reader *reader)

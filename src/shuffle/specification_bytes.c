@@ -7,6 +7,7 @@
 #include <fletching/placement.h>
 
 #include "base/allocator.h"
+#include "base/little_endian.h"
 #include "base/status.h"
 #include "flight/flight_schema.h"
 #include "shuffle/shuffle.h"
@@ -57,8 +58,8 @@ static void put_bytes(struct output *output, const void *bytes, size_t count)
 static void put_number(struct output *output, uint64_t number, size_t width)
 {
     unsigned char *at = claim(output, width);
-    for (size_t i = 0; at != NULL && i < width; i++)
-        at[i] = (unsigned char)(number >> 8 * i);
+    if (at != NULL)
+        fletch_little_endian_write(at, number, width);
 }
 
 static void put_u32(struct output *output, uint32_t number)
@@ -267,10 +268,7 @@ static const unsigned char *take(struct input *input, size_t count, const char *
 static uint64_t take_number(struct input *input, size_t width, const char *what)
 {
     const unsigned char *at = take(input, width, what);
-    uint64_t number = 0;
-    for (size_t i = 0; at != NULL && i < width; i++)
-        number |= (uint64_t)at[i] << 8 * i;
-    return number;
+    return at == NULL ? 0 : fletch_little_endian_read(at, width);
 }
 
 static uint32_t take_u32(struct input *input, const char *what)
