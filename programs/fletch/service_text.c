@@ -207,17 +207,20 @@ void service_text_json(struct text *text, const struct fletch_shuffle_report *re
 
 /* ---- order ---- */
 
-static int compare_names(const void *one, const void *other)
+int service_compare_names(const struct fletch_shuffle_name *one,
+                          const struct fletch_shuffle_name *other)
 {
-    const struct fletch_shuffle_name *a =
-        &(*(const struct fletch_shuffle_report *const *)one)->name;
-    const struct fletch_shuffle_name *b =
-        &(*(const struct fletch_shuffle_report *const *)other)->name;
-    size_t least = a->byte_count < b->byte_count ? a->byte_count : b->byte_count;
-    int order = memcmp(a->bytes, b->bytes, least);
+    size_t least = one->byte_count < other->byte_count ? one->byte_count : other->byte_count;
+    int order = memcmp(one->bytes, other->bytes, least);
     if (order != 0)
         return order;
-    return a->byte_count < b->byte_count ? -1 : a->byte_count > b->byte_count;
+    return one->byte_count < other->byte_count ? -1 : one->byte_count > other->byte_count;
+}
+
+static int compare_reports(const void *one, const void *other)
+{
+    const struct fletch_shuffle_report *const *a = one, *const *b = other;
+    return service_compare_names(&(*a)->name, &(*b)->name);
 }
 
 void service_sort(const struct fletch_shuffle_reports *reports,
@@ -225,5 +228,5 @@ void service_sort(const struct fletch_shuffle_reports *reports,
 {
     for (size_t i = 0; i < reports->count; i++)
         out_sorted[i] = &reports->reports[i];
-    qsort(out_sorted, reports->count, sizeof *out_sorted, compare_names);
+    qsort(out_sorted, reports->count, sizeof *out_sorted, compare_reports);
 }

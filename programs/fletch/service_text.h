@@ -34,6 +34,10 @@ const char *service_sums(enum fletch_sum_level sums);
 /* The report as an object of JSON, with its partitions where they are there. */
 void service_text_json(struct text *text, const struct fletch_shuffle_report *report);
 
+/* The order of names, byte by byte: below zero, zero or above. */
+int service_compare_names(const struct fletch_shuffle_name *one,
+                          const struct fletch_shuffle_name *other);
+
 /* Sorts by name. */
 void service_sort(const struct fletch_shuffle_reports *reports,
                   const struct fletch_shuffle_report **out_sorted);

@@ -12,16 +12,6 @@ double top_clock(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static int compare_names(const struct fletch_shuffle_name *one,
-                         const struct fletch_shuffle_name *other)
-{
-    size_t least = one->byte_count < other->byte_count ? one->byte_count : other->byte_count;
-    int order = memcmp(one->bytes, other->bytes, least);
-    if (order != 0)
-        return order;
-    return one->byte_count < other->byte_count ? -1 : one->byte_count > other->byte_count;
-}
-
 /* The busiest first, and those that are as busy by name. */
 static int compare_shuffles(const void *one, const void *other)
 {
@@ -30,7 +20,7 @@ static int compare_shuffles(const void *one, const void *other)
     double busy_b = b->rates.bytes_in + b->rates.bytes_out;
     if (busy_a > busy_b || busy_a < busy_b)
         return busy_a > busy_b ? -1 : 1;
-    return compare_names(&a->report->name, &b->report->name);
+    return service_compare_names(&a->report->name, &b->report->name);
 }
 
 static const struct fletch_exchange_statistics *find(const struct top_sample *sample,
@@ -39,7 +29,7 @@ static const struct fletch_exchange_statistics *find(const struct top_sample *sa
     for (size_t i = 0; i < sample->reports.count; i++) {
         const struct fletch_shuffle_report *other = &sample->reports.reports[i];
         if (other->name_hash == report->name_hash &&
-            compare_names(&other->name, &report->name) == 0)
+            service_compare_names(&other->name, &report->name) == 0)
             return &other->statistics;
     }
     return NULL;
