@@ -44,6 +44,16 @@ struct fletch_frame {
     struct fletch_stack_node free;  /* while it is there */
 };
 
+static inline void fletch_channel_totals_add(struct fletch_channel_totals *totals,
+                                             const struct fletch_frame *frame)
+{
+    totals->frames++;
+    totals->rows += frame->rows;
+    totals->bytes += frame->bytes;
+    totals->key_sum += frame->key_sum;
+    totals->row_sum += frame->row_sum;
+}
+
 static inline void fletch_frame_list_append(struct fletch_frame_list *list,
                                             struct fletch_frame *frame)
 {

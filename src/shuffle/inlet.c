@@ -221,20 +221,6 @@ static struct fletch_shuffle_partition *partition_at(const struct fletch_inlet *
     return &inlet->shuffle->partitions[partition];
 }
 
-static struct fletch_channel *make_channel(struct fletch_inlet *inlet, uint32_t number)
-{
-    struct fletch_shuffle_partition *partition = partition_at(inlet, number);
-    struct fletch_channel *channel =
-        fletch_block_allocate(&inlet->shuffle->allocator, sizeof *channel);
-    if (channel == NULL)
-        return NULL;
-    *channel = (struct fletch_channel){
-        .producer = inlet->producer, .partition = number, .held_mask = UINT64_MAX};
-    fletch_credit_request_init(&channel->request, &partition->credit, inlet->seat->sleeper);
-    fletch_shuffle_partition_add_channel(partition, channel);
-    return channel;
-}
-
 /* ---- credit ---- */
 
 static bool takes_no_more(const struct fletch_inlet *inlet, uint32_t partition)
@@ -256,12 +242,6 @@ static uint64_t kept_bytes_of(const struct fletch_inlet *inlet, uint64_t bytes)
            inlet->batch_bytes;
 }
 
-static void count_outside(const struct fletch_inlet *inlet, uint64_t frames)
-{
-    /* relaxed: who looks at it looks twice */
-    fetch_add_relaxed(&inlet->shuffle->written.frames_outside, frames);
-}
-
 enum fletch_answer fletch_inlet_reserve(struct fletch_inlet *inlet, uint32_t partition,
                                         struct fletch_inlet_ask ask,
                                         struct fletch_inlet_credit *out_credit)
@@ -271,7 +251,8 @@ enum fletch_answer fletch_inlet_reserve(struct fletch_inlet *inlet, uint32_t par
     if (slot == NULL || takes_no_more(inlet, partition))
         return FLETCH_CLOSED;
     if (*slot == NULL)
-        *slot = make_channel(inlet, partition);
+        *slot = fletch_shuffle_partition_open_channel(
+            partition_at(inlet, partition), inlet->producer, UINT64_MAX, inlet->seat->sleeper);
     if (inlet->spare == NULL)
         inlet->spare = fletch_frame_pool_take(&inlet->seat->frames);
     if (*slot == NULL || inlet->spare == NULL)
@@ -282,7 +263,7 @@ enum fletch_answer fletch_inlet_reserve(struct fletch_inlet *inlet, uint32_t par
     credit.frame = inlet->spare;
     inlet->spare = NULL;
     *out_credit = credit;
-    count_outside(inlet, 1);
+    fletch_shuffle_count_outside(inlet->shuffle, 1);
     return FLETCH_DONE;
 }
 
@@ -304,27 +285,10 @@ void fletch_inlet_give_back(struct fletch_inlet *inlet, uint32_t partition,
                          credit->kept_bytes);
     fletch_frame_recycle(credit->frame);
     *credit = (struct fletch_inlet_credit){.source = FLETCH_CREDIT_NONE};
-    count_outside(inlet, UINT64_MAX);
+    fletch_shuffle_count_outside(inlet->shuffle, UINT64_MAX);
 }
 
 /* ---- frames ---- */
-
-static void count_sent(const struct fletch_inlet *inlet, const struct fletch_inlet_frame *frame)
-{
-    struct fletch_written_counters *counters = &inlet->shuffle->written;
-    fetch_add_relaxed(&counters->rows_sent, frame->rows);   /* relaxed: a statistic */
-    fetch_add_relaxed(&counters->bytes_sent, frame->bytes); /* relaxed: a statistic */
-    fetch_add_relaxed(&counters->frames_sent, 1);           /* relaxed: a statistic */
-}
-
-static void count_totals(struct fletch_channel_totals *sent, const struct fletch_inlet_frame *frame)
-{
-    sent->frames++;
-    sent->rows += frame->rows;
-    sent->bytes += frame->bytes;
-    sent->key_sum += frame->key_sum;
-    sent->row_sum += frame->row_sum;
-}
 
 enum fletch_answer fletch_inlet_push(struct fletch_inlet *inlet,
                                      const struct fletch_inlet_frame *frame)
@@ -344,17 +308,17 @@ enum fletch_answer fletch_inlet_push(struct fletch_inlet *inlet,
     node->credit = frame->credit->source;
     node->kept_bytes = frame->credit->kept_bytes;
     frame->credit->frame = NULL;
-    count_totals(&channel->sent, frame);
+    fletch_channel_totals_add(&channel->sent, node);
     enum fletch_answer answer =
         fletch_shuffle_partition_push(partition, inlet->epoch_seat->reader, node);
     if (answer == FLETCH_DONE) {
-        count_sent(inlet, frame);
+        fletch_shuffle_count_sent(inlet->shuffle, frame->rows, frame->bytes);
     } else {
         fletch_batch_release(NULL, node->batch);
         fletch_frame_recycle(node);
         fletch_credit_return(&partition->credit, frame->credit->source, frame->credit->kept_bytes);
     }
-    count_outside(inlet, UINT64_MAX);
+    fletch_shuffle_count_outside(inlet->shuffle, UINT64_MAX);
     return answer;
 }
 
@@ -591,19 +555,11 @@ uint64_t fletch_inlet_control_mark(const struct fletch_inlet *inlet)
 
 void fletch_inlet_abort(struct fletch_inlet *inlet, const char *reason)
 {
-    struct fletch_shuffle_seat *seat = inlet->seat;
-    /* Its operation is used once, and so free. */
-    struct fletch_control_operation *operation = &seat->operations[FLETCH_SEAT_ABORT];
     if (inlet->has_ended)
         return;
     inlet->has_ended = true;
-    operation->kind = FLETCH_CONTROL_ABORT;
-    operation->now_ns = fletch_shuffle_now_ns(inlet->shuffle);
-    if (reason != NULL) {
-        (void)snprintf(seat->abort_reason, sizeof seat->abort_reason, "%s", reason);
-        operation->reason = seat->abort_reason;
-    }
-    fletch_control_submit(operation);
+    fletch_control_submit(fletch_shuffle_seat_prepare_abort(
+        inlet->seat, fletch_shuffle_now_ns(inlet->shuffle), reason));
 }
 
 void fletch_inlet_close(struct fletch_inlet *inlet)

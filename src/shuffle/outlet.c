@@ -28,8 +28,7 @@ struct fletch_outlet {
     bool has_failed;
     /* Taken from inboxes and not handed out: partitions in turn, each with its frames; frames that
      * go before them; frames that wait for control to go first. */
-    struct fletch_shuffle_partition *first_pending;
-    struct fletch_shuffle_partition *last_pending;
+    struct fletch_partition_queue pending;
     struct fletch_frame_list released;
     struct fletch_frame_list behind;
     /* Control that was taken: first what was not handed out. */
@@ -100,25 +99,6 @@ static enum fletch_status check_owned(const struct fletch_shuffle_partition *par
     return FLETCH_OK;
 }
 
-static void add_pending(struct fletch_outlet *outlet, struct fletch_shuffle_partition *partition)
-{
-    if (partition->is_pending != 0)
-        return;
-    partition->is_pending = 1;
-    partition->next_pending = NULL;
-    if (outlet->first_pending == NULL)
-        outlet->first_pending = partition;
-    else
-        outlet->last_pending->next_pending = partition;
-    outlet->last_pending = partition;
-}
-
-static void count_outside(struct fletch_shuffle *shuffle, uint64_t frames)
-{
-    /* relaxed: who looks at it looks twice */
-    fetch_add_relaxed(&shuffle->written.frames_outside, frames);
-}
-
 /* A frame that came out of an inbox; control of the partition is for its next owner. */
 static void take_in(struct fletch_outlet *outlet, struct fletch_shuffle_partition *partition,
                     struct fletch_frame *frame)
@@ -128,9 +108,9 @@ static void take_in(struct fletch_outlet *outlet, struct fletch_shuffle_partitio
         return;
     }
     fletch_frame_list_append(&partition->taken, frame);
-    add_pending(outlet, partition);
+    fletch_partition_queue_append(&outlet->pending, partition);
     outlet->frames++;
-    count_outside(outlet->shuffle, 1);
+    fletch_shuffle_count_outside(outlet->shuffle, 1);
 }
 
 /* What the last owner of the partition has left. */
@@ -286,7 +266,7 @@ static void collect(struct fletch_outlet *outlet)
     struct fletch_inbox_node *ready = fletch_ready_list_take(&outlet->list->list);
     struct fletch_inbox_list list;
     /* Between the mailbox and the count they would be seen nowhere. */
-    count_outside(outlet->shuffle, 1);
+    fletch_shuffle_count_outside(outlet->shuffle, 1);
     if (take_out(&ready, &outlet->entry.controls.ready))
         collect_controls(outlet);
     while (ready != NULL) {
@@ -300,7 +280,7 @@ static void collect(struct fletch_outlet *outlet)
         if (fletch_inbox_try_take(&partition->mailbox.inbox, &list) == FLETCH_DONE)
             collect_frames(outlet, partition, &list);
     }
-    count_outside(outlet->shuffle, UINT64_MAX);
+    fletch_shuffle_count_outside(outlet->shuffle, UINT64_MAX);
 }
 
 /* Whether control that was not handed out goes before the frame: a barrier that it is behind. */
@@ -330,13 +310,11 @@ static bool take_frame(struct fletch_outlet *outlet, struct fletch_outlet_item *
         hand_out(frame, item);
         return true;
     }
-    while (outlet->first_pending != NULL) {
-        struct fletch_shuffle_partition *partition = outlet->first_pending;
-        outlet->first_pending = partition->next_pending;
-        partition->is_pending = 0;
+    while (outlet->pending.first != NULL) {
+        struct fletch_shuffle_partition *partition = fletch_partition_queue_pop(&outlet->pending);
         frame = fletch_frame_list_pop(&partition->taken);
         if (partition->taken.first != NULL)
-            add_pending(outlet, partition);
+            fletch_partition_queue_append(&outlet->pending, partition);
         if (frame != NULL && !is_behind(outlet, frame)) {
             hand_out(frame, item);
             return true;
@@ -397,7 +375,7 @@ struct fletch_outlet_control *fletch_outlet_first_control(const struct fletch_ou
 
 bool fletch_outlet_may_have_any(const struct fletch_outlet *outlet)
 {
-    return outlet->released.first != NULL || outlet->first_pending != NULL ||
+    return outlet->released.first != NULL || outlet->pending.first != NULL ||
            outlet->unhanded != NULL || fletch_ready_list_has_any(&outlet->list->list) ||
            fletch_shuffle_is_cancelled(outlet->shuffle) ||
            (!outlet->has_told_loss && fletch_shuffle_has_lost(outlet->shuffle)) ||
@@ -471,7 +449,7 @@ static void drop(struct fletch_outlet *outlet, struct fletch_frame *frame,
     outlet->frames--;
     fletch_shuffle_partition_drop(&outlet->shuffle->partitions[frame->channel->partition], cache,
                                   frame);
-    count_outside(outlet->shuffle, UINT64_MAX);
+    fletch_shuffle_count_outside(outlet->shuffle, UINT64_MAX);
 }
 
 void fletch_outlet_accepted(struct fletch_outlet *outlet, struct fletch_frame *frame,
@@ -670,7 +648,7 @@ static void put_back(struct fletch_outlet *outlet)
         while ((frame = fletch_frame_list_pop(&partition->held)) != NULL)
             fletch_frame_list_append(&partition->taken, frame);
     }
-    count_outside(outlet->shuffle, 0 - outlet->frames);
+    fletch_shuffle_count_outside(outlet->shuffle, 0 - outlet->frames);
     outlet->frames = 0;
 }
 

@@ -8,28 +8,6 @@
 
 /* ---- partitions that have something ---- */
 
-void fletch_reader_add_pending(struct fletch_shuffle_reader *reader,
-                               struct fletch_shuffle_partition *partition)
-{
-    if (partition->is_pending != 0)
-        return;
-    partition->is_pending = 1;
-    partition->next_pending = NULL;
-    if (reader->first_pending == NULL)
-        reader->first_pending = partition;
-    else
-        reader->last_pending->next_pending = partition;
-    reader->last_pending = partition;
-}
-
-static struct fletch_shuffle_partition *pop_pending(struct fletch_shuffle_reader *reader)
-{
-    struct fletch_shuffle_partition *partition = reader->first_pending;
-    reader->first_pending = partition->next_pending;
-    partition->is_pending = 0;
-    return partition;
-}
-
 static void collect_partition(struct fletch_shuffle_reader *reader,
                               struct fletch_shuffle_partition *partition)
 {
@@ -38,7 +16,7 @@ static void collect_partition(struct fletch_shuffle_reader *reader,
         return;
     fletch_alignment_take(partition, &list);
     if (partition->taken.first != NULL)
-        fletch_reader_add_pending(reader, partition);
+        fletch_partition_queue_append(&reader->pending, partition);
 }
 
 void fletch_reader_collect(struct fletch_shuffle_reader *reader)
@@ -239,17 +217,17 @@ enum fletch_status fletch_reader_give(struct fletch_shuffle_reader *reader,
                                       struct fletch_error *error)
 {
     struct giving giving = {.reader = reader, .event = out_event, .error = error};
-    struct fletch_shuffle_partition *last = reader->last_pending;
+    struct fletch_shuffle_partition *last = reader->pending.last;
     enum fletch_status status = FLETCH_OK;
     bool is_blocked = false;
-    while (reader->first_pending != NULL) {
-        struct fletch_shuffle_partition *partition = pop_pending(reader);
+    while (reader->pending.first != NULL) {
+        struct fletch_shuffle_partition *partition = fletch_partition_queue_pop(&reader->pending);
         giving.partition = partition;
         /* Where there was no room for one batch, only control goes on. */
         if (!is_blocked || partition->taken.first->kind != FLETCH_FRAME_DATA)
             status = give_of(&giving);
         if (partition->taken.first != NULL)
-            fletch_reader_add_pending(reader, partition);
+            fletch_partition_queue_append(&reader->pending, partition);
         if (giving.has_event || status == FLETCH_UNAVAILABLE || status == FLETCH_DATA_LOSS)
             break;
         is_blocked = is_blocked || status == FLETCH_RESOURCE_EXHAUSTED;

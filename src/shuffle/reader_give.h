@@ -5,9 +5,6 @@
 
 #include "shuffle/shuffle_reader.h"
 
-void fletch_reader_add_pending(struct fletch_shuffle_reader *reader,
-                               struct fletch_shuffle_partition *partition);
-
 /* Takes what was pushed to its partitions. */
 void fletch_reader_collect(struct fletch_shuffle_reader *reader);
 

@@ -154,6 +154,21 @@ static inline bool fletch_shuffle_is_own(const struct fletch_shuffle *shuffle)
 enum fletch_status fletch_shuffle_check(const struct fletch_shuffle *shuffle,
                                         struct fletch_error *error);
 
+/* Of a frame that is sent: statistics. */
+static inline void fletch_shuffle_count_sent(struct fletch_shuffle *shuffle, uint64_t rows,
+                                             uint64_t bytes)
+{
+    fetch_add_relaxed(&shuffle->written.rows_sent, rows);   /* relaxed: a statistic */
+    fetch_add_relaxed(&shuffle->written.bytes_sent, bytes); /* relaxed: the same */
+    fetch_add_relaxed(&shuffle->written.frames_sent, 1);    /* relaxed: the same */
+}
+
+static inline void fletch_shuffle_count_outside(struct fletch_shuffle *shuffle, uint64_t frames)
+{
+    /* relaxed: who looks at it looks twice */
+    fetch_add_relaxed(&shuffle->written.frames_outside, frames);
+}
+
 static inline bool fletch_shuffle_is_cancelled(const struct fletch_shuffle *shuffle)
 {
     return load_acquire(&shuffle->cancel) == FLETCH_CANCEL_DONE; /* E1 acquire */

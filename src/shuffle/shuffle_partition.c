@@ -47,14 +47,23 @@ void fletch_shuffle_partition_deinit(struct fletch_shuffle_partition *partition)
     }
 }
 
-void fletch_shuffle_partition_add_channel(struct fletch_shuffle_partition *partition,
-                                          struct fletch_channel *channel)
+struct fletch_channel *
+fletch_shuffle_partition_open_channel(struct fletch_shuffle_partition *partition, uint32_t producer,
+                                      uint64_t held_mask, struct fletch_eventcount *sleeper)
 {
+    struct fletch_channel *channel =
+        fletch_block_allocate(&partition->shuffle->allocator, sizeof *channel);
+    if (channel == NULL)
+        return NULL;
+    *channel = (struct fletch_channel){
+        .producer = producer, .partition = partition->number, .held_mask = held_mask};
+    fletch_credit_request_init(&channel->request, &partition->credit, sleeper);
     /* relaxed: only linked to */
     struct fletch_channel *head = load_relaxed(&partition->channels);
     do {
         channel->next = head;
     } while (!cas_weak_release(&partition->channels, &head, channel)); /* E1 release */
+    return channel;
 }
 
 /* ---- failing ---- */

@@ -5,7 +5,7 @@
  * pushing meets readers that come and go: shuffle/ready_list.h. docs/SHUFFLE.md, "Attach, detach".
  *
  * Edges:
- *   E1: fletch_shuffle_partition_add_channel cas_weak_release(channels) -> reading side
+ *   E1: fletch_shuffle_partition_open_channel cas_weak_release(channels) -> reading side
  *       load_acquire(channels): the channel's producer and link.
  *   E2: outlet exchange_acq_rel(watermark_sent) -> reading side exchange_acq_rel(watermark_sent):
  *       the latest watermark; and back: the node, which is on its way again.
@@ -56,7 +56,7 @@ struct fletch_shuffle_partition {
     bool is_fetched;       /* an outlet had some accepted */
     bool is_claimed;       /* pull: producers of other processes were asked for their frames */
     uint64_t taken_bytes;  /* of frames in `taken` and `held`; statistics are elsewhere */
-    uint32_t is_pending;   /* on its reader's list of partitions with something to give */
+    uint32_t is_pending;   /* on its owner's queue of those with something to give */
     struct fletch_shuffle_partition *next_pending;
     /* Told by the reading side, looked at by anybody. */
     _Atomic uint64_t rows_read;
@@ -74,6 +74,36 @@ enum fletch_partition_ending {
     FLETCH_ENDING_LOST,  /* PRODUCER_LOST was */
     FLETCH_ENDING_BROKEN /* DATA_LOSS was */
 };
+
+/* Partitions with something to give, each once; first in, first out. */
+struct fletch_partition_queue {
+    struct fletch_shuffle_partition *first;
+    struct fletch_shuffle_partition *last;
+};
+
+static inline void fletch_partition_queue_append(struct fletch_partition_queue *queue,
+                                                 struct fletch_shuffle_partition *partition)
+{
+    if (partition->is_pending != 0)
+        return;
+    partition->is_pending = 1;
+    partition->next_pending = NULL;
+    if (queue->first == NULL)
+        queue->first = partition;
+    else
+        queue->last->next_pending = partition;
+    queue->last = partition;
+}
+
+/* The first one, taken out; there is one. */
+static inline struct fletch_shuffle_partition *
+fletch_partition_queue_pop(struct fletch_partition_queue *queue)
+{
+    struct fletch_shuffle_partition *partition = queue->first;
+    queue->first = partition->next_pending;
+    partition->is_pending = 0;
+    return partition;
+}
 
 static inline struct fletch_shuffle_partition *
 fletch_partition_of_mailbox(struct fletch_inbox_node *ready)
@@ -103,10 +133,11 @@ enum fletch_answer fletch_shuffle_partition_push(struct fletch_shuffle_partition
                                                  struct fletch_epoch_reader *epoch_reader,
                                                  struct fletch_frame *frame);
 
-/* Makes the channel known, made by fletch_block_allocate, with its producer set. It is freed with
- * the partition. Any thread; lock-free. */
-void fletch_shuffle_partition_add_channel(struct fletch_shuffle_partition *partition,
-                                          struct fletch_channel *channel);
+/* A channel of this producer, known to the reading side, with which it is freed; NULL: no memory.
+ * `held_mask`: see there. `sleeper`: told of its credit. Any thread; lock-free. */
+struct fletch_channel *
+fletch_shuffle_partition_open_channel(struct fletch_shuffle_partition *partition, uint32_t producer,
+                                      uint64_t held_mask, struct fletch_eventcount *sleeper);
 
 /* Gives back a data frame's credit, batch, place on disk and node; control frames stay where they
  * are. `cache`: the calling thread's, or NULL. */

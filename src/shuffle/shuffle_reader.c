@@ -99,7 +99,7 @@ static enum fletch_status attach(struct fletch_shuffle_reader *reader, uint32_t 
     if (shuffle->retained != NULL)
         rewind_partition(partition);
     if (partition->taken.first != NULL)
-        fletch_reader_add_pending(reader, partition);
+        fletch_partition_queue_append(&reader->pending, partition);
     return FLETCH_OK;
 }
 
@@ -245,7 +245,7 @@ static void clear_partitions(struct fletch_shuffle_reader *reader)
     if (reader->is_cleared)
         return;
     reader->is_cleared = true;
-    reader->first_pending = NULL;
+    reader->pending.first = NULL;
     for (uint32_t i = 0; i < reader->partition_count; i++) {
         reader->partitions[i]->is_pending = 0;
         fletch_shuffle_partition_clear(reader->partitions[i], reader->cache);
@@ -427,14 +427,14 @@ void fletch_shuffle_reader_sleep_on(struct fletch_shuffle_reader *reader,
 
 bool fletch_shuffle_reader_may_have_any(const struct fletch_shuffle_reader *reader)
 {
-    return reader->first_pending != NULL || fletch_ready_list_has_any(reader->list) ||
+    return reader->pending.first != NULL || fletch_ready_list_has_any(reader->list) ||
            reader->ended_count == reader->partition_count ||
            fletch_shuffle_is_cancelled(reader->shuffle);
 }
 
 bool fletch_shuffle_reader_is_empty(const struct fletch_shuffle_reader *reader)
 {
-    if (reader->first_pending != NULL || fletch_ready_list_has_any(reader->list))
+    if (reader->pending.first != NULL || fletch_ready_list_has_any(reader->list))
         return false;
     for (uint32_t i = 0; i < reader->partition_count; i++)
         if (reader->partitions[i]->held.first != NULL)

@@ -30,8 +30,7 @@ struct fletch_shuffle_reader {
     uint32_t partition_count;
     uint32_t ended_count; /* of those, that have told their end */
     /* Partitions that have something to give, each after the others. */
-    struct fletch_shuffle_partition *first_pending;
-    struct fletch_shuffle_partition *last_pending;
+    struct fletch_partition_queue pending;
 
     struct fletch_spill_segment *segment; /* for frames that are retained; or NULL */
     /* What there was no room for, the last time, and where. */

@@ -1,5 +1,7 @@
 #include "shuffle/shuffle_seat.h"
 
+#include <stdio.h>
+
 #include "base/allocator.h"
 
 struct fletch_shuffle_seat *fletch_shuffle_seat_create(struct fletch_shuffle *shuffle,
@@ -36,6 +38,20 @@ void fletch_shuffle_seat_sleep_on(struct fletch_shuffle_seat *seat, struct fletc
     seat->sleeper = &sleeper->eventcount;
     for (uint32_t i = 0; i < FLETCH_SEAT_OPERATIONS; i++)
         seat->operations[i].sleeper = seat->sleeper;
+}
+
+struct fletch_control_operation *fletch_shuffle_seat_prepare_abort(struct fletch_shuffle_seat *seat,
+                                                                   uint64_t now_ns,
+                                                                   const char *reason)
+{
+    struct fletch_control_operation *operation = &seat->operations[FLETCH_SEAT_ABORT];
+    operation->kind = FLETCH_CONTROL_ABORT;
+    operation->now_ns = now_ns;
+    if (reason != NULL) {
+        (void)snprintf(seat->abort_reason, sizeof seat->abort_reason, "%s", reason);
+        operation->reason = seat->abort_reason;
+    }
+    return operation;
 }
 
 bool fletch_shuffle_seat_take(struct fletch_shuffle *shuffle, struct fletch_shuffle_seat *seat)

@@ -51,6 +51,11 @@ void fletch_shuffle_seat_destroy(struct fletch_shuffle_seat *seat);
  * the list. */
 void fletch_shuffle_seat_sleep_on(struct fletch_shuffle_seat *seat, struct fletch_sleeper *sleeper);
 
+/* Its abort, to be submitted: once, so that the operation is free. `reason`: copied; NULL: none. */
+struct fletch_control_operation *fletch_shuffle_seat_prepare_abort(struct fletch_shuffle_seat *seat,
+                                                                   uint64_t now_ns,
+                                                                   const char *reason);
+
 /* Puts it on the shuffle's list. False: there is one of this producer. Lock-free. */
 bool fletch_shuffle_seat_take(struct fletch_shuffle *shuffle, struct fletch_shuffle_seat *seat);
 

@@ -639,14 +639,8 @@ void fletch_shuffle_writer_abort(struct fletch_shuffle_writer *writer, const cha
     fletch_partition_writer_destroy(writer->partition_writer);
     writer->partition_writer = NULL;
     writer->state = FLETCH_WRITER_ABORTED;
-    /* Its operation is used once, and so free. */
-    struct fletch_control_operation *operation = &writer->seat->operations[FLETCH_SEAT_ABORT];
-    operation->kind = FLETCH_CONTROL_ABORT;
-    operation->now_ns = fletch_shuffle_now_ns(writer->shuffle);
-    if (reason != NULL) {
-        strncpy(writer->seat->abort_reason, reason, sizeof writer->seat->abort_reason - 1);
-        operation->reason = writer->seat->abort_reason;
-    }
+    struct fletch_control_operation *operation = fletch_shuffle_seat_prepare_abort(
+        writer->seat, fletch_shuffle_now_ns(writer->shuffle), reason);
     if (fletch_writer_reaches_out(writer)) {
         const struct fletch_control_record control = {.kind = FLETCH_CONTROL_ABORT,
                                                       .reason = operation->reason};

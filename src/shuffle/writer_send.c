@@ -15,21 +15,12 @@ struct fletch_channel *fletch_writer_channel(struct fletch_shuffle_writer *write
 {
     if (writer->channels[partition] != NULL)
         return writer->channels[partition];
-    struct fletch_shuffle_partition *to = &writer->shuffle->partitions[partition];
-    struct fletch_channel *channel =
-        fletch_block_allocate(&writer->shuffle->allocator, sizeof *channel);
-    if (channel == NULL)
-        return NULL;
-    *channel = (struct fletch_channel){
-        .producer = writer->producer,
-        .partition = partition,
-        .held_mask =
-            fletch_placement_aligns(&writer->shuffle->specification.placement) ? UINT64_MAX : 0,
-    };
-    fletch_credit_request_init(&channel->request, &to->credit, writer->seat->sleeper);
-    fletch_shuffle_partition_add_channel(to, channel);
-    writer->channels[partition] = channel;
-    return channel;
+    struct fletch_shuffle *shuffle = writer->shuffle;
+    uint64_t held_mask =
+        fletch_placement_aligns(&shuffle->specification.placement) ? UINT64_MAX : 0;
+    writer->channels[partition] = fletch_shuffle_partition_open_channel(
+        &shuffle->partitions[partition], writer->producer, held_mask, writer->seat->sleeper);
+    return writer->channels[partition];
 }
 
 /* ---- frames ---- */
@@ -43,31 +34,20 @@ static void drop_frame(struct fletch_shuffle_writer *writer, struct fletch_frame
     fletch_frame_recycle(frame);
 }
 
-static void count_sent(struct fletch_written_counters *counters, const struct fletch_frame *frame)
-{
-    fetch_add_relaxed(&counters->rows_sent, frame->rows);   /* relaxed: a statistic */
-    fetch_add_relaxed(&counters->bytes_sent, frame->bytes); /* relaxed: the same */
-    fetch_add_relaxed(&counters->frames_sent, 1);           /* relaxed: the same */
-}
-
 static void push_frame(struct fletch_shuffle_writer *writer, struct fletch_frame *frame,
                        enum fletch_credit_source source)
 {
     struct fletch_channel *channel = frame->channel;
     struct fletch_shuffle_partition *partition = &writer->shuffle->partitions[channel->partition];
     uint64_t kept_bytes = frame->kept_bytes;
-    channel->sent.frames++;
-    channel->sent.rows += frame->rows;
-    channel->sent.bytes += frame->bytes;
-    channel->sent.key_sum += frame->key_sum;
-    channel->sent.row_sum += frame->row_sum;
+    fletch_channel_totals_add(&channel->sent, frame);
     frame->sequence = channel->sent.frames;
     frame->credit = source;
     writer->has_moved = true;
     writer->moves++;
     if (frame->batch != NULL)
         fletch_batch_pass_charge(frame->batch, writer->account, writer->shuffle->account);
-    count_sent(&writer->shuffle->written, frame);
+    fletch_shuffle_count_sent(writer->shuffle, frame->rows, frame->bytes);
     if (fletch_shuffle_partition_push(partition, writer->epoch_reader, frame) == FLETCH_DONE)
         return;
     fletch_credit_return(&partition->credit, source, kept_bytes);
