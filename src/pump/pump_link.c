@@ -111,4 +111,6 @@ void fletch_pump_link_drop(struct fletch_pump_link *link, struct fletch_buffer_c
         fletch_flight_stream_leave(stream);
     else
         fletch_flight_stream_close(stream);
+    if (link->dropped != NULL)
+        link->dropped(link->context);
 }

@@ -17,6 +17,9 @@ struct fletch_pump_link {
     bool is_server;
     bool has_begun;
     bool has_checked; /* the schema of what comes */
+    /* Told when the stream has been let go of, however that came. NULL: nobody. */
+    void (*dropped)(void *context);
+    void *context;
 };
 
 /* `sleeper` is told when there is something to read, room to write or an end. */

@@ -78,8 +78,10 @@ static void tell(struct fletch_pumps *pumps, struct fletch_pump_news *news)
 
 /* ---- streams of a server ---- */
 
-static void count_left(struct fletch_pumps *pumps)
+/* A server's stream is gone: what `served` counted. */
+static void count_left(void *context)
 {
+    struct fletch_pumps *pumps = context;
     (void)fetch_sub_release(&pumps->served, 1); /* E1 release, read by fletch_pumps_end_served */
     fletch_eventcount_notify(&pumps->all_left, UINT32_MAX);
 }
@@ -96,7 +98,6 @@ static void end_visitor(struct fletch_pumps *pumps, struct visitor *visitor,
     fletch_pump_link_finish(&visitor->link, cause->status, cause->message);
     fletch_pump_link_drop(&visitor->link, pumps->cache);
     fletch_block_release(visitor);
-    count_left(pumps);
 }
 
 static struct fletch_pump_session *find_session(struct fletch_pumps *pumps,
@@ -137,6 +138,8 @@ static enum fletch_status provide_session(struct fletch_pumps *pumps,
         return status;
     (*out_session)->peer = hello->incarnation;
     (*out_session)->ends.cache = pumps->cache;
+    (*out_session)->link.dropped = count_left;
+    (*out_session)->link.context = pumps;
     (*out_session)->next = pumps->sessions;
     pumps->sessions = *out_session;
     return FLETCH_OK;
@@ -154,8 +157,6 @@ static enum fletch_status admit(struct fletch_pumps *pumps, struct fletch_shuffl
         status = provide_session(pumps, shuffle, hello, &session, error);
     if (status != FLETCH_OK)
         return status;
-    if (session->link.stream != NULL)
-        count_left(pumps); /* of the stream that this one takes the place of */
     fletch_session_adopt(session, hello, visitor->link.stream, now_ns);
     fletch_block_release(visitor);
     return FLETCH_OK;
@@ -302,9 +303,8 @@ static void end_session(struct fletch_pumps *pumps, struct fletch_pump_session *
 static bool step_session(struct fletch_pumps *pumps, struct fletch_pump_session *session,
                          uint64_t now_ns)
 {
-    bool had_stream = !session->dials && session->link.stream != NULL;
-    /* relaxed: a flag */
-    bool ends = had_stream && load_relaxed(&pumps->ends_served) != 0;
+    bool ends = !session->dials && session->link.stream != NULL &&
+                load_relaxed(&pumps->ends_served) != 0; /* relaxed: a flag */
     if (ends && pumps->ends_ns == 0)
         pumps->ends_ns = now_ns + LEAVE_NS;
     if (ends && pumps->ends_ns < pumps->deadline_ns)
@@ -315,8 +315,6 @@ static bool step_session(struct fletch_pumps *pumps, struct fletch_pump_session 
         fletch_session_fail(session, &cause, now_ns);
     }
     bool has_moved = fletch_session_step(session, now_ns, &pumps->deadline_ns);
-    if (had_stream && session->link.stream == NULL)
-        count_left(pumps);
     if (fletch_session_wants_stream(session, now_ns)) {
         session->dialler = pumps;
         session->job.run = dial;
@@ -720,7 +718,8 @@ enum fletch_status fletch_pumps_serve(struct fletch_pumps *pumps,
     }
     memset(visitor, 0, sizeof *visitor);
     visitor->news.kind = FLETCH_NEWS_VISITOR;
-    visitor->link = (struct fletch_pump_link){.stream = stream, .is_server = true};
+    visitor->link = (struct fletch_pump_link){
+        .stream = stream, .is_server = true, .dropped = count_left, .context = pumps};
     fletch_flight_stream_take_over(stream);
     tell(pumps, &visitor->news);
     return FLETCH_OK;

@@ -6,10 +6,10 @@
 #include "support/random_batches.h"
 #include "unit/pump/pump_places.h"
 
-/* A process that sends to another one with the n-th allocation of its own failing, on whichever of
+/* A process that sends to another one, with the n-th allocation of either failing, on whichever of
  * its threads that is: what cannot be done says so, nothing hangs, and nothing is leaked. */
 
-enum { TRIES_MOST = 3000, TRIES_LEAST = 100, BATCHES = 4 };
+enum { TRIES_MOST = 3000, SENDER_LEAST = 100, OWNER_LEAST = 20, BATCHES = 4 };
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -17,13 +17,13 @@ static struct {
     _Atomic uint64_t requests;
     _Atomic uint64_t live; /* blocks */
     _Atomic uint64_t failures;
-    uint64_t fail_at;
+    _Atomic uint64_t fail_at;
 } memory;
 
 static void *allocate(void *context, size_t bytes, size_t alignment)
 {
     (void)context;
-    if (atomic_fetch_add(&memory.requests, 1) + 1 == memory.fail_at) {
+    if (atomic_fetch_add(&memory.requests, 1) + 1 == atomic_load(&memory.fail_at)) {
         atomic_fetch_add(&memory.failures, 1);
         return NULL;
     }
@@ -74,22 +74,23 @@ static enum fletch_status write_rows(struct place *place, struct fletch_error *e
     return status;
 }
 
-/* True: no allocation failed. */
-static bool try(uint64_t fail_at)
+/* True: no allocation failed. Those of the owner count from when it is registered. */
+static bool try(uint64_t fail_at, bool is_of_owner)
 {
     static struct place owner, writer;
-    struct place_words plain = words;
+    struct place_words owner_words = words, writer_words = words;
     struct fletch_error error = {.status = FLETCH_OK};
-    plain.allocator = NULL;
-    place_start(&owner, &plain);
+    *(is_of_owner ? &writer_words.allocator : &owner_words.allocator) = NULL;
+    atomic_store(&memory.fail_at, 0);
+    place_start(&owner, &owner_words);
     const char *address = fletch_flight_server_location(owner.server);
-    assert_ok(place_try_register(&owner, &plain, 0, &address, &error));
+    assert_ok(place_try_register(&owner, &owner_words, 0, &address, &error));
     atomic_store(&memory.requests, 0);
     atomic_store(&memory.failures, 0);
-    memory.fail_at = fail_at;
-    enum fletch_status status = place_try_start(&writer, &words, &error);
+    atomic_store(&memory.fail_at, fail_at);
+    enum fletch_status status = place_try_start(&writer, &writer_words, &error);
     if (status == FLETCH_OK)
-        status = place_try_register(&writer, &words, FLETCH_NO_PROCESS, &address, &error);
+        status = place_try_register(&writer, &writer_words, FLETCH_NO_PROCESS, &address, &error);
     if (status == FLETCH_OK)
         status = write_rows(&writer, &error);
     if (status != FLETCH_OK && error.message[0] == '\0')
@@ -105,17 +106,31 @@ static bool try(uint64_t fail_at)
     return !has_failed;
 }
 
+static void fail_each(bool is_of_owner, uint64_t least)
+{
+    uint64_t fail_at = 1;
+    while (fail_at < TRIES_MOST && !try(fail_at, is_of_owner))
+        fail_at++;
+    assert_true(fail_at > least && fail_at < TRIES_MOST);
+}
+
 static void each_allocation_fails_once(void **state)
 {
     (void)state;
-    uint64_t fail_at = 1;
-    while (fail_at < TRIES_MOST && !try(fail_at))
-        fail_at++;
-    assert_true(fail_at > TRIES_LEAST && fail_at < TRIES_MOST);
+    fail_each(false, SENDER_LEAST);
+}
+
+static void each_allocation_of_the_owner_fails_once(void **state)
+{
+    (void)state;
+    fail_each(true, OWNER_LEAST);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_allocation_fails_once)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_allocation_fails_once),
+        cmocka_unit_test(each_allocation_of_the_owner_fails_once),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
