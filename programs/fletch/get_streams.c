@@ -116,19 +116,30 @@ static enum outcome write_data(struct loop *loop, struct slot *slot,
     return outcome;
 }
 
+/* Begins the partition when its schema has come. EMPTY: not yet, and batches may come behind it at
+ * any moment. Else there is something to read: what follows, or why there is no schema. */
+static enum fletch_answer begin_slot(struct loop *loop, struct slot *slot, enum outcome *outcome)
+{
+    struct fletch_schema *schema;
+    struct fletch_error error;
+    enum fletch_answer answer = fletch_flight_stream_schema(slot->stream, 0, &schema, &error);
+    slot->has_schema = answer == FLETCH_DONE;
+    if (slot->has_schema)
+        *outcome = get_sink_begin(loop->all->sink, slot->partition, schema);
+    return answer;
+}
+
 /* What has come of one partition, but not so much that others would starve. */
 static enum outcome take_turn(struct loop *loop, struct slot *slot)
 {
     struct fletch_flight_data data;
-    struct fletch_schema *schema;
     struct fletch_error error = {.status = FLETCH_OK};
     enum outcome outcome = OUTCOME_DONE;
-    if (!slot->has_schema &&
-        fletch_flight_stream_schema(slot->stream, 0, &schema, &error) == FLETCH_DONE) {
-        outcome = get_sink_begin(loop->all->sink, slot->partition, schema);
-        slot->has_schema = true;
-    }
     for (int i = 0; i < BATCHES_IN_TURN && outcome == OUTCOME_DONE; i++) {
+        if (!slot->has_schema && begin_slot(loop, slot, &outcome) == FLETCH_EMPTY)
+            return OUTCOME_DONE;
+        if (outcome != OUTCOME_DONE)
+            return outcome;
         enum fletch_answer answer = fletch_flight_stream_read(slot->stream, 0, &data, &error);
         if (answer == FLETCH_EMPTY)
             return OUTCOME_DONE;

@@ -327,11 +327,13 @@ static enum fletch_answer begin(struct put *put, struct fletch_error *error)
     struct fletch_flight_data data;
     struct fletch_error cause = {.status = FLETCH_OK};
     enum fletch_answer result = fletch_flight_stream_schema(put->wait.stream, 0, &schema, &cause);
-    /* App metadata before the schema is passed over. */
+    /* Nothing is read before its schema is seen: what comes meanwhile may be the first batch. */
     if (result == FLETCH_EMPTY)
-        return fletch_flight_stream_read(put->wait.stream, 0, &data, &cause) == FLETCH_DONE
-                   ? FLETCH_DONE
-                   : FLETCH_EMPTY;
+        return FLETCH_EMPTY;
+    /* App metadata before the schema is passed over. */
+    if (result == FLETCH_CLOSED && cause.status == FLETCH_FAILED_PRECONDITION &&
+        fletch_flight_stream_read(put->wait.stream, 0, &data, &cause) == FLETCH_DONE)
+        return FLETCH_DONE;
     if (result == FLETCH_CLOSED && cause.status == FLETCH_OK)
         (void)fletch_error_set(&cause, FLETCH_INVALID_ARGUMENT,
                                "INVALID_ARGUMENT: a put that ended without a schema");

@@ -115,6 +115,13 @@ class CommandsTest(ServiceTest):
             self.fails(USAGE, "get", self.location, "s", f"--partition={words}",
                        saying=("up to 7", "2,4-7"))
 
+    def test_partitions_without_rows(self):
+        """Schema and end of a partition come close together, or apart, between any two looks."""
+        self.put("s", "--partitions", "400", "--by", "key", "--retention", "until_close",
+                 self.input("a.arrow", numbers(200)))
+        for streams in 2, 3, 5, 7, 400:
+            self.assertEqual(self.get("s", "--streams", str(streams)).num_rows, 200)
+
     def test_rows_to_one_partition_as_they_are(self):
         self.put("s", "--partitions", "3", "--by", "key", "--partition", "1",
                  self.input("a.arrow", numbers(100)))

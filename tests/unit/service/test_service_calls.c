@@ -97,6 +97,37 @@ static void a_put_without_sums_leaves_its_partitions_unverified(void **state)
     service_scene_end(&scene);
 }
 
+/* A put of one batch, with words that are not of the service before and behind its schema. */
+static void app_metadata_of_puts_is_passed_over(void **state)
+{
+    const struct shuffle_words words = {.partitions = 1};
+    const char *const path[] = {"test"};
+    const struct fletch_flight_descriptor descriptor = {
+        .type = FLETCH_FLIGHT_DESCRIPTOR_PATH, .path = path, .path_count = 1};
+    const struct fletch_flight_output first = {.app_metadata = {"first", 5},
+                                               .descriptor = &descriptor};
+    const struct fletch_flight_output alone = {.app_metadata = {"alone", 5}};
+    struct fletch_flight_stream *put = NULL;
+    char ticket[64], text[256];
+    (void)state;
+    service_scene_begin(&scene, &words, NULL);
+    struct fletch_batch *batch = batch_make(&scene.shuffles, 30);
+    const struct fletch_flight_output output = {.batch = batch};
+    assert_ok(fletch_flight_client_do_put(scene.client, NULL, &put, &error));
+    assert_int_equal(fletch_flight_stream_write(put, SECOND_NS, &first, &error), FLETCH_DONE);
+    assert_ok(fletch_flight_stream_begin(put, scene.shuffles.schema, NULL, &error));
+    assert_int_equal(fletch_flight_stream_write(put, SECOND_NS, &alone, &error), FLETCH_DONE);
+    assert_int_equal(fletch_flight_stream_write(put, SECOND_NS, &output, &error), FLETCH_DONE);
+    fletch_batch_release(NULL, batch);
+    fletch_flight_stream_done_writing(put);
+    assert_int_equal(service_scene_close(put, &error), FLETCH_OK);
+    struct fletch_flight_stream *get =
+        service_scene_get(&scene, service_scene_ticket(ticket, 0), NULL);
+    assert_int_equal(read_all(get, text), 30);
+    assert_int_equal(service_scene_close(get, &error), FLETCH_OK);
+    service_scene_end(&scene);
+}
+
 /* Nobody need write or read to hear of it. */
 static void calls_that_do_nothing_hear_of_a_cancel(void **state)
 {
@@ -362,6 +393,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_come_to_who_asks_for_them),
         cmocka_unit_test(a_put_without_sums_leaves_its_partitions_unverified),
+        cmocka_unit_test(app_metadata_of_puts_is_passed_over),
         cmocka_unit_test(calls_that_do_nothing_hear_of_a_cancel),
         cmocka_unit_test(hooks_are_told_and_asked),
         cmocka_unit_test(tickets_in_other_words),
