@@ -9,6 +9,7 @@ The configuration is macros of the harness (`NAME=value`) and arguments of the c
 """
 
 import argparse
+import functools
 import os
 import re
 import shlex
@@ -76,6 +77,17 @@ def mutated(source, mutant):
     return source[:at] + replacement + source[at + len(text) :]
 
 
+@functools.cache
+def included_by(path):
+    """The headers of the library that a file below src/ includes, by whatever way."""
+    found = set()
+    for name in re.findall(r'^#include [<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE):
+        for header in (ROOT / "src" / name, ROOT / "include" / name):
+            if header.exists():
+                found |= {header} | included_by(header)
+    return found
+
+
 def settings_of(build):
     lines = (build / "build.txt").read_text().splitlines()
     return dict(line.split(" = ", 1) for line in lines if " = " in line)
@@ -127,10 +139,11 @@ class Builder:
     def compile_changed(self, name, changed, mutant, includes):
         if mutant.file.endswith(".c"):
             return [self.compile(changed, self.folder / f"{name}-changed.o", includes)]
-        objects = []  # a header: everything may include it
+        objects = []
         for source in self.settings["sources"].split():
-            target = self.folder / f"{name}-{source.replace('/', '-')}.o"
-            objects.append(self.compile(ROOT / "src" / source, target, includes))
+            if ROOT / "src" / mutant.file in included_by(ROOT / "src" / source):
+                target = self.folder / f"{name}-{source.replace('/', '-')}.o"
+                objects.append(self.compile(ROOT / "src" / source, target, includes))
         return objects
 
 
