@@ -129,8 +129,9 @@ static void nothing_is_left_of_what_was_given_up(void **state)
     fletch_batch_release(NULL, batch);
     service_scene_settle(&scene);
     const struct fletch_shuffle_server_counters found = service_scene_counters(&scene);
-    assert_true(found.gets > CANCELS);
-    assert_true(found.puts > CANCELS);
+    /* A busy machine may give up most of them before the server hears of them. */
+    assert_true(found.gets > 0);
+    assert_true(found.puts > 0);
     assert_true(found.puts_lost > 0);
     assert_true(found.gets_broken > 0);
     service_scene_end(&scene);
