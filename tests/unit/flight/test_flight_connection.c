@@ -220,7 +220,7 @@ static void who_needs_what_is_used_sleeps(void **state)
     const struct fletch_flight_client_options options = {.struct_size = sizeof options,
                                                          .connection_limit = 1};
     const struct fletch_flight_call_options call = {
-        .struct_size = sizeof call, .location = "grpc://127.0.0.1:1", .timeout_ns = 500 * MS_NS};
+        .struct_size = sizeof call, .location = "grpc://127.0.0.1:1", .timeout_ns = 2000 * MS_NS};
     enum fletch_status drained = FLETCH_OK;
     const struct team_role role = {.run = drain, .context = &drained};
     struct team team;
@@ -237,7 +237,7 @@ static void who_needs_what_is_used_sleeps(void **state)
     fletch_flight_stream_close(stream);
     team_join(&team);
     assert_ok(drained);
-    assert_true(spent < CLOCKS_PER_SEC / 4);
+    assert_true(spent < CLOCKS_PER_SEC); /* of processors, while it waited for 2 s */
     flight_ends_end(&ends);
 }
 
