@@ -562,6 +562,7 @@ static void fail_all(struct fletch_outlet *outlet, enum fletch_status status, co
     outlet->has_failed = true;
     outlet->refusal = NULL;
     fletch_refusal_fill(refusal, status, text);
+    refusal->is_of_process = true;
     for (uint32_t i = 0; i < outlet->partition_count; i++)
         fail_partition(outlet, outlet->partitions[i], refusal);
     (void)fletch_error_set(&outlet->entry.failing, status, "%s", refusal->text);

@@ -6,6 +6,7 @@
 
 #include "base/allocator.h"
 #include "base/status.h"
+#include "shuffle/refusal.h"
 #include "shuffle/shuffle_partition.h"
 #include "shuffle/shuffle_seat.h"
 
@@ -122,6 +123,15 @@ static bool make_nodes(const struct fletch_announcement *announcement,
     return true;
 }
 
+/* By push a process that has failed stays so, though its outlet has left. */
+static void hear_refusals(struct fletch_announcement *announcement)
+{
+    for (const struct fletch_refusal *refusal = announcement->shuffle->refusals; refusal != NULL;
+         refusal = refusal->next)
+        if (refusal->is_of_process && announcement->failure.status == FLETCH_OK)
+            (void)fletch_error_set(&announcement->failure, refusal->status, "%s", refusal->text);
+}
+
 /* Those that have failed have answered. */
 static void hear_failures(struct fletch_announcement *announcement)
 {
@@ -129,6 +139,8 @@ static void hear_failures(struct fletch_announcement *announcement)
          entry = entry->next)
         if (entry->is_shut && announcement->failure.status == FLETCH_OK)
             announcement->failure = entry->failing;
+    if (!fletch_placement_pulls(&announcement->shuffle->specification.placement))
+        hear_refusals(announcement);
 }
 
 void fletch_outlet_table_announce(struct fletch_announcement *announcement)

@@ -3,6 +3,8 @@
 
 /* Why partitions of another process take no more, in its words: told to writers. */
 
+#include <stdbool.h>
+
 #include <fletching/status.h>
 
 #include "sync/serial.h"
@@ -13,6 +15,7 @@ struct fletch_refusal {
     struct fletch_serial_task task; /* first: on its way to the shuffle's list */
     struct fletch_shuffle *shuffle;
     struct fletch_refusal *next;
+    bool is_of_process; /* its partitions all take no more */
     enum fletch_status status;
     char text[FLETCH_ERROR_MESSAGE_BYTES];
 };

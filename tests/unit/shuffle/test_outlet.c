@@ -395,6 +395,23 @@ static void an_end_that_waits_hears_that_the_other_side_is_lost(void **state)
     ferry_end(&ferry);
 }
 
+/* Nothing is under way by then, and the session that was lost has gone. */
+static void an_end_hears_of_a_loss_that_was_long_ago(void **state)
+{
+    struct fletch_error error;
+    (void)state;
+    ferry_open(&ferry, &(struct shuffle_words){.partitions = 2}, 2, NULL);
+    struct fletch_shuffle_writer *writer = writer_at(0, 0);
+    ferry.is_stopped = true;
+    fletch_outlet_fail(ferry.links[0].outlet, FLETCH_ALL_PARTITIONS, FLETCH_UNAVAILABLE, "LOST: x");
+    fletch_outlet_close(ferry.links[0].outlet);
+    ferry.links[0].outlet = NULL;
+    assert_int_equal(fletch_shuffle_writer_end(writer, 0, &error), FLETCH_UNAVAILABLE);
+    assert_string_equal(error.message, "LOST: x");
+    fletch_shuffle_writer_close(writer);
+    ferry_end(&ferry);
+}
+
 /* ---- memory ---- */
 
 static void what_is_not_accepted_holds_its_credit(void **state)
@@ -713,6 +730,7 @@ int main(void)
         cmocka_unit_test(a_cancel_is_heard_on_the_other_side),
         cmocka_unit_test(what_the_other_side_refuses_its_writers_hear),
         cmocka_unit_test(an_end_that_waits_hears_that_the_other_side_is_lost),
+        cmocka_unit_test(an_end_hears_of_a_loss_that_was_long_ago),
         cmocka_unit_test(what_is_not_accepted_holds_its_credit),
         cmocka_unit_test(where_nothing_is_outside_it_is_still_seen_that_nothing_can_move),
         cmocka_unit_test(spilled_frames_are_let_out_in_their_order),
